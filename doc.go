@@ -1,0 +1,72 @@
+// Package loopstore keeps the state of agent runtimes in memory: session
+// snapshots, ordered input states, run-boundary receipts and runtime states,
+// committed together.
+//
+// One goroutine, the owner, holds every map. Callers send it typed requests
+// over a channel, and each request carries the channel of its own answer.
+// Nothing else touches the maps, so every operation is atomic by construction
+// and the data path has no lock.
+//
+//	caller's goroutine                                owner goroutine
+//	prepare: validate, copy, digest  ── inbox ──►     apply: move pointers in the maps
+//	wait for the answer, or for ctx  ◄── answer ──    (a channel of one, the request's own)
+//	copy the answer out
+//
+// A [Loop] is the store, package store its values and errors, package ops its
+// requests. What follows is what it promises; each promise has a test of its
+// name.
+//
+// # Atomic
+//
+// An operation happens whole or not at all. Everything in it is checked before
+// any of it is applied.
+//
+// # Linearizable
+//
+// Every operation takes effect at one moment between its call and its return.
+//
+// # Definite
+//
+// A call that returns an error changed nothing; one that returns nil is
+// applied. If ctx ends while the request waits, it never runs. Once the owner
+// has it, the call waits for the answer, however ready ctx.Done is. Caller and
+// owner settle which it is by one compare-and-swap.
+//
+// # Private
+//
+// No slice, map or pointer is shared with a caller, in or out. What is stored
+// is never changed in place. A caller must leave its arguments alone until the
+// call returns.
+//
+// # Closing
+//
+// Close stops the intake, lets every request that was taken be answered, and
+// returns when the owner has ended. It is idempotent and safe from anywhere.
+// Later calls get store.ErrClosed. No goroutine, timer or channel is left
+// behind.
+//
+// # Fails closed
+//
+// A panic in an operation is a defect of this package and may leave the state
+// half changed. The loop stops serving: that call gets a *store.PanicError
+// with the stack, every other one an error that wraps it, and Close returns
+// it.
+//
+// # Never blocked
+//
+// The owner sends only to channels with room. A slow, cancelled or vanished
+// caller costs it nothing.
+//
+// # Bounded
+//
+// The inbox has a size. While it is full, callers wait under their contexts.
+//
+// # Quiet
+//
+// An idle loop is one goroutine parked on a channel: no ticking, no polling.
+// It works inside a testing/synctest bubble, and in one bubble after another.
+//
+// # No trace
+//
+// Reading what is not there adds nothing to any map.
+package loopstore

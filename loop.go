@@ -1,0 +1,182 @@
+package loopstore
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+)
+
+// Options are the settings of a Loop. The zero value is useful.
+type Options struct {
+	// InboxSize is how many requests may wait for the owner. More callers
+	// than that wait, under their contexts, for a place. 0 means 128, and so
+	// does a negative number.
+	InboxSize int
+}
+
+const defaultInboxSize = 128
+
+// A Loop is a store in memory, owned by one goroutine. Its methods may be
+// called from any number of goroutines. New makes one; Close ends it.
+//
+// Every error of a method is a *store.OpError, and nothing was applied then.
+type Loop struct {
+	inbox   chan task     // never closed; nil is Close's request to stop
+	phase   atomic.Uint32 // only grows
+	done    chan struct{} // closed when the owner has ended
+	failure atomic.Pointer[store.PanicError]
+	pools   [ops.Kinds]sync.Pool // of requests; not the package's, since a channel must stay in its synctest bubble
+}
+
+// The phases of a Loop.
+const (
+	serving uint32 = iota
+	closing        // no new call is let in; those under way are answered
+	ended          // the owner takes nothing more
+)
+
+var _ store.RuntimeStore = (*Loop)(nil)
+
+// New starts a store. Close must be called when it is no longer used.
+func New(opts Options) *Loop {
+	if opts.InboxSize <= 0 {
+		opts.InboxSize = defaultInboxSize
+	}
+	l := &Loop{inbox: make(chan task, opts.InboxSize), done: make(chan struct{})}
+	go l.own()
+	return l
+}
+
+// own is the owner. It holds the state, as a local, and so nothing else can
+// touch it. It sends only to channels with room, and so nobody can hold it up.
+func (l *Loop) own() {
+	defer close(l.done)
+	defer l.refuseRest()
+	var current task
+	defer func() {
+		if v := recover(); v != nil { // the state may be half changed
+			failure := &store.PanicError{Value: fmt.Sprint(v), Stack: debug.Stack()}
+			l.failure.Store(failure)
+			current.fail(failure)
+		}
+	}()
+	var state store.State
+	for current = <-l.inbox; current != nil; current = <-l.inbox {
+		current.serve(&state)
+	}
+	for len(l.inbox) > 0 { // closing: what was sent before is answered
+		current = <-l.inbox
+		current.serve(&state)
+	}
+}
+
+// refuseRest ends the service. A request that is sent before the inbox is
+// found empty is refused here; the sender of a later one sees the phase.
+func (l *Loop) refuseRest() {
+	l.phase.Store(ended)
+	for {
+		select {
+		case t := <-l.inbox:
+			if t != nil {
+				t.refuse(l.unavailable())
+			}
+		default:
+			return
+		}
+	}
+}
+
+// Close stops the intake, lets the requests that were taken be answered, and
+// returns when the owner has ended. It may be called at any time, from
+// anywhere and more than once. It returns nil, or the *store.PanicError that
+// ended the store before.
+func (l *Loop) Close() error {
+	if l.phase.CompareAndSwap(serving, closing) {
+		select {
+		case l.inbox <- nil:
+		case <-l.done:
+		}
+	}
+	<-l.done
+	if failure := l.failure.Load(); failure != nil {
+		return failure
+	}
+	return nil
+}
+
+// unavailable is the error of a call that the owner does not take any more.
+func (l *Loop) unavailable() error {
+	if failure := l.failure.Load(); failure != nil {
+		return fmt.Errorf("an earlier operation panicked: %w", failure)
+	}
+	return store.ErrClosed
+}
+
+// Do runs an operation of package ops and returns its answer. The methods of
+// Loop are short for it; it is for callers who make their requests as values.
+func Do[R any, O ops.Request[R, O], P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
+	return do[R, O, P](ctx, l, op)
+}
+
+// CommitSessionBoundary implements store.RuntimeStore.
+func (l *Loop) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	return Do(ctx, l, ops.CommitSessionBoundary{RuntimeID: id, Commit: commit})
+}
+
+// AtomicApply implements store.RuntimeStore.
+func (l *Loop) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
+	_, err := Do(ctx, l, ops.AtomicApply{RuntimeID: id, Commit: apply})
+	return err
+}
+
+// LoadInputStates implements store.RuntimeStore.
+func (l *Loop) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]store.InputState, error) {
+	return Do(ctx, l, ops.LoadInputStates{RuntimeID: id})
+}
+
+// LoadInputState implements store.RuntimeStore.
+func (l *Loop) LoadInputState(ctx context.Context, id store.RuntimeID, input store.InputID) (store.InputState, bool, error) {
+	found, err := Do(ctx, l, ops.LoadInputState{RuntimeID: id, InputID: input})
+	return found.Value, found.OK, err
+}
+
+// LoadBoundaryReceipt implements store.RuntimeStore.
+func (l *Loop) LoadBoundaryReceipt(ctx context.Context, id store.RuntimeID, run store.RunID, sequence uint64) (store.RunBoundaryReceipt, bool, error) {
+	found, err := Do(ctx, l, ops.LoadBoundaryReceipt{RuntimeID: id, RunID: run, Sequence: sequence})
+	return found.Value, found.OK, err
+}
+
+// LoadSessionSnapshot implements store.RuntimeStore.
+func (l *Loop) LoadSessionSnapshot(ctx context.Context, id store.RuntimeID) ([]byte, bool, error) {
+	found, err := Do(ctx, l, ops.LoadSessionSnapshot{RuntimeID: id})
+	return found.Value, found.OK, err
+}
+
+// LoadRuntimeState implements store.RuntimeStore.
+func (l *Loop) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
+	found, err := Do(ctx, l, ops.LoadRuntimeState{RuntimeID: id})
+	return found.Value, found.OK, err
+}
+
+// PersistInputState implements store.RuntimeStore.
+func (l *Loop) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
+	_, err := Do(ctx, l, ops.PersistInputState{RuntimeID: id, State: state})
+	return err
+}
+
+// PersistRuntimeState implements store.RuntimeStore.
+func (l *Loop) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
+	_, err := Do(ctx, l, ops.PersistRuntimeState{RuntimeID: id, State: state})
+	return err
+}
+
+// AtomicLifecycleCommit implements store.RuntimeStore.
+func (l *Loop) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, commit store.LifecycleCommit) error {
+	_, err := Do(ctx, l, ops.AtomicLifecycleCommit{RuntimeID: id, Commit: commit})
+	return err
+}

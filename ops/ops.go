@@ -1,0 +1,103 @@
+// Package ops holds one request type per operation of the store. Each tells
+// its operation's story in one place, in three steps:
+//
+//   - Prepare runs on the caller's goroutine: it checks and copies what the
+//     caller passed in, and does all work that needs no state.
+//   - Apply runs on the owner's: it checks the rest against the state, and
+//     then moves pointers. If it fails it has changed nothing.
+//   - Answer runs on the caller's again: it copies what Apply found.
+//
+// A request is filled in by its exported fields and given to loopstore.Do. Its
+// methods are for the loop; [Run] calls them for those who hold a
+// [store.State] themselves.
+package ops
+
+import (
+	"unicode/utf8"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// A Request is an O that asks for an R. Those of this package are all there
+// are: answers takes the request type itself, which a type that embeds one of
+// them does not offer.
+type Request[R, O any] interface {
+	Kind() Kind
+	Runtime() store.RuntimeID
+	answers(O) R
+}
+
+// Steps are the three steps of an operation whose request is an O.
+type Steps[R, O any] interface {
+	*O
+	Prepare() error
+	Apply(state *store.State) error
+	Answer() R
+}
+
+// Run does the three steps of op on state, in the caller's goroutine. The
+// error is the step's own.
+func Run[R any, O Request[R, O], P Steps[R, O]](state *store.State, op O) (R, error) {
+	p := P(&op)
+	err := p.Prepare()
+	if err == nil {
+		err = p.Apply(state)
+	}
+	if err != nil {
+		var none R
+		return none, err
+	}
+	return p.Answer(), nil
+}
+
+// Found is the answer of a load: the value, and whether there is one.
+type Found[T any] struct {
+	Value T
+	OK    bool
+}
+
+// None is the answer of an operation that only stores.
+type None = struct{}
+
+// A Kind tells the operations apart.
+type Kind uint8
+
+// The operations.
+const (
+	KindCommitSessionBoundary Kind = iota
+	KindAtomicApply
+	KindLoadInputStates
+	KindLoadInputState
+	KindLoadBoundaryReceipt
+	KindLoadSessionSnapshot
+	KindLoadRuntimeState
+	KindPersistInputState
+	KindPersistRuntimeState
+	KindAtomicLifecycleCommit
+	Kinds // how many there are
+)
+
+var kindNames = [Kinds]string{
+	"commit_session_boundary",
+	"atomic_apply",
+	"load_input_states",
+	"load_input_state",
+	"load_boundary_receipt",
+	"load_session_snapshot",
+	"load_runtime_state",
+	"persist_input_state",
+	"persist_runtime_state",
+	"atomic_lifecycle_commit",
+}
+
+// String returns the operation's name, as the seed spells it.
+func (k Kind) String() string { return kindNames[k] }
+
+// validRuntime refuses an id that is not text. Only writes ask: a read finds
+// nothing under such an id.
+func validRuntime(id store.RuntimeID) error {
+	if !utf8.ValidString(string(id)) {
+		return &store.ValueError{Field: "runtime_id", Reason: "not valid UTF-8"}
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package loopstore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+)
+
+// A task is a request as the owner sees it.
+type task interface {
+	serve(state *store.State) // answers the caller, if it still waits
+	refuse(err error)         // answers it with err instead
+	fail(err error)           // answers it after a panic in serve
+}
+
+// kind is ops.Request without its seal, so that tests can make operations of
+// their own.
+type kind interface {
+	Kind() ops.Kind
+	Runtime() store.RuntimeID
+}
+
+// A request is one call on its way to the owner and back. Caller and owner
+// settle by one compare-and-swap of claim who has it:
+//
+//	queued ── owner ──► claimed: it runs, and the caller waits for its answer
+//	   └───── caller ─► abandoned: it never runs, and the owner recycles it
+//
+// Whoever holds a request last recycles it. The caller does so after it has
+// received the answer, when the owner is known to be through with it.
+type request[R any, O kind, P ops.Steps[R, O]] struct {
+	op     O
+	claim  atomic.Uint32
+	answer chan error // has room for one
+	pool   *sync.Pool
+}
+
+const (
+	queued uint32 = iota
+	claimed
+	abandoned
+)
+
+func newRequest[R any, O kind, P ops.Steps[R, O]](l *Loop, op O) *request[R, O, P] {
+	pool := &l.pools[op.Kind()]
+	r, ok := pool.Get().(*request[R, O, P])
+	if !ok {
+		r = &request[R, O, P]{answer: make(chan error, 1), pool: pool}
+	}
+	r.op = op
+	r.claim.Store(queued)
+	return r
+}
+
+func (r *request[R, O, P]) recycle() {
+	var zero O
+	r.op = zero // it holds a caller's data
+	r.pool.Put(r)
+}
+
+func (r *request[R, O, P]) serve(state *store.State) {
+	if r.take() {
+		r.answer <- P(&r.op).Apply(state)
+	}
+}
+
+func (r *request[R, O, P]) refuse(err error) {
+	if r.take() {
+		r.answer <- err
+	}
+}
+
+func (r *request[R, O, P]) fail(err error) { r.answer <- err }
+
+// take claims the request for the owner, or recycles it if its caller has
+// gone.
+func (r *request[R, O, P]) take() bool {
+	if r.claim.CompareAndSwap(queued, claimed) {
+		return true
+	}
+	r.recycle()
+	return false
+}
+
+// abandon takes the request back from the owner, if that has not claimed it.
+// The caller must not touch it after that.
+func (r *request[R, O, P]) abandon() bool { return r.claim.CompareAndSwap(queued, abandoned) }
+
+// do takes one operation from its call to its return.
+func do[R any, O kind, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
+	r := newRequest[R, O, P](l, op)
+	var answer R
+	err, ours := r.call(ctx, l)
+	if err == nil {
+		answer = P(&r.op).Answer()
+	} else {
+		err = &store.OpError{Op: op.Kind().String(), RuntimeID: op.Runtime(), Err: err}
+	}
+	if ours {
+		r.recycle()
+	}
+	return answer, err
+}
+
+// call prepares the request, sends it, and waits for what becomes of it. ours
+// says that the request is the caller's again; without it the owner may still
+// reach for it.
+func (r *request[R, O, P]) call(ctx context.Context, l *Loop) (err error, ours bool) {
+	if ctx.Err() != nil {
+		return cancelled(ctx), true
+	}
+	if l.phase.Load() != serving {
+		return l.unavailable(), true
+	}
+	if err := P(&r.op).Prepare(); err != nil {
+		return err, true
+	}
+	select {
+	case l.inbox <- r:
+	default: // full
+		select {
+		case l.inbox <- r:
+		case <-ctx.Done():
+			return cancelled(ctx), true
+		case <-l.done:
+			return l.unavailable(), true
+		}
+	}
+	if l.phase.Load() == ended && r.abandon() {
+		return l.unavailable(), false
+	}
+	select {
+	case err := <-r.answer:
+		return err, true
+	case <-ctx.Done():
+		if r.abandon() {
+			return cancelled(ctx), false
+		}
+	}
+	return <-r.answer, true // the owner has it
+}
+
+// cancelled returns the context's error, with its cause if that is another.
+func cancelled(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == err {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

@@ -1,0 +1,21 @@
+// Package store is the vocabulary of loopstore: ids, values, errors and the
+// [RuntimeStore] interface, and [State], which holds them.
+//
+// # Values
+//
+// The values are those of Meerkat 0.4.6, an agent runtime in Rust, and their
+// JSON is what it writes: members in a fixed order, absent ones left out,
+// enums in lower snake case, times in RFC 3339 with 0, 3, 6 or 9 decimals.
+// Reading is as strict as there: a missing or twice named member, an unknown
+// enum value or a null where a value belongs is an error, an unknown member is
+// not. The values implement the methods of encoding/json, which
+// github.com/go-json-experiment/json uses too. An encoder around them may
+// escape or space their JSON in its own way; their MarshalJSON methods give
+// the exact bytes.
+//
+// # State
+//
+// A [State] is all that a store keeps: plain maps, no lock, no goroutine, no
+// clock. It does nothing by itself that its caller did not ask for, so it can
+// run in a simulation as well as behind a loop.
+package store

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What a call can fail with. After any of them nothing was applied.
+var (
+	// ErrClosed means that the store was closed before it took the call.
+	ErrClosed = errors.New("store is closed")
+
+	// ErrFailed means that the store stopped serving after a panic. The error
+	// wraps the *PanicError.
+	ErrFailed = errors.New("store has failed")
+
+	// ErrInvalidSnapshot means that a snapshot is not a session document. The
+	// error wraps a *session.Error, which says where and why.
+	ErrInvalidSnapshot = errors.New("invalid session snapshot")
+
+	// ErrInvalidValue means that a value is none of its type's. The error is a
+	// *ValueError.
+	ErrInvalidValue = errors.New("invalid value")
+
+	// ErrSequenceExhausted means that a run has a receipt at the last
+	// sequence, 2^64-1, and so no further one can be minted. The error is a
+	// *SequenceError.
+	ErrSequenceExhausted = errors.New("sequence is exhausted")
+)
+
+// An OpError is the error of every operation: which one it was, on which
+// runtime, and what was wrong. The operation was not applied.
+type OpError struct {
+	Op        string // the operation's name, such as "persist_input_state"
+	RuntimeID RuntimeID
+	Err       error // a context's error, or one that wraps one of this package's
+}
+
+func (e *OpError) Error() string {
+	return fmt.Sprintf("%s of runtime %q: %v (nothing was applied)", e.Op, shorten(string(e.RuntimeID)), e.Err)
+}
+
+// Unwrap returns what was wrong.
+func (e *OpError) Unwrap() error { return e.Err }
+
+// A ValueError says which part of a value is none of its type's. It holds
+// nothing of the value.
+type ValueError struct {
+	Field  string // the JSON names on the way to it, such as "policy.version"
+	Reason string
+}
+
+func (e *ValueError) Error() string {
+	if e.Field == "" {
+		return fmt.Sprintf("%v: %s", ErrInvalidValue, e.Reason)
+	}
+	return fmt.Sprintf("%v: %s: %s", ErrInvalidValue, e.Field, e.Reason)
+}
+
+// Is reports whether target is ErrInvalidValue.
+func (e *ValueError) Is(target error) bool { return target == ErrInvalidValue }
+
+// A SequenceError names the run that has no further sequence.
+type SequenceError struct{ RunID RunID }
+
+func (e *SequenceError) Error() string {
+	return fmt.Sprintf("%v: run %s has a receipt at 2^64-1", ErrSequenceExhausted, e.RunID)
+}
+
+// Is reports whether target is ErrSequenceExhausted.
+func (e *SequenceError) Is(target error) bool { return target == ErrSequenceExhausted }
+
+// A PanicError is a panic inside an operation: a defect of the store. The
+// state may be half changed, so nothing is served after it.
+type PanicError struct {
+	Value string // what the panic said
+	Stack []byte // of the goroutine, where it happened
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("%v: panic in an operation: %s", ErrFailed, e.Value)
+}
+
+// Is reports whether target is ErrFailed.
+func (e *PanicError) Is(target error) bool { return target == ErrFailed }
+
+// InField puts the member that holds a value before the path of its
+// *ValueError. Any other error stays as it is.
+func InField(field string, err error) error {
+	v, ok := errors.AsType[*ValueError](err)
+	if !ok {
+		return err
+	}
+	if v.Field != "" {
+		field += "." + v.Field
+	}
+	return &ValueError{Field: field, Reason: v.Reason}
+}
+
+// shorten cuts a caller's text to what an error message has room for.
+func shorten(text string) string {
+	const room = 64
+	if len(text) <= room {
+		return text
+	}
+	return text[:room] + "…"
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"encoding"
+
+	"github.com/google/uuid"
+
+	"github.com/loopstore/loopstore/store/session"
+)
+
+// A RuntimeID names a logical runtime, which keeps its name when its process
+// restarts. Any valid UTF-8 will do, the empty string too.
+type RuntimeID string
+
+// An ID is a UUID that names a Kind of thing, so that ids of two kinds cannot
+// be mistaken for each other. Its text has hyphens and lower-case digits; it
+// is read in that spelling, without hyphens, in braces, or after "urn:uuid:",
+// in either case. The zero value is the nil UUID, an id like any other.
+type ID[Kind any] uuid.UUID
+
+type (
+	runKind     struct{}
+	inputKind   struct{}
+	sessionKind struct{}
+)
+
+type (
+	// A RunID names one run of a runtime.
+	RunID = ID[runKind]
+	// An InputID names one accepted input.
+	InputID = ID[inputKind]
+	// A SessionID names a session document.
+	SessionID = ID[sessionKind]
+)
+
+// NewRunID returns a new id, a UUID of version 7.
+func NewRunID() RunID { return RunID(newUUID()) }
+
+// NewInputID returns a new id, a UUID of version 7.
+func NewInputID() InputID { return InputID(newUUID()) }
+
+// NewSessionID returns a new id, a UUID of version 7.
+func NewSessionID() SessionID { return SessionID(newUUID()) }
+
+func newUUID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+// ParseRunID reads an id. The error is a *ValueError.
+func ParseRunID(text string) (RunID, error) { return parseID[runKind](text) }
+
+// ParseInputID reads an id. The error is a *ValueError.
+func ParseInputID(text string) (InputID, error) { return parseID[inputKind](text) }
+
+// ParseSessionID reads an id. The error is a *ValueError.
+func ParseSessionID(text string) (SessionID, error) { return parseID[sessionKind](text) }
+
+func parseID[Kind any](text string) (ID[Kind], error) {
+	id, err := session.ParseUUID(text)
+	if err != nil {
+		return ID[Kind]{}, &ValueError{Reason: "not a UUID"}
+	}
+	return ID[Kind](id), nil
+}
+
+// String returns the id's text.
+func (id ID[Kind]) String() string { return uuid.UUID(id).String() }
+
+// MarshalText returns the id's text.
+func (id ID[Kind]) MarshalText() ([]byte, error) { return uuid.UUID(id).MarshalText() }
+
+// UnmarshalText reads an id. The error is a *ValueError.
+func (id *ID[Kind]) UnmarshalText(text []byte) (err error) {
+	*id, err = parseID[Kind](string(text))
+	return err
+}
+
+var _ encoding.TextUnmarshaler = (*RunID)(nil)

@@ -1,0 +1,325 @@
+package store
+
+import (
+	"bytes"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// An InputState is where one accepted input stands in its life.
+type InputState struct {
+	InputID              InputID               `json:"input_id"`
+	CurrentState         InputLifecycleState   `json:"current_state"`
+	Policy               *PolicySnapshot       `json:"policy,omitzero"`
+	TerminalOutcome      *TerminalOutcome      `json:"terminal_outcome,omitzero"`
+	Durability           InputDurability       `json:"durability,omitzero"`
+	IdempotencyKey       *string               `json:"idempotency_key,omitzero"`
+	AttemptCount         uint32                `json:"attempt_count"`
+	RecoveryCount        uint32                `json:"recovery_count"`
+	History              []HistoryEntry        `json:"history,omitempty"`
+	ReconstructionSource *ReconstructionSource `json:"reconstruction_source,omitzero"`
+	// PersistedInput is the input itself, JSON that the store never looks
+	// into. nil is absent.
+	PersistedInput jsontext.Value `json:"persisted_input,omitzero"`
+	// LastRunID and LastBoundarySequence name the receipt of the boundary that
+	// the input took part in last. A boundary commit stamps them.
+	LastRunID            *RunID  `json:"last_run_id,omitzero"`
+	LastBoundarySequence *uint64 `json:"last_boundary_sequence,omitzero"`
+	CreatedAt            Time    `json:"created_at"`
+	UpdatedAt            Time    `json:"updated_at"`
+}
+
+// A HistoryEntry is one transition in an input's life.
+type HistoryEntry struct {
+	Timestamp Time                `json:"timestamp"`
+	From      InputLifecycleState `json:"from"`
+	To        InputLifecycleState `json:"to"`
+	Reason    *string             `json:"reason,omitzero"`
+}
+
+// A PolicySnapshot is the decision under which an input was accepted.
+type PolicySnapshot struct {
+	Version  uint64         `json:"version"`
+	Decision PolicyDecision `json:"decision"`
+}
+
+// A PolicyDecision says how an input is applied, queued and consumed. When it
+// is read, the two booleans are true unless they are given.
+type PolicyDecision struct {
+	ApplyMode           ApplyMode    `json:"apply_mode"`
+	WakeMode            WakeMode     `json:"wake_mode"`
+	QueueMode           QueueMode    `json:"queue_mode"`
+	ConsumePoint        ConsumePoint `json:"consume_point"`
+	RecordTranscript    bool         `json:"record_transcript"`
+	EmitOperatorContent bool         `json:"emit_operator_content"`
+	PolicyVersion       uint64       `json:"policy_version"`
+}
+
+// A TerminalOutcome says how an input's life ended. Only the field of its
+// type may be set.
+type TerminalOutcome struct {
+	Type         OutcomeType
+	SupersededBy InputID       // of OutcomeSuperseded
+	AggregateID  InputID       // of OutcomeCoalesced
+	Reason       AbandonReason // of OutcomeAbandoned
+}
+
+// A ReconstructionSource says what an input was derived from. Only the fields
+// of its type may be set.
+type ReconstructionSource struct {
+	Type           SourceType
+	RuleID         string    // of SourceProjection
+	SourceEventID  string    // of SourceProjection
+	SourceInputIDs []InputID // of SourceCoalescing
+}
+
+// NewInputState returns the state of an input that was accepted at that time.
+func NewInputState(id InputID, at Time) InputState {
+	return InputState{InputID: id, CurrentState: InputAccepted, CreatedAt: at, UpdatedAt: at}
+}
+
+// Clone returns a copy that shares nothing with s.
+func (s *InputState) Clone() InputState {
+	c := *s
+	c.Policy = clone(s.Policy)
+	c.TerminalOutcome = clone(s.TerminalOutcome)
+	c.IdempotencyKey = clone(s.IdempotencyKey)
+	c.History = slices.Clone(s.History)
+	for i := range c.History {
+		c.History[i].Reason = clone(c.History[i].Reason)
+	}
+	c.ReconstructionSource = clone(s.ReconstructionSource)
+	if r := c.ReconstructionSource; r != nil {
+		r.SourceInputIDs = slices.Clone(r.SourceInputIDs)
+	}
+	c.PersistedInput = bytes.Clone(s.PersistedInput)
+	c.LastRunID = clone(s.LastRunID)
+	c.LastBoundarySequence = clone(s.LastBoundarySequence)
+	return c
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
+}
+
+// Validate returns a *ValueError if a part of s is none of its type's, or text
+// in it is not valid UTF-8.
+func (s *InputState) Validate() error {
+	return check(
+		part{"current_state", s.CurrentState.Validate},
+		part{"policy", s.Policy.validate},
+		part{"terminal_outcome", s.TerminalOutcome.validate},
+		part{"durability", func() error {
+			if s.Durability == "" {
+				return nil
+			}
+			return oneOf(durabilities, s.Durability)
+		}},
+		part{"idempotency_key", func() error { return validText(s.IdempotencyKey) }},
+		part{"history", s.validateHistory},
+		part{"reconstruction_source", s.ReconstructionSource.validate},
+		part{"persisted_input", s.validatePersistedInput},
+		part{"created_at", s.CreatedAt.Validate},
+		part{"updated_at", s.UpdatedAt.Validate},
+	)
+}
+
+// A part is a member of a value and the check of it.
+type part struct {
+	name     string
+	validate func() error
+}
+
+// check returns the first error of the parts, with the part's name.
+func check(parts ...part) error {
+	for _, p := range parts {
+		if err := p.validate(); err != nil {
+			return InField(p.name, err)
+		}
+	}
+	return nil
+}
+
+func validText(text *string) error {
+	if text != nil && !utf8.ValidString(*text) {
+		return &ValueError{Reason: "not valid UTF-8"}
+	}
+	return nil
+}
+
+func (s *InputState) validateHistory() error {
+	for i := range s.History {
+		h := &s.History[i]
+		if err := check(
+			part{"timestamp", h.Timestamp.Validate},
+			part{"from", h.From.Validate},
+			part{"to", h.To.Validate},
+			part{"reason", func() error { return validText(h.Reason) }},
+		); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *InputState) validatePersistedInput() error {
+	switch {
+	case s.PersistedInput == nil:
+		return nil
+	case !s.PersistedInput.IsValid(jsontext.AllowDuplicateNames(true)):
+		return &ValueError{Reason: "not valid JSON"}
+	case s.PersistedInput.Kind() == 'n':
+		return errNull
+	}
+	return nil
+}
+
+func (p *PolicySnapshot) validate() error {
+	if p == nil {
+		return nil
+	}
+	d := &p.Decision
+	return check(
+		part{"decision.apply_mode", func() error { return oneOf(applyModes, d.ApplyMode) }},
+		part{"decision.wake_mode", func() error { return oneOf(wakeModes, d.WakeMode) }},
+		part{"decision.queue_mode", func() error { return oneOf(queueModes, d.QueueMode) }},
+		part{"decision.consume_point", func() error { return oneOf(consumePoints, d.ConsumePoint) }},
+	)
+}
+
+func (o *TerminalOutcome) validate() error {
+	if o == nil {
+		return nil
+	}
+	if err := oneOf(outcomeTypes, o.Type); err != nil {
+		return InField("outcome_type", err)
+	}
+	own := TerminalOutcome{Type: o.Type}
+	switch o.Type {
+	case OutcomeSuperseded:
+		own.SupersededBy = o.SupersededBy
+	case OutcomeCoalesced:
+		own.AggregateID = o.AggregateID
+	case OutcomeAbandoned:
+		if err := oneOf(reasons, o.Reason); err != nil {
+			return InField("reason", err)
+		}
+		own.Reason = o.Reason
+	}
+	if own != *o {
+		return &ValueError{Reason: "has a field of another type"}
+	}
+	return nil
+}
+
+func (r *ReconstructionSource) validate() error {
+	if r == nil {
+		return nil
+	}
+	projection := r.RuleID != "" || r.SourceEventID != ""
+	if r.Type == SourceProjection && r.SourceInputIDs != nil || r.Type == SourceCoalescing && projection {
+		return &ValueError{Reason: "has a field of another type"}
+	}
+	return check(
+		part{"source_type", func() error { return oneOf(sourceTypes, r.Type) }},
+		part{"rule_id", func() error { return validText(&r.RuleID) }},
+		part{"source_event_id", func() error { return validText(&r.SourceEventID) }},
+	)
+}
+
+// MarshalJSON returns the state's JSON, PersistedInput with its own escapes
+// and numbers. An invalid state is a *ValueError.
+func (s InputState) MarshalJSON() ([]byte, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	type plain InputState
+	return marshal(plain(s))
+}
+
+// UnmarshalJSON reads a state. The error is a *ValueError, and s unchanged
+// then.
+func (s *InputState) UnmarshalJSON(data []byte) error {
+	var v InputState
+	if err := unmarshal(data, v.read); err != nil {
+		return err
+	}
+	*s = v
+	return nil
+}
+
+func (s *InputState) read(dec *jsontext.Decoder) error {
+	return readObject(dec,
+		member{"input_id", required, &s.InputID},
+		member{"current_state", required, &s.CurrentState},
+		member{"policy", optional, &s.Policy},
+		member{"terminal_outcome", optional, &s.TerminalOutcome},
+		member{"durability", optional, &s.Durability},
+		member{"idempotency_key", optional, &s.IdempotencyKey},
+		member{"attempt_count", defaulted, &s.AttemptCount},
+		member{"recovery_count", defaulted, &s.RecoveryCount},
+		member{"history", defaulted, s.readHistory},
+		member{"reconstruction_source", optional, &s.ReconstructionSource},
+		member{"persisted_input", optional, s.readPersistedInput},
+		member{"last_run_id", optional, &s.LastRunID},
+		member{"last_boundary_sequence", optional, &s.LastBoundarySequence},
+		member{"created_at", required, &s.CreatedAt},
+		member{"updated_at", required, &s.UpdatedAt},
+	)
+}
+
+func (s *InputState) readHistory(dec *jsontext.Decoder) error {
+	return readArray(dec, func() error {
+		var h HistoryEntry
+		err := h.read(dec)
+		s.History = append(s.History, h)
+		return err
+	})
+}
+
+func (s *InputState) readPersistedInput(dec *jsontext.Decoder) error {
+	v, err := dec.ReadValue()
+	s.PersistedInput = v.Clone()
+	return err
+}
+
+func (h *HistoryEntry) read(dec *jsontext.Decoder) error {
+	return readObject(dec,
+		member{"timestamp", required, &h.Timestamp},
+		member{"from", required, &h.From},
+		member{"to", required, &h.To},
+		member{"reason", optional, &h.Reason},
+	)
+}
+
+// UnmarshalJSON reads a policy. The error is a *ValueError.
+func (p *PolicySnapshot) UnmarshalJSON(data []byte) error {
+	return unmarshal(data, func(dec *jsontext.Decoder) error {
+		return readObject(dec,
+			member{"version", required, &p.Version},
+			member{"decision", required, &p.Decision},
+		)
+	})
+}
+
+// UnmarshalJSON reads a decision. The error is a *ValueError.
+func (d *PolicyDecision) UnmarshalJSON(data []byte) error {
+	d.RecordTranscript, d.EmitOperatorContent = true, true
+	return unmarshal(data, func(dec *jsontext.Decoder) error {
+		return readObject(dec,
+			member{"apply_mode", required, &d.ApplyMode},
+			member{"wake_mode", required, &d.WakeMode},
+			member{"queue_mode", required, &d.QueueMode},
+			member{"consume_point", required, &d.ConsumePoint},
+			member{"record_transcript", defaulted, &d.RecordTranscript},
+			member{"emit_operator_content", defaulted, &d.EmitOperatorContent},
+			member{"policy_version", required, &d.PolicyVersion},
+		)
+	})
+}

@@ -1,0 +1,66 @@
+package store
+
+import (
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// A RunBoundaryReceipt is the proof that a run's boundary was applied: it
+// names the inputs that took part and the conversation that came of it.
+type RunBoundaryReceipt struct {
+	RunID                RunID            `json:"run_id"`
+	Boundary             RunApplyBoundary `json:"boundary"`
+	ContributingInputIDs []InputID        `json:"contributing_input_ids"`
+	// ConversationDigest is 64 lower-case hex digits in a receipt that a
+	// boundary commit minted, any text or nil in one that a caller made.
+	ConversationDigest *string `json:"conversation_digest,omitzero"`
+	MessageCount       uint64  `json:"message_count"`
+	Sequence           uint64  `json:"sequence"`
+}
+
+// Clone returns a copy that shares nothing with r.
+func (r *RunBoundaryReceipt) Clone() RunBoundaryReceipt {
+	c := *r
+	c.ContributingInputIDs = slices.Clone(r.ContributingInputIDs)
+	c.ConversationDigest = clone(r.ConversationDigest)
+	return c
+}
+
+// Validate returns a *ValueError if a part of r is none of its type's, or the
+// digest is not valid UTF-8.
+func (r *RunBoundaryReceipt) Validate() error {
+	return check(
+		part{"boundary", r.Boundary.Validate},
+		part{"conversation_digest", func() error { return validText(r.ConversationDigest) }},
+	)
+}
+
+// MarshalJSON returns the receipt's JSON. An invalid receipt is a *ValueError.
+func (r RunBoundaryReceipt) MarshalJSON() ([]byte, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	type plain RunBoundaryReceipt
+	return marshal(plain(r))
+}
+
+// UnmarshalJSON reads a receipt. The error is a *ValueError, and r unchanged
+// then.
+func (r *RunBoundaryReceipt) UnmarshalJSON(data []byte) error {
+	var v RunBoundaryReceipt
+	err := unmarshal(data, func(dec *jsontext.Decoder) error {
+		return readObject(dec,
+			member{"run_id", required, &v.RunID},
+			member{"boundary", required, &v.Boundary},
+			member{"contributing_input_ids", required, readIDs(&v.ContributingInputIDs)},
+			member{"conversation_digest", optional, &v.ConversationDigest},
+			member{"message_count", required, &v.MessageCount},
+			member{"sequence", required, &v.Sequence},
+		)
+	})
+	if err == nil {
+		*r = v
+	}
+	return err
+}

@@ -1,0 +1,168 @@
+package session
+
+// members reads a struct, an object or an array of its fields' values, and
+// calls read at each value. A nullable one that is null is not read. It
+// returns which fields were read, as a bit for each.
+func (r *reader) members(s *schema, all []field, read func(i int) error) (seen uint, err error) {
+	switch r.peek() {
+	case '{':
+		seen, err = r.objectMembers(s, all, read)
+	case '[':
+		seen, err = r.arrayMembers(s, all, read)
+	default:
+		err = r.fail("expected an object")
+	}
+	return seen, err
+}
+
+func (r *reader) objectMembers(s *schema, all []field, read func(i int) error) (seen uint, err error) {
+	if err := r.enter(); err != nil {
+		return 0, err
+	}
+	var named uint
+	for n := 0; ; n++ {
+		more, err := r.more(n, '}')
+		if err != nil {
+			return 0, err
+		}
+		if !more {
+			break
+		}
+		name, err := r.key()
+		if err != nil {
+			return 0, err
+		}
+		i := find(all, name)
+		if i < 0 {
+			if err := r.drop(s, name); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		if named&(1<<i) != 0 {
+			return 0, r.fail("member named twice")
+		}
+		named |= 1 << i
+		if r.null(&all[i]) {
+			continue
+		}
+		seen |= 1 << i
+		if err := read(i); err != nil {
+			return 0, err
+		}
+	}
+	for i := range all {
+		if named&(1<<i) == 0 && all[i].absent == "" && !all[i].nullable {
+			return 0, r.fail("missing member " + all[i].name)
+		}
+	}
+	r.leave()
+	return seen, nil
+}
+
+// drop passes over the value of a member that is none of the fields. The tag
+// was read before.
+func (r *reader) drop(s *schema, name []byte) error {
+	switch {
+	case s.kind == kindInternal && string(name) == s.tag, s.unknown == checkUnknown:
+		return r.skip()
+	case s.unknown == skipUnknown:
+		return r.skipUnread()
+	}
+	return r.fail("unknown member")
+}
+
+// null takes null where that means that f is missing.
+func (r *reader) null(f *field) bool {
+	r.peek()
+	return f.nullable && r.literal("null")
+}
+
+func (r *reader) arrayMembers(s *schema, all []field, read func(i int) error) (seen uint, err error) {
+	if err := r.enter(); err != nil {
+		return 0, err
+	}
+	before := 0
+	if s.kind == kindInternal {
+		before = 1
+	}
+	for n := 0; ; n++ {
+		more, err := r.more(n, ']')
+		i := n - before
+		switch {
+		case err != nil:
+			return 0, err
+		case !more:
+			for _, f := range all[max(i, 0):] {
+				if f.absent == "" || f.nullable { // by position, only a default may be missing
+					return 0, r.fail("missing member " + f.name)
+				}
+			}
+			r.leave()
+			return seen, nil
+		case i >= len(all):
+			return 0, r.fail("too many elements")
+		case i < 0:
+			err = r.skip()
+		case !r.null(&all[i]):
+			seen |= 1 << i
+			err = read(i)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// variant looks ahead for the tag of a tagged struct, wherever it stands. It
+// returns the position of the content too, for an adjacently tagged one, and
+// leaves the reader where it was.
+func (r *reader) variant(s *schema) (v *variant, content int, err error) {
+	pos, depth := r.pos, r.depth
+	look := &schema{kind: kindStruct, fields: []field{{name: s.tag}}}
+	if s.kind == kindAdjacent {
+		look.fields = append(look.fields, field{name: s.content})
+	}
+	read := func(i int) error {
+		if i > 0 {
+			content = r.pos
+			return r.skip()
+		}
+		v, err = r.readTag(s)
+		return err
+	}
+	if s.kind == kindInternal && r.peek() == '[' {
+		err = r.firstElement(read)
+	} else {
+		_, err = r.members(look, look.fields, read)
+	}
+	if err == nil {
+		r.pos, r.depth = pos, depth
+	}
+	return v, content, err
+}
+
+func (r *reader) firstElement(read func(i int) error) error {
+	if err := r.enter(); err != nil {
+		return err
+	}
+	if r.peek() == ']' {
+		return r.fail("expected a tag")
+	}
+	return read(0)
+}
+
+// readTag reads a variant's name. Inside a message the seed reads from a
+// buffer, which takes a number for an internal tag and an object for an
+// adjacent one.
+func (r *reader) readTag(s *schema) (*variant, error) {
+	name := func(i int) string { return s.variants[i].name }
+	if c := r.peek(); c == '{' && s.kind == kindInternal {
+		return nil, r.fail("expected a name")
+	} else if '0' <= c && c <= '9' && s.kind == kindInternal && !s.bareTag {
+		i, err := r.uint(uint64(len(s.variants) - 1))
+		return &s.variants[i], err
+	}
+	i, err := r.enum(len(s.variants), name)
+	return &s.variants[i], err
+}

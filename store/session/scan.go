@@ -1,0 +1,325 @@
+package session
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxDepth is how deep arrays and objects may nest. The seed's parser stops
+// at the 128th level.
+const maxDepth = 127
+
+// A reader walks over one JSON text.
+type reader struct {
+	in    []byte
+	pos   int
+	depth int
+	out   []byte // what rewrite has written
+	text  []byte // the last string that had escapes, decoded
+}
+
+func (r *reader) fail(reason string) error { return &Error{Offset: r.pos, Reason: reason} }
+
+// peek skips white space and returns the next byte, or 0 at the end. A NUL
+// byte in the text is no token either, so the two need no telling apart.
+func (r *reader) peek() byte {
+	for ; r.pos < len(r.in); r.pos++ {
+		switch c := r.in[r.pos]; c {
+		case ' ', '\t', '\n', '\r':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// literal takes text if it comes next, byte for byte.
+func (r *reader) literal(text string) bool {
+	end := r.pos + len(text)
+	if end > len(r.in) || string(r.in[r.pos:end]) != text {
+		return false
+	}
+	r.pos = end
+	return true
+}
+
+func (r *reader) expect(c byte, reason string) error {
+	if r.peek() != c {
+		return r.fail(reason)
+	}
+	r.pos++
+	return nil
+}
+
+// end requires that only white space follows.
+func (r *reader) end() error {
+	r.peek()
+	if r.pos < len(r.in) {
+		return r.fail("more text after the end")
+	}
+	return nil
+}
+
+func (r *reader) enter() error {
+	if r.depth == maxDepth {
+		return r.fail("nested too deep")
+	}
+	r.depth++
+	r.pos++
+	return nil
+}
+
+func (r *reader) leave() {
+	r.depth--
+	r.pos++
+}
+
+// more reports whether a further element follows in an array or object that
+// close ends, and stands at it then. n is how many were read so far.
+func (r *reader) more(n int, end byte) (bool, error) {
+	c := r.peek()
+	switch {
+	case c == end:
+		return false, nil
+	case n == 0:
+		return true, nil
+	case c != ',':
+		return false, r.fail("expected a comma or the end of an array or object")
+	}
+	r.pos++
+	if r.peek() == end {
+		return false, r.fail("comma before the end of an array or object")
+	}
+	return true, nil
+}
+
+// key reads a member's name and the colon after it.
+func (r *reader) key() ([]byte, error) {
+	if r.peek() != '"' {
+		return nil, r.fail("expected a member's name")
+	}
+	name, err := r.str()
+	if err != nil {
+		return nil, err
+	}
+	return name, r.expect(':', "expected a colon")
+}
+
+// str reads a string and returns its decoded bytes, valid until the next
+// call.
+func (r *reader) str() ([]byte, error) {
+	if r.peek() != '"' {
+		return nil, r.fail("expected a string")
+	}
+	start := r.pos
+	escaped, err := r.skipString(true)
+	if err != nil {
+		return nil, err
+	}
+	if !escaped {
+		return r.in[start+1 : r.pos-1], nil
+	}
+	r.text, err = jsontext.AppendUnquote(r.text[:0], r.in[start:r.pos])
+	if err != nil { // a surrogate without its pair
+		r.pos = start
+		return nil, r.fail("invalid escape in a string")
+	}
+	return r.text, nil
+}
+
+// skipString passes over a string and reports whether it has escapes. With
+// checkUTF8 it must be valid UTF-8; lone surrogates are for the decoder to
+// find.
+func (r *reader) skipString(checkUTF8 bool) (escaped bool, err error) {
+	start := r.pos
+	r.pos++
+	ascii := true
+	for {
+		n, plain := span(r.in[r.pos:])
+		r.pos += n
+		ascii = ascii && plain
+		switch {
+		case r.pos == len(r.in):
+			return escaped, r.fail("unexpected end in a string")
+		case r.in[r.pos] == '"':
+			if checkUTF8 && !ascii && !utf8.Valid(r.in[start:r.pos]) {
+				r.pos = start
+				return escaped, r.fail("invalid UTF-8 in a string")
+			}
+			r.pos++
+			return escaped, nil
+		case r.in[r.pos] == '\\':
+			escaped = true
+			if !r.skipEscape() {
+				return escaped, r.fail("invalid escape in a string")
+			}
+		default:
+			return escaped, r.fail("control character in a string")
+		}
+	}
+}
+
+func (r *reader) skipEscape() bool {
+	if r.pos+1 >= len(r.in) {
+		return false
+	}
+	switch r.in[r.pos+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		r.pos += 2
+		return true
+	case 'u':
+		end := r.pos + 6
+		if end > len(r.in) {
+			return false
+		}
+		for _, c := range r.in[r.pos+2 : end] {
+			if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
+				return false
+			}
+		}
+		r.pos = end
+		return true
+	}
+	return false
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// span returns how many bytes come before the first quote, backslash or
+// control character, and whether they are all ASCII. It looks at eight bytes
+// at a time: (w-n*ones)&^w has a byte's high bit set where the byte is below
+// n, exactly so for the lowest such byte, which is the one asked for.
+func span(b []byte) (n int, ascii bool) {
+	var seen uint64
+	for ; n+8 <= len(b); n += 8 {
+		w := binary.LittleEndian.Uint64(b[n:])
+		quote, slash := w^('"'*ones), w^('\\'*ones)
+		stop := ((w-0x20*ones)&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+		if stop != 0 {
+			at := bits.TrailingZeros64(stop) / 8
+			seen |= w & (1<<(8*at) - 1)
+			return n + at, seen&highs == 0
+		}
+		seen |= w
+	}
+	for ; n < len(b); n++ {
+		c := b[n]
+		if c < 0x20 || c == '"' || c == '\\' {
+			break
+		}
+		seen |= uint64(c)
+	}
+	return n, seen&highs == 0
+}
+
+// word takes true, false or null.
+func (r *reader) word() error {
+	if r.literal("true") || r.literal("false") || r.literal("null") {
+		return nil
+	}
+	return r.fail("expected a value")
+}
+
+// skip passes over a value that is read like the rest and dropped.
+func (r *reader) skip() error {
+	switch c := r.peek(); {
+	case c == '"':
+		_, err := r.str()
+		return err
+	case c == '-' || '0' <= c && c <= '9':
+		_, err := r.number()
+		return err
+	case c == '[' || c == '{':
+		return r.skipNested(c)
+	}
+	return r.word()
+}
+
+func (r *reader) skipNested(open byte) error {
+	if err := r.enter(); err != nil {
+		return err
+	}
+	end := open + 2 // '[' and ']', '{' and '}' are two apart
+	for n := 0; ; n++ {
+		if more, err := r.more(n, end); err != nil {
+			return err
+		} else if !more {
+			r.leave()
+			return nil
+		}
+		if open == '{' {
+			if _, err := r.key(); err != nil {
+				return err
+			}
+		}
+		if err := r.skip(); err != nil {
+			return err
+		}
+	}
+}
+
+// skipUnread passes over a value the way the seed does where it drops one
+// without building it: any depth, any number, any encoding, but correct
+// punctuation.
+func (r *reader) skipUnread() error {
+	var open []byte // the brackets that are open
+	counts := []int{0}
+	for {
+		if n := len(open); n > 0 {
+			more, err := r.more(counts[n], open[n-1]+2)
+			if err != nil {
+				return err
+			}
+			if !more {
+				r.pos++
+				open, counts = open[:n-1], counts[:n]
+				if n == 1 {
+					return nil
+				}
+				continue
+			}
+			counts[n]++
+			if open[n-1] == '{' {
+				if err := r.skipUnreadKey(); err != nil {
+					return err
+				}
+			}
+		}
+		c := r.peek()
+		if c == '[' || c == '{' {
+			r.pos++
+			open, counts = append(open, c), append(counts, 0)
+			continue
+		}
+		if err := r.skipUnreadScalar(c); err != nil || len(open) == 0 {
+			return err
+		}
+	}
+}
+
+func (r *reader) skipUnreadKey() error {
+	if r.peek() != '"' {
+		return r.fail("expected a member's name")
+	}
+	if _, err := r.skipString(false); err != nil {
+		return err
+	}
+	return r.expect(':', "expected a colon")
+}
+
+func (r *reader) skipUnreadScalar(c byte) error {
+	switch {
+	case c == '"':
+		_, err := r.skipString(false)
+		return err
+	case c == '-' || '0' <= c && c <= '9':
+		return r.skipNumber()
+	}
+	return r.word()
+}

@@ -1,0 +1,112 @@
+package store
+
+import "github.com/go-json-experiment/json/jsontext"
+
+// MarshalJSON returns the outcome's JSON, tagged by outcome_type. An invalid
+// outcome is a *ValueError.
+func (o TerminalOutcome) MarshalJSON() ([]byte, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	type tag struct {
+		Type OutcomeType `json:"outcome_type"`
+	}
+	switch o.Type {
+	case OutcomeSuperseded:
+		return marshal(struct {
+			tag
+			SupersededBy InputID `json:"superseded_by"`
+		}{tag{o.Type}, o.SupersededBy})
+	case OutcomeCoalesced:
+		return marshal(struct {
+			tag
+			AggregateID InputID `json:"aggregate_id"`
+		}{tag{o.Type}, o.AggregateID})
+	case OutcomeAbandoned:
+		return marshal(struct {
+			tag
+			Reason AbandonReason `json:"reason"`
+		}{tag{o.Type}, o.Reason})
+	}
+	return marshal(tag{o.Type})
+}
+
+// UnmarshalJSON reads an outcome. The error is a *ValueError.
+func (o *TerminalOutcome) UnmarshalJSON(data []byte) error {
+	var v TerminalOutcome
+	if err := readTag(data, "outcome_type", &v.Type); err != nil {
+		return err
+	}
+	var own []member
+	switch v.Type {
+	case OutcomeSuperseded:
+		own = []member{{"superseded_by", required, &v.SupersededBy}}
+	case OutcomeCoalesced:
+		own = []member{{"aggregate_id", required, &v.AggregateID}}
+	case OutcomeAbandoned:
+		own = []member{{"reason", required, &v.Reason}}
+	}
+	err := readVariant(data, "outcome_type", own...)
+	if err == nil {
+		*o = v
+	}
+	return err
+}
+
+// MarshalJSON returns the source's JSON, tagged by source_type. An invalid
+// source is a *ValueError.
+func (r ReconstructionSource) MarshalJSON() ([]byte, error) {
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
+	if r.Type == SourceProjection {
+		return marshal(struct {
+			Type          SourceType `json:"source_type"`
+			RuleID        string     `json:"rule_id"`
+			SourceEventID string     `json:"source_event_id"`
+		}{r.Type, r.RuleID, r.SourceEventID})
+	}
+	return marshal(struct {
+		Type           SourceType `json:"source_type"`
+		SourceInputIDs []InputID  `json:"source_input_ids"`
+	}{r.Type, r.SourceInputIDs})
+}
+
+// UnmarshalJSON reads a source. The error is a *ValueError.
+func (r *ReconstructionSource) UnmarshalJSON(data []byte) error {
+	var v ReconstructionSource
+	if err := readTag(data, "source_type", &v.Type); err != nil {
+		return err
+	}
+	var own []member
+	switch v.Type {
+	case SourceProjection:
+		own = []member{
+			{"rule_id", required, &v.RuleID},
+			{"source_event_id", required, &v.SourceEventID},
+		}
+	case SourceCoalescing:
+		own = []member{{"source_input_ids", required, readIDs(&v.SourceInputIDs)}}
+	}
+	err := readVariant(data, "source_type", own...)
+	if err == nil {
+		*r = v
+	}
+	return err
+}
+
+// readTag reads the member that says which others there are, wherever it
+// stands.
+func readTag(data []byte, tag string, into any) error {
+	return unmarshal(data, func(dec *jsontext.Decoder) error {
+		return readObject(dec, member{tag, required, into})
+	})
+}
+
+// readVariant reads the members beside the tag.
+func readVariant(data []byte, tag string, own ...member) error {
+	var ignored jsontext.Value
+	return unmarshal(data, func(dec *jsontext.Decoder) error {
+		return readObject(dec, append(own, member{tag, required, &ignored})...)
+	})
+}
