@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -20,7 +21,7 @@ func unmarshal(data []byte, read func(*jsontext.Decoder) error) error {
 	if err := read(dec); err != nil {
 		return reasonOf(err)
 	}
-	if dec.PeekKind() != 0 {
+	if _, err := dec.ReadToken(); err != io.EOF {
 		return &ValueError{Reason: "more text after the value"}
 	}
 	return nil

@@ -161,7 +161,10 @@ func (r *reader) readTag(s *schema) (*variant, error) {
 		return nil, r.fail("expected a name")
 	} else if '0' <= c && c <= '9' && s.kind == kindInternal && !s.bareTag {
 		i, err := r.uint(uint64(len(s.variants) - 1))
-		return &s.variants[i], err
+		if err != nil {
+			return nil, err
+		}
+		return &s.variants[i], nil
 	}
 	i, err := r.enum(len(s.variants), name)
 	return &s.variants[i], err
