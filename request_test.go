@@ -1,0 +1,194 @@
+package loopstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+func TestDefinite(t *testing.T) {
+	t.Run("cancelled before the call, it never runs", func(t *testing.T) {
+		l := newLoop(t, Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 100 {
+			require.ErrorIs(t, l.PersistRuntimeState(ctx, "a", store.RuntimeIdle), context.Canceled)
+		}
+		assert.False(t, has(t, l, "a"))
+	})
+
+	t.Run("cancelled while it is queued, it never runs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLoop(t, Options{})
+			g := hold(t.Context(), l, "held")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			errs := make(chan error, 1)
+			go func() { errs <- l.PersistRuntimeState(ctx, "a", store.RuntimeIdle) }()
+			synctest.Wait()
+			why := errors.New("why")
+			cancel(why)
+			err := <-errs // at once: the owner is still held
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorIs(t, err, why)
+			var e *store.OpError
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, "persist_runtime_state", e.Op)
+			assert.Equal(t, store.RuntimeID("a"), e.RuntimeID)
+			close(g.open)
+			require.NoError(t, <-g.err)
+			assert.False(t, has(t, l, "a"))
+		})
+	})
+
+	t.Run("cancelled while it runs, it waits for its answer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLoop(t, Options{})
+			ctx, cancel := context.WithCancel(t.Context())
+			g := hold(ctx, l, "a")
+			cancel()
+			synctest.Wait()
+			require.Empty(t, g.err, "the owner has it: there is no going back")
+			close(g.open)
+			require.NoError(t, <-g.err)
+			assert.True(t, has(t, l, "a"))
+		})
+	})
+
+	t.Run("cancelled by the operation itself, its answer counts", func(t *testing.T) {
+		l := newLoop(t, Options{})
+		for i := range 1000 { // select would pick the context every other time
+			id := store.RuntimeID(fmt.Sprint(i))
+			ctx, cancel := context.WithCancel(t.Context())
+			require.NoError(t, runTestOp(ctx, l, id, cancel))
+			require.True(t, has(t, l, id))
+		}
+	})
+
+	t.Run("a deadline passes while it is queued", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLoop(t, Options{})
+			g := hold(t.Context(), l, "held")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			began := time.Now()
+			require.ErrorIs(t, l.PersistRuntimeState(ctx, "a", store.RuntimeIdle), context.DeadlineExceeded)
+			assert.Equal(t, time.Minute, time.Since(began))
+			close(g.open)
+			require.NoError(t, <-g.err)
+			assert.False(t, has(t, l, "a"))
+		})
+	})
+
+	t.Run("a thousand callers cancel at random", func(t *testing.T) {
+		for _, inbox := range []int{1, 2000} {
+			cancelAtRandom(t, inbox)
+		}
+	})
+}
+
+// cancelAtRandom lets callers cancel at any moment of their call, and compares
+// what is stored with what was acknowledged.
+func cancelAtRandom(t *testing.T, inbox int) {
+	l := newLoop(t, Options{InboxSize: inbox})
+	const callers, calls = 1000, 5
+	var mu sync.Mutex
+	acknowledged := map[store.InputID]bool{}
+	var g errgroup.Group
+	for range callers {
+		g.Go(func() error {
+			for range calls {
+				ctx, cancel := context.WithCancel(t.Context())
+				go yield(rand.IntN(100), cancel)
+				state := store.NewInputState(store.NewInputID(), store.Time{})
+				err := l.PersistInputState(ctx, "a", state)
+				cancel()
+				switch {
+				case err == nil:
+					mu.Lock()
+					acknowledged[state.InputID] = true
+					mu.Unlock()
+				case !errors.Is(err, context.Canceled):
+					return err
+				}
+				// Now and then the owner is slow, and requests wait for it.
+				if rand.IntN(10) == 0 {
+					err = runTestOp(t.Context(), l, "slow", func() { yield(rand.IntN(100), func() {}) })
+					if err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, g.Wait())
+	stored := map[store.InputID]bool{}
+	states, err := l.LoadInputStates(t.Context(), "a")
+	require.NoError(t, err)
+	for _, s := range states {
+		stored[s.InputID] = true
+	}
+	require.Equal(t, acknowledged, stored)
+	assert.NotEmpty(t, acknowledged)
+	assert.Less(t, len(acknowledged), callers*calls, "some were cancelled in time")
+}
+
+// yield lets others run n times, and then calls then.
+func yield(n int, then func()) {
+	for range n {
+		runtime.Gosched()
+	}
+	then()
+}
+
+// A recycled request must not carry an answer over to its next caller, nor be
+// recycled while the owner can still reach it.
+func TestRecycling(t *testing.T) {
+	l := newLoop(t, Options{InboxSize: 4})
+	var g errgroup.Group
+	for caller := range 64 {
+		g.Go(func() error {
+			mine := store.NewInputState(store.NewInputID(), store.TimeOf(time.Unix(int64(caller), 0)))
+			id := store.RuntimeID(fmt.Sprint(caller))
+			if err := l.PersistInputState(t.Context(), id, mine); err != nil {
+				return err
+			}
+			for i := range 300 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if i%2 == 0 {
+					go cancel()
+				}
+				got, ok, err := l.LoadInputState(ctx, id, mine.InputID)
+				cancel()
+				if errors.Is(err, context.Canceled) {
+					continue
+				}
+				if err != nil || !ok || got.InputID != mine.InputID || got.CreatedAt != mine.CreatedAt {
+					return fmt.Errorf("caller %d got %v %v %w", caller, got, ok, err)
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, g.Wait())
+}
+
+// Between calls a request holds nothing of its last caller's.
+func TestRecycledRequestIsEmpty(t *testing.T) {
+	l := newLoop(t, Options{})
+	r := newRequest[struct{}, testOp, *testOp](l, testOp{id: "a", do: func() {}})
+	r.recycle()
+	assert.Equal(t, testOp{}, r.op)
+}
