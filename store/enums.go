@@ -169,6 +169,14 @@ func (b RunApplyBoundary) Validate() error { return oneOf(boundaries, b) }
 // Validate returns a *ValueError if s is none of the states.
 func (s InputLifecycleState) Validate() error { return oneOf(inputStates, s) }
 
+// validate takes the empty one too, which is absent.
+func (d InputDurability) validate() error {
+	if d == "" {
+		return nil
+	}
+	return oneOf(durabilities, d)
+}
+
 // UnmarshalText reads a state. The error is a *ValueError.
 func (s *RuntimeState) UnmarshalText(text []byte) error { return read(runtimeStates, s, text) }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"unicode/utf8"
 
@@ -111,39 +112,18 @@ func clone[T any](p *T) *T {
 // Validate returns a *ValueError if a part of s is none of its type's, or text
 // in it is not valid UTF-8.
 func (s *InputState) Validate() error {
-	return check(
-		part{"current_state", s.CurrentState.Validate},
-		part{"policy", s.Policy.validate},
-		part{"terminal_outcome", s.TerminalOutcome.validate},
-		part{"durability", func() error {
-			if s.Durability == "" {
-				return nil
-			}
-			return oneOf(durabilities, s.Durability)
-		}},
-		part{"idempotency_key", func() error { return validText(s.IdempotencyKey) }},
-		part{"history", s.validateHistory},
-		part{"reconstruction_source", s.ReconstructionSource.validate},
-		part{"persisted_input", s.validatePersistedInput},
-		part{"created_at", s.CreatedAt.Validate},
-		part{"updated_at", s.UpdatedAt.Validate},
+	return cmp.Or(
+		InField("current_state", s.CurrentState.Validate()),
+		InField("policy", s.Policy.validate()),
+		InField("terminal_outcome", s.TerminalOutcome.validate()),
+		InField("durability", s.Durability.validate()),
+		InField("idempotency_key", validText(s.IdempotencyKey)),
+		InField("history", s.validateHistory()),
+		InField("reconstruction_source", s.ReconstructionSource.validate()),
+		InField("persisted_input", s.validatePersistedInput()),
+		InField("created_at", s.CreatedAt.Validate()),
+		InField("updated_at", s.UpdatedAt.Validate()),
 	)
-}
-
-// A part is a member of a value and the check of it.
-type part struct {
-	name     string
-	validate func() error
-}
-
-// check returns the first error of the parts, with the part's name.
-func check(parts ...part) error {
-	for _, p := range parts {
-		if err := p.validate(); err != nil {
-			return InField(p.name, err)
-		}
-	}
-	return nil
 }
 
 func validText(text *string) error {
@@ -156,11 +136,11 @@ func validText(text *string) error {
 func (s *InputState) validateHistory() error {
 	for i := range s.History {
 		h := &s.History[i]
-		if err := check(
-			part{"timestamp", h.Timestamp.Validate},
-			part{"from", h.From.Validate},
-			part{"to", h.To.Validate},
-			part{"reason", func() error { return validText(h.Reason) }},
+		if err := cmp.Or(
+			InField("timestamp", h.Timestamp.Validate()),
+			InField("from", h.From.Validate()),
+			InField("to", h.To.Validate()),
+			InField("reason", validText(h.Reason)),
 		); err != nil {
 			return err
 		}
@@ -184,52 +164,15 @@ func (p *PolicySnapshot) validate() error {
 	if p == nil {
 		return nil
 	}
-	d := &p.Decision
-	return check(
-		part{"decision.apply_mode", func() error { return oneOf(applyModes, d.ApplyMode) }},
-		part{"decision.wake_mode", func() error { return oneOf(wakeModes, d.WakeMode) }},
-		part{"decision.queue_mode", func() error { return oneOf(queueModes, d.QueueMode) }},
-		part{"decision.consume_point", func() error { return oneOf(consumePoints, d.ConsumePoint) }},
-	)
+	return InField("decision", p.Decision.validate())
 }
 
-func (o *TerminalOutcome) validate() error {
-	if o == nil {
-		return nil
-	}
-	if err := oneOf(outcomeTypes, o.Type); err != nil {
-		return InField("outcome_type", err)
-	}
-	own := TerminalOutcome{Type: o.Type}
-	switch o.Type {
-	case OutcomeSuperseded:
-		own.SupersededBy = o.SupersededBy
-	case OutcomeCoalesced:
-		own.AggregateID = o.AggregateID
-	case OutcomeAbandoned:
-		if err := oneOf(reasons, o.Reason); err != nil {
-			return InField("reason", err)
-		}
-		own.Reason = o.Reason
-	}
-	if own != *o {
-		return &ValueError{Reason: "has a field of another type"}
-	}
-	return nil
-}
-
-func (r *ReconstructionSource) validate() error {
-	if r == nil {
-		return nil
-	}
-	projection := r.RuleID != "" || r.SourceEventID != ""
-	if r.Type == SourceProjection && r.SourceInputIDs != nil || r.Type == SourceCoalescing && projection {
-		return &ValueError{Reason: "has a field of another type"}
-	}
-	return check(
-		part{"source_type", func() error { return oneOf(sourceTypes, r.Type) }},
-		part{"rule_id", func() error { return validText(&r.RuleID) }},
-		part{"source_event_id", func() error { return validText(&r.SourceEventID) }},
+func (d *PolicyDecision) validate() error {
+	return cmp.Or(
+		InField("apply_mode", oneOf(applyModes, d.ApplyMode)),
+		InField("wake_mode", oneOf(wakeModes, d.WakeMode)),
+		InField("queue_mode", oneOf(queueModes, d.QueueMode)),
+		InField("consume_point", oneOf(consumePoints, d.ConsumePoint)),
 	)
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -30,9 +31,9 @@ func (r *RunBoundaryReceipt) Clone() RunBoundaryReceipt {
 // Validate returns a *ValueError if a part of r is none of its type's, or the
 // digest is not valid UTF-8.
 func (r *RunBoundaryReceipt) Validate() error {
-	return check(
-		part{"boundary", r.Boundary.Validate},
-		part{"conversation_digest", func() error { return validText(r.ConversationDigest) }},
+	return cmp.Or(
+		InField("boundary", r.Boundary.Validate()),
+		InField("conversation_digest", validText(r.ConversationDigest)),
 	)
 }
 

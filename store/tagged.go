@@ -1,6 +1,52 @@
 package store
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"cmp"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+func (o *TerminalOutcome) validate() error {
+	if o == nil {
+		return nil
+	}
+	if err := oneOf(outcomeTypes, o.Type); err != nil {
+		return InField("outcome_type", err)
+	}
+	own := TerminalOutcome{Type: o.Type}
+	switch o.Type {
+	case OutcomeSuperseded:
+		own.SupersededBy = o.SupersededBy
+	case OutcomeCoalesced:
+		own.AggregateID = o.AggregateID
+	case OutcomeAbandoned:
+		if err := oneOf(reasons, o.Reason); err != nil {
+			return InField("reason", err)
+		}
+		own.Reason = o.Reason
+	}
+	if own != *o {
+		return errOtherType
+	}
+	return nil
+}
+
+func (r *ReconstructionSource) validate() error {
+	if r == nil {
+		return nil
+	}
+	projection := r.RuleID != "" || r.SourceEventID != ""
+	if r.Type == SourceProjection && r.SourceInputIDs != nil || r.Type == SourceCoalescing && projection {
+		return errOtherType
+	}
+	return cmp.Or(
+		InField("source_type", oneOf(sourceTypes, r.Type)),
+		InField("rule_id", validText(&r.RuleID)),
+		InField("source_event_id", validText(&r.SourceEventID)),
+	)
+}
+
+var errOtherType = &ValueError{Reason: "has a field of another type"}
 
 // MarshalJSON returns the outcome's JSON, tagged by outcome_type. An invalid
 // outcome is a *ValueError.
