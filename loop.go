@@ -52,7 +52,8 @@ func New(opts Options) *Loop {
 	return l
 }
 
-// own is the owner. It holds the state, as a local, and so nothing else can
+// own is the owner. It serves what stands in the inbox before Close's request,
+// and refuses what comes after. It holds the state, as a local, and so nothing else can
 // touch it. It sends only to channels with room, and so nobody can hold it up.
 func (l *Loop) own() {
 	defer close(l.done)
@@ -67,10 +68,6 @@ func (l *Loop) own() {
 	}()
 	var state store.State
 	for current = <-l.inbox; current != nil; current = <-l.inbox {
-		current.serve(&state)
-	}
-	for len(l.inbox) > 0 { // closing: what was sent before is answered
-		current = <-l.inbox
 		current.serve(&state)
 	}
 }

@@ -23,10 +23,10 @@ func TestDefinite(t *testing.T) {
 		l := newLoop(t, Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		for range 100 {
-			require.ErrorIs(t, l.PersistRuntimeState(ctx, "a", store.RuntimeIdle), context.Canceled)
-		}
-		assert.False(t, has(t, l, "a"))
+		_, err := doTestOp(ctx, l, testOp{
+			id: "a", do: func() { t.Error("it ran") }, prepare: func() { t.Error("it was prepared") },
+		})
+		require.ErrorIs(t, err, context.Canceled)
 	})
 
 	t.Run("cancelled while it is queued, it never runs", func(t *testing.T) {
@@ -183,6 +183,17 @@ func TestRecycling(t *testing.T) {
 		})
 	}
 	require.NoError(t, g.Wait())
+}
+
+// The owner has room for its answer even if the caller never comes for it.
+func TestAnswerHasRoom(t *testing.T) {
+	l := newLoop(t, Options{})
+	for range 2 {
+		r := newRequest[struct{}, testOp, *testOp](l, testOp{id: "a", do: func() {}})
+		r.serve(new(store.State))
+		require.NoError(t, <-r.answer)
+		r.recycle()
+	}
 }
 
 // Between calls a request holds nothing of its last caller's.

@@ -55,7 +55,7 @@ func TestAtomic(t *testing.T) {
 	good, bad := accepted(7), accepted(8)
 	bad.CurrentState = "nonsense"
 	badBatch := []store.InputState{good, bad}
-	exhausted := commitWith(documentOf(conversation), good)
+	exhausted := commitWith(documentOf(`[]`), good)
 	exhausted.RunID = store.RunID{9}
 	noBoundary := commitWith(documentOf(conversation), good)
 	noBoundary.Boundary = ""
@@ -155,6 +155,29 @@ func TestLastUpdateWins(t *testing.T) {
 			assert.Equal(t, store.InputID{2}, states[1].InputID)
 		})
 	}
+}
+
+func TestLifecycleCommitStoresBoth(t *testing.T) {
+	s := filled(t)
+	require.NoError(t, callOf(ops.AtomicLifecycleCommit{RuntimeID: "a", Commit: store.LifecycleCommit{
+		RuntimeState: store.RuntimeRetired, InputStates: []store.InputState{accepted(5)},
+	}})(s))
+	assert.Equal(t, store.RuntimeRetired, s.RuntimeState("a"))
+	assert.Equal(t, accepted(5), *s.InputState("a", store.InputID{5}))
+}
+
+// No session leaves the snapshot as it is; an empty one replaces it.
+func TestApplyWithoutSession(t *testing.T) {
+	s := filled(t)
+	apply := store.BoundaryApply{Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart}}
+	require.NoError(t, callOf(ops.AtomicApply{RuntimeID: "a", Commit: apply})(s))
+	assert.Equal(t, documentOf(conversation), s.Snapshot("a"))
+
+	apply.Session = &store.SessionDelta{}
+	require.NoError(t, callOf(ops.AtomicApply{RuntimeID: "a", Commit: apply})(s))
+	found, err := ops.Run(s, ops.LoadSessionSnapshot{RuntimeID: "a"})
+	require.NoError(t, err)
+	assert.Equal(t, ops.Found[[]byte]{Value: []byte{}, OK: true}, found)
 }
 
 // rich is a state with a part of every kind that a caller could change.
