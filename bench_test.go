@@ -97,6 +97,23 @@ func BenchmarkBareHandOff(b *testing.B) {
 	})
 }
 
+// BenchmarkMutex is what a state behind a lock costs, for comparison.
+func BenchmarkMutex(b *testing.B) {
+	forCallers(b, func(b *testing.B, callers int) {
+		var mu sync.Mutex
+		var state store.State
+		state.PutRuntimeState("runtime-0", store.RuntimeIdle)
+		each(b, callers, func(context.Context, int) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if state.RuntimeState("runtime-0") != store.RuntimeIdle {
+				return store.ErrFailed
+			}
+			return nil
+		})
+	})
+}
+
 // sessionOf is a session document of about size bytes.
 func sessionOf(size int) []byte {
 	const message = `{"role":"user","content":"%s"},{"role":"block_assistant","blocks":[{"block_type":"text","data":{"text":"%[1]s"}}],"stop_reason":"end_turn"}`

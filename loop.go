@@ -24,7 +24,7 @@ const defaultInboxSize = 128
 // A Loop is a store in memory, owned by one goroutine. Its methods may be
 // called from any number of goroutines. New makes one; Close ends it.
 //
-// Every error of a method is a *store.OpError, and nothing was applied then.
+// The error of an operation is a *store.OpError, and nothing was applied then.
 type Loop struct {
 	inbox   chan task     // never closed; nil is Close's request to stop
 	phase   atomic.Uint32 // only grows

@@ -209,6 +209,7 @@ func TestClosing(t *testing.T) {
 			}
 			synctest.Wait()
 			require.NoError(t, l.Close())
+			require.NoError(t, l.Close())
 			close(prepared)
 			for range 3 {
 				require.ErrorIs(t, <-errs, store.ErrClosed)

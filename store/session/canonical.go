@@ -138,12 +138,11 @@ func (r *reader) canonicalString() bool {
 // there is a shorter one for the same character. A valid escape ends before
 // b does.
 func shortestEscape(b []byte) int {
-	switch b[1] {
-	case '/':
+	switch {
+	case b[1] == '/':
 		return 0
-	default:
+	case b[1] != 'u':
 		return 2
-	case 'u':
 	}
 	if b[2] != '0' || b[3] != '0' || b[4] > '1' {
 		return 0

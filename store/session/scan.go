@@ -268,24 +268,24 @@ func (r *reader) skipNested(open byte) error {
 // without building it: any depth, any number, any encoding, but correct
 // punctuation.
 func (r *reader) skipUnread() error {
-	var open []byte // the brackets that are open
-	counts := []int{0}
+	const begun = 0x80 // set in an open bracket that has an element
+	var open []byte
 	for {
 		if n := len(open); n > 0 {
-			more, err := r.more(counts[n], open[n-1]+2)
+			bracket := open[n-1] &^ begun
+			more, err := r.more(int(open[n-1]&begun), bracket+2)
 			if err != nil {
 				return err
 			}
 			if !more {
 				r.pos++
-				open, counts = open[:n-1], counts[:n]
-				if n == 1 {
+				if open = open[:n-1]; n == 1 {
 					return nil
 				}
 				continue
 			}
-			counts[n]++
-			if open[n-1] == '{' {
+			open[n-1] |= begun
+			if bracket == '{' {
 				if err := r.skipUnreadKey(); err != nil {
 					return err
 				}
@@ -294,7 +294,7 @@ func (r *reader) skipUnread() error {
 		c := r.peek()
 		if c == '[' || c == '{' {
 			r.pos++
-			open, counts = append(open, c), append(counts, 0)
+			open = append(open, c)
 			continue
 		}
 		if err := r.skipUnreadScalar(c); err != nil || len(open) == 0 {
