@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Five runtimes take three turns each, the third with two inputs. One of them
+// restarts in its third turn and finds these two.
+func TestSmallRunAddsUp(t *testing.T) {
+	code, stdout, stderr := shell(t.Context(), "demo", "-runtimes", "5", "-turns", "3", "-duration", "1m", "-quiet", "-json")
+	require.Equal(t, exitOK, code, stdout)
+	require.Empty(t, stderr)
+
+	var r report
+	dec := json.NewDecoder(strings.NewReader(stdout))
+	dec.DisallowUnknownFields()
+	require.NoError(t, dec.Decode(&r))
+	require.True(t, r.OK)
+	require.False(t, r.Interrupted)
+	require.Equal(t, 5, r.Runtimes)
+	require.Equal(t, 5, r.Callers, "no more than runtimes")
+	require.EqualValues(t, 15, r.Turns)
+	require.Positive(t, r.SnapshotBytes)
+	require.Empty(t, r.NotCanonical)
+	require.Empty(t, r.Errors)
+	require.Empty(t, r.Failures)
+
+	counts := map[string]uint64{}
+	for _, o := range r.Operations {
+		counts[o.Operation] = o.Count
+		require.LessOrEqual(t, o.P50, o.P99)
+		require.LessOrEqual(t, o.P99, o.Max)
+	}
+	require.Equal(t, map[string]uint64{
+		"commit_session_boundary": 15,
+		"atomic_lifecycle_commit": 15,
+		"persist_input_state":     5*4*3 + 2,
+		"persist_runtime_state":   5*4 + 2,
+		"load_input_state":        5 * 4,
+		"load_input_states":       5 + 1,
+		"load_runtime_state":      5 + 1,
+		"load_boundary_receipt":   1,
+		"load_session_snapshot":   1,
+	}, counts)
+
+	verified := map[string]int{}
+	for _, c := range r.Verified {
+		verified[c.Name] = c.Checked
+		require.Zero(t, c.Failed)
+	}
+	require.Equal(t, map[string]int{
+		"receipts": 15, "digests": 15, "sequences": 5, "inputs": 20,
+		"snapshots": 5, "runtime_states": 5, "restarts": 1,
+	}, verified)
+}
+
+func TestNoTimeForATurn(t *testing.T) {
+	code, stdout, _ := shell(t.Context(), "demo", "-duration", "1ns", "-quiet", "-json")
+	require.Equal(t, exitOK, code, stdout)
+	require.Contains(t, stdout, `"turns": 0`)
+	require.Contains(t, stdout, `"operations": []`)
+}
+
+func TestJSONNamesAreStable(t *testing.T) {
+	_, stdout, _ := shell(t.Context(), "demo", "-runtimes", "1", "-turns", "1", "-quiet", "-json")
+	var r map[string]any
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	names := func(v any) (all []string) {
+		for name := range v.(map[string]any) {
+			all = append(all, name)
+		}
+		return all
+	}
+	require.ElementsMatch(t, []string{
+		"runtimes", "callers", "gomaxprocs", "elapsed_ns", "interrupted", "turns", "snapshot_bytes", "operations",
+		"verified", "check_elapsed_ns", "not_canonical", "errors", "failures", "ok",
+	}, names(r))
+	require.ElementsMatch(t, []string{"operation", "count", "per_second", "p50_ns", "p99_ns", "max_ns"}, names(r["operations"].([]any)[0]))
+	require.ElementsMatch(t, []string{"check", "checked", "failed"}, names(r["verified"].([]any)[0]))
+}
+
+func TestTable(t *testing.T) {
+	code, stdout, _ := shell(t.Context(), "demo", "-runtimes", "2", "-turns", "1", "-quiet")
+	require.Equal(t, exitOK, code, stdout)
+	require.Regexp(t, `^2 runtimes, 2 callers, GOMAXPROCS \d+: 2 turns in `, stdout)
+	require.Regexp(t, `(?m)^commit_session_boundary +2 `, stdout)
+	require.Regexp(t, `(?m)^receipts +2 +0 `, stdout)
+	require.True(t, strings.HasSuffix(stdout, "\nok\n"), stdout)
+}
+
+// A canceller cancels once something was written to it.
+type canceller struct {
+	bytes.Buffer
+	cancel context.CancelFunc
+}
+
+func (c *canceller) Write(p []byte) (int, error) {
+	c.cancel()
+	return c.Buffer.Write(p)
+}
+
+func TestInterruptEndsCleanlyAndIsChecked(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stderr := &canceller{cancel: cancel} // on the first line of progress
+	var stdout bytes.Buffer
+	require.Equal(t, exitInterrupted, run(ctx, []string{"demo", "-duration", "1h", "-json"}, &stdout, stderr))
+	require.Contains(t, stderr.String(), "interrupted")
+
+	var r report
+	require.NoError(t, json.Unmarshal(stdout.Bytes(), &r))
+	require.True(t, r.Interrupted)
+	require.True(t, r.OK)
+	require.Positive(t, r.Turns)
+	require.EqualValues(t, r.Turns, r.Verified[receipts].Checked)
+	require.Equal(t, r.Runtimes, r.Verified[runtimeStates].Checked)
+}
+
+func TestRefusesWhatIsNoSession(t *testing.T) {
+	for text, reason := range map[string]string{
+		`{"id":"0197f3a2-5c1e-7b40-9d11-6a0c2f4e8b01","messages":[{"role":"nobody"}]}`: "at byte",
+		`not JSON`: "at byte 0",
+		`{"id":"0197f3a2-5c1e-7b40-9d11-6a0c2f4e8b01","messages":[],"created_at":{"secs_since_epoch":1,"nanos_since_epoch":0},"updated_at":{"secs_since_epoch":1,"nanos_since_epoch":0}}`: "has no messages",
+	} {
+		path := filepath.Join(t.TempDir(), "broken.json")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		code, stdout, stderr := shell(t.Context(), "demo", path)
+		require.Equal(t, exitUsage, code)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, path)
+		require.Contains(t, stderr, reason)
+	}
+}
+
+func TestTakesTheUsersFiles(t *testing.T) {
+	text, err := embedded.ReadFile("conversations/travel-booking.json")
+	require.NoError(t, err)
+	canonical, spaced := filepath.Join(t.TempDir(), "canonical.json"), filepath.Join(t.TempDir(), "spaced.json")
+	require.NoError(t, os.WriteFile(canonical, text, 0o600))
+	text = bytes.ReplaceAll(text, []byte(`"role":`), []byte(`"role" : `))
+	require.NoError(t, os.WriteFile(spaced, text, 0o600))
+
+	code, stdout, _ := shell(t.Context(), "demo", "-runtimes", "10", "-turns", "20", "-duration", "1m", "-quiet", canonical, spaced)
+	require.Equal(t, exitOK, code, stdout)
+	require.Contains(t, stdout, "note: "+spaced+" is not canonical")
+	require.NotContains(t, stdout, "note: "+canonical)
+}
+
+func TestExitCode(t *testing.T) {
+	require.Equal(t, exitOK, (&report{OK: true}).exitCode())
+	require.Equal(t, exitInterrupted, (&report{OK: true, Interrupted: true}).exitCode())
+	require.Equal(t, exitFailed, (&report{Interrupted: true}).exitCode())
+
+	failed := &report{OK: true, Interrupted: true}
+	failed.fail(nil)
+	require.Equal(t, exitInterrupted, failed.exitCode())
+	failed.fail(errors.New("a call went wrong"))
+	require.Equal(t, exitFailed, failed.exitCode())
+	var table strings.Builder
+	require.NoError(t, failed.writeTable(&table))
+	require.Contains(t, table.String(), "turns in 0s, interrupted\n")
+	require.Contains(t, table.String(), "FAILED a call went wrong\n")
+	require.True(t, strings.HasSuffix(table.String(), "\nFAILED\n"))
+}

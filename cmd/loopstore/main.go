@@ -1,0 +1,71 @@
+// Command loopstore shows the store at work. Run it without arguments for its
+// subcommands.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+)
+
+// The exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// A command is one subcommand. Its run gets the arguments after its name and
+// returns the exit code.
+type command struct {
+	name, summary string
+	run           func(ctx context.Context, args []string, stdout, stderr io.Writer) int
+}
+
+var commands = []command{
+	{"demo", "drive a workload of agent runtimes through a store in memory, and check it", demo},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C kills
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		say(stderr, "%s", usage())
+		return exitUsage
+	}
+	switch name := args[0]; name {
+	case "help", "-h", "-help", "--help":
+		say(stdout, "%s", usage())
+		return exitOK
+	default:
+		for _, c := range commands {
+			if c.name == name {
+				return c.run(ctx, args[1:], stdout, stderr)
+			}
+		}
+		say(stderr, "loopstore: unknown command %q\n\n%s", name, usage())
+		return exitUsage
+	}
+}
+
+func usage() string {
+	var text strings.Builder
+	text.WriteString("usage: loopstore <command> [flags] [arguments]\n\ncommands:\n")
+	for _, c := range commands {
+		fmt.Fprintf(&text, "  %-8s %s\n", c.name, c.summary)
+	}
+	text.WriteString("\n\"loopstore <command> -h\" lists the flags of a command.\n")
+	return text.String()
+}
+
+// say writes to a terminal or its like. If that is gone, there is nobody left
+// to tell.
+func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }

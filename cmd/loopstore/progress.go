@@ -1,0 +1,49 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+)
+
+// showProgress writes how far the workload is, until the returned function is
+// called: to a terminal in one line that is rewritten, to anything else in a
+// line a second.
+func showProgress(w io.Writer, t *tally) (stop func()) {
+	every, before, after := time.Second, "", "\n"
+	if isTerminal(w) {
+		every, before, after = 200*time.Millisecond, "\r\x1b[K", ""
+	}
+	ended, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		start := time.Now()
+		for {
+			select {
+			case <-ticker.C:
+				elapsed := time.Since(start)
+				operations := t.operations.Load()
+				say(w, "%s%5.1fs  %s turns, %s operations, %s per second%s", before, elapsed.Seconds(),
+					grouped(t.turns.Load()), grouped(operations), grouped(perSecond(operations, elapsed)), after)
+			case <-ended:
+				say(w, "%s", before) // clears the terminal's line
+				return
+			}
+		}
+	}()
+	return func() {
+		close(ended)
+		<-stopped
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

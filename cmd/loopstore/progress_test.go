@@ -1,0 +1,42 @@
+package main
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A stalled writer hands over what it is to write.
+type stalled struct{ lines chan string }
+
+func (w stalled) Write(p []byte) (int, error) {
+	w.lines <- string(p)
+	return len(p), nil
+}
+
+func TestProgressEndsBeforeTheTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := stalled{make(chan string)}
+		var done tally
+		done.turns.Store(1234)
+		done.operations.Store(50_000)
+		stop := showProgress(w, &done)
+		require.Equal(t, "  1.0s  1,234 turns, 50,000 operations, 50,000 per second\n", <-w.lines)
+		require.Equal(t, "  2.0s  1,234 turns, 50,000 operations, 25,000 per second\n", <-w.lines)
+
+		stopped := make(chan struct{})
+		go func() {
+			stop()
+			close(stopped)
+		}()
+		synctest.Wait()
+		select {
+		case <-stopped:
+			t.Fatal("stopped while it still has to write")
+		default:
+		}
+		require.Empty(t, <-w.lines)
+		<-stopped
+	})
+}

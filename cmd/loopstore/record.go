@@ -1,0 +1,75 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// A record is what the store has acknowledged to one runtime, kept apart from
+// the store by the caller that was told. The checks compare the two.
+type record struct {
+	id       store.RuntimeID
+	state    store.RuntimeState // empty before the first
+	runs     []runRecord
+	inputs   []store.InputState // in the order of their acceptance
+	snapshot []byte             // the last one
+
+	restarts int
+	lost     []error // by restarts: the first thing that each did not find as it was
+}
+
+type runRecord struct {
+	id         store.RunID
+	boundaries []boundaryRecord
+}
+
+// A boundaryRecord is one boundary commit: what was committed and what came
+// back.
+type boundaryRecord struct {
+	digest   [sha256.Size]byte // of the conversation that was committed
+	messages int
+	receipt  store.RunBoundaryReceipt
+}
+
+// accept keeps the state of a new input.
+func (r *record) accept(s store.InputState) { r.inputs = append(r.inputs, s.Clone()) }
+
+// update keeps new states of inputs that were accepted.
+func (r *record) update(states ...store.InputState) {
+	for _, s := range states {
+		at := len(r.inputs) - 1 // those that change are among the latest
+		for at >= 0 && r.inputs[at].InputID != s.InputID {
+			at--
+		}
+		if at < 0 { // the store made it up; the checks will say so
+			continue
+		}
+		r.inputs[at] = s.Clone()
+	}
+}
+
+// commit keeps a boundary of the last run, and stamps the updates as the store
+// must: with the run, and with the number of boundaries before.
+func (r *record) commit(c store.BoundaryCommit, b boundaryRecord) {
+	run := &r.runs[len(r.runs)-1]
+	id, sequence := run.id, uint64(len(run.boundaries))
+	run.boundaries = append(run.boundaries, b)
+	r.snapshot = append(r.snapshot[:0], c.Session.SessionSnapshot...)
+	for _, u := range c.InputUpdates {
+		u.LastRunID, u.LastBoundarySequence = &id, &sequence
+		r.update(u)
+	}
+}
+
+// restarted compares what a restart found with what was acknowledged.
+func (r *record) restarted(state store.RuntimeState, inputs []store.InputState) {
+	r.restarts++
+	switch wrong := compareInputs(r.id, inputs, r.inputs); {
+	case state != r.state:
+		r.lost = append(r.lost, fmt.Errorf("%s was %q before a restart, and is %q", r.id, r.state, state))
+	case len(wrong) > 0:
+		r.lost = append(r.lost, wrong[0])
+	}
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/ops"
+)
+
+// A workload is a number of runtimes and the callers that share them. A
+// runtime is with one caller at a time, for one turn.
+type workload struct {
+	loop    *loopstore.Loop
+	agents  []*agent
+	callers []*caller
+	turns   int // of each runtime, 0 without a limit
+	tally   tally
+}
+
+// A tally is what has been done so far.
+type tally struct{ turns, operations, snapshotBytes atomic.Int64 }
+
+// A caller is one goroutine that calls the store, and how long that took it.
+type caller struct {
+	loop      *loopstore.Loop
+	tally     *tally
+	latencies [ops.Kinds]histogram
+}
+
+// do runs an operation and measures it.
+func do[R any, O ops.Request[R, O], P ops.Steps[R, O]](ctx context.Context, c *caller, op O) (R, error) {
+	start := time.Now()
+	answer, err := loopstore.Do[R, O, P](ctx, c.loop, op)
+	c.latencies[op.Kind()].record(time.Since(start))
+	c.tally.operations.Add(1)
+	return answer, err
+}
+
+func newWorkload(s settings, loop *loopstore.Loop, documents []*document) *workload {
+	w := &workload{loop: loop, turns: s.turns}
+	for i := range s.runtimes {
+		w.agents = append(w.agents, newAgent(i, documents[i%len(documents)]))
+	}
+	for range min(s.callers, s.runtimes) {
+		w.callers = append(w.callers, &caller{loop: loop, tally: &w.tally})
+	}
+	return w
+}
+
+// run returns when every runtime has taken its turns, or has stopped because
+// ctx ended or a caller got an error. No turn is left half done but one with
+// an error.
+func (w *workload) run(ctx context.Context) error {
+	ready := make(chan *agent, len(w.agents))
+	for _, a := range w.agents {
+		ready <- a
+	}
+	var left atomic.Int64
+	left.Store(int64(len(w.agents)))
+	g, ctx := errgroup.WithContext(ctx)
+	for _, c := range w.callers {
+		g.Go(func() error {
+			for a := range ready {
+				going, err := w.advance(ctx, c, a)
+				if going {
+					ready <- a
+				} else if left.Add(-1) == 0 {
+					close(ready)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// advance takes a runtime's next turn, or stops it, and reports whether it
+// goes on. A call is never cancelled, so that the record of what the store
+// acknowledged has no doubt in it.
+func (w *workload) advance(ctx context.Context, c *caller, a *agent) (going bool, err error) {
+	calls := context.WithoutCancel(ctx)
+	if ctx.Err() != nil || w.turns > 0 && a.turn == w.turns {
+		return false, a.stop(calls, c)
+	}
+	if err := a.takeTurn(calls, c); err != nil {
+		return false, err
+	}
+	w.tally.turns.Add(1)
+	return true, nil
+}
+
+// latencies returns those of all callers together. The callers must have
+// ended.
+func (w *workload) latencies() *[ops.Kinds]histogram {
+	all := new([ops.Kinds]histogram)
+	for _, c := range w.callers {
+		for kind := range all {
+			all[kind].add(&c.latencies[kind])
+		}
+	}
+	return all
+}
