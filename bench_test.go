@@ -3,11 +3,15 @@
 package loopstore_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -205,4 +209,54 @@ func BenchmarkOperation(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkCommit measures boundary commits of sessions of several sizes: one
+// that has nothing in common with what the store holds (scratch), and one that
+// is the last one grown by a message of 1 KB (grown).
+func BenchmarkCommit(b *testing.B) {
+	turn := []byte(`,{"role":"user","content":"` + strings.Repeat("x", 1<<10) + `"}],"created_at"`)
+	for _, size := range []int{1 << 10, 10 << 10, 100 << 10, 1 << 20, 10 << 20} {
+		one := sessionOf(size)
+		other := bytes.Replace(one, []byte("some"), []byte("Some"), 1)
+		grown := bytes.Replace(one, []byte(`],"created_at"`), turn, 1)
+		for name, sessions := range map[string][2][]byte{"scratch": {one, other}, "grown": {one, grown}} {
+			b.Run(fmt.Sprintf("session=%dKB/%s", size>>10, name), func(b *testing.B) {
+				for _, callers := range []int{1, 8} {
+					b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { benchmarkCommit(b, callers, sessions) })
+				}
+			})
+		}
+		b.Run(fmt.Sprintf("session=%dKB/sha256", size>>10), func(b *testing.B) {
+			for b.Loop() {
+				sha256.Sum256(one)
+			}
+		})
+		b.Run(fmt.Sprintf("session=%dKB/clone", size>>10), func(b *testing.B) {
+			for b.Loop() {
+				bytes.Clone(one)
+			}
+		})
+	}
+}
+
+// benchmarkCommit has every caller commit two sessions in turn, and reports
+// how long it waits for the second.
+func benchmarkCommit(b *testing.B, callers int, sessions [2][]byte) {
+	l := loopstore.New(loopstore.Options{})
+	defer l.Close()
+	var waited atomic.Int64
+	each(b, callers, func(ctx context.Context, caller int) (err error) {
+		var began time.Time
+		for _, snapshot := range sessions {
+			began = time.Now()
+			_, err = l.CommitSessionBoundary(ctx, store.RuntimeID(fmt.Sprint(caller)), store.BoundaryCommit{
+				Session:  store.SessionDelta{SessionSnapshot: snapshot},
+				Boundary: store.RunCheckpoint,
+			})
+		}
+		waited.Add(int64(time.Since(began)))
+		return err
+	})
+	b.ReportMetric(float64(waited.Load())/float64(b.N), "ns/op")
 }

@@ -2,6 +2,7 @@ package loopstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -116,7 +117,7 @@ func (r *request[R, O, P]) call(ctx context.Context, l *Loop) (err error, ours b
 	if l.phase.Load() != serving {
 		return l.unavailable(), true
 	}
-	if err := P(&r.op).Prepare(); err != nil {
+	if err := r.prepare(ctx, l); err != nil {
 		return err, true
 	}
 	select {
@@ -142,6 +143,21 @@ func (r *request[R, O, P]) call(ctx context.Context, l *Loop) (err error, ours b
 		}
 	}
 	return <-r.answer, true // the owner has it
+}
+
+// prepare prepares the operation, with a look at the state before if that
+// saves work.
+func (r *request[R, O, P]) prepare(ctx context.Context, l *Loop) error {
+	if looker, ok := any(P(&r.op)).(ops.Looker); ok {
+		if look, wants := looker.Look(); wants {
+			found, err := Do(ctx, l, look)
+			if err != nil {
+				return errors.Unwrap(err) // of the call that looks
+			}
+			looker.Use(found)
+		}
+	}
+	return P(&r.op).Prepare()
 }
 
 // cancelled returns the context's error, with its cause if that is another.

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 
@@ -15,7 +14,8 @@ type CommitSessionBoundary struct {
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryCommit
 
-	snapshot []byte
+	last     *session.Document // the runtime's before this one, nil if it is not known
+	snapshot *store.Snapshot
 	receipt  *store.RunBoundaryReceipt // complete but for its sequence
 	updates  updates
 	stamp    *stamp // all updates point to it, so Apply stamps them in one step
@@ -24,6 +24,23 @@ type CommitSessionBoundary struct {
 type stamp struct {
 	run      store.RunID
 	sequence uint64
+}
+
+// Look asks for the document that stands, if the snapshot is large enough for
+// that to be worth a hand-off of its own.
+func (op *CommitSessionBoundary) Look() (LoadSessionDocument, bool) {
+	const worth = 2 << 10
+	return LoadSessionDocument{op.RuntimeID, nil}, len(op.Commit.Session.SessionSnapshot) >= worth
+}
+
+// Use lets Prepare go on from where last ends.
+func (op *CommitSessionBoundary) Use(last *session.Document) { op.last = last }
+
+func (op *CommitSessionBoundary) read(text string) (*session.Document, error) {
+	if op.last == nil {
+		return session.Read(text)
+	}
+	return op.last.Continue(text)
 }
 
 // Kind names the operation.
@@ -46,17 +63,17 @@ func (op *CommitSessionBoundary) Prepare() (err error) {
 	if op.updates, err = prepareUpdates("input_updates", c.InputUpdates); err != nil {
 		return err
 	}
-	op.snapshot = privateBytes(c.Session.SessionSnapshot)
-	facts, err := session.Read(op.snapshot)
+	document, err := op.read(string(c.Session.SessionSnapshot))
 	if err != nil {
 		return fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err)
 	}
+	op.snapshot = new(store.SnapshotOfDocument(document))
 	op.receipt = &store.RunBoundaryReceipt{
 		RunID:                c.RunID,
 		Boundary:             c.Boundary,
 		ContributingInputIDs: slices.Clone(c.ContributingInputIDs),
-		ConversationDigest:   new(facts.HexDigest()),
-		MessageCount:         facts.MessageCount,
+		ConversationDigest:   new(document.HexDigest()),
+		MessageCount:         document.MessageCount,
 	}
 	op.stamp = &stamp{run: c.RunID}
 	for _, u := range op.updates {
@@ -87,7 +104,7 @@ type AtomicApply struct {
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryApply
 
-	snapshot []byte // nil leaves the one that stands
+	snapshot *store.Snapshot // nil leaves the one that stands
 	updates  updates
 	receipt  *store.RunBoundaryReceipt
 }
@@ -113,7 +130,7 @@ func (op *AtomicApply) Prepare() (err error) {
 		return err
 	}
 	if c.Session != nil {
-		op.snapshot = privateBytes(c.Session.SessionSnapshot)
+		op.snapshot = new(store.SnapshotOf(c.Session.SessionSnapshot))
 	}
 	receipt := c.Receipt.Clone()
 	op.receipt = &receipt
@@ -165,38 +182,4 @@ func (op *LoadBoundaryReceipt) Answer() Found[store.RunBoundaryReceipt] {
 		return Found[store.RunBoundaryReceipt]{}
 	}
 	return Found[store.RunBoundaryReceipt]{op.found.Clone(), true}
-}
-
-// LoadSessionSnapshot loads the latest session snapshot.
-type LoadSessionSnapshot struct {
-	RuntimeID store.RuntimeID
-
-	found []byte
-}
-
-// Kind names the operation.
-func (LoadSessionSnapshot) Kind() Kind { return KindLoadSessionSnapshot }
-
-// Runtime names the runtime it is on.
-func (op LoadSessionSnapshot) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (LoadSessionSnapshot) answers(LoadSessionSnapshot) (_ Found[[]byte]) { return }
-
-// Prepare has nothing to do.
-func (*LoadSessionSnapshot) Prepare() error { return nil }
-
-// Apply looks the snapshot up.
-func (op *LoadSessionSnapshot) Apply(state *store.State) error {
-	op.found = state.Snapshot(op.RuntimeID)
-	return nil
-}
-
-// Answer copies the snapshot. One that was stored is never nil.
-func (op *LoadSessionSnapshot) Answer() Found[[]byte] {
-	return Found[[]byte]{bytes.Clone(op.found), op.found != nil}
-}
-
-// privateBytes copies b to exactly its size. The copy is never nil.
-func privateBytes(b []byte) []byte {
-	return append(make([]byte, 0, len(b)), b...)
 }

@@ -1,5 +1,6 @@
-// Package ops holds one request type per operation of the store. Each tells
-// its operation's story in one place, in three steps:
+// Package ops holds one request type per operation of the store: the ten of
+// [store.RuntimeStore], and one that a boundary commit needs. Each tells its
+// operation's story in one place, in three steps:
 //
 //   - Prepare runs on the caller's goroutine: it checks and copies what the
 //     caller passed in, and does all work that needs no state.
@@ -16,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/session"
 )
 
 // A Request is an O that asks for an R. Those of this package are all there
@@ -35,10 +37,25 @@ type Steps[R, O any] interface {
 	Answer() R
 }
 
+// A Looker is an operation whose Prepare has less to do when it knows the
+// session document that stands. The outcome is the same without it.
+type Looker interface {
+	// Look returns the request for the document, and whether it is worth it.
+	Look() (LoadSessionDocument, bool)
+	// Use hands the document in, before Prepare. It may be nil.
+	Use(*session.Document)
+}
+
 // Run does the three steps of op on state, in the caller's goroutine. The
 // error is the step's own.
 func Run[R any, O Request[R, O], P Steps[R, O]](state *store.State, op O) (R, error) {
 	p := P(&op)
+	if l, ok := any(p).(Looker); ok {
+		if look, wants := l.Look(); wants {
+			_ = look.Apply(state) // it cannot fail
+			l.Use(look.Answer())
+		}
+	}
 	err := p.Prepare()
 	if err == nil {
 		err = p.Apply(state)
@@ -74,6 +91,7 @@ const (
 	KindPersistInputState
 	KindPersistRuntimeState
 	KindAtomicLifecycleCommit
+	KindLoadSessionDocument
 	Kinds // how many there are
 )
 
@@ -88,9 +106,10 @@ var kindNames = [Kinds]string{
 	"persist_input_state",
 	"persist_runtime_state",
 	"atomic_lifecycle_commit",
+	"load_session_document",
 }
 
-// String returns the operation's name, as the seed spells it.
+// String returns the operation's name, as the seed spells it where it has it.
 func (k Kind) String() string { return kindNames[k] }
 
 // validRuntime refuses an id that is not text. Only writes ask: a read finds

@@ -171,7 +171,7 @@ func TestApplyWithoutSession(t *testing.T) {
 	s := filled(t)
 	apply := store.BoundaryApply{Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart}}
 	require.NoError(t, callOf(ops.AtomicApply{RuntimeID: "a", Commit: apply})(s))
-	assert.Equal(t, documentOf(conversation), s.Snapshot("a"))
+	assert.Equal(t, string(documentOf(conversation)), s.Snapshot("a").String())
 
 	apply.Session = &store.SessionDelta{}
 	require.NoError(t, callOf(ops.AtomicApply{RuntimeID: "a", Commit: apply})(s))
@@ -293,6 +293,30 @@ func TestLargeSnapshots(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrInvalidSnapshot)
 }
 
+// A conversation that grows, or does not, has the same receipts whatever the
+// store held before.
+func TestContinuedCommits(t *testing.T) {
+	turn := `{"role":"user","content":"` + strings.Repeat("x", 1000) + `"},`
+	var s store.State
+	for i, n := range []int{1, 5, 6, 6, 2, 9, 0, 3} {
+		snapshot := documentOf("[" + strings.TrimSuffix(strings.Repeat(turn, n), ",") + "]")
+		op := ops.CommitSessionBoundary{RuntimeID: "a", Commit: commitWith(snapshot)}
+		if i == 5 { // bytes that are no document, nor were read as one
+			require.NoError(t, callOf(ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{
+				Session: &store.SessionDelta{SessionSnapshot: snapshot[:len(snapshot)-9]},
+				Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
+			}})(&s))
+		}
+		got, err := ops.Run(&s, op)
+		require.NoError(t, err)
+		want, err := ops.Run(new(store.State), op)
+		require.NoError(t, err)
+		assert.Equal(t, want.ConversationDigest, got.ConversationDigest)
+		assert.EqualValues(t, n, got.MessageCount)
+		assert.Equal(t, string(snapshot), s.Snapshot("a").String())
+	}
+}
+
 func TestKinds(t *testing.T) {
 	seen := map[string]bool{}
 	for k := range ops.Kinds {
@@ -300,5 +324,5 @@ func TestKinds(t *testing.T) {
 		assert.Equal(t, strings.ToLower(name), name)
 		seen[name] = true
 	}
-	assert.Len(t, seen, 10)
+	assert.Len(t, seen, 11)
 }

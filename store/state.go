@@ -19,7 +19,7 @@ type State struct {
 // runtime is what is kept of one runtime.
 type runtime struct {
 	state    RuntimeState // empty if there is none
-	snapshot []byte       // nil if there is none
+	snapshot *Snapshot    // nil if there is none
 	inputs   []*InputState
 	places   map[InputID]int // where each input stands in inputs
 	runs     map[RunID]*run
@@ -62,9 +62,8 @@ func (s *State) PutReceipt(id RuntimeID, receipt *RunBoundaryReceipt) {
 	r.highest = max(r.highest, receipt.Sequence)
 }
 
-// PutSnapshot replaces the session snapshot. It must not be nil; it may be
-// empty.
-func (s *State) PutSnapshot(id RuntimeID, snapshot []byte) { s.open(id).snapshot = snapshot }
+// PutSnapshot replaces the session snapshot.
+func (s *State) PutSnapshot(id RuntimeID, snapshot *Snapshot) { s.open(id).snapshot = snapshot }
 
 // PutRuntimeState replaces the runtime's state.
 func (s *State) PutRuntimeState(id RuntimeID, state RuntimeState) { s.open(id).state = state }
@@ -124,7 +123,7 @@ func (s *State) Receipt(id RuntimeID, runID RunID, sequence uint64) *RunBoundary
 }
 
 // Snapshot returns the session snapshot, nil if there is none.
-func (s *State) Snapshot(id RuntimeID) []byte {
+func (s *State) Snapshot(id RuntimeID) *Snapshot {
 	if rt := s.runtimes[id]; rt != nil {
 		return rt.snapshot
 	}

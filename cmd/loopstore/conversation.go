@@ -54,7 +54,7 @@ func readDocuments(paths []string) ([]*document, error) {
 }
 
 func newDocument(name string, text []byte) (*document, error) {
-	facts, err := session.Read(text)
+	read, err := session.Read(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s is not a session document: %w", name, err)
 	}
@@ -66,7 +66,7 @@ func newDocument(name string, text []byte) (*document, error) {
 		return nil, fmt.Errorf("%s has no messages, so its conversation cannot grow", name)
 	}
 	whole := sha256.Sum256(fmt.Appendf(nil, "[%s]", bytes.Join(d.messages, []byte{','})))
-	d.canonical = whole == facts.Digest
+	d.canonical = whole == read.Digest
 	return d, nil
 }
 
@@ -154,8 +154,11 @@ func (c *conversation) digest() ([sha256.Size]byte, error) {
 	if d.canonical {
 		return sha256.Sum256(c.snapshot[len(d.head)-1 : len(c.snapshot)-len(d.tail)+1]), nil
 	}
-	facts, err := session.Read(c.snapshot)
-	return facts.Digest, err
+	read, err := session.Read(string(c.snapshot))
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	return read.Digest, nil
 }
 
 // resume takes the conversation up where the store holds it. The receipt must

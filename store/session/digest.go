@@ -8,7 +8,7 @@ import (
 // A digester hashes the canonical text of the messages: what needs no
 // rewriting straight from the document, in long runs.
 type digester struct {
-	hash     hash.Hash
+	hash     hash.Cloner
 	in       []byte
 	from, to int // the run of in that waits to be hashed
 }
@@ -18,13 +18,13 @@ type digester struct {
 const runLength = 1 << 15
 
 func newDigester(in []byte) *digester {
-	d := &digester{hash: sha256.New(), in: in}
+	d := &digester{hash: sha256.New().(hash.Cloner), in: in}
 	d.hash.Write([]byte{'['})
 	return d
 }
 
 // verbatim adds message n, which is canonical where it lies.
-func (d *digester) verbatim(n, from, to int) {
+func (d *digester) verbatim(n uint64, from, to int) {
 	if d.from == d.to || from != d.to+1 { // else only the comma is between
 		d.separate(n)
 		d.from = from
@@ -36,12 +36,12 @@ func (d *digester) verbatim(n, from, to int) {
 }
 
 // rewritten adds message n, whose canonical text is text.
-func (d *digester) rewritten(n int, text []byte) {
+func (d *digester) rewritten(n uint64, text []byte) {
 	d.separate(n)
 	d.hash.Write(text)
 }
 
-func (d *digester) separate(n int) {
+func (d *digester) separate(n uint64) {
 	d.flush()
 	if n > 0 {
 		d.hash.Write([]byte{','})
@@ -53,9 +53,21 @@ func (d *digester) flush() {
 	d.from = d.to
 }
 
-// sum ends the array and appends the digest to dst.
-func (d *digester) sum(dst []byte) {
+// end appends the digest of the whole array to dst, and returns the hash as it
+// was before the array's end.
+func (d *digester) end(dst []byte) hash.Cloner {
 	d.flush()
+	before := cloneHash(d.hash)
 	d.hash.Write([]byte{']'})
 	d.hash.Sum(dst)
+	return before
+}
+
+// cloneHash copies a hash of this package's, which all can be copied.
+func cloneHash(h hash.Cloner) hash.Cloner {
+	c, err := h.Clone()
+	if err != nil {
+		panic(err)
+	}
+	return c
 }

@@ -21,7 +21,7 @@ func (r *reader) objectMembers(s *schema, all []field, read func(i int) error) (
 	}
 	var named uint
 	for n := 0; ; n++ {
-		more, err := r.more(n, '}')
+		more, err := r.more(n == 0, '}')
 		if err != nil {
 			return 0, err
 		}
@@ -87,7 +87,7 @@ func (r *reader) arrayMembers(s *schema, all []field, read func(i int) error) (s
 		before = 1
 	}
 	for n := 0; ; n++ {
-		more, err := r.more(n, ']')
+		more, err := r.more(n == 0, ']')
 		i := n - before
 		switch {
 		case err != nil:

@@ -143,7 +143,7 @@ func (r *reader) elements(read func(n int) error) error {
 	}
 	r.out = append(r.out, '[')
 	for n := 0; ; n++ {
-		more, err := r.more(n, ']')
+		more, err := r.more(n == 0, ']')
 		if err != nil {
 			return err
 		}

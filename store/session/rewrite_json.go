@@ -43,7 +43,7 @@ func (r *reader) rewriteObject(raw bool) error {
 		return err
 	}
 	for n := 0; ; n++ {
-		more, err := r.more(n, '}')
+		more, err := r.more(n == 0, '}')
 		if err != nil {
 			return err
 		}

@@ -77,14 +77,14 @@ func (r *reader) leave() {
 	r.pos++
 }
 
-// more reports whether a further element follows in an array or object that
-// close ends, and stands at it then. n is how many were read so far.
-func (r *reader) more(n int, end byte) (bool, error) {
+// more reports whether a further element follows in an array or object, up to
+// its end, and stands at it then. No comma comes before the first one.
+func (r *reader) more(first bool, end byte) (bool, error) {
 	c := r.peek()
 	switch {
 	case c == end:
 		return false, nil
-	case n == 0:
+	case first:
 		return true, nil
 	case c != ',':
 		return false, r.fail("expected a comma or the end of an array or object")
@@ -247,7 +247,7 @@ func (r *reader) skipNested(open byte) error {
 	}
 	end := open + 2 // '[' and ']', '{' and '}' are two apart
 	for n := 0; ; n++ {
-		if more, err := r.more(n, end); err != nil {
+		if more, err := r.more(n == 0, end); err != nil {
 			return err
 		} else if !more {
 			r.leave()
@@ -273,7 +273,7 @@ func (r *reader) skipUnread() error {
 	for {
 		if n := len(open); n > 0 {
 			bracket := open[n-1] &^ begun
-			more, err := r.more(int(open[n-1]&begun), bracket+2)
+			more, err := r.more(open[n-1]&begun == 0, bracket+2)
 			if err != nil {
 				return err
 			}

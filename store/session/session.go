@@ -17,28 +17,17 @@
 // floats are not correctly rounded when read.
 //
 // A text that is canonical already is hashed where it lies. A message that is
-// not is written anew, one at a time.
+// not is written anew, one at a time. A document whose messages begin with
+// those of one that was read before is read from where they end.
 package session
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
 
 	"github.com/google/uuid"
 )
-
-// Facts are what a session document says of its conversation.
-type Facts struct {
-	ID           uuid.UUID
-	MessageCount uint64
-	Digest       [sha256.Size]byte
-}
-
-// HexDigest returns the digest as receipts hold it: 64 lower-case hex digits.
-func (f Facts) HexDigest() string { return hex.EncodeToString(f.Digest[:]) }
 
 // An Error says where and why a text is not a session document. It holds
 // nothing of the text.
@@ -49,31 +38,17 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%s at byte %d", e.Reason, e.Offset) }
 
-// Read reads a whole session document. It keeps no reference to snapshot. The
-// error is an *Error.
-func Read(snapshot []byte) (Facts, error) {
-	r := &reader{in: snapshot}
-	var f Facts
-	_, err := r.members(document, document.fields, func(i int) error {
-		return r.member(i, &f)
-	})
-	if err == nil {
-		err = r.end()
-	}
-	if err != nil {
-		return Facts{}, err
-	}
-	return f, nil
-}
+// Read reads a whole session document. The error is an *Error.
+func Read(text string) (*Document, error) { return new(Document).Continue(text) }
 
 // member reads the value of one member of the document.
-func (r *reader) member(i int, f *Facts) (err error) {
+func (r *reader) member(i int, d, last *Document) (err error) {
 	defer func() { r.out = r.out[:0] }()
 	switch i {
 	case memberID:
-		f.ID, err = r.id()
+		d.ID, err = r.id()
 	case memberMessages:
-		f.MessageCount, f.Digest, err = r.messages()
+		err = r.messages(d, last)
 	case memberCreatedAt, memberUpdatedAt:
 		err = r.systemTime()
 	case memberMetadata:
@@ -123,29 +98,6 @@ func (r *reader) metadata() error {
 	}
 	r.pos, r.depth = start, depth
 	return r.rewriteObject(false)
-}
-
-// messages reads the conversation and digests its canonical text.
-func (r *reader) messages() (count uint64, digest [sha256.Size]byte, err error) {
-	d := newDigester(r.in)
-	err = r.elements(func(n int) error {
-		count++
-		start, depth := r.pos, r.depth
-		if r.canonical(message) {
-			d.verbatim(n, start, r.pos)
-			return nil
-		}
-		r.pos, r.depth, r.out = start, depth, r.out[:0]
-		if err := r.rewrite(message); err != nil {
-			return err
-		}
-		d.rewritten(n, r.out)
-		return nil
-	})
-	if err == nil {
-		d.sum(digest[:0])
-	}
-	return count, digest, err
 }
 
 var errUUID = errors.New("invalid UUID")

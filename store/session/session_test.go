@@ -101,7 +101,7 @@ var knownConversations = map[string]struct {
 func TestKnownConversations(t *testing.T) {
 	for name, c := range knownConversations {
 		t.Run(name, func(t *testing.T) {
-			facts, err := session.Read([]byte(document(c.messages)))
+			facts, err := session.Read(document(c.messages))
 			require.NoError(t, err)
 			if c.canonical == "" {
 				c.canonical = c.messages
@@ -109,9 +109,9 @@ func TestKnownConversations(t *testing.T) {
 			assert.Equal(t, digestOf(c.canonical), facts.HexDigest())
 			assert.Equal(t, c.count, facts.MessageCount)
 
-			again, err := session.Read([]byte(document(c.canonical)))
+			again, err := session.Read(document(c.canonical))
 			require.NoError(t, err)
-			assert.Equal(t, facts, again, "the canonical text has the same digest")
+			assert.Equal(t, facts.Digest, again.Digest, "the canonical text has the same digest")
 		})
 	}
 }
@@ -119,7 +119,7 @@ func TestKnownConversations(t *testing.T) {
 // A raw value's name is an ordinary one where it is not first. Sorting puts it
 // first, so what was written is not what it is read as again.
 func TestRawValueThatIsNotFirst(t *testing.T) {
-	facts, err := session.Read([]byte(document(args(`{"a":1,"$serde_json::private::RawValue":"1"}`))))
+	facts, err := session.Read(document(args(`{"a":1,"$serde_json::private::RawValue":"1"}`)))
 	require.NoError(t, err)
 	assert.Equal(t, digestOf(args(`{"$serde_json::private::RawValue":"1","a":1}`)), facts.HexDigest())
 }
@@ -131,7 +131,7 @@ func TestKnownDigests(t *testing.T) {
 		`[{"role":"user","content":"hello"}]`:  "e920b204bce6401c9e1a506f434853899fabada37ae5ad9033d8937eda0ba853",
 		`[{ "content":"hello","role":"user"}]`: "e920b204bce6401c9e1a506f434853899fabada37ae5ad9033d8937eda0ba853",
 	} {
-		facts, err := session.Read([]byte(document(messages)))
+		facts, err := session.Read(document(messages))
 		require.NoError(t, err)
 		assert.Equal(t, digest, facts.HexDigest(), messages)
 	}
@@ -143,7 +143,7 @@ func TestKnownDocuments(t *testing.T) {
 		times = `"created_at":{"secs_since_epoch":1,"nanos_since_epoch":2},"updated_at":[3,4]`
 		rest  = id + `,"messages":[{"role":"user","content":"a"}],` + times
 	)
-	want, err := session.Read([]byte(document(`[{"role":"user","content":"a"}]`)))
+	want, err := session.Read(document(`[{"role":"user","content":"a"}]`))
 	require.NoError(t, err)
 	assert.Equal(t, uuid.MustParse("0195b1c2-0000-7000-8000-000000000001"), want.ID)
 
@@ -161,9 +161,12 @@ func TestKnownDocuments(t *testing.T) {
 		"usage may hold more":                 `{` + rest + `,"usage":{"input_tokens":1,"x":1e999,"output_tokens":2}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := session.Read([]byte(text))
+			got, err := session.Read(text)
 			require.NoError(t, err)
-			assert.Equal(t, want, got)
+			assert.Equal(t, want.Digest, got.Digest)
+			assert.Equal(t, want.ID, got.ID)
+			assert.EqualValues(t, 1, got.MessageCount)
+			assert.Equal(t, text, got.Text())
 		})
 	}
 }
@@ -255,7 +258,7 @@ func TestRefusedDocuments(t *testing.T) {
 		"args more than a raw value": document(args(`{"$serde_json::private::RawValue":"1","a":1}`)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := session.Read([]byte(text))
+			_, err := session.Read(text)
 			var where *session.Error
 			require.ErrorAs(t, err, &where)
 			assert.LessOrEqual(t, where.Offset, len(text))
@@ -263,17 +266,17 @@ func TestRefusedDocuments(t *testing.T) {
 		})
 	}
 	for n := range len(whole) {
-		_, err := session.Read([]byte(whole[:n]))
+		_, err := session.Read(whole[:n])
 		require.Error(t, err, "cut at byte %d", n)
 	}
 }
 
 func TestReadLeavesTheSnapshotAlone(t *testing.T) {
 	text := document(`[{"content":"\u0041","role":"user"}, {"role":"user","content":"b"}]`)
-	snapshot := []byte(text)
-	_, err := session.Read(snapshot)
+	before := strings.Clone(text)
+	_, err := session.Read(text)
 	require.NoError(t, err)
-	assert.Equal(t, text, string(snapshot))
+	assert.Equal(t, before, text)
 }
 
 // Runs that are hashed as they lie are cut at a size; the digest must not
@@ -285,7 +288,7 @@ func TestLongConversations(t *testing.T) {
 			messages = append(messages, `{"role":"user","content":"`+strings.Repeat("x", size)+`"}`)
 		}
 		for _, comma := range []string{",", " ,", ", "} {
-			facts, err := session.Read([]byte(document("[" + strings.Join(messages, comma) + "]")))
+			facts, err := session.Read(document("[" + strings.Join(messages, comma) + "]"))
 			require.NoError(t, err)
 			assert.Equal(t, digestOf("["+strings.Join(messages, ",")+"]"), facts.HexDigest(), "size %d, comma %q", size, comma)
 		}

@@ -1,0 +1,69 @@
+package ops
+
+import (
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/session"
+)
+
+// LoadSessionSnapshot loads the latest session snapshot.
+type LoadSessionSnapshot struct {
+	RuntimeID store.RuntimeID
+
+	found *store.Snapshot
+}
+
+// Kind names the operation.
+func (LoadSessionSnapshot) Kind() Kind { return KindLoadSessionSnapshot }
+
+// Runtime names the runtime it is on.
+func (op LoadSessionSnapshot) Runtime() store.RuntimeID { return op.RuntimeID }
+
+func (LoadSessionSnapshot) answers(LoadSessionSnapshot) (_ Found[[]byte]) { return }
+
+// Prepare has nothing to do.
+func (*LoadSessionSnapshot) Prepare() error { return nil }
+
+// Apply looks the snapshot up.
+func (op *LoadSessionSnapshot) Apply(state *store.State) error {
+	op.found = state.Snapshot(op.RuntimeID)
+	return nil
+}
+
+// Answer copies the snapshot.
+func (op *LoadSessionSnapshot) Answer() Found[[]byte] {
+	if op.found == nil {
+		return Found[[]byte]{}
+	}
+	return Found[[]byte]{op.found.Bytes(), true}
+}
+
+// LoadSessionDocument loads the session document that stands, as a boundary
+// commit has read it. It is shared, since it never changes, and nil if the
+// latest snapshot did not come with a boundary commit.
+type LoadSessionDocument struct {
+	RuntimeID store.RuntimeID
+
+	found *session.Document
+}
+
+// Kind names the operation.
+func (LoadSessionDocument) Kind() Kind { return KindLoadSessionDocument }
+
+// Runtime names the runtime it is on.
+func (op LoadSessionDocument) Runtime() store.RuntimeID { return op.RuntimeID }
+
+func (LoadSessionDocument) answers(LoadSessionDocument) (_ *session.Document) { return }
+
+// Prepare has nothing to do.
+func (*LoadSessionDocument) Prepare() error { return nil }
+
+// Apply looks the document up.
+func (op *LoadSessionDocument) Apply(state *store.State) error {
+	if snapshot := state.Snapshot(op.RuntimeID); snapshot != nil {
+		op.found = snapshot.Document()
+	}
+	return nil
+}
+
+// Answer returns the document.
+func (op *LoadSessionDocument) Answer() *session.Document { return op.found }

@@ -1,0 +1,109 @@
+package session
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"unsafe"
+
+	"github.com/google/uuid"
+)
+
+// A Document is a session document that was read. It never changes, and may
+// be shared. Beside its text it takes less than 512 bytes.
+type Document struct {
+	ID           uuid.UUID
+	MessageCount uint64
+	Digest       [sha256.Size]byte
+
+	text string
+	// text[from:to] is the array of messages without its end: from the bracket
+	// to the last message's last byte. read is the hash of its canonical text.
+	from, to int
+	read     hash.Cloner
+}
+
+// Text returns the document as it was read.
+func (d *Document) Text() string { return d.text }
+
+// HexDigest returns the digest as receipts hold it: 64 lower-case hex digits.
+func (d *Document) HexDigest() string { return hex.EncodeToString(d.Digest[:]) }
+
+// Continue reads a whole session document, as [Read] does and with the same
+// result. If its messages begin with the very bytes of d's, only the further
+// ones are read: equal bytes are read equally, and a message shows by itself
+// where it ends.
+func (d *Document) Continue(text string) (*Document, error) {
+	r := &reader{in: unsafe.Slice(unsafe.StringData(text), len(text))} // a reader only reads
+	next := &Document{text: text}
+	_, err := r.members(document, document.fields, func(i int) error {
+		return r.member(i, next, d)
+	})
+	if err == nil {
+		err = r.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// messages reads the conversation of d and digests its canonical text.
+func (r *reader) messages(d, last *Document) error {
+	if r.peek() != '[' {
+		return r.fail("expected an array")
+	}
+	d.from = r.pos
+	if err := r.enter(); err != nil {
+		return err
+	}
+	digest := r.resume(d, last)
+	for {
+		d.to = r.pos
+		more, err := r.more(d.MessageCount == 0, ']')
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		if err := r.message(digest, d.MessageCount); err != nil {
+			return err
+		}
+		d.MessageCount++
+	}
+	r.leave()
+	d.read = digest.end(d.Digest[:0])
+	return nil
+}
+
+// resume passes over the messages that stand in last too, and returns the
+// digester that has them behind it.
+func (r *reader) resume(d, last *Document) *digester {
+	known := last.text[last.from:last.to]
+	if last.MessageCount == 0 || !r.resumes(d.from, known) {
+		return newDigester(r.in)
+	}
+	r.pos, d.MessageCount = d.from+len(known), last.MessageCount
+	return &digester{hash: cloneHash(last.read), in: r.in}
+}
+
+func (r *reader) resumes(from int, known string) bool {
+	return len(r.in)-from >= len(known) && string(r.in[from:from+len(known)]) == known
+}
+
+// message reads message n into the digest.
+func (r *reader) message(digest *digester, n uint64) error {
+	r.peek()
+	start, depth := r.pos, r.depth
+	if r.canonical(message) {
+		digest.verbatim(n, start, r.pos)
+		return nil
+	}
+	r.pos, r.depth, r.out = start, depth, r.out[:0]
+	if err := r.rewrite(message); err != nil {
+		return err
+	}
+	digest.rewritten(n, r.out)
+	return nil
+}
