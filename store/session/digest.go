@@ -17,9 +17,13 @@ type digester struct {
 // still in the cache when it is hashed.
 const runLength = 1 << 15
 
+// What is hashed besides messages. Literals in their places would be allocated
+// at each call.
+var openArray, comma, closeArray = []byte("["), []byte(","), []byte("]")
+
 func newDigester(in []byte) *digester {
 	d := &digester{hash: sha256.New().(hash.Cloner), in: in}
-	d.hash.Write([]byte{'['})
+	d.hash.Write(openArray)
 	return d
 }
 
@@ -44,7 +48,7 @@ func (d *digester) rewritten(n uint64, text []byte) {
 func (d *digester) separate(n uint64) {
 	d.flush()
 	if n > 0 {
-		d.hash.Write([]byte{','})
+		d.hash.Write(comma)
 	}
 }
 
@@ -58,7 +62,7 @@ func (d *digester) flush() {
 func (d *digester) end(dst []byte) hash.Cloner {
 	d.flush()
 	before := cloneHash(d.hash)
-	d.hash.Write([]byte{']'})
+	d.hash.Write(closeArray)
 	d.hash.Sum(dst)
 	return before
 }

@@ -95,15 +95,15 @@ func (r *reader) resumes(from int, known string) bool {
 // message reads message n into the digest.
 func (r *reader) message(digest *digester, n uint64) error {
 	r.peek()
-	start, depth := r.pos, r.depth
-	if r.canonical(message) {
-		digest.verbatim(n, start, r.pos)
-		return nil
-	}
-	r.pos, r.depth, r.out = start, depth, r.out[:0]
-	if err := r.rewrite(message); err != nil {
+	start := r.pos
+	canonical, err := r.read(message)
+	switch {
+	case err != nil:
 		return err
+	case canonical:
+		digest.verbatim(n, start, r.pos)
+	default:
+		digest.rewritten(n, r.out)
 	}
-	digest.rewritten(n, r.out)
 	return nil
 }

@@ -43,7 +43,6 @@ func Read(text string) (*Document, error) { return new(Document).Continue(text) 
 
 // member reads the value of one member of the document.
 func (r *reader) member(i int, d, last *Document) (err error) {
-	defer func() { r.out = r.out[:0] }()
 	switch i {
 	case memberID:
 		d.ID, err = r.id()
@@ -54,9 +53,21 @@ func (r *reader) member(i int, d, last *Document) (err error) {
 	case memberMetadata:
 		err = r.metadata()
 	default: // memberVersion, memberUsage
-		err = r.rewrite(document.fields[i].of)
+		_, err = r.read(document.fields[i].of)
 	}
 	return err
+}
+
+// read reads a value of type s. If that is not canonical, its canonical text
+// is in r.out then.
+func (r *reader) read(s *schema) (canonical bool, err error) {
+	r.peek()
+	start, depth := r.pos, r.depth
+	if r.canonical(s) {
+		return true, nil
+	}
+	r.pos, r.depth, r.out = start, depth, r.out[:0]
+	return false, r.rewrite(s)
 }
 
 func (r *reader) id() (uuid.UUID, error) {
@@ -96,7 +107,7 @@ func (r *reader) metadata() error {
 	if r.canonicalObject() {
 		return nil
 	}
-	r.pos, r.depth = start, depth
+	r.pos, r.depth, r.out = start, depth, r.out[:0]
 	return r.rewriteObject(false)
 }
 
