@@ -28,7 +28,8 @@
 // # Definite
 //
 // A call that returns an error changed nothing; one that returns nil is
-// applied. If ctx ends while the request waits, it never runs. Once the owner
+// applied. (Of the one call that panicked nobody can say, nor ever see: see
+// Fails closed.) If ctx ends while the request waits, it never runs. Once the owner
 // has it, the call waits for the answer, however ready ctx.Done is. Caller and
 // owner settle which it is by one compare-and-swap.
 //
@@ -47,8 +48,8 @@
 //
 // # Fails closed
 //
-// A panic in an operation is a defect of this package and may leave the state
-// half changed. The loop stops serving: that call gets a *store.PanicError
+// A panic on the owner's goroutine is a defect of this package and may leave
+// the state half changed. The loop stops serving: that call gets a *store.PanicError
 // with the stack, every other one an error that wraps it, and Close returns
 // it.
 //

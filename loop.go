@@ -22,8 +22,10 @@ type Options struct {
 const defaultInboxSize = 128
 
 // A Loop is a store in memory, owned by one goroutine. Its methods may be
-// called from any number of goroutines. New makes one; Close ends it.
+// called from any number of goroutines. New makes one, and Close ends it; the
+// zero value is of no use.
 //
+// It is a [store.RuntimeStore], where the operations are described in full.
 // The error of an operation is a *store.OpError, and nothing was applied then.
 type Loop struct {
 	inbox   chan task     // never closed; nil is Close's request to stop
@@ -53,8 +55,9 @@ func New(opts Options) *Loop {
 }
 
 // own is the owner. It serves what stands in the inbox before Close's request,
-// and refuses what comes after. It holds the state, as a local, and so nothing else can
-// touch it. It sends only to channels with room, and so nobody can hold it up.
+// and refuses what comes after. It holds the state, as a local, and so nothing
+// else can touch it. It sends only to channels with room, and so nobody can
+// hold it up.
 func (l *Loop) own() {
 	defer close(l.done)
 	defer l.refuseRest()
@@ -120,59 +123,63 @@ func Do[R any, O ops.Request[R, O], P ops.Steps[R, O]](ctx context.Context, l *L
 	return do[R, O, P](ctx, l, op)
 }
 
-// CommitSessionBoundary implements store.RuntimeStore.
+// CommitSessionBoundary stores a session snapshot, the receipt that it mints, and
+// input updates that it stamps. It returns the receipt.
 func (l *Loop) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	return Do(ctx, l, ops.CommitSessionBoundary{RuntimeID: id, Commit: commit})
 }
 
-// AtomicApply implements store.RuntimeStore.
+// AtomicApply stores a receipt of the caller's, with any snapshot and input
+// updates.
 func (l *Loop) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
 	_, err := Do(ctx, l, ops.AtomicApply{RuntimeID: id, Commit: apply})
 	return err
 }
 
-// LoadInputStates implements store.RuntimeStore.
+// LoadInputStates returns all input states, in the order in which their inputs
+// were first stored.
 func (l *Loop) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]store.InputState, error) {
 	return Do(ctx, l, ops.LoadInputStates{RuntimeID: id})
 }
 
-// LoadInputState implements store.RuntimeStore.
+// LoadInputState returns the state of one input.
 func (l *Loop) LoadInputState(ctx context.Context, id store.RuntimeID, input store.InputID) (store.InputState, bool, error) {
 	found, err := Do(ctx, l, ops.LoadInputState{RuntimeID: id, InputID: input})
 	return found.Value, found.OK, err
 }
 
-// LoadBoundaryReceipt implements store.RuntimeStore.
+// LoadBoundaryReceipt returns the receipt of one boundary.
 func (l *Loop) LoadBoundaryReceipt(ctx context.Context, id store.RuntimeID, run store.RunID, sequence uint64) (store.RunBoundaryReceipt, bool, error) {
 	found, err := Do(ctx, l, ops.LoadBoundaryReceipt{RuntimeID: id, RunID: run, Sequence: sequence})
 	return found.Value, found.OK, err
 }
 
-// LoadSessionSnapshot implements store.RuntimeStore.
+// LoadSessionSnapshot returns the latest snapshot, byte for byte.
 func (l *Loop) LoadSessionSnapshot(ctx context.Context, id store.RuntimeID) ([]byte, bool, error) {
 	found, err := Do(ctx, l, ops.LoadSessionSnapshot{RuntimeID: id})
 	return found.Value, found.OK, err
 }
 
-// LoadRuntimeState implements store.RuntimeStore.
+// LoadRuntimeState returns the runtime's state.
 func (l *Loop) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
 	found, err := Do(ctx, l, ops.LoadRuntimeState{RuntimeID: id})
 	return found.Value, found.OK, err
 }
 
-// PersistInputState implements store.RuntimeStore.
+// PersistInputState stores an input's state, at the end of the order or in the
+// place of the one that stands.
 func (l *Loop) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
 	_, err := Do(ctx, l, ops.PersistInputState{RuntimeID: id, State: state})
 	return err
 }
 
-// PersistRuntimeState implements store.RuntimeStore.
+// PersistRuntimeState stores the runtime's state.
 func (l *Loop) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
 	_, err := Do(ctx, l, ops.PersistRuntimeState{RuntimeID: id, State: state})
 	return err
 }
 
-// AtomicLifecycleCommit implements store.RuntimeStore.
+// AtomicLifecycleCommit stores the runtime's state and input states in one step.
 func (l *Loop) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, commit store.LifecycleCommit) error {
 	_, err := Do(ctx, l, ops.AtomicLifecycleCommit{RuntimeID: id, Commit: commit})
 	return err

@@ -109,7 +109,7 @@ var kindNames = [Kinds]string{
 	"load_session_document",
 }
 
-// String returns the operation's name, as the seed spells it where it has it.
+// String returns the operation's name, as Meerkat spells it where it has it.
 func (k Kind) String() string { return kindNames[k] }
 
 // validRuntime refuses an id that is not text. Only writes ask: a read finds

@@ -19,7 +19,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// The vectors are answers of the seed. They are read from the directory that
+// The vectors are answers of Meerkat. They are read from the directory that
 // LOOPSTORE_VECTORS names, or from ../shared/vectors beside the repository.
 func vectorsDir(t *testing.T) string {
 	dir, named := os.LookupEnv("LOOPSTORE_VECTORS")
@@ -78,7 +78,7 @@ func TestVectors(t *testing.T) {
 	require.NotZero(t, found, "%s has no vectors", dir)
 }
 
-// A snapshotCase is one snapshot with the seed's answer to its commit.
+// A snapshotCase is one snapshot with Meerkat's answer to its commit.
 type snapshotCase struct {
 	Name     string `json:"name"`
 	Snapshot []byte `json:"snapshot_b64"`
@@ -249,7 +249,7 @@ func traceVectors(t *testing.T, data []byte, s *score) {
 			got, err := op.run(t, loop)
 			name := fmt.Sprintf("%s %d %s", tr.Name, i, op.Op)
 			if errors.Is(err, store.ErrSequenceExhausted) && op.Result.Err == nil {
-				// The deliberate difference: here the seed starts again at 0.
+				// The deliberate difference: here Meerkat starts again at 0.
 				// What it keeps of this runtime is another thing from now on.
 				wrapped[op.Args.Runtime] = true
 			}

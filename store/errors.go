@@ -3,23 +3,25 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
-// What a call can fail with. After any of them nothing was applied.
+// What a call can fail with. After any of them nothing was applied, but for the
+// one call that panicked: see [PanicError].
 var (
 	// ErrClosed means that the store was closed before it took the call.
 	ErrClosed = errors.New("store is closed")
 
-	// ErrFailed means that the store stopped serving after a panic. The error
-	// wraps the *PanicError.
+	// ErrFailed means that the store stopped serving after a panic. errors.As
+	// finds the *PanicError.
 	ErrFailed = errors.New("store has failed")
 
 	// ErrInvalidSnapshot means that a snapshot is not a session document. The
 	// error wraps a *session.Error, which says where and why.
 	ErrInvalidSnapshot = errors.New("invalid session snapshot")
 
-	// ErrInvalidValue means that a value is none of its type's. The error is a
-	// *ValueError.
+	// ErrInvalidValue means that a part of a value is not valid for its type.
+	// The error is a *ValueError.
 	ErrInvalidValue = errors.New("invalid value")
 
 	// ErrSequenceExhausted means that a run has a receipt at the last
@@ -29,7 +31,8 @@ var (
 )
 
 // An OpError is the error of every operation: which one it was, on which
-// runtime, and what was wrong. The operation was not applied.
+// runtime, and what was wrong. The operation was not applied; only of the one
+// that panicked (Err is the *PanicError itself) that cannot be said.
 type OpError struct {
 	Op        string // the operation's name, such as "persist_input_state"
 	RuntimeID RuntimeID
@@ -37,13 +40,17 @@ type OpError struct {
 }
 
 func (e *OpError) Error() string {
-	return fmt.Sprintf("%s of runtime %q: %v (nothing was applied)", e.Op, shorten(string(e.RuntimeID)), e.Err)
+	outcome := " (nothing was applied)"
+	if _, panicked := e.Err.(*PanicError); panicked {
+		outcome = ""
+	}
+	return fmt.Sprintf("%s of runtime %q: %v%s", e.Op, shorten(string(e.RuntimeID)), e.Err, outcome)
 }
 
 // Unwrap returns what was wrong.
 func (e *OpError) Unwrap() error { return e.Err }
 
-// A ValueError says which part of a value is none of its type's. It holds
+// A ValueError says which part of a value is not valid for its type. It holds
 // nothing of the value.
 type ValueError struct {
 	Field  string // the JSON names on the way to it, such as "policy.version"
@@ -70,8 +77,9 @@ func (e *SequenceError) Error() string {
 // Is reports whether target is ErrSequenceExhausted.
 func (e *SequenceError) Is(target error) bool { return target == ErrSequenceExhausted }
 
-// A PanicError is a panic inside an operation: a defect of the store. The
-// state may be half changed, so nothing is served after it.
+// A PanicError is a panic on the owner's goroutine: a defect of the store. It
+// may have left the state half changed, so nothing is served after it, and
+// what the operation did is never seen.
 type PanicError struct {
 	Value string // what the panic said
 	Stack []byte // of the goroutine, where it happened
@@ -91,7 +99,10 @@ func InField(field string, err error) error {
 	if !ok {
 		return err
 	}
-	if v.Field != "" {
+	switch {
+	case strings.HasPrefix(v.Field, "["):
+		field += v.Field
+	case v.Field != "":
 		field += "." + v.Field
 	}
 	return &ValueError{Field: field, Reason: v.Reason}
@@ -103,5 +114,5 @@ func shorten(text string) string {
 	if len(text) <= room {
 		return text
 	}
-	return text[:room] + "…"
+	return strings.ToValidUTF8(text[:room], "") + "…"
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// Values are read and written as the seed does.
+// Values are read and written as Meerkat does.
 func ExampleInputState_MarshalJSON() {
 	var state store.InputState
 	err := json.Unmarshal([]byte(`{

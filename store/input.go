@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -109,8 +110,8 @@ func clone[T any](p *T) *T {
 	return &c
 }
 
-// Validate returns a *ValueError if a part of s is none of its type's, or text
-// in it is not valid UTF-8.
+// Validate returns a *ValueError if a part of s is not valid for its type, or
+// text in it is not valid UTF-8.
 func (s *InputState) Validate() error {
 	return cmp.Or(
 		InField("current_state", s.CurrentState.Validate()),
@@ -142,7 +143,7 @@ func (s *InputState) validateHistory() error {
 			InField("to", h.To.Validate()),
 			InField("reason", validText(h.Reason)),
 		); err != nil {
-			return err
+			return InField("["+strconv.Itoa(i)+"]", err)
 		}
 	}
 	return nil
@@ -220,7 +221,7 @@ func (s *InputState) read(dec *jsontext.Decoder) error {
 func (s *InputState) readHistory(dec *jsontext.Decoder) error {
 	return readArray(dec, func() error {
 		var h HistoryEntry
-		err := h.read(dec)
+		err := InField("["+strconv.Itoa(len(s.History))+"]", h.read(dec))
 		s.History = append(s.History, h)
 		return err
 	})

@@ -6,19 +6,25 @@ import "context"
 // atomic: it happens whole or not at all. No runtime sees another's data.
 //
 // What a caller passes in is copied, and what it gets is its own. Absence is
-// ok == false, never an error.
+// ok == false, never an error; lists that have nothing are empty, not nil. Of
+// several errors a call returns the context's first, then ErrClosed, then what
+// is wrong with its arguments.
 type RuntimeStore interface {
 	// CommitSessionBoundary stores a session snapshot at a run's boundary,
 	// with the receipt that it mints, and the updates of inputs, which it
 	// stamps with the receipt's run and sequence. It returns the receipt.
 	//
-	// The receipt's sequence is one more than the highest stored for this
-	// runtime and run, or 0; its digest and message count are those of the
-	// snapshot's conversation. Of two updates of one input the last one wins.
+	// The snapshot is a session document, see package session. The receipt's
+	// sequence is one more than the highest stored for this runtime and run,
+	// or 0; its digest and message count are those of the snapshot's
+	// conversation; the contributing inputs are not looked up. An update of an
+	// unknown input adds it. Of two updates of one input the last one wins, in
+	// the place of the first.
 	//
 	// A snapshot that is not a session document is refused with
 	// ErrInvalidSnapshot, a run with a receipt at 2^64-1 with
-	// ErrSequenceExhausted, an update that is none with ErrInvalidValue.
+	// ErrSequenceExhausted, an invalid update or boundary with
+	// ErrInvalidValue.
 	CommitSessionBoundary(ctx context.Context, id RuntimeID, commit BoundaryCommit) (RunBoundaryReceipt, error)
 
 	// AtomicApply stores a receipt that the caller made, with a snapshot and
@@ -57,7 +63,9 @@ type RuntimeStore interface {
 
 // A SessionDelta is a change of a runtime's session.
 type SessionDelta struct {
-	SessionSnapshot []byte // the whole session document
+	// SessionSnapshot is the whole session document. AtomicApply takes any
+	// bytes; none, nil too, are an empty snapshot.
+	SessionSnapshot []byte
 }
 
 // A BoundaryCommit is what CommitSessionBoundary stores.

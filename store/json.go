@@ -42,7 +42,7 @@ const (
 	optional       // may be missing or null, which is the same
 )
 
-// readObject reads an object as the seed does: unknown members are skipped,
+// readObject reads an object as Meerkat does: unknown members are skipped,
 // known ones may stand in any order but only once.
 func readObject(dec *jsontext.Decoder, members ...member) error {
 	if err := begin(dec, '{'); err != nil {

@@ -28,7 +28,7 @@ func (r *RunBoundaryReceipt) Clone() RunBoundaryReceipt {
 	return c
 }
 
-// Validate returns a *ValueError if a part of r is none of its type's, or the
+// Validate returns a *ValueError if a part of r is not valid for its type, or the
 // digest is not valid UTF-8.
 func (r *RunBoundaryReceipt) Validate() error {
 	return cmp.Or(

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -76,8 +78,16 @@ func TestErrorTexts(t *testing.T) {
 	err := &store.OpError{Op: "persist_input_state", RuntimeID: "agent-1", Err: store.InField("a", store.InField("b", &store.ValueError{Reason: "null"}))}
 	assert.Equal(t, `persist_input_state of runtime "agent-1": invalid value: a.b: null (nothing was applied)`, err.Error())
 	require.ErrorIs(t, err, store.ErrInvalidValue)
+	panicked := &store.PanicError{Value: "x"}
+	err = &store.OpError{Op: "persist_input_state", RuntimeID: "agent-1", Err: panicked}
+	assert.NotContains(t, err.Error(), "applied", "of the call that panicked nobody can say")
+	err.Err = fmt.Errorf("an earlier operation panicked: %w", panicked)
+	assert.Contains(t, err.Error(), "nothing was applied")
+	require.ErrorIs(t, err, store.ErrFailed)
 	long := &store.OpError{Op: "x", RuntimeID: store.RuntimeID(make([]byte, 1<<20)), Err: store.ErrClosed}
 	assert.Less(t, len(long.Error()), 1000, "an error does not repeat a large id")
+	long.RuntimeID = store.RuntimeID(strings.Repeat("ééé", 99)) + "x"
+	assert.NotContains(t, long.Error(), `\x`, "nor cuts a character in two")
 	assert.Equal(t, store.ErrClosed, store.InField("a", store.ErrClosed))
 	assert.NoError(t, store.InField("a", nil))
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // A Time is an instant in UTC with nanoseconds. Unlike a time.Time it can
-// stand in a leap second, which a seed's record may hold, and it has no
+// stand in a leap second, which a record of Meerkat's may hold, and it has no
 // location and no monotonic clock, so == compares instants. The zero value is
 // the Unix epoch.
 //
@@ -71,7 +71,7 @@ func (t Time) MarshalText() ([]byte, error) {
 }
 
 // UnmarshalText reads RFC 3339 with any offset, and what else chrono, the
-// seed's library, takes for it: a space or a small letter instead of T,
+// Meerkat's library, takes for it: a space or a small letter instead of T,
 // spaces between the parts, numbers without leading zeros, "UTC" as an
 // offset, an offset without its colon, decimals beyond the ninth, which are
 // dropped, and a 60th second. The error is a *ValueError.

@@ -34,7 +34,10 @@ func (d *Document) HexDigest() string { return hex.EncodeToString(d.Digest[:]) }
 // ones are read: equal bytes are read equally, and a message shows by itself
 // where it ends.
 func (d *Document) Continue(text string) (*Document, error) {
-	r := &reader{in: unsafe.Slice(unsafe.StringData(text), len(text))} // a reader only reads
+	r := &reader{
+		in:      unsafe.Slice(unsafe.StringData(text), len(text)), // a reader only reads
+		message: -1,
+	}
 	next := &Document{text: text}
 	_, err := r.members(document, document.fields, func(i int) error {
 		return r.member(i, next, d)
@@ -67,9 +70,11 @@ func (r *reader) messages(d, last *Document) error {
 		if !more {
 			break
 		}
-		if err := r.message(digest, d.MessageCount); err != nil {
+		r.message = int(d.MessageCount)
+		if err := r.readMessage(digest, d.MessageCount); err != nil {
 			return err
 		}
+		r.message = -1
 		d.MessageCount++
 	}
 	r.leave()
@@ -92,8 +97,8 @@ func (r *reader) resumes(from int, known string) bool {
 	return len(r.in)-from >= len(known) && string(r.in[from:from+len(known)]) == known
 }
 
-// message reads message n into the digest.
-func (r *reader) message(digest *digester, n uint64) error {
+// readMessage reads message n into the digest.
+func (r *reader) readMessage(digest *digester, n uint64) error {
 	r.peek()
 	start := r.pos
 	canonical, err := r.read(message)

@@ -152,11 +152,10 @@ func (r *reader) firstElement(read func(i int) error) error {
 	return read(0)
 }
 
-// readTag reads a variant's name. Inside a message the seed reads from a
+// readTag reads a variant's name. Inside a message Meerkat reads from a
 // buffer, which takes a number for an internal tag and an object for an
 // adjacent one.
 func (r *reader) readTag(s *schema) (*variant, error) {
-	name := func(i int) string { return s.variants[i].name }
 	if c := r.peek(); c == '{' && s.kind == kindInternal {
 		return nil, r.fail("expected a name")
 	} else if '0' <= c && c <= '9' && s.kind == kindInternal && !s.bareTag {
@@ -166,6 +165,6 @@ func (r *reader) readTag(s *schema) (*variant, error) {
 		}
 		return &s.variants[i], nil
 	}
-	i, err := r.enum(len(s.variants), name)
+	i, err := r.enum(s.tag, s.names)
 	return &s.variants[i], err
 }

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// A number is one as the seed holds it: an integer of 64 bits, or a float.
+// A number is one as Meerkat holds it: an integer of 64 bits, or a float.
 type number struct {
 	kind numberKind
 	bits uint64 // the value, its magnitude, or the float's bits
@@ -70,7 +70,7 @@ func (r *reader) skipDigits() bool {
 	return r.pos > start
 }
 
-// number reads a number as the seed does. Its floats are not correctly
+// number reads a number as Meerkat does. Its floats are not correctly
 // rounded: the digits fill a 64-bit significand for as long as they fit, and
 // one multiplication or division by a power of ten does the rest.
 func (r *reader) number() (number, error) {
@@ -174,7 +174,7 @@ func scale(significand uint64, exponent, explicit int) (float64, bool) {
 	return f, !math.IsInf(f, 0)
 }
 
-// appendNumber writes n the way the seed does: integers as they are, floats
+// appendNumber writes n the way Meerkat does: integers as they are, floats
 // in their shortest form, with an exponent from 1e16 up and below 1e-5.
 func appendNumber(dst []byte, n number) []byte {
 	switch n.kind {

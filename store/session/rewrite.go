@@ -1,6 +1,11 @@
 package session
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // rewrite reads a value of type s in any of its spellings and appends its
 // canonical text to r.out.
@@ -17,7 +22,7 @@ func (r *reader) rewrite(s *schema) error {
 	case kindJSON:
 		return r.rewriteJSON()
 	case kindEnum:
-		i, err := r.enum(len(s.names), func(i int) string { return s.names[i] })
+		i, err := r.enum("stop_reason", s.names)
 		if err == nil {
 			r.out = append(append(append(r.out, '"'), s.names[i]...), '"')
 		}
@@ -71,27 +76,25 @@ func (r *reader) uint(limit uint64) (uint64, error) {
 	return n.bits, err
 }
 
-// enum reads one of n names: a string, or an object with the name as its only
-// member and nothing in it.
-func (r *reader) enum(n int, name func(int) string) (int, error) {
+// enum reads one of the names: a string, or an object with the name as its
+// only member and nothing in it.
+func (r *reader) enum(what string, names []string) (int, error) {
 	wrapped := r.peek() == '{'
 	if wrapped {
 		if err := r.enter(); err != nil {
 			return 0, err
 		}
 	}
+	r.peek()
 	start := r.pos
 	text, err := r.str()
 	if err != nil {
 		return 0, err
 	}
-	i := 0
-	for i < n && name(i) != string(text) {
-		i++
-	}
-	if i == n {
+	i := slices.Index(names, string(text))
+	if i < 0 {
 		r.pos = start
-		return 0, r.fail("unknown name")
+		return 0, r.fail("unknown " + what + ", expected one of " + strings.Join(names, ", "))
 	}
 	if wrapped {
 		err = r.unit()

@@ -7,7 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// rawValueKey marks an object that the seed's JSON library replaces by the
+// rawValueKey marks an object that Meerkat's JSON library replaces by the
 // JSON text in its only member, when it is the first one.
 const rawValueKey = "$serde_json::private::RawValue"
 

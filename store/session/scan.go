@@ -8,20 +8,23 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxDepth is how deep arrays and objects may nest. The seed's parser stops
+// maxDepth is how deep arrays and objects may nest. Meerkat's parser stops
 // at the 128th level.
 const maxDepth = 127
 
 // A reader walks over one JSON text.
 type reader struct {
-	in    []byte
-	pos   int
-	depth int
-	out   []byte // what rewrite has written
-	text  []byte // the last string that had escapes, decoded
+	in      []byte
+	pos     int
+	depth   int
+	message int    // the one that is being read, or -1
+	out     []byte // what rewrite has written
+	text    []byte // the last string that had escapes, decoded
 }
 
-func (r *reader) fail(reason string) error { return &Error{Offset: r.pos, Reason: reason} }
+func (r *reader) fail(reason string) error {
+	return &Error{Offset: r.pos, Message: r.message, Reason: reason}
+}
 
 // peek skips white space and returns the next byte, or 0 at the end. A NUL
 // byte in the text is no token either, so the two need no telling apart.
@@ -264,7 +267,7 @@ func (r *reader) skipNested(open byte) error {
 	}
 }
 
-// skipUnread passes over a value the way the seed does where it drops one
+// skipUnread passes over a value the way Meerkat does where it drops one
 // without building it: any depth, any number, any encoding, but correct
 // punctuation.
 func (r *reader) skipUnread() error {

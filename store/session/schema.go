@@ -22,7 +22,7 @@ type schema struct {
 	kind     kind
 	max      uint64
 	elem     *schema
-	names    []string
+	names    []string // of an enum's values or of the variants
 	fields   []field
 	tag      string
 	content  string
@@ -175,6 +175,7 @@ func fields(all ...field) []field {
 func tagged(s *schema) *schema {
 	for i := range s.variants {
 		s.variants[i].lead = `"` + s.tag + `":"` + s.variants[i].name + `"`
+		s.names = append(s.names, s.variants[i].name)
 	}
 	return s
 }

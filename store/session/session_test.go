@@ -83,14 +83,14 @@ var knownConversations = map[string]struct {
 	"args, last one wins":        {args(`{"a":1,"b":2,"\u0061":3}`), args(`{"a":3,"b":2}`), 1},
 	"args, escaped names":        {args(`{"\n":1,"\"":2}`), args(`{"\n":1,"\"":2}`), 1},
 	"args, same name next to it": {args(`{"a":1,"a":2}`), args(`{"a":2}`), 1},
-	// After too many digits the seed tries the decimals anew: the 0 replaces
+	// After too many digits Meerkat tries the decimals anew: the 0 replaces
 	// the 6 as the 20th digit.
 	"args float with too many digits": {args(`[18446744073709551616` + strings.Repeat("0", 23) + `.0]`), args(`[1.844674407370955e+42]`), 1},
 	"args compact":                    {args(` [ 1 , { "a" : null } , true ] `), args(`[1,{"a":null},true]`), 1},
 	"args integers":                   {args(`[0,-1,18446744073709551615,-9223372036854775808]`), ``, 1},
 	"args floats": {args(`[-0,1.50,1e2,1E+16,0.000010,0.000001,12345678901234567890123,1e-400,100000.0]`),
 		args(`[-0.0,1.5,100.0,1e+16,0.00001,1e-6,1.2345678901234568e+22,0.0,100000.0]`), 1},
-	// The seed divides the digits as an integer by 1e17, which rounds twice.
+	// Meerkat divides the digits as an integer by 1e17, which rounds twice.
 	"args float, not correctly rounded": {args(`[0.45892272650244980]`), args(`[0.45892272650244975]`), 1},
 	"args raw value": {args(`{"a":{"$serde_json::private::RawValue":" [2, {\"b\":1,\"a\":0}] "}}`),
 		args(`{"a":[2,{"a":0,"b":1}]}`), 1},
@@ -269,6 +269,27 @@ func TestRefusedDocuments(t *testing.T) {
 		_, err := session.Read(whole[:n])
 		require.Error(t, err, "cut at byte %d", n)
 	}
+}
+
+func TestErrorsSayWhere(t *testing.T) {
+	for _, c := range []struct {
+		text, at string // the error is where at begins
+		message  int
+		reason   string
+	}{
+		{document(`[{"role":"user","content":"a"},{"role":"robot","content":"secret"}]`), `"robot"`, 1,
+			"unknown role, expected one of system, user, assistant, block_assistant, tool_results"},
+		{document(`[{"role":"block_assistant","blocks":[],"stop_reason":"secret"}]`), `"secret"`, 0,
+			"unknown stop_reason, expected one of end_turn, tool_use, max_tokens, stop_sequence, content_filter, cancelled"},
+		{document(`[{"role":"user"}]`), `}],"created_at"`, 0, "missing member content"},
+		{document(`[{"role":"user","content":"a"} "secret"]`), `"secret"`, -1, "expected a comma or the end of an array or object"},
+		{strings.Replace(document(`[]`), ":1,", ":x,", 1), "x", -1, "expected a number"},
+	} {
+		_, err := session.Read(c.text)
+		assert.Equal(t, &session.Error{Offset: strings.Index(c.text, c.at), Message: c.message, Reason: c.reason}, err)
+	}
+	assert.Equal(t, "r at byte 5, in message 2", (&session.Error{Offset: 5, Message: 2, Reason: "r"}).Error())
+	assert.Equal(t, "r at byte 5", (&session.Error{Offset: 5, Message: -1, Reason: "r"}).Error())
 }
 
 func TestReadLeavesTheSnapshotAlone(t *testing.T) {

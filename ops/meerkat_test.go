@@ -41,8 +41,8 @@ func loadInput(t *testing.T, s store.RuntimeStore, id store.RuntimeID, input sto
 	return state
 }
 
-// TestSeed holds the seed's own tests, under their names.
-func TestSeed(t *testing.T) {
+// TestMeerkat holds Meerkat's own tests, under their names.
+func TestMeerkat(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, context.Context, store.RuntimeStore){
 		"atomic_apply_roundtrip":                                atomicApplyRoundtrip,
 		"persist_and_load_single_state":                         persistAndLoadSingleState,
