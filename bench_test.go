@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 )
 
@@ -43,7 +44,7 @@ func TestNoAllocationPerCall(t *testing.T) {
 }
 
 // each runs call b.N times, spread over callers goroutines.
-func each(b *testing.B, callers int, call func(ctx context.Context, caller int) error) {
+func each(b *testing.B, callers int, call func(ctx context.Context, caller, i int) error) {
 	ctx, cancel := context.WithCancel(b.Context()) // one that can be cancelled costs more
 	defer cancel()
 	b.ReportAllocs()
@@ -51,8 +52,8 @@ func each(b *testing.B, callers int, call func(ctx context.Context, caller int) 
 	var wg sync.WaitGroup
 	for caller := range callers {
 		wg.Go(func() {
-			for range (b.N + caller) / callers {
-				if err := call(ctx, caller); err != nil {
+			for i := range (b.N + caller) / callers {
+				if err := call(ctx, caller, i); err != nil {
 					b.Error(err)
 					return
 				}
@@ -83,7 +84,7 @@ func BenchmarkBareHandOff(b *testing.B) {
 			}
 		}()
 		pool := sync.Pool{New: func() any { return &request{make(chan error, 1)} }}
-		each(b, callers, func(ctx context.Context, _ int) error {
+		each(b, callers, func(ctx context.Context, _, _ int) error {
 			r := pool.Get().(*request)
 			defer pool.Put(r)
 			select {
@@ -101,21 +102,40 @@ func BenchmarkBareHandOff(b *testing.B) {
 	})
 }
 
-// BenchmarkMutex is what a state behind a lock costs, for comparison.
-func BenchmarkMutex(b *testing.B) {
-	forCallers(b, func(b *testing.B, callers int) {
-		var mu sync.Mutex
-		var state store.State
-		state.PutRuntimeState("runtime-0", store.RuntimeIdle)
-		each(b, callers, func(context.Context, int) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if state.RuntimeState("runtime-0") != store.RuntimeIdle {
-				return store.ErrFailed
-			}
-			return nil
-		})
-	})
+// locked is the strongest simple rival: the same operations on the same state,
+// with a lock around the step that needs it and no other.
+type locked struct {
+	store.RuntimeStore // nil: only what is measured is there
+	mu                 sync.Mutex
+	state              store.State
+}
+
+func (s *locked) LoadRuntimeState(_ context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
+	found, err := withLock(s, ops.LoadRuntimeState{RuntimeID: id})
+	return found.Value, found.OK, err
+}
+
+func (s *locked) PersistInputState(_ context.Context, id store.RuntimeID, state store.InputState) error {
+	_, err := withLock(s, ops.PersistInputState{RuntimeID: id, State: state})
+	return err
+}
+
+func (s *locked) CommitSessionBoundary(_ context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	return withLock(s, ops.CommitSessionBoundary{RuntimeID: id, Commit: commit})
+}
+
+func withLock[R any, O ops.Request[R, O], P ops.Steps[R, O]](s *locked, op O) (answer R, err error) {
+	p := P(&op)
+	if err := p.Prepare(); err != nil {
+		return answer, err
+	}
+	s.mu.Lock()
+	err = p.Apply(&s.state)
+	s.mu.Unlock()
+	if err == nil {
+		answer = p.Answer()
+	}
+	return answer, err
 }
 
 // sessionOf is a session document of about size bytes.
@@ -130,84 +150,122 @@ func sessionOf(size int) []byte {
 		strings.Join(turns, ","))
 }
 
-// BenchmarkOperation measures each of the ten operations, every caller on a
-// runtime of its own that holds ten inputs, a receipt and a session.
-func BenchmarkOperation(b *testing.B) {
+// operation is one call to measure.
+type operation struct {
+	name string
+	call func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error
+}
+
+// operations are the ten, some of them in several sizes.
+func operations() []operation {
 	input := store.NewInputState(store.InputID{1}, store.Time{})
 	receipt := store.RunBoundaryReceipt{Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}}}
-	commit := func(size int) store.BoundaryCommit {
-		return store.BoundaryCommit{
-			Session:  store.SessionDelta{SessionSnapshot: sessionOf(size)},
-			Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}}, InputUpdates: []store.InputState{input},
+	// Two sessions in turn, so that neither goes on from the other.
+	commit := func(size int) (two [2]store.BoundaryCommit) {
+		for i := range two {
+			session := bytes.Replace(sessionOf(size), []byte("some"), fmt.Append(nil, i), 1)
+			two[i] = store.BoundaryCommit{
+				Session:  store.SessionDelta{SessionSnapshot: session},
+				Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}}, InputUpdates: []store.InputState{input},
+			}
 		}
+		return two
 	}
 	small, large := commit(1<<10), commit(10<<10)
 
-	for _, op := range []struct {
-		name string
-		call func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error
-	}{
-		{"load_runtime_state", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			_, _, err := l.LoadRuntimeState(ctx, id)
+	return []operation{
+		{"load_runtime_state", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			_, _, err := s.LoadRuntimeState(ctx, id)
 			return err
 		}},
-		{"load_input_state", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			_, _, err := l.LoadInputState(ctx, id, store.InputID{1})
+		{"load_input_state", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			_, _, err := s.LoadInputState(ctx, id, store.InputID{1})
 			return err
 		}},
-		{"load_input_state_miss", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			_, _, err := l.LoadInputState(ctx, id, store.InputID{99})
+		{"load_input_state_miss", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			_, _, err := s.LoadInputState(ctx, id, store.InputID{99})
 			return err
 		}},
-		{"load_input_states_10", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			_, err := l.LoadInputStates(ctx, id)
+		{"load_input_states_10", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			_, err := s.LoadInputStates(ctx, id)
 			return err
 		}},
-		{"load_boundary_receipt", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			_, _, err := l.LoadBoundaryReceipt(ctx, id, store.RunID{}, 0)
+		{"load_boundary_receipt", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			_, _, err := s.LoadBoundaryReceipt(ctx, id, store.RunID{}, 0)
 			return err
 		}},
-		{"load_session_snapshot_1KB", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			_, _, err := l.LoadSessionSnapshot(ctx, id)
+		{"load_session_snapshot_1KB", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			_, _, err := s.LoadSessionSnapshot(ctx, id)
 			return err
 		}},
-		{"persist_runtime_state", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			return l.PersistRuntimeState(ctx, id, store.RuntimeIdle)
+		{"persist_runtime_state", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			return s.PersistRuntimeState(ctx, id, store.RuntimeIdle)
 		}},
-		{"persist_input_state", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			return l.PersistInputState(ctx, id, input)
+		{"persist_input_state", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			return s.PersistInputState(ctx, id, input)
 		}},
-		{"atomic_apply", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			return l.AtomicApply(ctx, id, store.BoundaryApply{Receipt: receipt, InputUpdates: []store.InputState{input}})
+		{"atomic_apply", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			return s.AtomicApply(ctx, id, store.BoundaryApply{Receipt: receipt, InputUpdates: []store.InputState{input}})
 		}},
-		{"atomic_lifecycle_commit", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			return l.AtomicLifecycleCommit(ctx, id, store.LifecycleCommit{RuntimeState: store.RuntimeIdle, InputStates: []store.InputState{input}})
+		{"atomic_lifecycle_commit", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			return s.AtomicLifecycleCommit(ctx, id, store.LifecycleCommit{RuntimeState: store.RuntimeIdle, InputStates: []store.InputState{input}})
 		}},
-		{"commit_session_boundary_1KB", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			_, err := l.CommitSessionBoundary(ctx, id, small)
+		{"commit_session_boundary_1KB", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			_, err := s.CommitSessionBoundary(ctx, id, small[i%2])
 			return err
 		}},
-		{"commit_session_boundary_10KB", func(ctx context.Context, l *loopstore.Loop, id store.RuntimeID) error {
-			_, err := l.CommitSessionBoundary(ctx, id, large)
+		{"commit_session_boundary_10KB", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
+			_, err := s.CommitSessionBoundary(ctx, id, large[i%2])
 			return err
 		}},
-	} {
+	}
+}
+
+// measure runs op with every caller on a runtime of its own, which holds ten
+// inputs, a receipt and a session.
+func (op operation) measure(b *testing.B, open func() (store.RuntimeStore, func() error)) {
+	forCallers(b, func(b *testing.B, callers int) {
+		s, closeIt := open()
+		defer func() { require.NoError(b, closeIt()) }()
+		ids := make([]store.RuntimeID, callers)
+		for i := range ids {
+			ids[i] = store.RuntimeID(fmt.Sprint("runtime-", i))
+			_, err := s.CommitSessionBoundary(b.Context(), ids[i], store.BoundaryCommit{
+				Session:  store.SessionDelta{SessionSnapshot: sessionOf(1 << 10)},
+				Boundary: store.RunStart,
+			})
+			require.NoError(b, err)
+			for n := range byte(10) {
+				require.NoError(b, s.PersistInputState(b.Context(), ids[i], store.NewInputState(store.InputID{n}, store.Time{})))
+			}
+		}
+		each(b, callers, func(ctx context.Context, caller, i int) error { return op.call(ctx, s, ids[caller], i) })
+	})
+}
+
+// BenchmarkOperation measures each operation through the loop.
+func BenchmarkOperation(b *testing.B) {
+	for _, op := range operations() {
 		b.Run(op.name, func(b *testing.B) {
-			forCallers(b, func(b *testing.B, callers int) {
+			op.measure(b, func() (store.RuntimeStore, func() error) {
 				l := loopstore.New(loopstore.Options{})
-				defer l.Close()
-				ids := make([]store.RuntimeID, callers)
-				for i := range ids {
-					ids[i] = store.RuntimeID(fmt.Sprint("runtime-", i))
-					_, err := l.CommitSessionBoundary(b.Context(), ids[i], small)
-					require.NoError(b, err)
-					for n := range byte(10) {
-						require.NoError(b, l.PersistInputState(b.Context(), ids[i], store.NewInputState(store.InputID{n}, store.Time{})))
-					}
-				}
-				each(b, callers, func(ctx context.Context, caller int) error { return op.call(ctx, l, ids[caller]) })
+				return l, l.Close
 			})
 		})
+	}
+}
+
+// BenchmarkLocked measures some of them behind a lock instead.
+func BenchmarkLocked(b *testing.B) {
+	for _, op := range operations() {
+		switch op.name {
+		case "load_runtime_state", "persist_input_state", "commit_session_boundary_1KB", "commit_session_boundary_10KB":
+			b.Run(op.name, func(b *testing.B) {
+				op.measure(b, func() (store.RuntimeStore, func() error) {
+					return new(locked), func() error { return nil }
+				})
+			})
+		}
 	}
 }
 
@@ -246,7 +304,7 @@ func benchmarkCommit(b *testing.B, callers int, sessions [2][]byte) {
 	l := loopstore.New(loopstore.Options{})
 	defer l.Close()
 	var waited atomic.Int64
-	each(b, callers, func(ctx context.Context, caller int) (err error) {
+	each(b, callers, func(ctx context.Context, caller, _ int) (err error) {
 		var began time.Time
 		for _, snapshot := range sessions {
 			began = time.Now()
