@@ -124,7 +124,7 @@ func (s *locked) CommitSessionBoundary(_ context.Context, id store.RuntimeID, co
 	return withLock(s, ops.CommitSessionBoundary{RuntimeID: id, Commit: commit})
 }
 
-func withLock[R any, O ops.Request[R, O], P ops.Steps[R, O]](s *locked, op O) (answer R, err error) {
+func withLock[R any, O ops.Request[R], P ops.Steps[R, O]](s *locked, op O) (answer R, err error) {
 	p := P(&op)
 	if err := p.Prepare(); err != nil {
 		return answer, err

@@ -29,9 +29,10 @@
 //
 // A call that returns an error changed nothing; one that returns nil is
 // applied. (Of the one call that panicked nobody can say, nor ever see: see
-// Fails closed.) If ctx ends while the request waits, it never runs. Once the owner
-// has it, the call waits for the answer, however ready ctx.Done is. Caller and
-// owner settle which it is by one compare-and-swap.
+// Fails closed.) If ctx ends while the request waits, the caller takes it back
+// and it never runs, unless the owner is quicker. Once the owner has it, the
+// call waits for the answer, however ready ctx.Done is. Caller and owner settle
+// which it is by one compare-and-swap.
 //
 // # Private
 //
@@ -43,15 +44,15 @@
 //
 // Close stops the intake, lets every request that was taken be answered, and
 // returns when the owner has ended. It is idempotent and safe from anywhere.
-// Later calls get store.ErrClosed. No goroutine, timer or channel is left
-// behind.
+// Later calls get store.ErrClosed, unless their context has ended. No
+// goroutine, timer or channel is left behind.
 //
 // # Fails closed
 //
 // A panic on the owner's goroutine is a defect of this package and may leave
-// the state half changed. The loop stops serving: that call gets a *store.PanicError
-// with the stack, every other one an error that wraps it, and Close returns
-// it.
+// the state half changed. The loop stops serving: the error of that call is a
+// *store.PanicError with the stack, that of every other one wraps it, and Close
+// returns it.
 //
 // # Never blocked
 //
@@ -65,7 +66,8 @@
 // # Quiet
 //
 // An idle loop is one goroutine parked on a channel: no ticking, no polling.
-// It works inside a testing/synctest bubble, and in one bubble after another.
+// A Loop that is made in a testing/synctest bubble works there, and another one
+// in the next.
 //
 // # No trace
 //

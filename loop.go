@@ -14,8 +14,9 @@ import (
 // Options are the settings of a Loop. The zero value is useful.
 type Options struct {
 	// InboxSize is how many requests may wait for the owner. More callers
-	// than that wait, under their contexts, for a place. 0 means 128, and so
-	// does a negative number.
+	// than that wait, under their contexts, for a place. A request that its
+	// caller gives up keeps its place until the owner comes to it. 0 means
+	// 128, and so does a negative number.
 	InboxSize int
 }
 
@@ -32,7 +33,7 @@ type Loop struct {
 	phase   atomic.Uint32 // only grows
 	done    chan struct{} // closed when the owner has ended
 	failure atomic.Pointer[store.PanicError]
-	pools   [ops.Kinds]sync.Pool // of requests; not the package's, since a channel must stay in its synctest bubble
+	pools   [ops.NumKinds]sync.Pool // of requests; not the package's, since a channel must stay in its synctest bubble
 }
 
 // The phases of a Loop.
@@ -44,7 +45,9 @@ const (
 
 var _ store.RuntimeStore = (*Loop)(nil)
 
-// New starts a store. Close must be called when it is no longer used.
+// New starts a store. Close must be called when it is no longer used. A Loop
+// that is made in a synctest bubble belongs to it, and one that is made outside
+// must not be used in one: that is how channels are.
 func New(opts Options) *Loop {
 	if opts.InboxSize <= 0 {
 		opts.InboxSize = defaultInboxSize
@@ -64,7 +67,7 @@ func (l *Loop) own() {
 	var current task
 	defer func() {
 		if v := recover(); v != nil { // the state may be half changed
-			failure := &store.PanicError{Value: fmt.Sprint(v), Stack: debug.Stack()}
+			failure := &store.PanicError{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
 			l.failure.Store(failure)
 			current.fail(failure)
 		}
@@ -119,7 +122,7 @@ func (l *Loop) unavailable() error {
 
 // Do runs an operation of package ops and returns its answer. The methods of
 // Loop are short for it; it is for callers who make their requests as values.
-func Do[R any, O ops.Request[R, O], P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
+func Do[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
 	return do[R, O, P](ctx, l, op)
 }
 

@@ -275,7 +275,7 @@ func TestFailsClosed(t *testing.T) {
 		require.ErrorAs(t, err, &p)
 		require.ErrorIs(t, err, store.ErrFailed)
 		assert.Equal(t, "half way", p.Value)
-		assert.Contains(t, string(p.Stack), "TestFailsClosed", "the stack leads to the panic")
+		assert.Contains(t, p.Stack, "TestFailsClosed", "the stack leads to the panic")
 		for range 10 {
 			err := <-others
 			require.ErrorIs(t, err, store.ErrFailed)

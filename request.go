@@ -32,7 +32,8 @@ type kind interface {
 //	   └───── caller ─► abandoned: it never runs, and the owner recycles it
 //
 // Whoever holds a request last recycles it. The caller does so after it has
-// received the answer, when the owner is known to be through with it.
+// received the answer, when the owner is known to be through with it. One that
+// is left in the inbox when the owner has ended is garbage.
 type request[R any, O kind, P ops.Steps[R, O]] struct {
 	op     O
 	claim  atomic.Uint32
@@ -160,10 +161,14 @@ func (r *request[R, O, P]) prepare(ctx context.Context, l *Loop) error {
 	return P(&r.op).Prepare()
 }
 
-// cancelled returns the context's error, with its cause if that is another.
+// cancelled returns the context's error, with its cause if that is another. It
+// is never nil, even if a context of the caller's making has none.
 func cancelled(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == err {
+	switch {
+	case err == nil:
+		return context.Canceled
+	case cause == nil || errors.Is(err, cause):
 		return err
 	}
 	return fmt.Errorf("%w: %w", err, cause)

@@ -91,12 +91,48 @@ func TestDefinite(t *testing.T) {
 		})
 	})
 
+	// A context must have an error once it is done. One that has none must
+	// not make a call that never ran look like one that did.
+	t.Run("a context of the caller's own making", func(t *testing.T) {
+		for name, err := range map[string]error{"no error": nil, "one that cannot be compared": sliceError{"x"}} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l := newLoop(t, Options{})
+					g := hold(t.Context(), l, "held")
+					ctx := ownContext{t.Context(), make(chan struct{}), err}
+					close(ctx.done)
+					got := l.PersistRuntimeState(ctx, "a", store.RuntimeIdle)
+					require.Error(t, got)
+					if err != nil {
+						assert.ErrorContains(t, got, "x")
+					}
+					close(g.open)
+					require.NoError(t, <-g.err)
+					assert.False(t, has(t, l, "a"))
+				})
+			})
+		}
+	})
+
 	t.Run("a thousand callers cancel at random", func(t *testing.T) {
 		for _, inbox := range []int{1, 2000} {
 			cancelAtRandom(t, inbox)
 		}
 	})
 }
+
+type ownContext struct {
+	context.Context
+	done chan struct{}
+	err  error
+}
+
+func (c ownContext) Done() <-chan struct{} { return c.done }
+func (c ownContext) Err() error            { return c.err }
+
+type sliceError []string
+
+func (e sliceError) Error() string { return e[0] }
 
 // cancelAtRandom lets callers cancel at any moment of their call, and compares
 // what is stored with what was acknowledged.

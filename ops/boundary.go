@@ -49,7 +49,7 @@ func (CommitSessionBoundary) Kind() Kind { return KindCommitSessionBoundary }
 // Runtime names the runtime it is on.
 func (op CommitSessionBoundary) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (CommitSessionBoundary) answers(CommitSessionBoundary) (_ store.RunBoundaryReceipt) { return }
+func (CommitSessionBoundary) answers() (_ store.RunBoundaryReceipt) { return }
 
 // Prepare checks and copies everything, and reads the snapshot.
 func (op *CommitSessionBoundary) Prepare() (err error) {
@@ -70,7 +70,7 @@ func (op *CommitSessionBoundary) Prepare() (err error) {
 	op.snapshot = new(store.SnapshotOfDocument(document))
 	op.receipt = &store.RunBoundaryReceipt{
 		RunID:                c.RunID,
-		Boundary:             c.Boundary,
+		Boundary:             c.Boundary.Detach(),
 		ContributingInputIDs: slices.Clone(c.ContributingInputIDs),
 		ConversationDigest:   new(document.HexDigest()),
 		MessageCount:         document.MessageCount,
@@ -115,7 +115,7 @@ func (AtomicApply) Kind() Kind { return KindAtomicApply }
 // Runtime names the runtime it is on.
 func (op AtomicApply) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (AtomicApply) answers(AtomicApply) (_ None) { return }
+func (AtomicApply) answers() (_ None) { return }
 
 // Prepare checks and copies everything.
 func (op *AtomicApply) Prepare() (err error) {
@@ -129,10 +129,11 @@ func (op *AtomicApply) Prepare() (err error) {
 	if op.updates, err = prepareUpdates("input_updates", c.InputUpdates); err != nil {
 		return err
 	}
+	op.snapshot = nil
 	if c.Session != nil {
 		op.snapshot = new(store.SnapshotOf(c.Session.SessionSnapshot))
 	}
-	receipt := c.Receipt.Clone()
+	receipt := c.Receipt.Detach()
 	op.receipt = &receipt
 	return nil
 }
@@ -165,7 +166,7 @@ func (LoadBoundaryReceipt) Kind() Kind { return KindLoadBoundaryReceipt }
 // Runtime names the runtime it is on.
 func (op LoadBoundaryReceipt) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (LoadBoundaryReceipt) answers(LoadBoundaryReceipt) (_ Found[store.RunBoundaryReceipt]) { return }
+func (LoadBoundaryReceipt) answers() (_ Found[store.RunBoundaryReceipt]) { return }
 
 // Prepare has nothing to do.
 func (*LoadBoundaryReceipt) Prepare() error { return nil }

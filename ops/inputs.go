@@ -20,7 +20,7 @@ func (PersistInputState) Kind() Kind { return KindPersistInputState }
 // Runtime names the runtime it is on.
 func (op PersistInputState) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (PersistInputState) answers(PersistInputState) (_ None) { return }
+func (PersistInputState) answers() (_ None) { return }
 
 // Prepare checks and copies the state.
 func (op *PersistInputState) Prepare() error {
@@ -30,7 +30,7 @@ func (op *PersistInputState) Prepare() error {
 	if err := op.State.Validate(); err != nil {
 		return err
 	}
-	state := op.State.Clone()
+	state := op.State.Detach()
 	op.state = &state
 	return nil
 }
@@ -58,7 +58,7 @@ func (LoadInputState) Kind() Kind { return KindLoadInputState }
 // Runtime names the runtime it is on.
 func (op LoadInputState) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (LoadInputState) answers(LoadInputState) (_ Found[store.InputState]) { return }
+func (LoadInputState) answers() (_ Found[store.InputState]) { return }
 
 // Prepare has nothing to do.
 func (*LoadInputState) Prepare() error { return nil }
@@ -90,7 +90,7 @@ func (LoadInputStates) Kind() Kind { return KindLoadInputStates }
 // Runtime names the runtime it is on.
 func (op LoadInputStates) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (LoadInputStates) answers(LoadInputStates) (_ []store.InputState) { return }
+func (LoadInputStates) answers() (_ []store.InputState) { return }
 
 // Prepare has nothing to do.
 func (*LoadInputStates) Prepare() error { return nil }
@@ -122,7 +122,7 @@ func prepareUpdates(field string, states []store.InputState) (updates, error) {
 	}
 	all := make(updates, len(states))
 	for i := range states {
-		state := states[i].Clone()
+		state := states[i].Detach()
 		all[i] = &state
 	}
 	return all, nil

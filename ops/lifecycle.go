@@ -14,14 +14,18 @@ func (PersistRuntimeState) Kind() Kind { return KindPersistRuntimeState }
 // Runtime names the runtime it is on.
 func (op PersistRuntimeState) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (PersistRuntimeState) answers(PersistRuntimeState) (_ None) { return }
+func (PersistRuntimeState) answers() (_ None) { return }
 
 // Prepare checks the state.
 func (op *PersistRuntimeState) Prepare() error {
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
 	}
-	return store.InField("runtime_state", op.State.Validate())
+	if err := op.State.Validate(); err != nil {
+		return store.InField("runtime_state", err)
+	}
+	op.State = op.State.Detach()
+	return nil
 }
 
 // Apply stores the state.
@@ -46,7 +50,7 @@ func (LoadRuntimeState) Kind() Kind { return KindLoadRuntimeState }
 // Runtime names the runtime it is on.
 func (op LoadRuntimeState) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (LoadRuntimeState) answers(LoadRuntimeState) (_ Found[store.RuntimeState]) { return }
+func (LoadRuntimeState) answers() (_ Found[store.RuntimeState]) { return }
 
 // Prepare has nothing to do.
 func (*LoadRuntimeState) Prepare() error { return nil }
@@ -76,7 +80,7 @@ func (AtomicLifecycleCommit) Kind() Kind { return KindAtomicLifecycleCommit }
 // Runtime names the runtime it is on.
 func (op AtomicLifecycleCommit) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (AtomicLifecycleCommit) answers(AtomicLifecycleCommit) (_ None) { return }
+func (AtomicLifecycleCommit) answers() (_ None) { return }
 
 // Prepare checks and copies everything.
 func (op *AtomicLifecycleCommit) Prepare() (err error) {
@@ -86,6 +90,7 @@ func (op *AtomicLifecycleCommit) Prepare() (err error) {
 	if err := op.Commit.RuntimeState.Validate(); err != nil {
 		return store.InField("runtime_state", err)
 	}
+	op.Commit.RuntimeState = op.Commit.RuntimeState.Detach()
 	op.updates, err = prepareUpdates("input_states", op.Commit.InputStates)
 	return err
 }

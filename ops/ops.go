@@ -20,13 +20,17 @@ import (
 	"github.com/loopstore/loopstore/store/session"
 )
 
-// A Request is an O that asks for an R. Those of this package are all there
-// are: answers takes the request type itself, which a type that embeds one of
-// them does not offer.
-type Request[R, O any] interface {
+// A Request is one of this package's requests, whose answer is an R. It names
+// them all, so no other type can be one, not by embedding one either: the owner
+// runs no code but this package's.
+type Request[R any] interface {
+	CommitSessionBoundary | AtomicApply | AtomicLifecycleCommit |
+		PersistInputState | PersistRuntimeState |
+		LoadInputStates | LoadInputState | LoadBoundaryReceipt |
+		LoadSessionSnapshot | LoadSessionDocument | LoadRuntimeState
 	Kind() Kind
 	Runtime() store.RuntimeID
-	answers(O) R
+	answers() R // never called: it tells the compiler what R is
 }
 
 // Steps are the three steps of an operation whose request is an O.
@@ -48,7 +52,7 @@ type Looker interface {
 
 // Run does the three steps of op on state, in the caller's goroutine. The
 // error is the step's own.
-func Run[R any, O Request[R, O], P Steps[R, O]](state *store.State, op O) (R, error) {
+func Run[R any, O Request[R], P Steps[R, O]](state *store.State, op O) (R, error) {
 	p := P(&op)
 	if l, ok := any(p).(Looker); ok {
 		if look, wants := l.Look(); wants {
@@ -92,10 +96,10 @@ const (
 	KindPersistRuntimeState
 	KindAtomicLifecycleCommit
 	KindLoadSessionDocument
-	Kinds // how many there are
+	NumKinds // how many there are
 )
 
-var kindNames = [Kinds]string{
+var kindNames = [NumKinds]string{
 	"commit_session_boundary",
 	"atomic_apply",
 	"load_input_states",
@@ -110,7 +114,12 @@ var kindNames = [Kinds]string{
 }
 
 // String returns the operation's name, as Meerkat spells it where it has it.
-func (k Kind) String() string { return kindNames[k] }
+func (k Kind) String() string {
+	if k < NumKinds {
+		return kindNames[k]
+	}
+	return "unknown operation"
+}
 
 // validRuntime refuses an id that is not text. Only writes ask: a read finds
 // nothing under such an id.

@@ -3,6 +3,8 @@ package ops_test
 import (
 	"encoding/json"
 	"math"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -18,7 +20,7 @@ import (
 // A call is an operation with its request filled in.
 type call func(*store.State) error
 
-func callOf[R any, O ops.Request[R, O], P ops.Steps[R, O]](op O) call {
+func callOf[R any, O ops.Request[R], P ops.Steps[R, O]](op O) call {
 	return func(s *store.State) error {
 		_, err := ops.Run[R, O, P](s, op)
 		return err
@@ -317,12 +319,65 @@ func TestContinuedCommits(t *testing.T) {
 	}
 }
 
+// The owner runs no code of another package's.
+func TestSealed(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "build", "./testdata/sealed").CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(out), "embedsRequest does not satisfy ops.Request")
+	assert.Contains(t, string(out), "cannot use type ops.Request[ops.None] outside a type constraint")
+}
+
+// A request may be prepared again after a change of it.
+func TestPrepareAgain(t *testing.T) {
+	op := ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{
+		Session: &store.SessionDelta{SessionSnapshot: []byte("old")},
+		Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
+	}}
+	require.NoError(t, op.Prepare())
+	op.Commit.Session = nil
+	var s store.State
+	_, err := ops.Run(&s, op)
+	require.NoError(t, err)
+	assert.Nil(t, s.Snapshot("a"))
+}
+
+// Small texts do not keep the large ones alive that they are parts of.
+func TestStoredTextsAreTheirOwn(t *testing.T) {
+	const n, size = 64, 1 << 20
+	s := newStore(t)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range byte(n) {
+		large := strings.Repeat(" ", size) + "idle accepted run_start key"
+		part := func(text string) string {
+			at := strings.Index(large, text)
+			return large[at : at+len(text)]
+		}
+		id := store.RuntimeID(part("key")[:2]) + store.RuntimeID(i)
+		input := accepted(i)
+		input.CurrentState, input.IdempotencyKey = store.InputLifecycleState(part("accepted")), new(part("key"))
+		require.NoError(t, s.PersistInputState(t.Context(), id, input))
+		require.NoError(t, s.PersistRuntimeState(t.Context(), id, store.RuntimeState(part("idle"))))
+		require.NoError(t, s.AtomicApply(t.Context(), store.RuntimeID(part("key")), store.BoundaryApply{
+			Receipt: store.RunBoundaryReceipt{Boundary: store.RunApplyBoundary(part("run_start")), ConversationDigest: new(part("key")), Sequence: uint64(i)},
+		}))
+		require.Equal(t, "key", *loadInput(t, s, id, input.InputID).IdempotencyKey)
+	}
+	assert.Less(t, heap(), before+n*size/2)
+}
+
 func TestKinds(t *testing.T) {
 	seen := map[string]bool{}
-	for k := range ops.Kinds {
+	for k := range ops.NumKinds {
 		name := k.String()
 		assert.Equal(t, strings.ToLower(name), name)
 		seen[name] = true
 	}
 	assert.Len(t, seen, 11)
+	assert.Equal(t, "unknown operation", ops.NumKinds.String())
 }

@@ -18,7 +18,7 @@ func (LoadSessionSnapshot) Kind() Kind { return KindLoadSessionSnapshot }
 // Runtime names the runtime it is on.
 func (op LoadSessionSnapshot) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (LoadSessionSnapshot) answers(LoadSessionSnapshot) (_ Found[[]byte]) { return }
+func (LoadSessionSnapshot) answers() (_ Found[[]byte]) { return }
 
 // Prepare has nothing to do.
 func (*LoadSessionSnapshot) Prepare() error { return nil }
@@ -52,7 +52,7 @@ func (LoadSessionDocument) Kind() Kind { return KindLoadSessionDocument }
 // Runtime names the runtime it is on.
 func (op LoadSessionDocument) Runtime() store.RuntimeID { return op.RuntimeID }
 
-func (LoadSessionDocument) answers(LoadSessionDocument) (_ *session.Document) { return }
+func (LoadSessionDocument) answers() (_ *session.Document) { return }
 
 // Prepare has nothing to do.
 func (*LoadSessionDocument) Prepare() error { return nil }

@@ -7,8 +7,9 @@
 // JSON is what it writes: members in a fixed order, absent ones left out,
 // enums in lower snake case, times in RFC 3339 with 0, 3, 6 or 9 decimals.
 // Reading is as strict as there: a missing or twice named member, an unknown
-// enum value or a null where a value belongs is an error, an unknown member is
-// not. The values implement the methods of encoding/json, which
+// enum value or a null in the place of a member's value is an error, an unknown
+// member is not. Objects are read in their own spelling only, not as arrays of
+// their members' values, and enums as strings. The values implement the methods of encoding/json, which
 // github.com/go-json-experiment/json uses too. An encoder around them may
 // escape or space their JSON in its own way; their MarshalJSON methods give
 // the exact bytes.

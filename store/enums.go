@@ -169,6 +169,14 @@ func (b RunApplyBoundary) Validate() error { return oneOf(boundaries, b) }
 // Validate returns a *ValueError if s is none of the states.
 func (s InputLifecycleState) Validate() error { return oneOf(inputStates, s) }
 
+// Detach returns the same state, without the memory of a text that s may be a
+// part of.
+func (s RuntimeState) Detach() RuntimeState { return constant(runtimeStates, s) }
+
+// Detach returns the same boundary, without the memory of a text that b may be
+// a part of.
+func (b RunApplyBoundary) Detach() RunApplyBoundary { return constant(boundaries, b) }
+
 // validate takes the empty one too, which is absent.
 func (d InputDurability) validate() error {
 	if d == "" {
@@ -219,6 +227,14 @@ func oneOf[E ~string](all []E, e E) error {
 		names[i] = string(e)
 	}
 	return &ValueError{Reason: "expected one of " + strings.Join(names, ", ")}
+}
+
+// constant returns the one of all that equals e.
+func constant[E ~string](all []E, e E) E {
+	if i := slices.Index(all, e); i >= 0 {
+		return all[i]
+	}
+	return ""
 }
 
 // read sets e to the value in all that text names. It keeps no text.

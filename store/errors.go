@@ -82,7 +82,7 @@ func (e *SequenceError) Is(target error) bool { return target == ErrSequenceExha
 // what the operation did is never seen.
 type PanicError struct {
 	Value string // what the panic said
-	Stack []byte // of the goroutine, where it happened
+	Stack string // of the goroutine, where it happened
 }
 
 func (e *PanicError) Error() string {

@@ -67,9 +67,12 @@ func (id ID[Kind]) String() string { return uuid.UUID(id).String() }
 // MarshalText returns the id's text.
 func (id ID[Kind]) MarshalText() ([]byte, error) { return uuid.UUID(id).MarshalText() }
 
-// UnmarshalText reads an id. The error is a *ValueError.
-func (id *ID[Kind]) UnmarshalText(text []byte) (err error) {
-	*id, err = parseID[Kind](string(text))
+// UnmarshalText reads an id. The error is a *ValueError, and id unchanged then.
+func (id *ID[Kind]) UnmarshalText(text []byte) error {
+	v, err := parseID[Kind](string(text))
+	if err == nil {
+		*id = v
+	}
 	return err
 }
 

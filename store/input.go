@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,7 +24,7 @@ type InputState struct {
 	History              []HistoryEntry        `json:"history,omitempty"`
 	ReconstructionSource *ReconstructionSource `json:"reconstruction_source,omitzero"`
 	// PersistedInput is the input itself, JSON that the store never looks
-	// into. nil is absent.
+	// into. nil is absent. It may nest 9,000 deep.
 	PersistedInput jsontext.Value `json:"persisted_input,omitzero"`
 	// LastRunID and LastBoundarySequence name the receipt of the boundary that
 	// the input took part in last. A boundary commit stamps them.
@@ -102,6 +103,41 @@ func (s *InputState) Clone() InputState {
 	return c
 }
 
+// Detach returns a copy like Clone's whose texts are its own too, so that it
+// does not keep the memory of a larger text that one of s's is a part of. s
+// must be valid.
+func (s *InputState) Detach() InputState {
+	c := s.Clone()
+	c.CurrentState = constant(inputStates, c.CurrentState)
+	c.Durability = constant(durabilities, c.Durability)
+	detachText(c.IdempotencyKey)
+	for i := range c.History {
+		h := &c.History[i]
+		h.From, h.To = constant(inputStates, h.From), constant(inputStates, h.To)
+		detachText(h.Reason)
+	}
+	if c.Policy != nil {
+		d := &c.Policy.Decision
+		d.ApplyMode, d.WakeMode = constant(applyModes, d.ApplyMode), constant(wakeModes, d.WakeMode)
+		d.QueueMode, d.ConsumePoint = constant(queueModes, d.QueueMode), constant(consumePoints, d.ConsumePoint)
+	}
+	if o := c.TerminalOutcome; o != nil {
+		o.Type, o.Reason = constant(outcomeTypes, o.Type), constant(reasons, o.Reason)
+	}
+	if r := c.ReconstructionSource; r != nil {
+		r.Type = constant(sourceTypes, r.Type)
+		detachText(&r.RuleID)
+		detachText(&r.SourceEventID)
+	}
+	return c
+}
+
+func detachText(text *string) {
+	if text != nil {
+		*text = strings.Clone(*text)
+	}
+}
+
 func clone[T any](p *T) *T {
 	if p == nil {
 		return nil
@@ -157,8 +193,34 @@ func (s *InputState) validatePersistedInput() error {
 		return &ValueError{Reason: "not valid JSON"}
 	case s.PersistedInput.Kind() == 'n':
 		return errNull
+	case depth(s.PersistedInput) > maxInputDepth:
+		return &ValueError{Reason: "nested too deep"}
 	}
 	return nil
+}
+
+// maxInputDepth leaves room for what is put around an input when it is
+// written: the JSON library's own limit is 10,000.
+const maxInputDepth = 9000
+
+// depth returns how deep arrays and objects are nested in valid JSON.
+func depth(v jsontext.Value) (deepest int) {
+	open, inString := 0, false
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '[' || c == '{':
+			open++
+			deepest = max(deepest, open)
+		case c == ']' || c == '}':
+			open--
+		}
+	}
+	return deepest
 }
 
 func (p *PolicySnapshot) validate() error {
@@ -233,6 +295,17 @@ func (s *InputState) readPersistedInput(dec *jsontext.Decoder) error {
 	return err
 }
 
+// UnmarshalJSON reads an entry. The error is a *ValueError, and h unchanged
+// then.
+func (h *HistoryEntry) UnmarshalJSON(data []byte) error {
+	var v HistoryEntry
+	err := unmarshal(data, v.read)
+	if err == nil {
+		*h = v
+	}
+	return err
+}
+
 func (h *HistoryEntry) read(dec *jsontext.Decoder) error {
 	return readObject(dec,
 		member{"timestamp", required, &h.Timestamp},
@@ -242,28 +315,39 @@ func (h *HistoryEntry) read(dec *jsontext.Decoder) error {
 	)
 }
 
-// UnmarshalJSON reads a policy. The error is a *ValueError.
+// UnmarshalJSON reads a policy. The error is a *ValueError, and p unchanged
+// then.
 func (p *PolicySnapshot) UnmarshalJSON(data []byte) error {
-	return unmarshal(data, func(dec *jsontext.Decoder) error {
+	var v PolicySnapshot
+	err := unmarshal(data, func(dec *jsontext.Decoder) error {
 		return readObject(dec,
-			member{"version", required, &p.Version},
-			member{"decision", required, &p.Decision},
+			member{"version", required, &v.Version},
+			member{"decision", required, &v.Decision},
 		)
 	})
+	if err == nil {
+		*p = v
+	}
+	return err
 }
 
-// UnmarshalJSON reads a decision. The error is a *ValueError.
+// UnmarshalJSON reads a decision. The error is a *ValueError, and d unchanged
+// then.
 func (d *PolicyDecision) UnmarshalJSON(data []byte) error {
-	d.RecordTranscript, d.EmitOperatorContent = true, true
-	return unmarshal(data, func(dec *jsontext.Decoder) error {
+	v := PolicyDecision{RecordTranscript: true, EmitOperatorContent: true}
+	err := unmarshal(data, func(dec *jsontext.Decoder) error {
 		return readObject(dec,
-			member{"apply_mode", required, &d.ApplyMode},
-			member{"wake_mode", required, &d.WakeMode},
-			member{"queue_mode", required, &d.QueueMode},
-			member{"consume_point", required, &d.ConsumePoint},
-			member{"record_transcript", defaulted, &d.RecordTranscript},
-			member{"emit_operator_content", defaulted, &d.EmitOperatorContent},
-			member{"policy_version", required, &d.PolicyVersion},
+			member{"apply_mode", required, &v.ApplyMode},
+			member{"wake_mode", required, &v.WakeMode},
+			member{"queue_mode", required, &v.QueueMode},
+			member{"consume_point", required, &v.ConsumePoint},
+			member{"record_transcript", defaulted, &v.RecordTranscript},
+			member{"emit_operator_content", defaulted, &v.EmitOperatorContent},
+			member{"policy_version", required, &v.PolicyVersion},
 		)
 	})
+	if err == nil {
+		*d = v
+	}
+	return err
 }

@@ -28,6 +28,15 @@ func (r *RunBoundaryReceipt) Clone() RunBoundaryReceipt {
 	return c
 }
 
+// Detach returns a copy like Clone's whose texts are its own too. r must be
+// valid.
+func (r *RunBoundaryReceipt) Detach() RunBoundaryReceipt {
+	c := r.Clone()
+	c.Boundary = c.Boundary.Detach()
+	detachText(c.ConversationDigest)
+	return c
+}
+
 // Validate returns a *ValueError if a part of r is not valid for its type, or the
 // digest is not valid UTF-8.
 func (r *RunBoundaryReceipt) Validate() error {

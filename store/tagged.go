@@ -26,7 +26,7 @@ func (o *TerminalOutcome) validate() error {
 		own.Reason = o.Reason
 	}
 	if own != *o {
-		return errOtherType
+		return errOtherType()
 	}
 	return nil
 }
@@ -37,7 +37,7 @@ func (r *ReconstructionSource) validate() error {
 	}
 	projection := r.RuleID != "" || r.SourceEventID != ""
 	if r.Type == SourceProjection && r.SourceInputIDs != nil || r.Type == SourceCoalescing && projection {
-		return errOtherType
+		return errOtherType()
 	}
 	return cmp.Or(
 		InField("source_type", oneOf(sourceTypes, r.Type)),
@@ -46,7 +46,7 @@ func (r *ReconstructionSource) validate() error {
 	)
 }
 
-var errOtherType = &ValueError{Reason: "has a field of another type"}
+func errOtherType() error { return &ValueError{Reason: "has a field of another type"} }
 
 // MarshalJSON returns the outcome's JSON, tagged by outcome_type. An invalid
 // outcome is a *ValueError.

@@ -21,6 +21,8 @@ type Time struct {
 }
 
 const (
+	minYear, maxYear = -262143, 262142
+
 	minSec = -8334601228800 // -262143-01-01T00:00:00Z
 	maxSec = 8210266876799  // +262142-12-31T23:59:59Z
 )
@@ -81,8 +83,11 @@ func (t *Time) UnmarshalText(text []byte) error {
 	if !ok {
 		return &ValueError{Reason: "not a time of RFC 3339"}
 	}
+	if err := v.Validate(); err != nil {
+		return err
+	}
 	*t = v
-	return v.Validate()
+	return nil
 }
 
 // A timeParser takes a time apart from its start. Once bad is set, what it
@@ -167,6 +172,7 @@ func (p *timeParser) year() int {
 		p.rest = p.rest[1:]
 	}
 	v, _ := p.digits(limit)
+	p.bad = p.bad || sign*v < minYear || sign*v > maxYear
 	return sign * v
 }
 

@@ -121,6 +121,28 @@ func TestInputStateReading(t *testing.T) {
 	}
 }
 
+// What could not be read leaves its target alone.
+func TestFailedReadingChangesNothing(t *testing.T) {
+	policy := store.PolicySnapshot{Version: 7}
+	require.Error(t, policy.UnmarshalJSON([]byte(`{"version":1}`)))
+	assert.Equal(t, store.PolicySnapshot{Version: 7}, policy)
+	decision := store.PolicyDecision{PolicyVersion: 7}
+	require.Error(t, decision.UnmarshalJSON([]byte(`{"policy_version":1}`)))
+	assert.Equal(t, store.PolicyDecision{PolicyVersion: 7}, decision)
+	entry := store.HistoryEntry{From: store.InputQueued}
+	require.Error(t, entry.UnmarshalJSON([]byte(`{"from":"staged"}`)))
+	assert.Equal(t, store.HistoryEntry{From: store.InputQueued}, entry)
+	id := store.RunID{7}
+	require.Error(t, id.UnmarshalText([]byte("x")))
+	assert.Equal(t, store.RunID{7}, id)
+	at := store.TimeOf(time.Unix(7, 0))
+	require.Error(t, at.UnmarshalText([]byte("-262143-01-01T00:00:00+01:00")))
+	assert.Equal(t, store.TimeOf(time.Unix(7, 0)), at)
+	state := store.RuntimeIdle
+	require.Error(t, state.UnmarshalText([]byte("x")))
+	assert.Equal(t, store.RuntimeIdle, state)
+}
+
 func TestReceiptJSON(t *testing.T) {
 	const minted = `{"run_id":"0195b1c2-0000-7000-8000-000000000003","boundary":"immediate","contributing_input_ids":["0195b1c2-0000-7000-8000-000000000001"],"conversation_digest":"","message_count":1,"sequence":18446744073709551615}`
 	for _, text := range []string{receipt, minted} {
@@ -199,7 +221,12 @@ func TestValidate(t *testing.T) {
 			require.ErrorIs(t, err, store.ErrInvalidValue)
 		})
 	}
-	for _, raw := range []string{"", " ", "null", "1 2", "\xff", `"\ud800"`} {
+	deep := func(n int) string { return strings.Repeat(`{"]\"[":[`, n/2) + strings.Repeat("]}", n/2) }
+	s.PersistedInput = jsontext.Value(deep(9000))
+	require.NoError(t, s.Validate())
+	_, err := json.Marshal([]any{s})
+	require.NoError(t, err, "what is valid can be written")
+	for _, raw := range []string{"", " ", "null", "1 2", "\xff", `"\ud800"`, deep(9002)} {
 		s := valid()
 		s.PersistedInput = jsontext.Value(raw)
 		require.ErrorIs(t, s.Validate(), store.ErrInvalidValue, "%q", raw)
@@ -227,6 +254,11 @@ func TestClonePrivate(t *testing.T) {
 	out, err := s.MarshalJSON()
 	require.NoError(t, err)
 	assert.Equal(t, full, string(out))
+
+	d := s.Detach()
+	out, err = d.MarshalJSON()
+	require.NoError(t, err)
+	assert.Equal(t, full, string(out), "the same but for its memory")
 
 	r := store.RunBoundaryReceipt{ContributingInputIDs: []store.InputID{{1}}, ConversationDigest: new("d")}
 	k := r.Clone()

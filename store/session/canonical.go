@@ -93,13 +93,12 @@ func (r *reader) canonicalList(elem *schema) bool {
 }
 
 func (r *reader) canonicalEnum(names []string) bool {
-	if !r.literal(`"`) {
-		return false
-	}
+	start := r.pos
 	for _, name := range names {
-		if r.literal(name) && r.literal(`"`) {
+		if r.literal(`"`) && r.literal(name) && r.literal(`"`) {
 			return true
 		}
+		r.pos = start
 	}
 	return false
 }

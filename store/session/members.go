@@ -16,40 +16,24 @@ func (r *reader) members(s *schema, all []field, read func(i int) error) (seen u
 }
 
 func (r *reader) objectMembers(s *schema, all []field, read func(i int) error) (seen uint, err error) {
-	if err := r.enter(); err != nil {
-		return 0, err
-	}
 	var named uint
-	for n := 0; ; n++ {
-		more, err := r.more(n == 0, '}')
-		if err != nil {
-			return 0, err
-		}
-		if !more {
-			break
-		}
-		name, err := r.key()
-		if err != nil {
-			return 0, err
-		}
+	err = r.object(func(_ int, name []byte) error {
 		i := find(all, name)
 		if i < 0 {
-			if err := r.drop(s, name); err != nil {
-				return 0, err
-			}
-			continue
+			return r.drop(s, name)
 		}
 		if named&(1<<i) != 0 {
-			return 0, r.fail("member named twice")
+			return r.fail("member named twice")
 		}
 		named |= 1 << i
 		if r.null(&all[i]) {
-			continue
+			return nil
 		}
 		seen |= 1 << i
-		if err := read(i); err != nil {
-			return 0, err
-		}
+		return read(i)
+	})
+	if err != nil {
+		return 0, err
 	}
 	for i := range all {
 		if named&(1<<i) == 0 && all[i].absent == "" && !all[i].nullable {
@@ -58,6 +42,27 @@ func (r *reader) objectMembers(s *schema, all []field, read func(i int) error) (
 	}
 	r.leave()
 	return seen, nil
+}
+
+// object reads an object's members up to its end, calling read at the value of
+// member n.
+func (r *reader) object(read func(n int, name []byte) error) error {
+	if err := r.enter(); err != nil {
+		return err
+	}
+	for n := 0; ; n++ {
+		more, err := r.more(n == 0, '}')
+		if err != nil || !more {
+			return err
+		}
+		name, err := r.key()
+		if err != nil {
+			return err
+		}
+		if err := read(n, name); err != nil {
+			return err
+		}
+	}
 }
 
 // drop passes over the value of a member that is none of the fields. The tag
@@ -119,10 +124,6 @@ func (r *reader) arrayMembers(s *schema, all []field, read func(i int) error) (s
 // leaves the reader where it was.
 func (r *reader) variant(s *schema) (v *variant, content int, err error) {
 	pos, depth := r.pos, r.depth
-	look := &schema{kind: kindStruct, fields: []field{{name: s.tag}}}
-	if s.kind == kindAdjacent {
-		look.fields = append(look.fields, field{name: s.content})
-	}
 	read := func(i int) error {
 		if i > 0 {
 			content = r.pos
@@ -134,7 +135,7 @@ func (r *reader) variant(s *schema) (v *variant, content int, err error) {
 	if s.kind == kindInternal && r.peek() == '[' {
 		err = r.firstElement(read)
 	} else {
-		_, err = r.members(look, look.fields, read)
+		_, err = r.members(s.look, s.look.fields, read)
 	}
 	if err == nil {
 		r.pos, r.depth = pos, depth

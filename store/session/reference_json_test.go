@@ -26,6 +26,7 @@ const (
 )
 
 type refNode struct {
+	raw  int // of an object: how many raw values it is in
 	k    refKind
 	b    bool
 	u    uint64
@@ -43,6 +44,7 @@ type refParser struct {
 	s   []byte
 	i   int
 	rem int
+	raw int // how many raw values it is in
 }
 
 func refuse() { panic(errRefused) }
@@ -175,7 +177,7 @@ func (p *refParser) value() *refNode {
 		p.array(func() { n.arr = append(n.arr, p.value()) })
 		return n
 	case c == '{':
-		n := &refNode{k: nObj}
+		n := &refNode{k: nObj, raw: p.raw}
 		p.object(func(k string) { n.keys = append(n.keys, k); n.vals = append(n.vals, p.value()) })
 		return n
 	}
@@ -388,7 +390,10 @@ func writeJSON(o *bytes.Buffer, n *refNode) {
 			if n.vals[0].k != nStr || len(n.keys) > 1 {
 				refuse()
 			}
-			p := &refParser{s: []byte(n.vals[0].s), rem: 128}
+			if n.raw == 8 {
+				refuse()
+			}
+			p := &refParser{s: []byte(n.vals[0].s), rem: 128, raw: n.raw + 1}
 			v := p.value()
 			p.space()
 			if p.i != len(p.s) {

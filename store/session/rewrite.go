@@ -127,17 +127,6 @@ func (r *reader) unit() error {
 }
 
 func (r *reader) rewriteList(elem *schema) error {
-	return r.elements(func(n int) error {
-		if n > 0 {
-			r.out = append(r.out, ',')
-		}
-		return r.rewrite(elem)
-	})
-}
-
-// elements reads an array, calling read at each of its elements, and writes
-// the brackets.
-func (r *reader) elements(read func(n int) error) error {
 	if r.peek() != '[' {
 		return r.fail("expected an array")
 	}
@@ -155,7 +144,10 @@ func (r *reader) elements(read func(n int) error) error {
 			r.out = append(r.out, ']')
 			return nil
 		}
-		if err := read(n); err != nil {
+		if n > 0 {
+			r.out = append(r.out, ',')
+		}
+		if err := r.rewrite(elem); err != nil {
 			return err
 		}
 	}
@@ -165,7 +157,7 @@ func (r *reader) elements(read func(n int) error) error {
 // they come first, and put in order then.
 func (r *reader) rewriteStruct(s *schema, all []field, lead string) error {
 	type segment struct{ from, to int }
-	var at [8]segment
+	var at [8]segment // no type that is written has more members
 	start := len(r.out)
 	seen, err := r.members(s, all, func(i int) error {
 		from := len(r.out)
@@ -216,7 +208,7 @@ func (r *reader) rewriteAdjacent(s *schema) error {
 	}
 	r.out = append(append(r.out, '{'), v.lead...)
 	r.out = append(append(append(r.out, `,"`...), s.content...), `":`...)
-	if err := r.rewriteStruct(&schema{kind: kindStruct}, v.fields, ""); err != nil {
+	if err := r.rewriteStruct(blockData, v.fields, ""); err != nil {
 		return err
 	}
 	r.out = append(r.out, '}')

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -39,34 +40,31 @@ func (r *reader) rewriteObject(raw bool) error {
 	}
 	var all []member
 	start := len(r.out)
-	if err := r.enter(); err != nil {
-		return err
-	}
-	for n := 0; ; n++ {
-		more, err := r.more(n == 0, '}')
-		if err != nil {
-			return err
+	isRaw := false
+	err := r.object(func(n int, name []byte) error {
+		if isRaw {
+			return r.fail("more than a raw value in its object")
 		}
-		if !more {
-			break
-		}
-		name, err := r.key()
-		if err != nil {
-			return err
-		}
-		if raw && n == 0 && string(name) == rawValueKey {
+		if isRaw = raw && n == 0 && string(name) == rawValueKey; isRaw {
 			return r.rewriteRaw()
 		}
 		m := member{name: bytes.Clone(name), from: len(r.out)}
-		if err := r.rewriteJSON(); err != nil {
-			return err
-		}
+		err := r.rewriteJSON()
 		m.to = len(r.out)
 		all = append(all, m)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	r.leave()
+	if isRaw {
+		return nil
+	}
 
-	slices.SortStableFunc(all, func(a, b member) int { return bytes.Compare(a.name, b.name) })
+	slices.SortFunc(all, func(a, b member) int {
+		return cmp.Or(bytes.Compare(a.name, b.name), cmp.Compare(a.from, b.from))
+	})
 	end := len(r.out)
 	r.out = append(r.out, '{')
 	for i, m := range all {
@@ -84,23 +82,30 @@ func (r *reader) rewriteObject(raw bool) error {
 	return nil
 }
 
-// rewriteRaw reads the rest of an object that holds JSON text in a string.
+// maxRaw is how deep raw values may stand in raw values. Meerkat has no limit;
+// but each level holds its own copy of all that is in it.
+const maxRaw = 8
+
+// rewriteRaw reads the string of an object that holds JSON text in it.
 func (r *reader) rewriteRaw() error {
+	start := r.pos
 	text, err := r.str()
 	if err != nil {
 		return err
 	}
-	inner := &reader{in: bytes.Clone(text), out: r.out}
+	if r.raw == maxRaw {
+		r.pos = start
+		return r.fail("raw values nested too deep")
+	}
+	inner := &reader{in: text, out: r.out, raw: r.raw + 1}
+	r.text = nil // the inner reader has it, if it is there
 	if err = inner.rewriteJSON(); err == nil {
 		err = inner.end()
 	}
 	if err != nil {
+		r.pos = start
 		return r.fail("invalid JSON text in a raw value")
 	}
 	r.out = inner.out
-	if err := r.expect('}', "more than a raw value in its object"); err != nil {
-		return err
-	}
-	r.depth--
 	return nil
 }

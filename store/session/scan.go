@@ -18,6 +18,7 @@ type reader struct {
 	pos     int
 	depth   int
 	message int    // the one that is being read, or -1
+	raw     int    // how many raw values it is in
 	out     []byte // what rewrite has written
 	text    []byte // the last string that had escapes, decoded
 }

@@ -28,7 +28,8 @@ type schema struct {
 	content  string
 	variants []variant
 	unknown  unknown
-	bareTag  bool // the tag is a string, never a variant's number
+	look     *schema // the tag, and the content, alone
+	bareTag  bool    // the tag is a string, never a variant's number
 }
 
 // A field is a member of a struct, in the order in which it is written.
@@ -106,6 +107,8 @@ var (
 		)},
 	}})
 
+	blockData = &schema{kind: kindStruct} // whatever its fields are
+
 	toolCall = &schema{kind: kindStruct, fields: fields(
 		field{name: "id", of: stringValue},
 		field{name: "name", of: stringValue},
@@ -173,6 +176,10 @@ func fields(all ...field) []field {
 }
 
 func tagged(s *schema) *schema {
+	s.look = &schema{kind: kindStruct, fields: fields(field{name: s.tag})}
+	if s.kind == kindAdjacent {
+		s.look.fields = append(s.look.fields, field{name: s.content})
+	}
 	for i := range s.variants {
 		s.variants[i].lead = `"` + s.tag + `":"` + s.variants[i].name + `"`
 		s.names = append(s.names, s.variants[i].name)

@@ -40,7 +40,8 @@
 // conversation therefore has the same digest however it is spelled: white
 // space, escapes, the order of members, unknown members, absent defaults and
 // the spelling of a struct as an array of its members' values make no
-// difference. Members come out in the order above, the members of args in
+// difference. (Floats in args are the exception, by the way in which they are
+// read: what was written may be read as a neighbour.) Members come out in the order above, the members of args in
 // ascending order, and strings with the shortest escapes.
 //
 // A text that is canonical already is hashed where it lies. A message that is
@@ -65,7 +66,8 @@
 // checked: not depth, numbers or encoding (36 of the recorded answers of
 // Meerkat that the tests can read are about that). And an object in args or
 // metadata whose first member is named "$serde_json::private::RawValue" is
-// replaced by the JSON text that the member's string holds (17 of them).
+// replaced by the JSON text that the member's string holds (17 of them); such
+// texts may stand in one another 8 deep, where Meerkat has no limit.
 package session
 
 import (

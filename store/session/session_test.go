@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,6 +35,16 @@ func args(text string) string {
 }
 
 func nested(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+
+// rawValues is the number 1 in n raw values.
+func rawValues(n int) string {
+	text := "1"
+	for range n {
+		quoted, _ := jsontext.AppendQuote(nil, text)
+		text = `{"$serde_json::private::RawValue":` + string(quoted) + `}`
+	}
+	return text
+}
 
 // knownConversations are conversations as a document may spell them, and the
 // canonical text that the rules give, which the digest is of.
@@ -92,6 +103,7 @@ var knownConversations = map[string]struct {
 		args(`[-0.0,1.5,100.0,1e+16,0.00001,1e-6,1.2345678901234568e+22,0.0,100000.0]`), 1},
 	// Meerkat divides the digits as an integer by 1e17, which rounds twice.
 	"args float, not correctly rounded": {args(`[0.45892272650244980]`), args(`[0.45892272650244975]`), 1},
+	"args raw values as deep as may be": {args(rawValues(8)), args("1"), 1},
 	"args raw value": {args(`{"a":{"$serde_json::private::RawValue":" [2, {\"b\":1,\"a\":0}] "}}`),
 		args(`{"a":[2,{"a":0,"b":1}]}`), 1},
 	"args as deep as may be":               {args(nested(121)), ``, 1},
@@ -247,6 +259,9 @@ func TestRefusedDocuments(t *testing.T) {
 		"block array long":           block(`["text",{"text":"a"},1]`),
 		"meta without provider":      block(`{"block_type":"text","data":{"text":"a","meta":{}}}`),
 		"meta unknown number":        block(`{"block_type":"text","data":{"text":"a","meta":{"provider":5,"id":"x"}}}`),
+		"two stop reasons in one":    message(`{"role":"block_assistant","blocks":[],"stop_reason":"end_turntool_use"}`),
+		"half a stop reason":         message(`{"role":"block_assistant","blocks":[],"stop_reason":"end_tur"}`),
+		"raw values too deep":        document(args(rawValues(9))),
 		"two stop reasons":           message(`{"role":"block_assistant","blocks":[],"stop_reason":{"end_turn":null,"cancelled":null}}`),
 		"args missing":               block(`{"block_type":"tool_use","data":{"id":"a","name":"b"}}`),
 		"args too deep":              document(args(nested(122))),
