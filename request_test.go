@@ -15,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/session"
 )
 
 func TestDefinite(t *testing.T) {
@@ -219,6 +221,34 @@ func TestRecycling(t *testing.T) {
 		})
 	}
 	require.NoError(t, g.Wait())
+}
+
+// A lookingOp wants to see the session document before it is prepared.
+type lookingOp struct {
+	testOp
+	saw func(*session.Document)
+}
+
+func (op *lookingOp) Look() (ops.LoadSessionDocument, bool) {
+	return ops.LoadSessionDocument{RuntimeID: op.id}, true
+}
+func (op *lookingOp) Use(d *session.Document) { op.saw(d) }
+
+func TestLookBeforePrepare(t *testing.T) {
+	l := newLoop(t, Options{})
+	_, err := l.CommitSessionBoundary(t.Context(), "a", commitOf(store.RunID{}))
+	require.NoError(t, err)
+	var seen *session.Document
+	op := lookingOp{testOp{id: "a", do: func() {}}, func(d *session.Document) { seen = d }}
+	op.prepare = func() { require.NotNil(t, seen, "prepared before the look") }
+	_, err = do[struct{}, lookingOp, *lookingOp](t.Context(), l, op)
+	require.NoError(t, err)
+	assert.Equal(t, document, seen.Text())
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = do[struct{}, lookingOp, *lookingOp](ctx, l, op)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // The owner has room for its answer even if the caller never comes for it.

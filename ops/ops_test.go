@@ -299,6 +299,14 @@ func TestLargeSnapshots(t *testing.T) {
 // store held before.
 func TestContinuedCommits(t *testing.T) {
 	turn := `{"role":"user","content":"` + strings.Repeat("x", 1000) + `"},`
+	large := ops.CommitSessionBoundary{RuntimeID: "a", Commit: commitWith(documentOf("[" + turn + turn + turn[:len(turn)-1] + "]"))}
+	look, wants := large.Look()
+	assert.True(t, wants)
+	assert.Equal(t, ops.LoadSessionDocument{RuntimeID: "a"}, look)
+	small := ops.CommitSessionBoundary{RuntimeID: "a", Commit: commitWith(documentOf(conversation))}
+	_, wants = small.Look()
+	assert.False(t, wants, "a hand-off of its own costs more than it saves")
+
 	var s store.State
 	for i, n := range []int{1, 5, 6, 6, 2, 9, 0, 3} {
 		snapshot := documentOf("[" + strings.TrimSuffix(strings.Repeat(turn, n), ",") + "]")
@@ -316,6 +324,9 @@ func TestContinuedCommits(t *testing.T) {
 		assert.Equal(t, want.ConversationDigest, got.ConversationDigest)
 		assert.EqualValues(t, n, got.MessageCount)
 		assert.Equal(t, string(snapshot), s.Snapshot("a").String())
+		document, err := ops.Run(&s, look)
+		require.NoError(t, err)
+		assert.Equal(t, string(snapshot), document.Text())
 	}
 }
 
