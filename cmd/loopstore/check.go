@@ -10,14 +10,21 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A check is one kind of thing that is compared: how many there were, and how
-// many were wrong.
+// A check is one kind of thing that is compared.
 type check struct {
 	Name    string `json:"check"`
-	Checked int    `json:"checked"`
-	Failed  int    `json:"failed"`
+	Checked int    `json:"checked"` // how many there were
+	Failed  int    `json:"failed"`  // how many of them were wrong
 	means   string
 }
+
+// What the check of digests means, if all documents are canonical, none or
+// some.
+const (
+	digestsApart       = "SHA-256 and count of the messages, computed apart"
+	digestsFromSession = "SHA-256 and count of the messages, computed by package session itself"
+	digestsFromBoth    = "computed apart, but those of the files below by package session itself"
+)
 
 type checkKind int
 
@@ -43,7 +50,7 @@ type checker struct {
 func newChecker(s store.RuntimeStore) *checker {
 	return &checker{store: s, checks: []check{
 		receipts:      {Name: "receipts", means: "each is what its commit returned"},
-		digests:       {Name: "digests", means: "SHA-256 and count of the messages, computed apart"},
+		digests:       {Name: "digests", means: digestsApart},
 		sequences:     {Name: "sequences", means: "of each run 0, 1, 2, … without a gap"},
 		inputs:        {Name: "inputs", means: "none lost, none extra, in order, state and stamp right"},
 		snapshots:     {Name: "snapshots", means: "the last of each runtime, byte for byte"},

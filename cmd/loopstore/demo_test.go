@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,9 +17,9 @@ import (
 // Five runtimes take three turns each, the third with two inputs. One of them
 // restarts in its third turn and finds these two.
 func TestSmallRunAddsUp(t *testing.T) {
-	code, stdout, stderr := shell(t.Context(), "demo", "-runtimes", "5", "-turns", "3", "-duration", "1m", "-quiet", "-json")
+	code, stdout, stderr := shell(t.Context(), "demo", "-runtimes", "5", "-turns", "3", "-quiet", "-json")
 	require.Equal(t, exitOK, code, stdout)
-	require.Empty(t, stderr)
+	require.Empty(t, stderr, "fewer callers than the default are not worth a note")
 
 	var r report
 	dec := json.NewDecoder(strings.NewReader(stdout))
@@ -30,6 +31,7 @@ func TestSmallRunAddsUp(t *testing.T) {
 	require.Equal(t, 5, r.Callers, "no more than runtimes")
 	require.EqualValues(t, 15, r.Turns)
 	require.Positive(t, r.SnapshotBytes)
+	require.Positive(t, r.HeapBytes)
 	require.Empty(t, r.NotCanonical)
 	require.Empty(t, r.Errors)
 	require.Empty(t, r.Failures)
@@ -40,7 +42,7 @@ func TestSmallRunAddsUp(t *testing.T) {
 		require.LessOrEqual(t, o.P50, o.P99)
 		require.LessOrEqual(t, o.P99, o.Max)
 	}
-	require.Equal(t, map[string]uint64{
+	require.Equal(t, map[string]uint64{ // without the calls of the checks
 		"commit_session_boundary": 15,
 		"atomic_lifecycle_commit": 15,
 		"persist_input_state":     5*4*3 + 2,
@@ -63,11 +65,23 @@ func TestSmallRunAddsUp(t *testing.T) {
 	}, verified)
 }
 
-func TestNoTimeForATurn(t *testing.T) {
-	code, stdout, _ := shell(t.Context(), "demo", "-duration", "1ns", "-quiet", "-json")
-	require.Equal(t, exitOK, code, stdout)
-	require.Contains(t, stdout, `"turns": 0`)
-	require.Contains(t, stdout, `"operations": []`)
+func TestNothingDoneIsAFailure(t *testing.T) {
+	for _, format := range []string{"-json=false", "-json"} {
+		code, stdout, _ := shell(t.Context(), "demo", "-duration", "1ns", "-quiet", format)
+		require.Equal(t, exitFailed, code, stdout)
+		require.Contains(t, stdout, "nothing was done")
+	}
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	code, stdout, _ := shell(interrupted, "demo", "-quiet", "-json")
+	require.Equal(t, exitFailed, code, "although it was interrupted")
+
+	var r report
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	require.False(t, r.OK)
+	require.Len(t, r.Errors, 1)
+	require.Zero(t, r.Turns)
+	require.Empty(t, r.Operations)
 }
 
 func TestJSONNamesAreStable(t *testing.T) {
@@ -80,18 +94,29 @@ func TestJSONNamesAreStable(t *testing.T) {
 		}
 		return all
 	}
+	top := names(r)
+	operation := names(r["operations"].([]any)[0])
+	check := names(r["verified"].([]any)[0])
 	require.ElementsMatch(t, []string{
-		"runtimes", "callers", "gomaxprocs", "elapsed_ns", "interrupted", "turns", "snapshot_bytes", "operations",
+		"runtimes", "callers", "gomaxprocs", "elapsed_ns", "interrupted", "turns", "snapshot_bytes", "heap_bytes", "operations",
 		"verified", "check_elapsed_ns", "not_canonical", "errors", "failures", "ok",
-	}, names(r))
-	require.ElementsMatch(t, []string{"operation", "count", "per_second", "p50_ns", "p99_ns", "max_ns"}, names(r["operations"].([]any)[0]))
-	require.ElementsMatch(t, []string{"check", "checked", "failed"}, names(r["verified"].([]any)[0]))
+	}, top)
+	require.ElementsMatch(t, []string{"operation", "count", "per_second", "p50_ns", "p99_ns", "max_ns"}, operation)
+	require.ElementsMatch(t, []string{"check", "checked", "failed"}, check)
+
+	_, help, _ := shell(t.Context(), "demo", "-h")
+	_, fields, ok := strings.Cut(help, "\n-json prints one object")
+	require.True(t, ok)
+	for _, name := range slices.Concat(top, operation, check) {
+		require.Regexp(t, `\b`+name+`\b`, fields, "-h does not say what it is")
+	}
 }
 
 func TestTable(t *testing.T) {
 	code, stdout, _ := shell(t.Context(), "demo", "-runtimes", "2", "-turns", "1", "-quiet")
 	require.Equal(t, exitOK, code, stdout)
 	require.Regexp(t, `^2 runtimes, 2 callers, GOMAXPROCS \d+: 2 turns in `, stdout)
+	require.Regexp(t, `(?m)^held: \d+ [KM]B of heap for 2 receipts and 2 inputs, `, stdout)
 	require.Regexp(t, `(?m)^commit_session_boundary +2 `, stdout)
 	require.Regexp(t, `(?m)^receipts +2 +0 `, stdout)
 	require.True(t, strings.HasSuffix(stdout, "\nok\n"), stdout)
@@ -127,8 +152,8 @@ func TestInterruptEndsCleanlyAndIsChecked(t *testing.T) {
 
 func TestRefusesWhatIsNoSession(t *testing.T) {
 	for text, reason := range map[string]string{
-		`{"id":"0197f3a2-5c1e-7b40-9d11-6a0c2f4e8b01","messages":[{"role":"nobody"}]}`: "at byte",
-		`not JSON`: "at byte 0",
+		`{"id":"0197f3a2-5c1e-7b40-9d11-6a0c2f4e8b01","messages":[{"role":"nobody"}]}`: "not a session document",
+		`not JSON`: "not a session document",
 		`{"id":"0197f3a2-5c1e-7b40-9d11-6a0c2f4e8b01","messages":[],"created_at":{"secs_since_epoch":1,"nanos_since_epoch":0},"updated_at":{"secs_since_epoch":1,"nanos_since_epoch":0}}`: "has no messages",
 	} {
 		path := filepath.Join(t.TempDir(), "broken.json")
@@ -149,18 +174,29 @@ func TestTakesTheUsersFiles(t *testing.T) {
 	text = bytes.ReplaceAll(text, []byte(`"role":`), []byte(`"role" : `))
 	require.NoError(t, os.WriteFile(spaced, text, 0o600))
 
-	code, stdout, _ := shell(t.Context(), "demo", "-runtimes", "10", "-turns", "20", "-duration", "1m", "-quiet", canonical, spaced)
-	require.Equal(t, exitOK, code, stdout)
-	require.Contains(t, stdout, "note: "+spaced+" is not canonical")
-	require.NotContains(t, stdout, "note: "+canonical)
+	for _, c := range []struct {
+		files   []string
+		digests string
+	}{
+		{[]string{canonical}, digestsApart},
+		{[]string{canonical, spaced}, digestsFromBoth},
+		{[]string{spaced}, digestsFromSession},
+	} {
+		code, stdout, _ := shell(t.Context(), append([]string{"demo", "-runtimes", "10", "-turns", "20", "-quiet"}, c.files...)...)
+		require.Equal(t, exitOK, code, stdout)
+		require.Regexp(t, `(?m)^digests +200 +0  `+c.digests+`$`, stdout)
+		require.Equal(t, slices.Contains(c.files, spaced), strings.Contains(stdout, "note: "+spaced+" is not canonical"))
+		require.NotContains(t, stdout, "note: "+canonical)
+	}
 }
 
 func TestExitCode(t *testing.T) {
 	require.Equal(t, exitOK, (&report{OK: true}).exitCode())
 	require.Equal(t, exitInterrupted, (&report{OK: true, Interrupted: true}).exitCode())
 	require.Equal(t, exitFailed, (&report{Interrupted: true}).exitCode())
+	require.Equal(t, exitTerminated, (&report{OK: true, Interrupted: true, terminated: true}).exitCode())
 
-	failed := &report{OK: true, Interrupted: true}
+	failed := &report{OK: true, Interrupted: true, Verified: newChecker(nil).checks}
 	failed.fail(nil)
 	require.Equal(t, exitInterrupted, failed.exitCode())
 	failed.fail(errors.New("a call went wrong"))

@@ -4,11 +4,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 )
 
 // The exit codes.
@@ -17,7 +19,11 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitInterrupted = 130
+	exitTerminated  = 143
 )
+
+// errTerminated is the cause of a context that SIGTERM ended.
+var errTerminated = errors.New("terminated")
 
 // A command is one subcommand. Its run gets the arguments after its name and
 // returns the exit code.
@@ -28,12 +34,26 @@ type command struct {
 
 var commands = []command{
 	{"demo", "drive a workload of agent runtimes through a store in memory, and check it", demo},
+	{"version", "print the versions of the module and of Go", version},
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C kills
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go cancelOnSignal(signals, cancel)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// cancelOnSignal waits for the first signal. A second one kills.
+func cancelOnSignal(signals chan os.Signal, cancel context.CancelCauseFunc) {
+	first := <-signals
+	signal.Stop(signals)
+	if first == syscall.SIGTERM {
+		cancel(errTerminated)
+	} else {
+		cancel(nil)
+	}
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -42,6 +62,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	switch name := args[0]; name {
+	case "-version", "--version":
+		return version(ctx, nil, stdout, stderr)
 	case "help", "-h", "-help", "--help":
 		say(stdout, "%s", usage())
 		return exitOK

@@ -1,15 +1,31 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asCommand is a variable of the environment that makes the test binary the
+// command.
+const asCommand = "LOOPSTORE_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // shell runs the command as a shell would.
 func shell(ctx context.Context, args ...string) (code int, stdout, stderr string) {
@@ -28,13 +44,11 @@ func TestUsage(t *testing.T) {
 		{[]string{"help"}, exitOK, "demo     drive a workload", ""},
 		{[]string{"-h"}, exitOK, "usage: loopstore <command>", ""},
 		{[]string{"nonsense"}, exitUsage, "", `unknown command "nonsense"`},
+		{[]string{"version"}, exitOK, "loopstore ", ""},
+		{[]string{"-version"}, exitOK, "loopstore ", ""},
+		{[]string{"--version"}, exitOK, "loopstore ", ""},
+		{[]string{"version", "demo"}, exitUsage, "", "takes no arguments"},
 		{[]string{"demo", "-h"}, exitOK, "-runtimes", ""},
-		{[]string{"demo", "-nonsense"}, exitUsage, "", "-nonsense"},
-		{[]string{"demo", "-runtimes", "0"}, exitUsage, "", "-runtimes is 0, and must be at least 1"},
-		{[]string{"demo", "-turns", "-1"}, exitUsage, "", "-turns is -1, and must not be negative"},
-		{[]string{"demo", "-duration", "0s"}, exitUsage, "", "-duration is 0s, and must be more than 0"},
-		{[]string{"demo", "-callers", "0"}, exitUsage, "", "-callers is 0, and must be at least 1"},
-		{[]string{"demo", "-runtimes", "many"}, exitUsage, "", `invalid value "many"`},
 		{[]string{"demo", "nowhere.json"}, exitUsage, "", "open nowhere.json"},
 	} {
 		code, stdout, stderr := shell(t.Context(), c.args...)
@@ -50,4 +64,41 @@ func requirePart(t *testing.T, text, part string) {
 		require.Empty(t, text)
 	}
 	require.Contains(t, text, part)
+}
+
+func TestSignalsEndCleanly(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot send these signals there")
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for signal, code := range map[os.Signal]int{os.Interrupt: 130, syscall.SIGTERM: 143} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), self, "demo", "-duration", "1h", "-runtimes", "5", "-json")
+			cmd.Env = append(os.Environ(), asCommand+"=1")
+			var stdout bytes.Buffer
+			cmd.Stdout = &stdout
+			stderr, err := cmd.StderrPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+
+			progress := bufio.NewReader(stderr)
+			first, err := progress.ReadString('\n')
+			require.NoError(t, err)
+			require.Contains(t, first, "turns")
+			require.NoError(t, cmd.Process.Signal(signal))
+			rest, err := io.ReadAll(progress)
+			require.NoError(t, err)
+			require.Contains(t, string(rest), "interrupted; checking what was done\n")
+
+			_ = cmd.Wait() // the error is the exit code
+			require.Equal(t, code, cmd.ProcessState.ExitCode())
+			var r report
+			require.NoError(t, json.Unmarshal(stdout.Bytes(), &r))
+			require.True(t, r.Interrupted)
+			require.True(t, r.OK)
+			require.EqualValues(t, r.Turns, r.Verified[receipts].Checked)
+		})
+	}
 }

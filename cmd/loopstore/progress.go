@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// showProgress writes how far the workload is, until the returned function is
-// called: to a terminal in one line that is rewritten, to anything else in a
-// line a second.
+// showProgress writes how far the workload is and how fast it was since the
+// last time, until the returned function is called: to a terminal in one line
+// that is rewritten, to anything else in a line a second.
 func showProgress(w io.Writer, t *tally) (stop func()) {
 	every, before, after := time.Second, "", "\n"
 	if isTerminal(w) {
@@ -20,13 +20,14 @@ func showProgress(w io.Writer, t *tally) (stop func()) {
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
 		start := time.Now()
+		shown, shownAt := int64(0), start
 		for {
 			select {
 			case <-ticker.C:
-				elapsed := time.Since(start)
-				operations := t.operations.Load()
-				say(w, "%s%5.1fs  %s turns, %s operations, %s per second%s", before, elapsed.Seconds(),
-					grouped(t.turns.Load()), grouped(operations), grouped(perSecond(operations, elapsed)), after)
+				now, operations := time.Now(), t.operations.Load()
+				say(w, "%s%5.1fs  %s turns, %s operations, now %s per second%s", before, now.Sub(start).Seconds(),
+					grouped(t.turns.Load()), grouped(operations), grouped(perSecond(operations-shown, now.Sub(shownAt))), after)
+				shown, shownAt = operations, now
 			case <-ended:
 				say(w, "%s", before) // clears the terminal's line
 				return

@@ -22,8 +22,10 @@ func TestProgressEndsBeforeTheTable(t *testing.T) {
 		done.turns.Store(1234)
 		done.operations.Store(50_000)
 		stop := showProgress(w, &done)
-		require.Equal(t, "  1.0s  1,234 turns, 50,000 operations, 50,000 per second\n", <-w.lines)
-		require.Equal(t, "  2.0s  1,234 turns, 50,000 operations, 25,000 per second\n", <-w.lines)
+		require.Equal(t, "  1.0s  1,234 turns, 50,000 operations, now 50,000 per second\n", <-w.lines)
+		done.operations.Add(20_000)
+		require.Equal(t, "  2.0s  1,234 turns, 70,000 operations, now 20,000 per second\n", <-w.lines)
+		require.Equal(t, "  3.0s  1,234 turns, 70,000 operations, now 0 per second\n", <-w.lines)
 
 		stopped := make(chan struct{})
 		go func() {

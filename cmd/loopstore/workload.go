@@ -28,11 +28,11 @@ type tally struct{ turns, operations, snapshotBytes atomic.Int64 }
 type caller struct {
 	loop      *loopstore.Loop
 	tally     *tally
-	latencies [ops.Kinds]histogram
+	latencies [ops.NumKinds]histogram
 }
 
 // do runs an operation and measures it.
-func do[R any, O ops.Request[R, O], P ops.Steps[R, O]](ctx context.Context, c *caller, op O) (R, error) {
+func do[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, c *caller, op O) (R, error) {
 	start := time.Now()
 	answer, err := loopstore.Do[R, O, P](ctx, c.loop, op)
 	c.latencies[op.Kind()].record(time.Since(start))
@@ -45,7 +45,7 @@ func newWorkload(s settings, loop *loopstore.Loop, documents []*document) *workl
 	for i := range s.runtimes {
 		w.agents = append(w.agents, newAgent(i, documents[i%len(documents)]))
 	}
-	for range min(s.callers, s.runtimes) {
+	for range s.callers {
 		w.callers = append(w.callers, &caller{loop: loop, tally: &w.tally})
 	}
 	return w
@@ -98,8 +98,8 @@ func (w *workload) advance(ctx context.Context, c *caller, a *agent) (going bool
 
 // latencies returns those of all callers together. The callers must have
 // ended.
-func (w *workload) latencies() *[ops.Kinds]histogram {
-	all := new([ops.Kinds]histogram)
+func (w *workload) latencies() *[ops.NumKinds]histogram {
+	all := new([ops.NumKinds]histogram)
 	for _, c := range w.callers {
 		for kind := range all {
 			all[kind].add(&c.latencies[kind])

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// settings are the flags of the demo.
+type settings struct {
+	runtimes, turns, callers int
+	duration                 time.Duration // 0 if only the turns end it
+	json, quiet              bool
+	note                     string // what is not as it was asked for
+}
+
+const (
+	defaultDuration = 5 * time.Second
+	maxRuntimes     = 10_000 // each keeps its snapshot three times, some 100 KB
+	maxCallers      = 1_000  // each keeps histograms, some 80 KB
+)
+
+// parse reads the flags and returns the other arguments.
+func (s *settings) parse(args []string, help io.Writer) (files []string, err error) {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.IntVar(&s.runtimes, "runtimes", 100, fmt.Sprintf("how many runtimes there are, at most %d", maxRuntimes))
+	flags.IntVar(&s.turns, "turns", 0, "turns of each runtime, 0 for as many as there is time for")
+	flags.Func("duration", fmt.Sprintf("end after this `time`, such as 30s, whatever the turns\n(default %s; with -turns there is no limit but one that is given)", defaultDuration), s.setDuration)
+	flags.IntVar(&s.callers, "callers", 8, fmt.Sprintf("how many goroutines share the runtimes, at most %d; a runtime is\nwith one at a time, so no more than runtimes", maxCallers))
+	flags.BoolVar(&s.json, "json", false, "print JSON instead of tables")
+	flags.BoolVar(&s.quiet, "quiet", false, "show no progress")
+	err = flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		say(help, "%s", demoHelp)
+		flags.SetOutput(help)
+		flags.PrintDefaults()
+		say(help, "%s", demoNotes)
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	files = flags.Args()
+	if err := cmp.Or(strayFlag(args, files), s.check()); err != nil {
+		return nil, err
+	}
+	if s.duration == 0 && s.turns == 0 {
+		s.duration = defaultDuration
+	}
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name == "callers" && s.callers > s.runtimes {
+			s.note = fmt.Sprintf("%s, not %d: a runtime is with one caller at a time", counted(int64(s.runtimes), "caller"), s.callers)
+		}
+	})
+	s.callers = min(s.callers, s.runtimes)
+	return files, nil
+}
+
+func (s *settings) setDuration(text string) (err error) {
+	s.duration, err = time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return errors.New("a time is a number with a unit, such as 5s")
+	case s.duration <= 0:
+		return errors.New("it must be more than 0")
+	}
+	return nil
+}
+
+// check returns an error if a number is out of its bounds.
+func (s *settings) check() error {
+	for _, c := range []struct {
+		name        string
+		value, most int
+	}{{"runtimes", s.runtimes, maxRuntimes}, {"callers", s.callers, maxCallers}} {
+		if c.value < 1 || c.value > c.most {
+			return fmt.Errorf("-%s is %d, and must be from 1 to %d", c.name, c.value, c.most)
+		}
+	}
+	if s.turns < 0 {
+		return fmt.Errorf("-turns is %d, and must not be negative", s.turns)
+	}
+	return nil
+}
+
+// strayFlag returns an error if there is a flag among the files, where flags
+// are not read. After -- anything is a file.
+func strayFlag(args, files []string) error {
+	if at := len(args) - len(files); at > 0 && args[at-1] == "--" {
+		return nil
+	}
+	for _, name := range files {
+		if strings.HasPrefix(name, "-") {
+			return fmt.Errorf("%s comes after %s, but flags go before files", name, files[0])
+		}
+	}
+	return nil
+}
