@@ -71,7 +71,7 @@ func (p *refParser) hex4() int {
 		refuse()
 	}
 	n := 0
-	for j := 0; j < 4; j++ {
+	for j := range 4 {
 		c := p.s[p.i+j]
 		switch {
 		case c >= '0' && c <= '9':

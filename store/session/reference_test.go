@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -117,10 +118,8 @@ func enumOf(n *refNode, names ...string) string {
 	default:
 		refuse()
 	}
-	for _, x := range names {
-		if x == s {
-			return s
-		}
+	if slices.Contains(names, s) {
+		return s
 	}
 	refuse()
 	return ""
