@@ -112,7 +112,7 @@ func enumOf(n *refNode, names ...string) string {
 		}
 		s = n.keys[0]
 		v := n.vals[0]
-		if !(v.k == nNull || v.k == nObj && len(v.keys) == 0) {
+		if v.k != nNull && (v.k != nObj || len(v.keys) > 0) {
 			refuse()
 		}
 	default:
@@ -386,7 +386,7 @@ func uuidOf(s string) (o [16]byte) {
 			continue
 		}
 		for _, c := range []byte{s[i], s[i+1]} {
-			if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+			if !bytes.ContainsRune([]byte("0123456789abcdefABCDEF"), rune(c)) {
 				refuse()
 			}
 		}
