@@ -252,12 +252,7 @@ func (s InputState) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads a state. The error is a *ValueError, and s unchanged
 // then.
 func (s *InputState) UnmarshalJSON(data []byte) error {
-	var v InputState
-	if err := unmarshal(data, v.read); err != nil {
-		return err
-	}
-	*s = v
-	return nil
+	return replace(s, InputState{}, data, (*InputState).read)
 }
 
 func (s *InputState) read(dec *jsontext.Decoder) error {
@@ -298,12 +293,7 @@ func (s *InputState) readPersistedInput(dec *jsontext.Decoder) error {
 // UnmarshalJSON reads an entry. The error is a *ValueError, and h unchanged
 // then.
 func (h *HistoryEntry) UnmarshalJSON(data []byte) error {
-	var v HistoryEntry
-	err := unmarshal(data, v.read)
-	if err == nil {
-		*h = v
-	}
-	return err
+	return replace(h, HistoryEntry{}, data, (*HistoryEntry).read)
 }
 
 func (h *HistoryEntry) read(dec *jsontext.Decoder) error {
@@ -318,36 +308,31 @@ func (h *HistoryEntry) read(dec *jsontext.Decoder) error {
 // UnmarshalJSON reads a policy. The error is a *ValueError, and p unchanged
 // then.
 func (p *PolicySnapshot) UnmarshalJSON(data []byte) error {
-	var v PolicySnapshot
-	err := unmarshal(data, func(dec *jsontext.Decoder) error {
-		return readObject(dec,
-			member{"version", required, &v.Version},
-			member{"decision", required, &v.Decision},
-		)
-	})
-	if err == nil {
-		*p = v
-	}
-	return err
+	return replace(p, PolicySnapshot{}, data, (*PolicySnapshot).read)
+}
+
+func (p *PolicySnapshot) read(dec *jsontext.Decoder) error {
+	return readObject(dec,
+		member{"version", required, &p.Version},
+		member{"decision", required, &p.Decision},
+	)
 }
 
 // UnmarshalJSON reads a decision. The error is a *ValueError, and d unchanged
 // then.
 func (d *PolicyDecision) UnmarshalJSON(data []byte) error {
-	v := PolicyDecision{RecordTranscript: true, EmitOperatorContent: true}
-	err := unmarshal(data, func(dec *jsontext.Decoder) error {
-		return readObject(dec,
-			member{"apply_mode", required, &v.ApplyMode},
-			member{"wake_mode", required, &v.WakeMode},
-			member{"queue_mode", required, &v.QueueMode},
-			member{"consume_point", required, &v.ConsumePoint},
-			member{"record_transcript", defaulted, &v.RecordTranscript},
-			member{"emit_operator_content", defaulted, &v.EmitOperatorContent},
-			member{"policy_version", required, &v.PolicyVersion},
-		)
-	})
-	if err == nil {
-		*d = v
-	}
-	return err
+	defaults := PolicyDecision{RecordTranscript: true, EmitOperatorContent: true}
+	return replace(d, defaults, data, (*PolicyDecision).read)
+}
+
+func (d *PolicyDecision) read(dec *jsontext.Decoder) error {
+	return readObject(dec,
+		member{"apply_mode", required, &d.ApplyMode},
+		member{"wake_mode", required, &d.WakeMode},
+		member{"queue_mode", required, &d.QueueMode},
+		member{"consume_point", required, &d.ConsumePoint},
+		member{"record_transcript", defaulted, &d.RecordTranscript},
+		member{"emit_operator_content", defaulted, &d.EmitOperatorContent},
+		member{"policy_version", required, &d.PolicyVersion},
+	)
 }

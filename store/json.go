@@ -27,6 +27,16 @@ func unmarshal(data []byte, read func(*jsontext.Decoder) error) error {
 	return nil
 }
 
+// replace reads all of data into v, and then puts v in the place of target:
+// what fails leaves it alone.
+func replace[T any](target *T, v T, data []byte, read func(*T, *jsontext.Decoder) error) error {
+	err := unmarshal(data, func(dec *jsontext.Decoder) error { return read(&v, dec) })
+	if err == nil {
+		*target = v
+	}
+	return err
+}
+
 // A member is one that readObject knows.
 type member struct {
 	name string

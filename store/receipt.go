@@ -58,19 +58,16 @@ func (r RunBoundaryReceipt) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads a receipt. The error is a *ValueError, and r unchanged
 // then.
 func (r *RunBoundaryReceipt) UnmarshalJSON(data []byte) error {
-	var v RunBoundaryReceipt
-	err := unmarshal(data, func(dec *jsontext.Decoder) error {
-		return readObject(dec,
-			member{"run_id", required, &v.RunID},
-			member{"boundary", required, &v.Boundary},
-			member{"contributing_input_ids", required, readIDs(&v.ContributingInputIDs)},
-			member{"conversation_digest", optional, &v.ConversationDigest},
-			member{"message_count", required, &v.MessageCount},
-			member{"sequence", required, &v.Sequence},
-		)
-	})
-	if err == nil {
-		*r = v
-	}
-	return err
+	return replace(r, RunBoundaryReceipt{}, data, (*RunBoundaryReceipt).read)
+}
+
+func (r *RunBoundaryReceipt) read(dec *jsontext.Decoder) error {
+	return readObject(dec,
+		member{"run_id", required, &r.RunID},
+		member{"boundary", required, &r.Boundary},
+		member{"contributing_input_ids", required, readIDs(&r.ContributingInputIDs)},
+		member{"conversation_digest", optional, &r.ConversationDigest},
+		member{"message_count", required, &r.MessageCount},
+		member{"sequence", required, &r.Sequence},
+	)
 }

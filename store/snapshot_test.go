@@ -1,0 +1,56 @@
+package store_test
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/session"
+)
+
+func TestSnapshot(t *testing.T) {
+	given := []byte("any bytes \xff")
+	s := store.SnapshotOf(given)
+	clear(given)
+	for range 2 { // the second time after the first has done its worst
+		assert.Equal(t, "any bytes \xff", s.String())
+		assert.Equal(t, 11, s.Len())
+		got := s.Bytes()
+		assert.Equal(t, "any bytes \xff", string(got))
+		clear(got)
+		read, err := io.ReadAll(s.Reader())
+		require.NoError(t, err)
+		assert.Equal(t, "any bytes \xff", string(read))
+		clear(read)
+		var b bytes.Buffer
+		n, err := s.WriteTo(&b)
+		require.NoError(t, err)
+		assert.EqualValues(t, 11, n)
+		clear(b.Bytes())
+		_, err = s.WriteTo(scribbler{})
+		require.NoError(t, err)
+	}
+	assert.Nil(t, s.Document())
+	assert.Equal(t, []byte{}, store.Snapshot{}.Bytes())
+	assert.Zero(t, store.Snapshot{}.Len())
+
+	document, err := session.Read(`{"id":"0195b1c2-0000-7000-8000-000000000001","messages":[],"created_at":[1,2],"updated_at":[3,4]}`)
+	require.NoError(t, err)
+	s = store.SnapshotOfDocument(document)
+	assert.Same(t, document, s.Document())
+	assert.Equal(t, document.Text(), s.String())
+	assert.Zero(t, testing.AllocsPerRun(10, func() { _, _ = s.String(), s.Reader() }))
+}
+
+// A scribbler changes what it is given to write, which it must not.
+type scribbler struct{}
+
+func (scribbler) Write(p []byte) (int, error) {
+	n := len(p)
+	clear(p)
+	return n, nil
+}
