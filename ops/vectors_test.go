@@ -22,7 +22,8 @@ import (
 // The vectors are answers of Meerkat. They are read from the directory that
 // LOOPSTORE_VECTORS names, or from ../shared/vectors beside the repository.
 func vectorsDir(t *testing.T) string {
-	dir, named := os.LookupEnv("LOOPSTORE_VECTORS")
+	dir := os.Getenv("LOOPSTORE_VECTORS")
+	named := dir != ""
 	if !named {
 		dir = filepath.Join("..", "..", "shared", "vectors")
 	}
