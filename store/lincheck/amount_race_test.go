@@ -1,0 +1,9 @@
+//go:build race
+
+package lincheck_test
+
+// The race detector makes each several times as slow, so there are fewer.
+const (
+	histories = 80  // of TestLinearizable
+	programs  = 200 // of each test of programs
+)

@@ -1,0 +1,122 @@
+package lincheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+)
+
+// A call is one call of an operation: its arguments as the store takes them,
+// and what the model needs of them.
+type call struct {
+	kind    ops.Kind
+	runtime store.RuntimeID
+	args    any // of a write: a commit or a value of package store
+
+	flaw    error         // with which the store must refuse the arguments
+	status  string        // the runtime state to store
+	session *string       // the snapshot to store
+	receipt receipt       // to store, but for a minted sequence; to load, its key
+	inputs  []input       // to store, in order
+	input   store.InputID // to load
+}
+
+// A reply is what a call returned, as the store gave it.
+type reply struct {
+	found   bool
+	text    string
+	receipt *store.RunBoundaryReceipt
+	inputs  []store.InputState
+}
+
+// perform calls the store.
+func (c *call) perform(ctx context.Context, s store.RuntimeStore) (r reply, err error) {
+	switch args := c.args.(type) {
+	case store.BoundaryCommit:
+		var minted store.RunBoundaryReceipt
+		minted, err = s.CommitSessionBoundary(ctx, c.runtime, args)
+		return reply{receipt: &minted}, err
+	case store.BoundaryApply:
+		return reply{}, s.AtomicApply(ctx, c.runtime, args)
+	case store.LifecycleCommit:
+		return reply{}, s.AtomicLifecycleCommit(ctx, c.runtime, args)
+	case store.InputState:
+		return reply{}, s.PersistInputState(ctx, c.runtime, args)
+	case store.RuntimeState:
+		return reply{}, s.PersistRuntimeState(ctx, c.runtime, args)
+	}
+	return c.load(ctx, s)
+}
+
+func (c *call) load(ctx context.Context, s store.RuntimeStore) (r reply, err error) {
+	switch c.kind {
+	case ops.KindLoadInputStates:
+		r.inputs, err = s.LoadInputStates(ctx, c.runtime)
+	case ops.KindLoadInputState:
+		var one store.InputState
+		if one, r.found, err = s.LoadInputState(ctx, c.runtime, c.input); r.found {
+			r.inputs = []store.InputState{one}
+		}
+	case ops.KindLoadBoundaryReceipt:
+		var one store.RunBoundaryReceipt
+		if one, r.found, err = s.LoadBoundaryReceipt(ctx, c.runtime, c.receipt.run, c.receipt.sequence); r.found {
+			r.receipt = &one
+		}
+	case ops.KindLoadSessionSnapshot:
+		var snapshot []byte
+		snapshot, r.found, err = s.LoadSessionSnapshot(ctx, c.runtime)
+		r.text = string(snapshot)
+	case ops.KindLoadRuntimeState:
+		var state store.RuntimeState
+		state, r.found, err = s.LoadRuntimeState(ctx, c.runtime)
+		r.text = string(state)
+	default:
+		panic(fmt.Sprintf("lincheck: %v has no such arguments: %T", c.kind, c.args))
+	}
+	return r, err
+}
+
+// An answer is what a call returned, or should have, in the model's terms.
+type answer struct {
+	refusal error // nil, or one of the refusals
+	found   bool
+	text    string
+	receipt receipt
+	inputs  []input
+}
+
+// refusals are what a store may say to a call besides its answer.
+var refusals = []error{store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted}
+
+// answerOf turns what a call returned into an answer. The error is one that no
+// call of ours should get.
+func answerOf(r reply, err error) (answer, error) {
+	if err != nil {
+		for _, refusal := range refusals {
+			if errors.Is(err, refusal) {
+				return answer{refusal: refusal}, nil
+			}
+		}
+		return answer{}, err
+	}
+	a := answer{found: r.found, text: r.text, inputs: inputsOf(r.inputs)}
+	if r.receipt != nil {
+		a.receipt = receiptOf(*r.receipt)
+	}
+	return a, nil
+}
+
+func (a *answer) equal(b *answer) bool {
+	return a.refusal == b.refusal && a.found == b.found && a.text == b.text &&
+		a.receipt == b.receipt && slices.Equal(a.inputs, b.inputs)
+}
+
+// gaveUp reports whether err is the context's, which has ended: the call was
+// cancelled, and so it changed nothing.
+func gaveUp(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err())
+}

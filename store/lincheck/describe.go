@@ -1,0 +1,111 @@
+package lincheck
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/loopstore/loopstore/ops"
+)
+
+// marks finds the mark of a write in what holds it.
+var marks = regexp.MustCompile(`mark-\d+(\.\d+)?`)
+
+// markOf shows a value by its mark, or by its beginning.
+func markOf(text string) string {
+	if mark := marks.FindString(text); mark != "" {
+		return mark
+	}
+	const room = 40
+	if len(text) > room {
+		return text[:room] + "…"
+	}
+	return text
+}
+
+// short shows the end of an id, which is all that ours differ in.
+func short(id fmt.Stringer) string {
+	text := id.String()
+	return "…" + text[len(text)-2:]
+}
+
+func (in input) String() string {
+	stamp := ""
+	if in.run != "" {
+		stamp = "@…" + in.run[len(in.run)-2:] + "/" + in.sequence
+	}
+	return short(in.id) + "=" + markOf(in.body) + stamp
+}
+
+func (r receipt) String() string {
+	key := fmt.Sprintf("%s/%d", short(r.run), r.sequence)
+	if mark := marks.FindString(r.body); mark != "" {
+		key += "=" + mark
+	}
+	return key
+}
+
+// String shows the call in a line.
+func (c *call) String() string {
+	parts := []string{string(c.runtime)}
+	switch {
+	case c.kind == ops.KindLoadInputState:
+		parts = append(parts, short(c.input))
+	case c.kind == ops.KindLoadBoundaryReceipt:
+		parts = append(parts, fmt.Sprintf("%s/%d", short(c.receipt.run), c.receipt.sequence))
+	case c.kind == ops.KindCommitSessionBoundary && c.flaw == nil:
+		parts = append(parts, "run "+short(c.receipt.run))
+	case c.kind == ops.KindAtomicApply && c.flaw == nil:
+		parts = append(parts, c.receipt.String())
+	}
+	if c.session != nil {
+		parts = append(parts, "session "+markOf(*c.session))
+	}
+	if c.status != "" {
+		parts = append(parts, c.status)
+	}
+	for _, in := range c.inputs {
+		parts = append(parts, in.String())
+	}
+	if c.flaw != nil {
+		parts = append(parts, "flawed: "+c.flaw.Error())
+	}
+	return fmt.Sprintf("%v(%s)", c.kind, strings.Join(parts, ", "))
+}
+
+// String shows the answer in a line.
+func (a *answer) String() string {
+	var parts []string
+	if a.refusal != nil {
+		parts = append(parts, a.refusal.Error())
+	}
+	if a.found {
+		parts = append(parts, "found")
+	}
+	if a.text != "" {
+		parts = append(parts, markOf(a.text))
+	}
+	if a.receipt != (receipt{}) {
+		parts = append(parts, a.receipt.String())
+	}
+	if len(a.inputs) > 0 {
+		parts = append(parts, fmt.Sprint(a.inputs))
+	}
+	if len(parts) == 0 {
+		return "–"
+	}
+	return strings.Join(parts, " ")
+}
+
+// String shows the state in a few words.
+func (s *state) String() string {
+	session := "no session"
+	if s.session != nil {
+		session = "session " + markOf(*s.session)
+	}
+	var runs []string
+	for _, r := range s.runs {
+		runs = append(runs, fmt.Sprintf("%s up to %d (%d)", short(r.id), r.receipts[len(r.receipts)-1].sequence, len(r.receipts)))
+	}
+	return fmt.Sprintf("%q, %s, inputs %v, runs %v", s.status, session, s.inputs, runs)
+}

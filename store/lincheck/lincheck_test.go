@@ -1,0 +1,42 @@
+package lincheck_test
+
+import (
+	"flag"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"go.uber.org/goleak"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/lincheck"
+)
+
+func TestMain(m *testing.M) {
+	if _, ok := os.LookupEnv("RAPID_CHECKS"); !ok { // nor -rapid.checks, which is read later
+		_ = flag.Set("rapid.checks", strconv.Itoa(programs))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+var long = flag.Bool("lincheck.long", false, "check ten times as many histories")
+
+// TestLinearizable checks a Loop with inboxes from one place up, so that
+// callers are cancelled while they wait for a place as well as for an answer.
+func TestLinearizable(t *testing.T) {
+	cfg := lincheck.Config{Histories: histories, Operations: 2000, Runtimes: 4}
+	if *long {
+		cfg.Histories *= 10
+	}
+	sizes, n := []int{1, 2, 4, 128}, 0
+	stats := lincheck.Check(t, func() store.RuntimeStore {
+		n++
+		return loopstore.New(loopstore.Options{InboxSize: sizes[n%len(sizes)]})
+	}, cfg)
+	assert.Equal(t, cfg.Histories, stats.Histories)
+	assert.Equal(t, cfg.Histories*2000, stats.Operations)
+	assert.Positive(t, stats.CancelledUnderWay)
+	assert.Positive(t, stats.Refused)
+}

@@ -1,0 +1,212 @@
+package lincheck
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+)
+
+// A state is what one runtime holds. It is never changed: a write makes a new
+// one, which shares the lists that it leaves as they are.
+type state struct {
+	status  string // empty if there is none
+	session *string
+	inputs  []input // in the order in which they came
+	runs    []run   // in the order of their first receipts
+}
+
+// A run is the receipts of one run, by ascending sequence. There is at least
+// one.
+type run struct {
+	id       store.RunID
+	receipts []receipt
+}
+
+// answer is what the state answers to a call.
+func (s *state) answer(c *call) answer {
+	if c.flaw != nil {
+		return answer{refusal: c.flaw}
+	}
+	switch c.kind {
+	case ops.KindCommitSessionBoundary:
+		sequence, ok := s.nextSequence(c.receipt.run)
+		if !ok {
+			return answer{refusal: store.ErrSequenceExhausted}
+		}
+		minted := c.receipt
+		minted.sequence = sequence
+		return answer{receipt: minted}
+	case ops.KindLoadInputStates:
+		return answer{inputs: s.inputs}
+	case ops.KindLoadInputState:
+		if at := s.find(c.input); at >= 0 {
+			return answer{found: true, inputs: s.inputs[at : at+1]}
+		}
+	case ops.KindLoadBoundaryReceipt:
+		if r, ok := s.receipt(c.receipt.run, c.receipt.sequence); ok {
+			return answer{found: true, receipt: r}
+		}
+	case ops.KindLoadSessionSnapshot:
+		if s.session != nil {
+			return answer{found: true, text: *s.session}
+		}
+	case ops.KindLoadRuntimeState:
+		return answer{found: s.status != "", text: s.status}
+	}
+	return answer{}
+}
+
+// after is the state after a call that was answered with a.
+func (s *state) after(c *call, a *answer) *state {
+	if c.args == nil || a.refusal != nil { // a load, or nothing was applied
+		return s
+	}
+	next := *s
+	if c.status != "" {
+		next.status = c.status
+	}
+	if c.session != nil {
+		next.session = c.session
+	}
+	inputs := c.inputs
+	switch c.kind {
+	case ops.KindCommitSessionBoundary:
+		next.runs = withReceipt(s.runs, a.receipt)
+		inputs = stamped(inputs, a.receipt)
+	case ops.KindAtomicApply:
+		next.runs = withReceipt(s.runs, c.receipt)
+	}
+	next.inputs = withInputs(s.inputs, inputs)
+	return &next
+}
+
+// stamped returns the inputs as a boundary's receipt stamps them.
+func stamped(inputs []input, by receipt) []input {
+	inputs = slices.Clone(inputs)
+	for i := range inputs {
+		inputs[i].run = by.run.String()
+		inputs[i].sequence = strconv.FormatUint(by.sequence, 10)
+	}
+	return inputs
+}
+
+// withInputs returns a list in which the updates have been put: in the place
+// of the one that stands, or at the end.
+func withInputs(list, updates []input) []input {
+	if len(updates) == 0 {
+		return list
+	}
+	list = slices.Clone(list)
+	for _, u := range updates {
+		at := slices.IndexFunc(list, func(in input) bool { return in.id == u.id })
+		if at < 0 {
+			list = append(list, u)
+		} else {
+			list[at] = u
+		}
+	}
+	return list
+}
+
+// withReceipt returns runs in which a receipt has been put.
+func withReceipt(runs []run, r receipt) []run {
+	runs = slices.Clone(runs)
+	i := slices.IndexFunc(runs, func(of run) bool { return of.id == r.run })
+	if i < 0 {
+		return append(runs, run{r.run, []receipt{r}})
+	}
+	receipts := slices.Clone(runs[i].receipts)
+	at, occupied := search(receipts, r.sequence)
+	if occupied {
+		receipts[at] = r
+	} else {
+		receipts = slices.Insert(receipts, at, r)
+	}
+	runs[i].receipts = receipts
+	return runs
+}
+
+func search(receipts []receipt, sequence uint64) (at int, ok bool) {
+	return slices.BinarySearchFunc(receipts, sequence, func(r receipt, sequence uint64) int {
+		return cmp.Compare(r.sequence, sequence)
+	})
+}
+
+func (s *state) find(id store.InputID) int {
+	return slices.IndexFunc(s.inputs, func(in input) bool { return in.id == id })
+}
+
+func (s *state) run(id store.RunID) []receipt {
+	for _, r := range s.runs {
+		if r.id == id {
+			return r.receipts
+		}
+	}
+	return nil
+}
+
+func (s *state) receipt(id store.RunID, sequence uint64) (receipt, bool) {
+	receipts := s.run(id)
+	if at, ok := search(receipts, sequence); ok {
+		return receipts[at], true
+	}
+	return receipt{}, false
+}
+
+// nextSequence is one more than the run's highest, or 0. It is false at the
+// end of the numbers.
+func (s *state) nextSequence(id store.RunID) (uint64, bool) {
+	receipts := s.run(id)
+	if len(receipts) == 0 {
+		return 0, true
+	}
+	highest := receipts[len(receipts)-1].sequence
+	return highest + 1, highest != math.MaxUint64
+}
+
+func (s *state) equal(t *state) bool {
+	sameText := func(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+	sameRun := func(a, b run) bool { return a.id == b.id && slices.Equal(a.receipts, b.receipts) }
+	return s == t || s.status == t.status && sameText(s.session, t.session) &&
+		slices.Equal(s.inputs, t.inputs) && slices.EqualFunc(s.runs, t.runs, sameRun)
+}
+
+// model is the model as porcupine takes it: a history of any number of runtimes
+// is one history for each.
+var model = porcupine.Model{
+	Partition: byRuntime,
+	Init:      func() any { return new(state) },
+	Step: func(s, c, a any) (bool, any) {
+		before, c2, got := s.(*state), c.(*call), a.(*answer)
+		want := before.answer(c2)
+		if !want.equal(got) {
+			return false, before
+		}
+		return true, before.after(c2, &want)
+	},
+	Equal:             func(s, t any) bool { return s.(*state).equal(t.(*state)) },
+	DescribeOperation: func(c, a any) string { return c.(*call).String() + " → " + a.(*answer).String() },
+	DescribeState:     func(s any) string { return s.(*state).String() },
+}
+
+func byRuntime(history []porcupine.Operation) [][]porcupine.Operation {
+	var parts [][]porcupine.Operation
+	places := make(map[store.RuntimeID]int)
+	for _, o := range history {
+		id := o.Input.(*call).runtime
+		at, ok := places[id]
+		if !ok {
+			at = len(parts)
+			places[id] = at
+			parts = append(parts, nil)
+		}
+		parts[at] = append(parts[at], o)
+	}
+	return parts
+}

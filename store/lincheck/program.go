@@ -1,0 +1,244 @@
+package lincheck
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+)
+
+// A source makes the choices of a program: a number from 0 up to, but not
+// including, n. The smaller, the simpler.
+type source func(what string, n int) int
+
+// A generator makes calls whose writes are marked with numbers that no other
+// call of the history has.
+type generator struct {
+	pick     source
+	runtimes int
+	mark     int
+}
+
+const (
+	inputIDs = 12 // from which an operation takes one
+	runIDs   = 4
+)
+
+// weights say how often each operation is made.
+var weights = []struct {
+	kind  ops.Kind
+	share int
+}{
+	{ops.KindPersistRuntimeState, 8},
+	{ops.KindLoadRuntimeState, 6},
+	{ops.KindPersistInputState, 14},
+	{ops.KindLoadInputState, 12},
+	{ops.KindLoadInputStates, 12},
+	{ops.KindLoadSessionSnapshot, 8},
+	{ops.KindLoadBoundaryReceipt, 10},
+	{ops.KindAtomicLifecycleCommit, 8},
+	{ops.KindAtomicApply, 8},
+	{ops.KindCommitSessionBoundary, 14},
+}
+
+// call makes the next call.
+func (g *generator) call() *call {
+	g.mark++
+	c := &call{kind: g.kind(), runtime: runtimeID(g.pick("runtime", g.runtimes))}
+	switch c.kind {
+	case ops.KindPersistRuntimeState:
+		g.persistRuntimeState(c)
+	case ops.KindPersistInputState:
+		g.persistInputState(c)
+	case ops.KindAtomicLifecycleCommit:
+		g.lifecycleCommit(c)
+	case ops.KindAtomicApply:
+		g.apply(c)
+	case ops.KindCommitSessionBoundary:
+		g.commit(c)
+	case ops.KindLoadInputState:
+		c.input = g.input()
+	case ops.KindLoadBoundaryReceipt:
+		c.receipt = receipt{run: g.run(), sequence: g.sequence()}
+	}
+	if c.flaw != nil { // the model needs no more of it
+		c.status, c.session, c.receipt, c.inputs = "", nil, receipt{}, nil
+	}
+	return c
+}
+
+func (g *generator) kind() ops.Kind {
+	total := 0
+	for _, w := range weights {
+		total += w.share
+	}
+	n := g.pick("operation", total)
+	for _, w := range weights {
+		if n < w.share {
+			return w.kind
+		}
+		n -= w.share
+	}
+	panic("lincheck: a source picked out of range")
+}
+
+// seldom is true once in n times.
+func (g *generator) seldom(what string, n int) bool { return g.pick(what, n) == n-1 }
+
+// flawed is true for a write that the store must refuse.
+func (g *generator) flawed() bool { return g.seldom("flawed", 25) }
+
+// unknown is a value of no enum.
+const unknown = "unknown"
+
+func runtimeID(n int) store.RuntimeID { return store.RuntimeID(fmt.Sprintf("runtime-%d", n)) }
+
+func (g *generator) input() store.InputID {
+	return store.InputID{15: byte(g.pick("input", inputIDs) + 1)}
+}
+
+func (g *generator) run() store.RunID { return runID(g.pick("run", runIDs)) }
+
+func runID(n int) store.RunID { return store.RunID{15: byte(n + 1)} }
+
+// sequence is mostly one that a run comes by, and seldom one of the last two.
+func (g *generator) sequence() uint64 {
+	const usual = 24
+	n := uint64(g.pick("sequence", usual+2))
+	if n >= usual {
+		return math.MaxUint64 - (n - usual)
+	}
+	return n
+}
+
+// text is a text with the call's mark.
+func (g *generator) text(part int) string { return fmt.Sprintf("mark-%d.%d", g.mark, part) }
+
+var runtimeStates = []store.RuntimeState{
+	store.RuntimeIdle, store.RuntimeRunning, store.RuntimeInitializing, store.RuntimeRecovering,
+	store.RuntimeRetired, store.RuntimeStopped, store.RuntimeDestroyed,
+}
+
+func (g *generator) runtimeState() store.RuntimeState {
+	return runtimeStates[g.pick("runtime state", len(runtimeStates))]
+}
+
+var boundaries = []store.RunApplyBoundary{store.RunStart, store.Immediate, store.RunCheckpoint}
+
+func (g *generator) boundary() store.RunApplyBoundary {
+	return boundaries[g.pick("boundary", len(boundaries))]
+}
+
+func (g *generator) contributing() []store.InputID {
+	ids := make([]store.InputID, g.pick("contributing inputs", 3))
+	for i := range ids {
+		ids[i] = g.input()
+	}
+	return ids
+}
+
+func (g *generator) persistRuntimeState(c *call) {
+	state := g.runtimeState()
+	if g.flawed() {
+		state, c.flaw = unknown, store.ErrInvalidValue
+	}
+	c.args, c.status = state, string(state)
+}
+
+func (g *generator) persistInputState(c *call) {
+	state := g.inputState(0)
+	if g.flawed() {
+		state.CurrentState, c.flaw = unknown, store.ErrInvalidValue
+	}
+	c.args, c.inputs = state, []input{inputOf(state)}
+}
+
+func (g *generator) lifecycleCommit(c *call) {
+	commit := store.LifecycleCommit{RuntimeState: g.runtimeState(), InputStates: g.updates(c)}
+	c.args, c.status, c.inputs = commit, string(commit.RuntimeState), inputsOf(commit.InputStates)
+}
+
+func (g *generator) apply(c *call) {
+	digest := g.text(0)
+	apply := store.BoundaryApply{
+		Receipt: store.RunBoundaryReceipt{
+			RunID:                g.run(),
+			Boundary:             g.boundary(),
+			ContributingInputIDs: g.contributing(),
+			ConversationDigest:   &digest,
+			MessageCount:         uint64(g.mark),
+			Sequence:             g.sequence(),
+		},
+		InputUpdates: g.updates(c),
+	}
+	if g.pick("with a snapshot", 2) == 1 {
+		apply.Session = &store.SessionDelta{SessionSnapshot: []byte(g.text(0))}
+		c.session = new(string(apply.Session.SessionSnapshot))
+	}
+	c.args, c.receipt, c.inputs = apply, receiptOf(apply.Receipt), inputsOf(apply.InputUpdates)
+}
+
+func (g *generator) commit(c *call) {
+	doc := g.document()
+	commit := store.BoundaryCommit{
+		Session:              store.SessionDelta{SessionSnapshot: []byte(doc.text)},
+		RunID:                g.run(),
+		Boundary:             g.boundary(),
+		ContributingInputIDs: g.contributing(),
+		InputUpdates:         g.updates(c),
+	}
+	if c.flaw == nil && g.flawed() {
+		commit.Session.SessionSnapshot, c.flaw = []byte(doc.text[1:]), store.ErrInvalidSnapshot
+	}
+	c.args, c.session, c.inputs = commit, &doc.text, inputsOf(commit.InputUpdates)
+	c.receipt = receiptOf(store.RunBoundaryReceipt{
+		RunID:                commit.RunID,
+		Boundary:             commit.Boundary,
+		ContributingInputIDs: commit.ContributingInputIDs,
+		ConversationDigest:   &doc.digest,
+		MessageCount:         doc.count,
+	})
+}
+
+// updates are up to three input states, the last of which may be flawed.
+func (g *generator) updates(c *call) []store.InputState {
+	states := make([]store.InputState, g.pick("updates", 4))
+	for i := range states {
+		states[i] = g.inputState(i)
+	}
+	if len(states) > 0 && g.flawed() {
+		states[len(states)-1].CurrentState, c.flaw = unknown, store.ErrInvalidValue
+	}
+	return states
+}
+
+var inputStates = []store.InputLifecycleState{
+	store.InputAccepted, store.InputQueued, store.InputStaged, store.InputApplied,
+	store.InputAppliedPendingConsumption, store.InputConsumed,
+}
+
+func (g *generator) inputState(part int) store.InputState {
+	state := store.NewInputState(g.input(), store.TimeOf(time.Unix(int64(g.mark), 0)))
+	state.CurrentState = inputStates[g.pick("input state", len(inputStates))]
+	state.IdempotencyKey = new(g.text(part))
+	if g.seldom("rich", 4) {
+		g.enrich(&state, part)
+	}
+	return state
+}
+
+// enrich sets the fields that have parts of their own.
+func (g *generator) enrich(state *store.InputState, part int) {
+	state.AttemptCount = uint32(g.mark)
+	state.Durability = store.Durable
+	state.History = []store.HistoryEntry{
+		{Timestamp: state.CreatedAt, From: store.InputAccepted, To: state.CurrentState, Reason: new(g.text(part))},
+	}
+	state.ReconstructionSource = &store.ReconstructionSource{Type: store.SourceCoalescing, SourceInputIDs: []store.InputID{g.input()}}
+	state.PersistedInput, _ = json.Marshal(map[string]string{"text": g.text(part)})
+	state.LastRunID = new(g.run())
+	state.LastBoundarySequence = new(g.sequence())
+}

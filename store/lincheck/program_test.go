@@ -1,0 +1,99 @@
+package lincheck_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/lincheck"
+)
+
+// TestModel runs random programs on a Loop, and on a State without one, and
+// compares each answer with the model's.
+func TestModel(t *testing.T) {
+	t.Run("Loop", rapid.MakeCheck(func(t *rapid.T) {
+		l := loopstore.New(loopstore.Options{})
+		t.Cleanup(func() { _ = l.Close() })
+		lincheck.CheckProgram(t, l)
+	}))
+	t.Run("State", rapid.MakeCheck(func(t *rapid.T) { lincheck.CheckProgram(t, new(stateStore)) }))
+}
+
+// A sorting store answers with the inputs by id, not in the order in which
+// they came.
+type sorting struct{ stateStore }
+
+func (s *sorting) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]store.InputState, error) {
+	states, err := s.stateStore.LoadInputStates(ctx, id)
+	slices.SortFunc(states, func(a, b store.InputState) int { return bytes.Compare(a.InputID[:], b.InputID[:]) })
+	return states, err
+}
+
+// A rapidListener is a test that may fail, as rapid wants it.
+type rapidListener struct {
+	*testing.T
+	failed bool
+	lines  []string
+}
+
+func (l *rapidListener) Logf(format string, args ...any) {
+	l.lines = append(l.lines, fmt.Sprintf(format, args...))
+}
+func (l *rapidListener) Log(args ...any) { l.lines = append(l.lines, fmt.Sprint(args...)) }
+func (l *rapidListener) Errorf(format string, args ...any) {
+	l.failed = true
+	l.Logf(format, args...)
+}
+func (l *rapidListener) Error(args ...any)                 { l.Errorf("%s", fmt.Sprint(args...)) }
+func (l *rapidListener) Fatalf(format string, args ...any) { l.Errorf(format, args...); panic(l) }
+func (l *rapidListener) Fatal(args ...any)                 { l.Fatalf("%s", fmt.Sprint(args...)) }
+func (l *rapidListener) FailNow()                          { l.failed = true; panic(l) }
+func (l *rapidListener) Fail()                             { l.failed = true }
+func (l *rapidListener) Failed() bool                      { return l.failed }
+
+// falsify has rapid check a property that does not hold, and returns what it
+// said.
+func falsify(t *testing.T, property func(*rapid.T)) *rapidListener {
+	require.NoError(t, flag.Set("rapid.nofailfile", "true"))
+	t.Cleanup(func() { assert.NoError(t, flag.Set("rapid.nofailfile", "false")) })
+	l := &rapidListener{T: t}
+	assert.PanicsWithValue(t, l, func() { rapid.Check(l, property) })
+	return l
+}
+
+// TestFailingProgramsShrink shows that of some thirty calls hardly more is left
+// than what the defect needs to be seen: two inputs, the second with the lower
+// id.
+func TestFailingProgramsShrink(t *testing.T) {
+	l := falsify(t, func(t *rapid.T) { lincheck.CheckProgram(t, new(sorting)) })
+	t.Log(strings.Join(l.lines, "\n"))
+
+	start := slices.IndexFunc(l.lines, func(line string) bool { return strings.Contains(line, "draw program") })
+	require.GreaterOrEqual(t, start, 0)
+	var program []string
+	for _, line := range l.lines[start+1:] {
+		call, _, made := strings.Cut(line, " → ")
+		if !made {
+			break
+		}
+		program = append(program, call)
+	}
+	assert.LessOrEqual(t, len(program), 3, "one or two that write, and perhaps one that loads")
+	assert.LessOrEqual(t, len(inputs.FindAllString(strings.Join(program, " "), -1)), 4)
+	assert.Contains(t, l.lines[len(l.lines)-1], "the model answers [")
+}
+
+// inputs finds the input states in a program's text: those of receipts have a
+// slash before the sign.
+var inputs = regexp.MustCompile(`…[0-9a-f]{2}=mark-`)

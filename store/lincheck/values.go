@@ -1,0 +1,61 @@
+package lincheck
+
+import (
+	"strconv"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// An input is an input's state as the model holds it: comparable, with the
+// stamp of a boundary commit apart.
+type input struct {
+	id       store.InputID
+	body     string // the JSON, without the stamp
+	run      string // the stamp: last_run_id, empty if absent
+	sequence string // and last_boundary_sequence
+}
+
+func inputOf(s store.InputState) input {
+	in := input{id: s.InputID}
+	if s.LastRunID != nil {
+		in.run = s.LastRunID.String()
+	}
+	if s.LastBoundarySequence != nil {
+		in.sequence = strconv.FormatUint(*s.LastBoundarySequence, 10)
+	}
+	s.LastRunID, s.LastBoundarySequence = nil, nil
+	in.body = text(s)
+	return in
+}
+
+func inputsOf(states []store.InputState) []input {
+	all := make([]input, len(states))
+	for i := range states {
+		all[i] = inputOf(states[i])
+	}
+	return all
+}
+
+// A receipt is a receipt as the model holds it: comparable, with its key apart.
+type receipt struct {
+	run      store.RunID
+	sequence uint64
+	body     string // the JSON, with a sequence of 0
+}
+
+func receiptOf(r store.RunBoundaryReceipt) receipt {
+	rec := receipt{run: r.RunID, sequence: r.Sequence}
+	r.Sequence = 0
+	rec.body = text(r)
+	return rec
+}
+
+// text is a value's JSON. That of an invalid one, which no store may hold,
+// equals no JSON.
+func text(v interface{ MarshalJSON() ([]byte, error) }) string {
+	b, err := v.MarshalJSON()
+	if err != nil {
+		return "no value: " + err.Error()
+	}
+	return string(b)
+}
