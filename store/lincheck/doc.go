@@ -7,17 +7,18 @@
 // [Check] records histories: some callers run random programs of all ten
 // operations on a few runtimes, and each call is noted with the moments of its
 // start and its return. Every runtime uses the same run and input ids, and
-// every write holds a mark that no other has. Some calls have a context that
-// has ended before, and some one that ends at any moment of the call. When all
-// callers are done, one more loads all that there could be. The checker of
+// every write holds a mark that no other has, but for the runtime's state, of
+// which there are only seven. Some calls have a context that has ended before,
+// and some one that ends at any moment of the call. When all callers are done,
+// one more loads all that there could be. The checker of
 // github.com/anishathalye/porcupine then looks, runtime by runtime, for an order
 // of the calls that keeps to these moments and in which each answer is the
 // model's.
 //
 // A call that returned its context's error is left out of the history, as it
-// promised to have changed nothing. Had it changed something, then some answer
-// would show a mark that no call of the history wrote, or a sequence that none
-// minted.
+// promised to have changed nothing. Had it changed something, then a load that
+// came by would show a mark that no call of the history wrote, or a commit a
+// sequence that skips one.
 //
 // [CheckProgram] runs such a program with one caller, and compares answer by
 // answer. It draws from pgregory.net/rapid, which shrinks a program that fails.
@@ -26,10 +27,10 @@
 //
 // The model holds one runtime in plain lists that are never changed in place.
 // It is written from the description of the operations, and shares no code with
-// [store.State] or package ops. Of the store it uses the values and their JSON,
-// to compare them whole. What it must know of a session document, which is
-// whether it is valid, its digest and its count of messages, comes with the
-// generated document; nothing is parsed.
+// [store.State]. Of package ops it uses the operations' names, of package store
+// the values and their JSON, to compare them whole. What it must know of a
+// session document, which is whether it is valid, its digest and its count of
+// messages, comes with the generated document; nothing is parsed.
 //
 // # Running it
 //
