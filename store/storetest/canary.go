@@ -1,0 +1,343 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+)
+
+// A Canary is a store that is wrong in one way. A suite that passes it has
+// missed that.
+type Canary struct {
+	Name    string // what is wrong with it
+	Chapter string // of [Run], where it fails; unless it never writes, it passes the others
+	Promise string // of that chapter, one that it breaks
+	Factory Factory
+}
+
+// Canaries returns stores that are wrong on purpose, each a loopstore.Loop with
+// one fault. They are for tests of a suite, [Run] or another. The one that
+// leaks a goroutine does so for good: run it in a process of its own.
+func Canaries() []Canary {
+	return []Canary{
+		{"loses leap seconds", "values", "a time comes back to the nanosecond, in a leap second too",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return losesLeapSeconds{l} })},
+		{"never writes", "operations", "CommitSessionBoundary mints a receipt, stores it and returns it",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return neverWrites{l} })},
+		{"drops the snapshot without a session", "operations", "AtomicApply without a session leaves the snapshot",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return dropsTheSnapshot{l} })},
+		{"half-applies a batch", "atomicity", "a lifecycle commit that is refused for one input changes nothing",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return halfApplies{l} })},
+		{"overwrites on a refused commit", "atomicity", "a commit that is refused for its snapshot changes nothing",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return overwritesOnRefusal{l} })},
+		{"folds runtime ids", "isolation", "ids that look alike are different runtimes",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return foldsRuntimeIDs{l} })},
+		{"aliases its slices", "privacy", "AtomicApply copies what it is given",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return &aliasesSlices{Loop: l} })},
+		{"hands out its own memory", "privacy", "LoadBoundaryReceipt returns a receipt of the caller's own",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return &handsOutItsOwn{Loop: l} })},
+		{"reorders inputs", "ordering", "inputs come in the order in which they were first stored",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return reordersInputs{l} })},
+		{"loses a concurrent update", "concurrency", "no update is lost",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return losesUpdates{l} })},
+		{"mints a sequence twice", "concurrency", "each sequence is minted once, and none is left out",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return &mintsTwice{Loop: l} })},
+		{"shows half a batch", "concurrency", "a lifecycle commit is seen whole or not at all",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return showsHalfABatch{l} })},
+		{"ignores the context", "cancellation", "a call whose context has ended fails with its error and changes nothing",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return ignoresContext{l} })},
+		{"denies what it applied", "cancellation", "what is acknowledged is applied, and nothing else",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return deniesWhatItApplied{l} })},
+		{"forgets when it is reopened", "reopening", "everything is there again", forgets()},
+		{"answers after Close", "closing", "every call after Close gets ErrClosed",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return answersAfterClose{l} })},
+		{"leaks a goroutine", "closing", "no goroutine is left behind", faulty(leaksAGoroutine)},
+	}
+}
+
+func faulty(spoil func(*loopstore.Loop) store.RuntimeStore) Factory {
+	return Factory{Open: func(testing.TB) store.RuntimeStore { return spoil(loopstore.New(loopstore.Options{})) }}
+}
+
+type losesLeapSeconds struct{ *loopstore.Loop }
+
+func (s losesLeapSeconds) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
+	state.CreatedAt = store.TimeOf(state.CreatedAt.Time())
+	return s.Loop.PersistInputState(ctx, id, state)
+}
+
+// neverWrites answers every write as if it were done. It fails nearly
+// everywhere.
+type neverWrites struct{ *loopstore.Loop }
+
+func (s neverWrites) CommitSessionBoundary(_ context.Context, _ store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	return store.RunBoundaryReceipt{RunID: c.RunID, Boundary: c.Boundary}, nil
+}
+
+func (s neverWrites) AtomicApply(context.Context, store.RuntimeID, store.BoundaryApply) error {
+	return nil
+}
+
+func (s neverWrites) PersistInputState(context.Context, store.RuntimeID, store.InputState) error {
+	return nil
+}
+
+func (s neverWrites) PersistRuntimeState(context.Context, store.RuntimeID, store.RuntimeState) error {
+	return nil
+}
+
+func (s neverWrites) AtomicLifecycleCommit(context.Context, store.RuntimeID, store.LifecycleCommit) error {
+	return nil
+}
+
+// dropsTheSnapshot takes no session for an empty one.
+type dropsTheSnapshot struct{ *loopstore.Loop }
+
+func (s dropsTheSnapshot) AtomicApply(ctx context.Context, id store.RuntimeID, a store.BoundaryApply) error {
+	if a.Session == nil {
+		a.Session = new(store.SessionDelta)
+	}
+	return s.Loop.AtomicApply(ctx, id, a)
+}
+
+// halfApplies stores the inputs that come before the one that it refuses.
+type halfApplies struct{ *loopstore.Loop }
+
+func (s halfApplies) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, c store.LifecycleCommit) error {
+	err := s.Loop.AtomicLifecycleCommit(ctx, id, c)
+	if errors.Is(err, store.ErrInvalidValue) && c.RuntimeState.Validate() == nil {
+		for _, state := range c.InputStates {
+			if s.PersistInputState(ctx, id, state) != nil {
+				break
+			}
+		}
+	}
+	return err
+}
+
+// overwritesOnRefusal stores a snapshot before it reads it.
+type overwritesOnRefusal struct{ *loopstore.Loop }
+
+func (s overwritesOnRefusal) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, c)
+	if errors.Is(err, store.ErrInvalidSnapshot) {
+		_ = s.AtomicApply(ctx, id, store.BoundaryApply{
+			Session: &c.Session, Receipt: store.RunBoundaryReceipt{RunID: store.NewRunID(), Boundary: store.RunStart},
+		})
+	}
+	return receipt, err
+}
+
+// foldsRuntimeIDs does not tell letters from capitals.
+type foldsRuntimeIDs struct{ *loopstore.Loop }
+
+func fold(id store.RuntimeID) store.RuntimeID { return store.RuntimeID(strings.ToLower(string(id))) }
+
+func (s foldsRuntimeIDs) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
+	if id == "\xff" {
+		return s.Loop.PersistRuntimeState(ctx, id, state)
+	}
+	return s.Loop.PersistRuntimeState(ctx, fold(id), state)
+}
+
+func (s foldsRuntimeIDs) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
+	return s.Loop.LoadRuntimeState(ctx, fold(id))
+}
+
+// aliasesSlices keeps the caller's own bytes for a snapshot.
+type aliasesSlices struct {
+	*loopstore.Loop
+	mu   sync.Mutex
+	kept map[store.RuntimeID][]byte
+}
+
+func (s *aliasesSlices) keep(id store.RuntimeID, snapshot []byte) {
+	if s.kept == nil {
+		s.kept = map[store.RuntimeID][]byte{}
+	}
+	s.kept[id] = snapshot
+}
+
+func (s *aliasesSlices) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, c)
+	if err == nil {
+		s.keep(id, c.Session.SessionSnapshot)
+	}
+	return receipt, err
+}
+
+func (s *aliasesSlices) AtomicApply(ctx context.Context, id store.RuntimeID, a store.BoundaryApply) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.Loop.AtomicApply(ctx, id, a)
+	if err == nil && a.Session != nil {
+		s.keep(id, a.Session.SessionSnapshot)
+	}
+	return err
+}
+
+func (s *aliasesSlices) LoadSessionSnapshot(ctx context.Context, id store.RuntimeID) ([]byte, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok, err := s.Loop.LoadSessionSnapshot(ctx, id)
+	if !ok {
+		return nil, false, err
+	}
+	return bytes.Clone(s.kept[id]), true, err
+}
+
+// handsOutItsOwn returns the same receipt, not a copy, every time.
+type handsOutItsOwn struct {
+	*loopstore.Loop
+	mu       sync.Mutex
+	receipts map[place]store.RunBoundaryReceipt
+}
+
+type place struct {
+	id       store.RuntimeID
+	run      store.RunID
+	sequence uint64
+}
+
+func (s *handsOutItsOwn) LoadBoundaryReceipt(ctx context.Context, id store.RuntimeID, run store.RunID, sequence uint64) (store.RunBoundaryReceipt, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	receipt, ok, err := s.Loop.LoadBoundaryReceipt(ctx, id, run, sequence)
+	if !ok {
+		return receipt, ok, err
+	}
+	at := place{id, run, sequence}
+	if kept, has := s.receipts[at]; has {
+		return kept, true, nil
+	}
+	if s.receipts == nil {
+		s.receipts = map[place]store.RunBoundaryReceipt{}
+	}
+	s.receipts[at] = receipt
+	return receipt, true, nil
+}
+
+func (s *handsOutItsOwn) AtomicApply(ctx context.Context, id store.RuntimeID, a store.BoundaryApply) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.Loop.AtomicApply(ctx, id, a)
+	if err == nil {
+		delete(s.receipts, place{id, a.Receipt.RunID, a.Receipt.Sequence})
+	}
+	return err
+}
+
+// reordersInputs returns them by their ids.
+type reordersInputs struct{ *loopstore.Loop }
+
+func (s reordersInputs) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]store.InputState, error) {
+	states, err := s.Loop.LoadInputStates(ctx, id)
+	slices.SortFunc(states, func(a, b store.InputState) int { return bytes.Compare(a.InputID[:], b.InputID[:]) })
+	return states, err
+}
+
+// losesUpdates reads all inputs, changes one, and writes all.
+type losesUpdates struct{ *loopstore.Loop }
+
+func (s losesUpdates) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
+	all, err := s.LoadInputStates(ctx, id)
+	if err != nil {
+		return err
+	}
+	runtime.Gosched() // the window for another call
+	for _, state := range append(all, state) {
+		if err := s.Loop.PersistInputState(ctx, id, state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mintsTwice gives two commits that meet the same sequence.
+type mintsTwice struct {
+	*loopstore.Loop
+	underWay atomic.Int32
+}
+
+func (s *mintsTwice) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	others := s.underWay.Add(1) - 1
+	defer s.underWay.Add(-1)
+	runtime.Gosched()
+	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, c)
+	if err == nil && others > 0 && receipt.Sequence > 0 {
+		receipt.Sequence--
+	}
+	return receipt, err
+}
+
+// showsHalfABatch checks a batch, and then stores one part after the other.
+type showsHalfABatch struct{ *loopstore.Loop }
+
+func (s showsHalfABatch) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, c store.LifecycleCommit) error {
+	for i := range c.InputStates {
+		if c.InputStates[i].Validate() != nil {
+			return s.Loop.AtomicLifecycleCommit(ctx, id, c) // refuses it
+		}
+	}
+	if err := s.PersistRuntimeState(ctx, id, c.RuntimeState); err != nil {
+		return err
+	}
+	for _, state := range c.InputStates {
+		for range 20 { // let others look at the half
+			runtime.Gosched()
+		}
+		if err := s.PersistInputState(context.WithoutCancel(ctx), id, state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type ignoresContext struct{ *loopstore.Loop }
+
+func (s ignoresContext) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
+	return s.Loop.PersistRuntimeState(context.WithoutCancel(ctx), id, state)
+}
+
+// deniesWhatItApplied looks at the context after it has written.
+type deniesWhatItApplied struct{ *loopstore.Loop }
+
+func (s deniesWhatItApplied) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
+	if err := s.Loop.PersistInputState(ctx, id, state); err != nil {
+		return err
+	}
+	runtime.Gosched()
+	return ctx.Err()
+}
+
+func forgets() Factory {
+	f := faulty(func(l *loopstore.Loop) store.RuntimeStore { return l })
+	f.Reopen = func(t testing.TB, _ store.RuntimeStore) store.RuntimeStore { return f.Open(t) }
+	return f
+}
+
+type answersAfterClose struct{ *loopstore.Loop }
+
+func (s answersAfterClose) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
+	state, ok, err := s.Loop.LoadRuntimeState(ctx, id)
+	if errors.Is(err, store.ErrClosed) {
+		err = nil
+	}
+	return state, ok, err
+}
+
+func leaksAGoroutine(l *loopstore.Loop) store.RuntimeStore {
+	go func() { select {} }()
+	return l
+}

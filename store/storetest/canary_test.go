@@ -1,0 +1,102 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store/storetest"
+)
+
+const child = "LOOPSTORE_STORETEST_CHILD" // names what a child process is to do
+
+// runChild runs one test of this binary in a process of its own, which must
+// fail, and returns what it printed. A child that hangs is killed.
+func runChild(t *testing.T, test, what string) string {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+test+"$", "-test.v", "-test.count=1")
+	cmd.Env = append(os.Environ(), child+"="+what)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, ctx.Err(), "it hangs:\n%s", out)
+	exit, failed := errors.AsType[*exec.ExitError](err)
+	require.True(t, failed, "it did not fail: %v\n%s", err, out)
+	require.Equal(t, 1, exit.ExitCode(), "%s", out)
+	require.NotContains(t, string(out), "panic:")
+	require.NotContains(t, string(out), "DATA RACE")
+	return string(out)
+}
+
+var verdict = regexp.MustCompile(`(?m)^ *--- (PASS|FAIL|SKIP): TestCanaryChild/([^/ ]+)(?:/(\S+))? `)
+
+// TestCanaries runs the suite on stores that are wrong. Each must fail in one
+// chapter and pass the others; only the one that never writes fails nearly
+// everywhere:
+//
+//	loses leap seconds                     values
+//	never writes                           operations, and others
+//	drops the snapshot without a session   operations
+//	half-applies a batch                   atomicity
+//	overwrites on a refused commit         atomicity
+//	folds runtime ids                      isolation
+//	aliases its slices                     privacy
+//	hands out its own memory               privacy
+//	reorders inputs                        ordering
+//	loses a concurrent update              concurrency
+//	mints a sequence twice                 concurrency
+//	shows half a batch                     concurrency
+//	ignores the context                    cancellation
+//	denies what it applied                 cancellation
+//	forgets when it is reopened            reopening
+//	answers after Close                    closing
+//	leaks a goroutine                      closing
+func TestCanaries(t *testing.T) {
+	for _, canary := range storetest.Canaries() {
+		t.Run(canary.Name, func(t *testing.T) {
+			t.Parallel()
+			out := runChild(t, "TestCanaryChild", canary.Name)
+			chapters, promises := map[string]string{}, map[string]string{}
+			for _, v := range verdict.FindAllStringSubmatch(out, -1) {
+				if v[3] == "" {
+					chapters[v[2]] = v[1]
+				} else {
+					promises[v[2]+"/"+v[3]] = v[1]
+				}
+			}
+			require.Len(t, chapters, 10, "all chapters were tried:\n%s", out)
+			promise := canary.Chapter + "/" + strings.ReplaceAll(canary.Promise, " ", "_")
+			assert.Equal(t, "FAIL", promises[promise], promise)
+			assert.Contains(t, out, "TestCanaryChild/"+promise+"\n", "the failure names chapter and promise")
+			if canary.Name == "never writes" {
+				for chapter, outcome := range chapters {
+					assert.Equal(t, map[string]string{"reopening": "SKIP"}[chapter] == "", outcome == "FAIL", "%s: %s", chapter, outcome)
+				}
+				return
+			}
+			for chapter, outcome := range chapters {
+				assert.Equal(t, chapter == canary.Chapter, outcome == "FAIL", "%s: %s", chapter, outcome)
+			}
+			if t.Failed() {
+				t.Log(out)
+			}
+		})
+	}
+}
+
+func TestCanaryChild(t *testing.T) {
+	for _, canary := range storetest.Canaries() {
+		if canary.Name == os.Getenv(child) {
+			storetest.Run(t, canary.Factory)
+			return
+		}
+	}
+	t.Skip("it is run by TestCanaries")
+}

@@ -1,0 +1,260 @@
+package storetest
+
+import (
+	"math"
+	"strings"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+func operations() []promise {
+	return []promise{
+		{"CommitSessionBoundary mints a receipt, stores it and returns it", commitMintsAReceipt},
+		{"CommitSessionBoundary stamps its updates", commitStampsUpdates},
+		{"CommitSessionBoundary replaces the snapshot", commitReplacesTheSnapshot},
+		{"CommitSessionBoundary takes digest and count from the conversation", digestIsOfTheConversation},
+		{"CommitSessionBoundary does not look contributing inputs up", contributorsAreNotLookedUp},
+		{"CommitSessionBoundary mints one more than the highest sequence", sequenceFollowsTheHighest},
+		{"CommitSessionBoundary refuses a run at its last sequence", lastSequenceIsTheLast},
+		{"CommitSessionBoundary refuses what is not a session document", notADocumentIsRefused},
+		{"AtomicApply stores a receipt, a snapshot and updates as they are", applyStoresAsIs},
+		{"AtomicApply without a session leaves the snapshot", applyWithoutSession},
+		{"AtomicApply replaces the receipt at its place", applyReplacesTheReceipt},
+		{"PersistInputState adds and replaces, LoadInputState finds", persistInputReplaces},
+		{"LoadInputStates returns them all", loadReturnsAll},
+		{"LoadBoundaryReceipt finds by run and sequence", receiptsAreFoundByPlace},
+		{"LoadSessionSnapshot returns the latest", latestSnapshot},
+		{"PersistRuntimeState lets any state follow any other", anyStateFollows},
+		{"LoadRuntimeState returns the latest", latestRuntimeState},
+		{"AtomicLifecycleCommit stores the state and the inputs", lifecycleStoresBoth},
+	}
+}
+
+func commitMintsAReceipt(tr *trial) {
+	c := committing(store.RunID{1})
+	c.Boundary, c.ContributingInputIDs = store.RunCheckpoint, []store.InputID{{2}, {1}, {2}, {2}}
+	for sequence := range uint64(3) {
+		got := tr.commit("a", c)
+		want := store.RunBoundaryReceipt{
+			RunID: c.RunID, Boundary: c.Boundary, ContributingInputIDs: c.ContributingInputIDs,
+			ConversationDigest: new(digestOf(conversation(1, 1))), MessageCount: 1, Sequence: sequence,
+		}
+		assert.Equal(tr, textOf(want), textOf(got), "the answer")
+		for earlier := range sequence + 1 {
+			want.Sequence = earlier
+			assert.Equal(tr, textOf(want), textOf(tr.receipt("a", c.RunID, earlier)), "receipt %d after %d", earlier, sequence)
+		}
+	}
+}
+
+func commitStampsUpdates(tr *trial) {
+	tr.persist("a", accepted(1), accepted(2))
+	stale := attempted(1, 7)
+	stale.LastRunID, stale.LastBoundarySequence = &store.RunID{8}, new(uint64(8))
+	for sequence := range uint64(2) {
+		tr.commit("a", committing(store.RunID{1}, stale, accepted(3)))
+		for _, want := range []store.InputState{stale, accepted(3)} {
+			want.LastRunID, want.LastBoundarySequence = &store.RunID{1}, new(sequence)
+			assert.Equal(tr, textOf(want), textOf(tr.input("a", want.InputID)), "stamped")
+		}
+		assert.Equal(tr, textOf(accepted(2)), textOf(tr.input("a", store.InputID{2})), "it took no part")
+	}
+}
+
+func commitReplacesTheSnapshot(tr *trial) {
+	for _, n := range []int{3, 5, 1, 0} {
+		c := committing(store.RunID{byte(n)})
+		c.Session.SessionSnapshot = document(conversation(n, 10))
+		tr.commit("a", c)
+		assert.Equal(tr, string(c.Session.SessionSnapshot), string(tr.snapshot("a")))
+	}
+}
+
+// A store may go on from the conversation before. It must come to the same.
+func digestIsOfTheConversation(tr *trial) {
+	for i, n := range []int{1, 5, 6, 6, 2, 9, 0, 3} {
+		canonical := conversation(n, 1000)
+		for _, text := range []string{canonical, strings.ReplaceAll(canonical, `,"`, "\n , \"")} {
+			c := committing(store.RunID{1})
+			c.Session.SessionSnapshot = document(text)
+			receipt := tr.commit("a", c)
+			require.NotNil(tr, receipt.ConversationDigest)
+			assert.Equal(tr, digestOf(canonical), *receipt.ConversationDigest, "commit %d, %d messages", i, n)
+			assert.EqualValues(tr, n, receipt.MessageCount)
+		}
+		if i == 4 { // bytes that are no document, and that nobody read
+			a := applying(store.RunID{2}, 0)
+			a.Session = &store.SessionDelta{SessionSnapshot: document(canonical)[:500]}
+			tr.apply("a", a)
+		}
+	}
+}
+
+func contributorsAreNotLookedUp(tr *trial) {
+	c := committing(store.RunID{1})
+	c.ContributingInputIDs = []store.InputID{{1}, {9}, {1}}
+	tr.persist("a", accepted(1))
+	before := tr.viewInputs("a")
+	assert.Equal(tr, c.ContributingInputIDs, tr.commit("a", c).ContributingInputIDs)
+	assert.Equal(tr, before, tr.viewInputs("a"), "the inputs stay as they are")
+}
+
+func sequenceFollowsTheHighest(tr *trial) {
+	next := func(id store.RuntimeID, run byte) uint64 {
+		return tr.commit(id, committing(store.RunID{run})).Sequence
+	}
+	assert.EqualValues(tr, 0, next("a", 1))
+	tr.apply("a", applying(store.RunID{1}, 41))
+	assert.EqualValues(tr, 42, next("a", 1), "after a receipt that was applied")
+	tr.apply("a", applying(store.RunID{1}, 7))
+	tr.apply("a", applying(store.RunID{1}, 41))
+	assert.EqualValues(tr, 43, next("a", 1), "a lower receipt does not lower it")
+	assert.EqualValues(tr, 0, next("a", 2), "another run has its own")
+	assert.EqualValues(tr, 0, next("b", 1), "another runtime has its own")
+	tr.apply("a", applying(store.RunID{1}, math.MaxUint64-1))
+	assert.EqualValues(tr, uint64(math.MaxUint64), next("a", 1), "the last one")
+}
+
+func lastSequenceIsTheLast(tr *trial) {
+	tr.apply("a", applying(store.RunID{1}, math.MaxUint64))
+	for range 2 {
+		_, err := tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{1}))
+		require.ErrorIs(tr, err, store.ErrSequenceExhausted)
+	}
+	assert.Zero(tr, tr.commit("a", committing(store.RunID{2})).Sequence, "another run goes on")
+	assert.Zero(tr, tr.commit("b", committing(store.RunID{1})).Sequence, "another runtime goes on")
+}
+
+func notADocumentIsRefused(tr *trial) {
+	good := string(document(conversation(1, 1)))
+	for _, text := range []string{
+		"", " ", "{", "{}", "[]", "null", "0", good + "x", good + good, good[:len(good)-1], "\xff" + good,
+		strings.Replace(good, `"messages"`, `"massages"`, 1), strings.Replace(good, "0195b1c2", "0195b1cx", 1),
+		strings.Replace(good, `"role":"user",`, "", 1), strings.Replace(good, `[{"role"`, `[0,{"role"`, 1),
+		strings.Repeat("[", 100_000),
+	} {
+		c := committing(store.RunID{1})
+		c.Session.SessionSnapshot = []byte(text)
+		_, err := tr.store.CommitSessionBoundary(tr.Context(), "a", c)
+		assert.ErrorIs(tr, err, store.ErrInvalidSnapshot, "%.60q", text)
+	}
+}
+
+func applyStoresAsIs(tr *trial) {
+	a := applying(store.RunID{1}, 3, accepted(1), attempted(2, 5))
+	a.Session = &store.SessionDelta{SessionSnapshot: []byte("not a document")}
+	a.Receipt.ContributingInputIDs, a.Receipt.ConversationDigest, a.Receipt.MessageCount = []store.InputID{{9}}, new("any"), 7
+	tr.persist("a", accepted(2))
+	tr.apply("a", a)
+	assert.Equal(tr, textOf(a.Receipt), textOf(tr.receipt("a", store.RunID{1}, 3)))
+	assert.Equal(tr, "not a document", string(tr.snapshot("a")))
+	assert.Equal(tr, textOf(accepted(1)), textOf(tr.input("a", store.InputID{1})), "not stamped")
+	assert.Equal(tr, textOf(attempted(2, 5)), textOf(tr.input("a", store.InputID{2})), "not stamped")
+}
+
+func applyWithoutSession(tr *trial) {
+	tr.apply("a", applying(store.RunID{1}, 0))
+	_, ok, err := tr.store.LoadSessionSnapshot(tr.Context(), "a")
+	require.NoError(tr, err)
+	assert.False(tr, ok, "there was none")
+	tr.commit("a", committing(store.RunID{1}))
+	tr.apply("a", applying(store.RunID{1}, 1))
+	assert.Equal(tr, string(document(conversation(1, 1))), string(tr.snapshot("a")))
+}
+
+func applyReplacesTheReceipt(tr *trial) {
+	minted := tr.commit("a", committing(store.RunID{1}))
+	next := tr.commit("a", committing(store.RunID{1}))
+	a := applying(store.RunID{1}, 0)
+	a.Receipt.MessageCount = 7
+	for range 2 {
+		tr.apply("a", a)
+		got := tr.receipt("a", store.RunID{1}, 0)
+		assert.Equal(tr, textOf(a.Receipt), textOf(got))
+		assert.NotEqual(tr, textOf(minted), textOf(got))
+		a.Receipt.ConversationDigest = new("again")
+	}
+	assert.Equal(tr, textOf(next), textOf(tr.receipt("a", store.RunID{1}, 1)), "the next one stays")
+}
+
+func persistInputReplaces(tr *trial) {
+	for attempt := range uint32(3) {
+		tr.persist("a", attempted(1, attempt))
+		assert.Equal(tr, textOf(attempted(1, attempt)), textOf(tr.input("a", store.InputID{1})))
+	}
+	withKey := accepted(1)
+	withKey.IdempotencyKey, withKey.History = new("k"), []store.HistoryEntry{{From: store.InputQueued, To: store.InputStaged}}
+	tr.persist("a", withKey, accepted(1))
+	assert.Equal(tr, textOf(accepted(1)), textOf(tr.input("a", store.InputID{1})), "nothing of the old state shows through")
+}
+
+func loadReturnsAll(tr *trial) {
+	var want []string
+	for n := range byte(100) {
+		tr.persist("a", attempted(n, uint32(n)))
+		want = append(want, textOf(attempted(n, uint32(n))))
+	}
+	assert.ElementsMatch(tr, want, textsOf(tr.inputs("a")))
+}
+
+func receiptsAreFoundByPlace(tr *trial) {
+	for run := range byte(3) {
+		for sequence := range uint64(3) {
+			a := applying(store.RunID{run}, sequence)
+			a.Receipt.MessageCount = uint64(run)*10 + sequence
+			tr.apply("a", a)
+		}
+	}
+	for run := range byte(3) {
+		for sequence := range uint64(3) {
+			assert.Equal(tr, uint64(run)*10+sequence, tr.receipt("a", store.RunID{run}, sequence).MessageCount)
+		}
+	}
+}
+
+func latestSnapshot(tr *trial) {
+	a := applying(store.RunID{1}, 0)
+	for _, text := range []string{"long and first", "second", "", "last"} {
+		a.Session = &store.SessionDelta{SessionSnapshot: []byte(text)}
+		tr.apply("a", a)
+		assert.Equal(tr, text, string(tr.snapshot("a")))
+	}
+	tr.commit("a", committing(store.RunID{1}))
+	assert.Equal(tr, string(document(conversation(1, 1))), string(tr.snapshot("a")))
+}
+
+func anyStateFollows(tr *trial) {
+	all := []store.RuntimeState{store.RuntimeInitializing, store.RuntimeIdle, store.RuntimeRunning, store.RuntimeRetired, store.RuntimeStopped, store.RuntimeDestroyed}
+	for _, from := range all {
+		for _, to := range all {
+			tr.setRuntime("a", from)
+			tr.setRuntime("a", to)
+			assert.Equal(tr, to, tr.runtime("a"), "after %s", from)
+		}
+	}
+}
+
+func latestRuntimeState(tr *trial) {
+	tr.setRuntime("a", store.RuntimeInitializing)
+	assert.Equal(tr, store.RuntimeInitializing, tr.runtime("a"))
+	tr.lifecycle("a", store.RuntimeRetired)
+	assert.Equal(tr, store.RuntimeRetired, tr.runtime("a"))
+	tr.commit("a", committing(store.RunID{1}))
+	tr.persist("a", accepted(1))
+	assert.Equal(tr, store.RuntimeRetired, tr.runtime("a"), "other writes leave it")
+}
+
+func lifecycleStoresBoth(tr *trial) {
+	tr.fill("a")
+	before := tr.view("a")
+	require.Len(tr, before.Inputs, 2)
+	tr.lifecycle("a", store.RuntimeRetired, attempted(1, 4), accepted(5))
+	after := tr.view("a")
+	assert.Equal(tr, store.RuntimeRetired, after.State)
+	assert.ElementsMatch(tr, []string{textOf(attempted(1, 4)), before.Inputs[1], textOf(accepted(5))}, after.Inputs)
+	after.State, after.Inputs = before.State, before.Inputs
+	assert.Equal(tr, before, after, "snapshot and receipts stay")
+}

@@ -1,0 +1,116 @@
+package storetest_test
+
+import (
+	"os"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+func TestLoop(t *testing.T) {
+	for name, opts := range map[string]loopstore.Options{"default": {}, "a small inbox": {InboxSize: 1}} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, storetest.Factory{
+				Open: func(testing.TB) store.RuntimeStore { return loopstore.New(opts) },
+			})
+		})
+	}
+}
+
+// Chapters that a store has not what they need for are skipped.
+func TestNoClose(t *testing.T) {
+	type onlyTheStore struct{ store.RuntimeStore }
+	storetest.Run(t, storetest.Factory{
+		Open: func(t testing.TB) store.RuntimeStore { return onlyTheStore{storetest.New(t)} },
+	})
+}
+
+func TestNew(t *testing.T) {
+	var loop *loopstore.Loop
+	t.Run("it serves", func(t *testing.T) {
+		loop = storetest.New(t)
+		require.NoError(t, loop.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+	})
+	assert.ErrorIs(t, loop.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle), store.ErrClosed, "it is closed with the test")
+
+	t.Run("with options, closed already", func(t *testing.T) {
+		loop := storetest.New(t, loopstore.Options{InboxSize: 1})
+		require.NoError(t, loop.Close())
+	})
+	t.Run("in parallel", func(t *testing.T) {
+		for range 8 {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				for range 10 {
+					other := storetest.New(t)
+					require.NoError(t, other.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+				}
+			})
+		}
+	})
+}
+
+func TestNewInABubble(t *testing.T) {
+	for range 2 {
+		synctest.Test(t, aDeadlinePasses)
+	}
+}
+
+// A fatalTest panics instead of ending its goroutine.
+type fatalTest struct{ testing.TB }
+
+func (fatalTest) Fatalf(string, ...any) { panic("Fatalf was called") }
+
+func TestNewTakesOneOptions(t *testing.T) {
+	assert.PanicsWithValue(t, "Fatalf was called", func() {
+		storetest.New(fatalTest{t}, loopstore.Options{}, loopstore.Options{})
+	})
+}
+
+// A forgotten Close fails, and the failure says what was forgotten.
+func TestForgottenClose(t *testing.T) {
+	for name, names := range map[string]string{
+		"Main":          "the tests passed, but left something behind: a loopstore.Loop was not closed: call its Close",
+		"VerifyNoLeaks": "the test left something behind: a loopstore.Loop was not closed: call its Close",
+		"Run":           "the stores are closed, and left something behind: a loopstore.Loop was not closed: call its Close",
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := runChild(t, "TestForgottenCloseChild", name)
+			assert.Contains(t, out, names)
+			assert.Contains(t, out, "loopstore.(*Loop).own", "and shows the goroutine")
+		})
+	}
+	t.Run("not a loop", func(t *testing.T) {
+		out := runChild(t, "TestForgottenCloseChild", "not a loop")
+		assert.Contains(t, out, "left something behind")
+		assert.NotContains(t, out, "call its Close")
+	})
+}
+
+func TestForgottenCloseChild(t *testing.T) {
+	switch os.Getenv(child) {
+	case "Main":
+		loopstore.New(loopstore.Options{})
+	case "VerifyNoLeaks":
+		storetest.VerifyNoLeaks(t)
+		storetest.New(t)
+		loopstore.New(loopstore.Options{})
+	case "Run":
+		storetest.Run(t, storetest.Factory{Open: func(testing.TB) store.RuntimeStore {
+			loopstore.New(loopstore.Options{})
+			return loopstore.New(loopstore.Options{})
+		}})
+	case "not a loop":
+		go func() { select {} }()
+	default:
+		t.Skip("it is run by TestForgottenClose")
+	}
+}

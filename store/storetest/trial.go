@@ -1,0 +1,222 @@
+package storetest
+
+import (
+	"errors"
+	"io"
+	"math"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// A trial is one promise that is tried on a store of its own. Its methods do
+// an operation that must succeed.
+type trial struct {
+	*testing.T
+	store   store.RuntimeStore
+	once    func() error // closes the store, the first time
+	factory Factory
+	before  goleak.Option // the goroutines that were there before any store
+}
+
+func newTrial(t *testing.T, f Factory, before goleak.Option) *trial {
+	tr := &trial{T: t, factory: f, before: before}
+	tr.use(f.Open(t))
+	return tr
+}
+
+// use goes on with s, and closes it in the end.
+func (tr *trial) use(s store.RuntimeStore) {
+	tr.Helper()
+	require.NotNil(tr, s, "the Factory made no store")
+	once := sync.OnceValue(func() error { return closeStore(s) })
+	tr.store, tr.once = s, once
+	tr.Cleanup(func() {
+		if err := once(); err != nil {
+			tr.Errorf("Close: %v", err)
+		}
+	})
+}
+
+// closeStore closes a store that can be closed.
+func closeStore(s store.RuntimeStore) error {
+	if c, ok := s.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+func (tr *trial) close() {
+	tr.Helper()
+	require.NoError(tr, tr.once(), "Close")
+}
+
+// reopen closes the store and goes on with what it kept.
+func (tr *trial) reopen() {
+	tr.Helper()
+	tr.close()
+	tr.use(tr.factory.Reopen(tr.T, tr.store))
+}
+
+func (tr *trial) persist(id store.RuntimeID, states ...store.InputState) {
+	tr.Helper()
+	for _, s := range states {
+		require.NoError(tr, tr.store.PersistInputState(tr.Context(), id, s), "PersistInputState")
+	}
+}
+
+func (tr *trial) setRuntime(id store.RuntimeID, state store.RuntimeState) {
+	tr.Helper()
+	require.NoError(tr, tr.store.PersistRuntimeState(tr.Context(), id, state), "PersistRuntimeState")
+}
+
+func (tr *trial) lifecycle(id store.RuntimeID, state store.RuntimeState, inputs ...store.InputState) {
+	tr.Helper()
+	err := tr.store.AtomicLifecycleCommit(tr.Context(), id, store.LifecycleCommit{RuntimeState: state, InputStates: inputs})
+	require.NoError(tr, err, "AtomicLifecycleCommit")
+}
+
+func (tr *trial) apply(id store.RuntimeID, a store.BoundaryApply) {
+	tr.Helper()
+	require.NoError(tr, tr.store.AtomicApply(tr.Context(), id, a), "AtomicApply")
+}
+
+func (tr *trial) commit(id store.RuntimeID, c store.BoundaryCommit) store.RunBoundaryReceipt {
+	tr.Helper()
+	receipt, err := tr.store.CommitSessionBoundary(tr.Context(), id, c)
+	require.NoError(tr, err, "CommitSessionBoundary")
+	return receipt
+}
+
+func (tr *trial) inputs(id store.RuntimeID) []store.InputState {
+	tr.Helper()
+	states, err := tr.store.LoadInputStates(tr.Context(), id)
+	require.NoError(tr, err, "LoadInputStates")
+	return states
+}
+
+// input returns one input's state, which must be there.
+func (tr *trial) input(id store.RuntimeID, input store.InputID) store.InputState {
+	tr.Helper()
+	state, ok, err := tr.store.LoadInputState(tr.Context(), id, input)
+	require.NoError(tr, err, "LoadInputState")
+	require.True(tr, ok, "runtime %q has no input %v", id, input)
+	return state
+}
+
+// receipt returns one receipt, which must be there.
+func (tr *trial) receipt(id store.RuntimeID, run store.RunID, sequence uint64) store.RunBoundaryReceipt {
+	tr.Helper()
+	receipt, ok, err := tr.store.LoadBoundaryReceipt(tr.Context(), id, run, sequence)
+	require.NoError(tr, err, "LoadBoundaryReceipt")
+	require.True(tr, ok, "runtime %q has no receipt %d of run %v", id, sequence, run)
+	return receipt
+}
+
+// snapshot returns the snapshot, which must be there.
+func (tr *trial) snapshot(id store.RuntimeID) []byte {
+	tr.Helper()
+	snapshot, ok, err := tr.store.LoadSessionSnapshot(tr.Context(), id)
+	require.NoError(tr, err, "LoadSessionSnapshot")
+	require.True(tr, ok, "runtime %q has no snapshot", id)
+	return snapshot
+}
+
+// runtime returns the runtime's state, which must be there.
+func (tr *trial) runtime(id store.RuntimeID) store.RuntimeState {
+	tr.Helper()
+	state, ok, err := tr.store.LoadRuntimeState(tr.Context(), id)
+	require.NoError(tr, err, "LoadRuntimeState")
+	require.True(tr, ok, "runtime %q has no state", id)
+	return state
+}
+
+// A view is all that can be seen of a runtime. Two of them are equal if the
+// runtime has not changed.
+type view struct {
+	State    store.RuntimeState // empty if there is none
+	Snapshot string
+	Has      bool // a snapshot
+	Inputs   []string
+	Receipts []string // those at the places where the chapters put some
+}
+
+func (tr *trial) view(id store.RuntimeID) view {
+	tr.Helper()
+	var v view
+	var err error
+	v.State, _, err = tr.store.LoadRuntimeState(tr.Context(), id)
+	require.NoError(tr, err, "LoadRuntimeState")
+	snapshot, ok, err := tr.store.LoadSessionSnapshot(tr.Context(), id)
+	require.NoError(tr, err, "LoadSessionSnapshot")
+	v.Snapshot, v.Has = string(snapshot), ok
+	v.Inputs = tr.viewInputs(id)
+	for run := range byte(10) {
+		for _, sequence := range []uint64{0, 1, 2, math.MaxUint64} {
+			receipt, ok, err := tr.store.LoadBoundaryReceipt(tr.Context(), id, store.RunID{run}, sequence)
+			require.NoError(tr, err, "LoadBoundaryReceipt")
+			if ok {
+				v.Receipts = append(v.Receipts, textOf(receipt))
+			}
+		}
+	}
+	return v
+}
+
+// viewInputs returns the inputs, after a look at each of them alone.
+func (tr *trial) viewInputs(id store.RuntimeID) []string {
+	tr.Helper()
+	all := map[store.InputID]string{}
+	var texts []string
+	for _, s := range tr.inputs(id) {
+		texts = append(texts, textOf(s))
+		all[s.InputID] = textOf(s)
+	}
+	require.Len(tr, all, len(texts), "LoadInputStates has an input twice")
+	for n := range byte(20) {
+		one, ok, err := tr.store.LoadInputState(tr.Context(), id, store.InputID{n})
+		require.NoError(tr, err, "LoadInputState")
+		want, listed := all[store.InputID{n}]
+		require.Equal(tr, listed, ok, "LoadInputState and LoadInputStates differ on whether input %d is there", n)
+		if ok {
+			require.Equal(tr, want, textOf(one), "LoadInputState and LoadInputStates differ on input %d", n)
+		}
+	}
+	return texts
+}
+
+// together calls do from n goroutines at the same time, and returns their
+// errors when all have ended.
+func together(n int, do func(caller int) error) error {
+	errs := make([]error, n)
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for caller := range n {
+		wg.Go(func() {
+			<-start
+			errs[caller] = do(caller)
+		})
+	}
+	close(start)
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// inTurns lets each of the callers call do, once a round, until it fails. It
+// yields in between, so that they take turns even on one processor.
+func inTurns(do func(caller, round int) error) error {
+	return together(callers, func(caller int) error {
+		for round := range rounds {
+			if err := do(caller, round); err != nil {
+				return err
+			}
+			runtime.Gosched()
+		}
+		return nil
+	})
+}
