@@ -56,8 +56,8 @@ func Run[R any, O Request[R], P Steps[R, O]](state *store.State, op O) (R, error
 	p := P(&op)
 	if l, ok := any(p).(Looker); ok {
 		if look, wants := l.Look(); wants {
-			_ = look.Apply(state) // it cannot fail
-			l.Use(look.Answer())
+			standing, _ := Run(state, look) // it cannot fail
+			l.Use(standing)
 		}
 	}
 	err := p.Prepare()

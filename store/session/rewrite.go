@@ -22,7 +22,7 @@ func (r *reader) rewrite(s *schema) error {
 	case kindJSON:
 		return r.rewriteJSON()
 	case kindEnum:
-		i, err := r.enum("stop_reason", s.names)
+		i, err := r.enum(s.tag, s.names)
 		if err == nil {
 			r.out = append(append(append(r.out, '"'), s.names[i]...), '"')
 		}
@@ -114,16 +114,11 @@ func (r *reader) unit() error {
 		if err := r.enter(); err != nil {
 			return err
 		}
-		if err := r.expect('}', "expected null"); err != nil {
+		if err := r.leaveAt('}', "expected null"); err != nil {
 			return err
 		}
-		r.depth--
 	}
-	if err := r.expect('}', "expected the end of an object"); err != nil {
-		return err
-	}
-	r.depth--
-	return nil
+	return r.leaveAt('}', "expected the end of an object")
 }
 
 func (r *reader) rewriteList(elem *schema) error {

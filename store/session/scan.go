@@ -81,6 +81,15 @@ func (r *reader) leave() {
 	r.pos++
 }
 
+// leaveAt leaves an array or object that must end here.
+func (r *reader) leaveAt(end byte, reason string) error {
+	if r.peek() != end {
+		return r.fail(reason)
+	}
+	r.leave()
+	return nil
+}
+
 // more reports whether a further element follows in an array or object, up to
 // its end, and stands at it then. No comma comes before the first one.
 func (r *reader) more(first bool, end byte) (bool, error) {

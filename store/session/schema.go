@@ -24,7 +24,7 @@ type schema struct {
 	elem     *schema
 	names    []string // of an enum's values or of the variants
 	fields   []field
-	tag      string
+	tag      string // the member that names the variant; what an enum is called in errors
 	content  string
 	variants []variant
 	unknown  unknown
@@ -68,7 +68,7 @@ var (
 	uint32Value = &schema{kind: kindUint, max: 1<<32 - 1}
 	jsonValue   = &schema{kind: kindJSON}
 
-	stopReason = &schema{kind: kindEnum, names: []string{
+	stopReason = &schema{kind: kindEnum, tag: "stop_reason", names: []string{
 		"end_turn", "tool_use", "max_tokens", "stop_sequence", "content_filter", "cancelled",
 	}}
 
