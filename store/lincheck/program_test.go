@@ -22,12 +22,14 @@ import (
 // TestModel runs random programs on a Loop, and on a State without one, and
 // compares each answer with the model's.
 func TestModel(t *testing.T) {
-	t.Run("Loop", rapid.MakeCheck(func(t *rapid.T) {
-		l := loopstore.New(loopstore.Options{})
-		t.Cleanup(func() { _ = l.Close() })
-		lincheck.CheckProgram(t, l)
-	}))
+	t.Run("Loop", rapid.MakeCheck(checkLoop))
 	t.Run("State", rapid.MakeCheck(func(t *rapid.T) { lincheck.CheckProgram(t, new(stateStore)) }))
+}
+
+func checkLoop(t *rapid.T) {
+	l := loopstore.New(loopstore.Options{})
+	t.Cleanup(func() { _ = l.Close() })
+	lincheck.CheckProgram(t, l)
 }
 
 // A sorting store answers with the inputs by id, not in the order in which
