@@ -10,39 +10,144 @@ import (
 // A document is a session document with what a receipt says of it.
 type document struct {
 	text   string
-	digest string // of the messages, which are written as the digest takes them
+	digest string // of the messages in their canonical spelling
 	count  uint64
 }
 
-// document makes a conversation that ends with a message of the call's own. It
-// may begin with messages that other documents begin with too, and be large
-// then, so that a store can go on from the document that it has.
+// document makes a conversation that ends with a message of the call's own. The
+// digest needs no reading: the canonical spelling is known before any other.
 func (g *generator) document() document {
-	var messages []string
-	if g.seldom("long conversation", 4) {
-		messages = append(messages, common[:g.pick("common messages", len(common)+1)]...)
+	messages := g.messages()
+	whole := typed{
+		{name: "version", value: number("1"), isDefault: true},
+		{name: "id", value: word("0195b1c2-0000-7000-8000-000000000001")},
+		{name: "messages", value: messages},
+		{name: "created_at", value: moment(1)},
+		{name: "updated_at", value: moment(3)},
+		{name: "metadata", value: mapping{}, isDefault: true},
+		{name: "usage", value: usage, isDefault: true},
 	}
-	messages = append(messages, message("user", g.text(0)))
-	conversation := "[" + strings.Join(messages, ",") + "]"
-	sum := sha256.Sum256([]byte(conversation))
+	sum := sha256.Sum256([]byte(spell(messages, 0)))
 	return document{
-		text: `{"version":1,"id":"0195b1c2-0000-7000-8000-000000000001","messages":` + conversation +
-			`,"created_at":{"secs_since_epoch":1,"nanos_since_epoch":2},"updated_at":{"secs_since_epoch":3,"nanos_since_epoch":4}}`,
+		text:   spell(whole, g.spelling()),
 		digest: hex.EncodeToString(sum[:]),
 		count:  uint64(len(messages)),
 	}
 }
 
-// common are the messages with which long conversations begin.
-var common = func() []string {
-	all := make([]string, 8)
+// spelling is mostly the canonical one.
+func (g *generator) spelling() uint64 {
+	const usual, others = 600, 400
+	return uint64(max(0, g.pick("spelling", usual+others)-usual))
+}
+
+// messages may begin with those that other documents begin with too, and be
+// large then, so that a store can go on from the document that it has. It must
+// not, where one of them has been edited.
+func (g *generator) messages() array {
+	var all array
+	if g.seldom("long conversation", 4) {
+		all = append(all, common[:g.pick("common messages", len(common)+1)]...)
+		if len(all) > 0 && g.seldom("an edit", 3) {
+			at := g.pick("edited message", len(all))
+			all[at] = edited[at]
+		}
+	}
+	return append(all, message(roles[g.pick("role", len(roles))], g.text(0)))
+}
+
+// common are the messages with which long conversations begin; edited are
+// others of the same lengths.
+var common, edited = beginning("x"), beginning("y")
+
+func beginning(letter string) array {
+	all := make(array, 8)
 	for i := range all {
-		role := []string{"system", "user"}[min(i, 1)]
-		all[i] = message(role, fmt.Sprintf("common-%d %s", i, strings.Repeat("x", 500)))
+		role := roles[(i+1)%len(roles)] // the first is the system's
+		all[i] = message(role, fmt.Sprintf("common-%d %s", i, strings.Repeat(letter, 500)))
 	}
 	return all
-}()
+}
 
-func message(role, content string) string {
-	return fmt.Sprintf(`{"role":%q,"content":%q}`, role, content)
+var roles = []string{"user", "system", "assistant", "block_assistant", "tool_results"}
+
+// message makes one of each role, with all that its type has.
+func message(role, content string) node {
+	switch role {
+	case "assistant":
+		return typed{
+			{name: "role", value: word(role)},
+			{name: "content", value: prose(content)},
+			{name: "tool_calls", value: array{toolCall(content)}},
+			{name: "stop_reason", value: word("end_turn")},
+			{name: "usage", value: usage},
+		}
+	case "block_assistant":
+		return typed{
+			{name: "role", value: word(role)},
+			{name: "blocks", value: array{
+				block("text", member{name: "text", value: prose(content)}, meta("anthropic", "signature")),
+				block("reasoning", member{name: "text", value: word(""), isDefault: true}, meta("open_ai", "id")),
+				block("tool_use", append(toolCall("elsewhere"), meta("gemini", "thoughtSignature"))...),
+			}},
+			{name: "stop_reason", value: word("tool_use")},
+		}
+	case "tool_results":
+		return typed{
+			{name: "role", value: word(role)},
+			{name: "results", value: array{typed{
+				{name: "tool_use_id", value: word("tool-1")},
+				{name: "content", value: prose(content)},
+				{name: "is_error", value: scalar{canonical: "false"}, isDefault: true},
+			}}},
+		}
+	}
+	return typed{{name: "role", value: word(role)}, {name: "content", value: prose(content)}}
+}
+
+func block(kind string, data ...member) node {
+	return strict{{name: "block_type", value: word(kind)}, {name: "data", value: typed(data)}}
+}
+
+func meta(provider, name string) member {
+	return member{name: "meta", value: typed{
+		{name: "provider", value: word(provider)},
+		{name: name, value: prose("of " + provider)},
+	}}
+}
+
+// toolCall has arguments whose numbers have more than one spelling, but are the
+// same when they are read.
+func toolCall(content string) typed {
+	return typed{
+		{name: "id", value: word("tool-1")},
+		{name: "name", value: word("search")},
+		{name: "args", value: mapping{
+			{name: "a", value: array{scalar{"1.5", "15e-1"}, scalar{"1e+16", "10000000000000000.0"}, scalar{"-0.0", "-0"}}},
+			{name: "b", value: mapping{{name: "deep", value: prose(content)}, {name: "none", value: scalar{canonical: "null"}}}},
+		}},
+	}
+}
+
+var usage = typed{
+	{name: "input_tokens", value: number("0")},
+	{name: "output_tokens", value: number("0")},
+	{name: "cache_creation_tokens", value: scalar{canonical: "null"}, isDefault: true},
+	{name: "cache_read_tokens", value: scalar{canonical: "null"}, isDefault: true},
+}
+
+func moment(seconds int) node {
+	return strict{
+		{name: "secs_since_epoch", value: number(fmt.Sprint(seconds))},
+		{name: "nanos_since_epoch", value: number("2")},
+	}
+}
+
+func number(text string) scalar { return scalar{canonical: text} }
+
+// word is a string without escapes, prose one that can have them at its end.
+func word(content string) scalar { return scalar{canonical: `"` + content + `"`} }
+
+func prose(content string) scalar {
+	return scalar{canonical: `"` + content + ` é/\n"`, other: `"` + content + `\u0020\u00e9\/\u000A"`}
 }

@@ -191,7 +191,7 @@ func (g *generator) commit(c *call) {
 		InputUpdates:         g.updates(c),
 	}
 	if c.flaw == nil && g.flawed() {
-		commit.Session.SessionSnapshot, c.flaw = []byte(doc.text[1:]), store.ErrInvalidSnapshot
+		commit.Session.SessionSnapshot, c.flaw = []byte(doc.text[1:]), store.ErrInvalidSnapshot // it begins with a brace
 	}
 	c.args, c.session, c.inputs = commit, &doc.text, inputsOf(commit.InputUpdates)
 	c.receipt = receiptOf(store.RunBoundaryReceipt{
@@ -203,9 +203,14 @@ func (g *generator) commit(c *call) {
 	})
 }
 
-// updates are up to three input states, the last of which may be flawed.
+// updates are up to three input states, seldom up to forty, the last of which
+// may be flawed.
 func (g *generator) updates(c *call) []store.InputState {
-	states := make([]store.InputState, g.pick("updates", 4))
+	n := g.pick("updates", 4)
+	if g.seldom("many updates", 40) {
+		n = g.pick("how many", 41)
+	}
+	states := make([]store.InputState, n)
 	for i := range states {
 		states[i] = g.inputState(i)
 	}
