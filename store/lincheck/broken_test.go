@@ -62,7 +62,7 @@ type stale struct {
 }
 
 func (s *stale) LoadSessionSnapshot(ctx context.Context, id store.RuntimeID) ([]byte, bool, error) {
-	if old, ok := s.last.Load(id); ok && s.tenth() {
+	if old, ok := s.last.Load(id); ok && ctx.Err() == nil && s.tenth() {
 		return old.([]byte), true, nil
 	}
 	snapshot, ok, err := s.Loop.LoadSessionSnapshot(ctx, id)
@@ -74,7 +74,8 @@ func (s *stale) LoadSessionSnapshot(ctx context.Context, id store.RuntimeID) ([]
 
 func TestStaleReadsAreCaught(t *testing.T) {
 	said := refute(t, func(l *loopstore.Loop) store.RuntimeStore { return &stale{broken: broken{Loop: l}} })
-	assert.Contains(t, said, "load_session_snapshot")
+	assert.Regexp(t, `does not fit is\n\n\tload_session_snapshot\(runtime-\d\) → found mark-.*\n`, said)
+	assert.Regexp(t, `The model would answer\n\n\tfound mark-.*\n\nin the state after them, which is\n\n\t"\w*", session mark-`, said)
 
 	page := regexp.MustCompile(`shown in (.*\.html)`).FindStringSubmatch(said)
 	require.NotNil(t, page)
@@ -87,7 +88,7 @@ func TestStaleReadsAreCaught(t *testing.T) {
 type losing struct{ broken }
 
 func (s *losing) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
-	if apply.Receipt.Validate() == nil && s.tenth() {
+	if apply.Receipt.Validate() == nil && ctx.Err() == nil && s.tenth() {
 		return nil
 	}
 	return s.Loop.AtomicApply(ctx, id, apply)
@@ -152,6 +153,8 @@ func TestUnexpectedErrorIsCaught(t *testing.T) {
 	}, lincheck.Config{})
 	require.Len(t, l.failures, 1)
 	assert.True(t, strings.HasPrefix(l.failures[0], "history 0 of seed 0: load_runtime_state("), l.failures[0])
-	assert.Contains(t, l.failures[0], "unexpected error: context canceled")
+	assert.Contains(t, l.failures[0], "unexpected error: context canceled: it had a living context")
 	assert.Zero(t, stats.Histories)
+	assert.Equal(t, 2000, stats.Operations, "all that were made")
+	assert.Positive(t, stats.Refused)
 }

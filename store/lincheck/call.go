@@ -31,6 +31,7 @@ type reply struct {
 	text    string
 	receipt *store.RunBoundaryReceipt
 	inputs  []store.InputState
+	nilList bool // of a list that must not be nil
 }
 
 // perform calls the store.
@@ -56,6 +57,7 @@ func (c *call) load(ctx context.Context, s store.RuntimeStore) (r reply, err err
 	switch c.kind {
 	case ops.KindLoadInputStates:
 		r.inputs, err = s.LoadInputStates(ctx, c.runtime)
+		r.nilList = r.inputs == nil
 	case ops.KindLoadInputState:
 		var one store.InputState
 		if one, r.found, err = s.LoadInputState(ctx, c.runtime, c.input); r.found {
@@ -87,6 +89,7 @@ type answer struct {
 	text    string
 	receipt receipt
 	inputs  []input
+	nilList bool // never the model's
 }
 
 // refusals are what a store may say to a call besides its answer.
@@ -103,7 +106,7 @@ func answerOf(r reply, err error) (answer, error) {
 		}
 		return answer{}, err
 	}
-	a := answer{found: r.found, text: r.text, inputs: inputsOf(r.inputs)}
+	a := answer{found: r.found, text: r.text, inputs: inputsOf(r.inputs), nilList: r.nilList}
 	if r.receipt != nil {
 		a.receipt = receiptOf(*r.receipt)
 	}
@@ -112,11 +115,5 @@ func answerOf(r reply, err error) (answer, error) {
 
 func (a *answer) equal(b *answer) bool {
 	return a.refusal == b.refusal && a.found == b.found && a.text == b.text &&
-		a.receipt == b.receipt && slices.Equal(a.inputs, b.inputs)
-}
-
-// gaveUp reports whether err is the context's, which has ended: the call was
-// cancelled, and so it changed nothing.
-func gaveUp(ctx context.Context, err error) bool {
-	return err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err())
+		a.receipt == b.receipt && a.nilList == b.nilList && slices.Equal(a.inputs, b.inputs)
 }

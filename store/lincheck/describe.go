@@ -91,6 +91,9 @@ func (a *answer) String() string {
 	if len(a.inputs) > 0 {
 		parts = append(parts, fmt.Sprint(a.inputs))
 	}
+	if a.nilList {
+		parts = append(parts, "nil, not an empty list")
+	}
 	if len(parts) == 0 {
 		return "–"
 	}

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -14,28 +16,28 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A Config says how much [Check] does. The zero value is useful.
+// A Config says how much [Check] does. The zero value is useful; a negative
+// number is taken for 0.
 type Config struct {
 	Histories  int    // how many, each on a store of its own; 0 means 20
 	Operations int    // in each history, without the audit at its end; 0 means 2,000
 	Runtimes   int    // 0 means 4
 	Callers    int    // at a time; 0 means 6. With many more the check takes long
 	Seed       uint64 // of the programs; how they interleave is not repeatable
-	Dir        string // where a refuted history is shown; empty means that of temporary files
+	Dir        string // where a refuted history is shown; empty means see Check
 }
 
 func (c Config) withDefaults() Config {
-	c.Histories = cmp.Or(c.Histories, 20)
-	c.Operations = cmp.Or(c.Operations, 2000)
-	c.Runtimes = cmp.Or(c.Runtimes, 4)
-	c.Callers = cmp.Or(c.Callers, 6)
-	c.Dir = cmp.Or(c.Dir, os.TempDir())
+	c.Histories = cmp.Or(max(c.Histories, 0), 20)
+	c.Operations = cmp.Or(max(c.Operations, 0), 2000)
+	c.Runtimes = cmp.Or(max(c.Runtimes, 0), 4)
+	c.Callers = cmp.Or(max(c.Callers, 0), 6)
 	return c
 }
 
 // Stats say what [Check] saw.
 type Stats struct {
-	Histories         int
+	Histories         int // that have an order
 	Operations        int // calls, without the audits'
 	Audited           int // loads of the audits
 	Cancelled         int // calls that returned their context's error
@@ -45,7 +47,6 @@ type Stats struct {
 }
 
 func (s *Stats) add(t Stats) {
-	s.Histories += t.Histories
 	s.Operations += t.Operations
 	s.Audited += t.Audited
 	s.Cancelled += t.Cancelled
@@ -70,32 +71,163 @@ type TB interface {
 
 // Check records histories, each on a store that open returns, and fails the
 // test at the first that is not linearizable. A store that is an [io.Closer] is
-// closed after its history.
+// closed when all histories, or 200 of them, have been checked: until then a call
+// that was given up could still be applied, which Check looks for after a pause.
+//
+// A refuted history is shown on a page, which goes to cfg.Dir, or else to the
+// test's ArtifactDir if it is kept (go test -artifacts), or else to a temporary
+// file.
 func Check(t TB, open func() store.RuntimeStore, cfg Config) Stats {
 	t.Helper()
-	cfg = cfg.withDefaults()
-	var total Stats
-	for n := range cfg.Histories {
-		h, err := recordOn(t.Context(), open(), cfg, n)
-		if err == nil {
-			total.add(h.stats)
-			err = h.check(cfg.Dir)
-		}
-		if err != nil {
-			t.Errorf("history %d of seed %d: %v", n, cfg.Seed, err)
-			break
-		}
+	c := check{cfg: cfg.withDefaults()}
+	c.cfg.Dir = cmp.Or(c.cfg.Dir, pages(t))
+	if err := errors.Join(c.run(t.Context(), open), c.close()); err != nil {
+		t.Errorf("%v", err)
 	}
-	t.Logf("%v", total)
-	return total
+	t.Logf("%v", c.stats)
+	return c.stats
 }
 
-func recordOn(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*history, error) {
-	h, err := record(ctx, s, cfg, n)
-	if c, ok := s.(io.Closer); ok {
-		err = errors.Join(err, c.Close())
+// pages is a directory for what is to be read after the test.
+func pages(t TB) string {
+	kept := flag.Lookup("test.artifacts")
+	a, ok := t.(interface{ ArtifactDir() string })
+	if ok && kept != nil && kept.Value.String() == "true" { // else it is removed with the test
+		return a.ArtifactDir()
 	}
-	return h, err
+	return os.TempDir()
+}
+
+// A check is one run of Check.
+type check struct {
+	cfg   Config
+	stats Stats
+	open  []opening // not closed yet
+}
+
+// An opening is the store of a history, and what it held at the end.
+type opening struct {
+	history int
+	store   store.RuntimeStore
+	audit   []turn
+}
+
+// together is how many stores are open at most, since they take memory.
+const together = 200
+
+func (c *check) run(ctx context.Context, open func() store.RuntimeStore) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("nothing was checked: the test's context had ended before: %w", err)
+	}
+	for n := range c.cfg.Histories {
+		if err := c.history(ctx, open, n); err != nil {
+			return fmt.Errorf("history %d of seed %d: %w", n, c.cfg.Seed, err)
+		}
+		if len(c.open) < together {
+			continue
+		}
+		if err := errors.Join(c.lookAgain(ctx), c.close()); err != nil {
+			return err
+		}
+	}
+	if answered := c.stats.Operations - c.stats.Cancelled; answered == 0 || answered < c.stats.Operations/4 {
+		return fmt.Errorf("%d of %d calls were answered: that is too few to show anything", answered, c.stats.Operations)
+	}
+	return c.lookAgain(ctx)
+}
+
+func (c *check) history(ctx context.Context, open func() store.RuntimeStore, n int) error {
+	s, err := opened(open)
+	if err != nil {
+		return err
+	}
+	h, err := record(ctx, s, c.cfg, n)
+	c.stats.add(h.stats)
+	c.open = append(c.open, opening{n, s, h.audit})
+	if err == nil {
+		err = h.check(c.cfg.Dir)
+	}
+	if err == nil {
+		c.stats.Histories++
+	}
+	return err
+}
+
+// opened returns what open does, unless that is no store.
+func opened(open func() store.RuntimeStore) (store.RuntimeStore, error) {
+	s := open()
+	if v := reflect.ValueOf(s); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, fmt.Errorf("open returned a nil store (%T)", s)
+	}
+	return s, nil
+}
+
+// pause is how long a call that was given up has time to be applied all the
+// same.
+const pause = 250 * time.Millisecond
+
+// lookAgain makes the loads of all audits once more. Since them nothing was
+// written.
+func (c *check) lookAgain(ctx context.Context) error {
+	if len(c.open) > 0 {
+		time.Sleep(pause)
+	}
+	for _, o := range c.open {
+		if err := o.lookAgain(context.WithoutCancel(ctx)); err != nil {
+			return fmt.Errorf("history %d of seed %d, after a pause: %w", o.history, c.cfg.Seed, err)
+		}
+	}
+	return nil
+}
+
+func (o opening) lookAgain(ctx context.Context) error {
+	again := &caller{program: make([]turn, len(o.audit))}
+	for i := range o.audit {
+		again.program[i].call = o.audit[i].call
+	}
+	r := recorder{store: o.store}
+	if err := r.run(ctx, again); err != nil {
+		return err
+	}
+	for i := range o.audit {
+		if err := same(&o.audit[i], &again.program[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// same fails if a load has another answer after the pause.
+func same(before, after *turn) error {
+	was, err := before.judge()
+	if err != nil {
+		return err
+	}
+	is, err := after.judge()
+	if err != nil {
+		return err
+	}
+	if !is.equal(was) {
+		return fmt.Errorf("written after all calls had returned: %v is answered with %v, and before with %v", after.call, is, was)
+	}
+	return nil
+}
+
+func (c *check) close() error {
+	var err error
+	for _, o := range c.open {
+		err = errors.Join(err, closeStore(o.store))
+	}
+	c.open = nil
+	return err
+}
+
+// closeStore closes a store that can be closed.
+func closeStore(s store.RuntimeStore) (err error) {
+	if c, ok := s.(io.Closer); ok && !within(func() { err = c.Close() }) {
+		return hanging("Close")
+	}
+	return err
 }
 
 // patience is how long the check of one history may take, which is a few
@@ -123,19 +255,24 @@ func (h *history) check(dir string) error {
 // refuted describes a history of one runtime that has no order.
 func refuted(part []porcupine.Operation, info porcupine.LinearizationInfo, dir string) error {
 	longest, stuck := progress(part, info)
+	before := new(state)
+	for _, o := range longest {
+		before = before.after(o.Input.(*call), o.Output.(*answer))
+	}
+	want := before.answer(stuck.Input.(*call))
 	page, err := show(info, dir)
 	if err != nil {
 		page = "nowhere: " + err.Error()
 	}
-	return fmt.Errorf("not linearizable: %d of %d calls on %s find an order; the first that does not fit is\n\t%s\n\t(caller %d, from %d to %d)\nThe history is shown in %s",
-		longest, len(part), part[0].Input.(*call).runtime,
-		model.DescribeOperation(stuck.Input, stuck.Output), stuck.ClientId, stuck.Call, stuck.Return, page)
+	return fmt.Errorf("not linearizable: %d of %d calls on %s find an order; the first that does not fit is\n\n\t%s\n\t(caller %d, from %d to %d)\n\nThe model would answer\n\n\t%v\n\nin the state after them, which is\n\n\t%v\n\nThe history is shown in %s",
+		len(longest), len(part), part[0].Input.(*call).runtime,
+		model.DescribeOperation(stuck.Input, stuck.Output), stuck.ClientId, stuck.Call, stuck.Return,
+		&want, before, page)
 }
 
-// progress returns how far the longest order got, and the call outside it that
-// returned first.
-func progress(part []porcupine.Operation, info porcupine.LinearizationInfo) (int, porcupine.Operation) {
-	var longest []porcupine.Operation
+// progress returns the longest order, and the call outside it that returned
+// first.
+func progress(part []porcupine.Operation, info porcupine.LinearizationInfo) (longest []porcupine.Operation, stuck porcupine.Operation) {
 	for _, orders := range info.PartialLinearizationsOperations() {
 		for _, order := range orders {
 			if len(order) > len(longest) {
@@ -147,13 +284,12 @@ func progress(part []porcupine.Operation, info porcupine.LinearizationInfo) (int
 	for _, o := range longest {
 		placed[o.Call] = true
 	}
-	var stuck porcupine.Operation
 	for _, o := range part {
 		if !placed[o.Call] && (stuck.Input == nil || o.Return < stuck.Return) {
 			stuck = o
 		}
 	}
-	return len(longest), stuck
+	return longest, stuck
 }
 
 // show writes porcupine's page about a history, and returns its path.

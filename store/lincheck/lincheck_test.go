@@ -37,6 +37,8 @@ func TestLinearizable(t *testing.T) {
 	}, cfg)
 	assert.Equal(t, cfg.Histories, stats.Histories)
 	assert.Equal(t, cfg.Histories*2000, stats.Operations)
+	assert.Greater(t, stats.Overlapping, stats.Operations/10, "a caller that waits lets others begin, on one processor too")
 	assert.Positive(t, stats.CancelledUnderWay)
+	assert.Less(t, stats.Cancelled, stats.Operations/4)
 	assert.Positive(t, stats.Refused)
 }

@@ -23,13 +23,11 @@ import (
 // compares each answer with the model's.
 func TestModel(t *testing.T) {
 	t.Run("Loop", rapid.MakeCheck(checkLoop))
-	t.Run("State", rapid.MakeCheck(func(t *rapid.T) { lincheck.CheckProgram(t, new(stateStore)) }))
+	t.Run("State", rapid.MakeCheck(func(t *rapid.T) { lincheck.CheckProgram(t, func() store.RuntimeStore { return new(stateStore) }) }))
 }
 
 func checkLoop(t *rapid.T) {
-	l := loopstore.New(loopstore.Options{})
-	t.Cleanup(func() { _ = l.Close() })
-	lincheck.CheckProgram(t, l)
+	lincheck.CheckProgram(t, func() store.RuntimeStore { return loopstore.New(loopstore.Options{}) })
 }
 
 // A sorting store answers with the inputs by id, not in the order in which
@@ -78,7 +76,7 @@ func falsify(t *testing.T, property func(*rapid.T)) *rapidListener {
 // than what the defect needs to be seen: two inputs, the second with the lower
 // id.
 func TestFailingProgramsShrink(t *testing.T) {
-	l := falsify(t, func(t *rapid.T) { lincheck.CheckProgram(t, new(sorting)) })
+	l := falsify(t, func(t *rapid.T) { lincheck.CheckProgram(t, func() store.RuntimeStore { return new(sorting) }) })
 	t.Log(strings.Join(l.lines, "\n"))
 
 	start := slices.IndexFunc(l.lines, func(line string) bool { return strings.Contains(line, "draw program") })

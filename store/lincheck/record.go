@@ -3,44 +3,30 @@ package lincheck
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/anishathalye/porcupine"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 )
 
-// A plan says when the context of a call ends.
-type plan struct {
-	ends  bool
-	after int  // how often another goroutine yields first; negative: before the call
-	yield bool // whether the caller yields before the call, and so lets that goroutine start
+// A caller makes the calls of a program, one after another.
+type caller struct {
+	program []turn
+	made    atomic.Int64 // calls that have returned: these others may look at
 }
-
-// A turn is one call of a program, and what came of it.
-type turn struct {
-	call *call
-	plan plan
-
-	reply            reply
-	err              error
-	underWay         bool // began with a living context
-	gaveUp           bool
-	called, returned int64
-}
-
-// GoString shows the call, where rapid shows a program.
-func (t turn) GoString() string { return t.call.String() }
 
 // A history is what was recorded of one store.
 type history struct {
 	operations []porcupine.Operation // without the cancelled ones
+	audit      []turn
 	stats      Stats
 }
 
@@ -52,34 +38,65 @@ type recorder struct {
 }
 
 // record runs a history's programs side by side, and an audit when all are
-// done. The error is one that no call should have got.
+// done. With an error, the history has the calls that were made.
 func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*history, error) {
 	r := &recorder{store: s}
-	programs := make([][]turn, cfg.Callers)
-	for caller := range programs {
-		share := (cfg.Operations + caller) / cfg.Callers // they add up
-		programs[caller] = program(cfg, n, caller, share)
+	callers := make([]*caller, cfg.Callers)
+	for i := range callers {
+		share := (cfg.Operations + i) / cfg.Callers // they add up
+		callers[i] = &caller{program: program(cfg, n, i, share)}
 	}
-	start := make(chan struct{})
-	var g errgroup.Group
-	for _, p := range programs {
-		g.Go(func() error {
+	auditor := new(caller)
+	err := r.run(ctx, callers...)
+	if err == nil {
+		auditor.program = audit(callers, cfg.Runtimes)
+		err = r.run(context.WithoutCancel(ctx), auditor)
+	}
+	h, wrong := collect(callers, auditor)
+	return h, errors.Join(wrong, err)
+}
+
+// run has callers make their calls. The error is a call that hangs.
+func (r *recorder) run(ctx context.Context, callers ...*caller) error {
+	start, done := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	for _, c := range callers {
+		wg.Go(func() {
 			<-start
-			for i := range p {
-				r.take(ctx, &g, &p[i])
+			for i := range c.program {
+				r.take(ctx, &wg, &c.program[i])
+				c.made.Add(1)
 			}
-			return nil
 		})
 	}
 	close(start)
-	if err := g.Wait(); err != nil {
-		return nil, err
+	go func() {
+		defer close(done)
+		wg.Wait()
+	}()
+	return watch(done, callers)
+}
+
+// watch waits until done is closed or a call hangs, which takes from one to two
+// limits to notice.
+func watch(done <-chan struct{}, callers []*caller) error {
+	tick := time.NewTicker(limit)
+	defer tick.Stop()
+	before := make([]int64, len(callers))
+	for {
+		select {
+		case <-done:
+			return nil
+		case <-tick.C:
+		}
+		for i, c := range callers {
+			made := c.made.Load()
+			if made == before[i] && made < int64(len(c.program)) {
+				return hanging(c.program[made].call)
+			}
+			before[i] = made
+		}
 	}
-	last := audit(programs, cfg.Runtimes)
-	for i := range last {
-		r.take(ctx, &g, &last[i])
-	}
-	return collect(append(programs, last))
 }
 
 // program makes the program of one caller, which is the same for the same
@@ -97,12 +114,13 @@ func program(cfg Config, history, caller, length int) []turn {
 		case n < 25:
 			turns[i].plan = plan{ends: true, after: rng.IntN(4), yield: rng.IntN(2) == 0}
 		}
+		turns[i].plan.looks = rng.IntN(4) == 0
 	}
 	return turns
 }
 
 // take makes one call.
-func (r *recorder) take(ctx context.Context, g *errgroup.Group, t *turn) {
+func (r *recorder) take(ctx context.Context, wg *sync.WaitGroup, t *turn) {
 	if t.plan.ends {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
@@ -110,29 +128,26 @@ func (r *recorder) take(ctx context.Context, g *errgroup.Group, t *turn) {
 		if t.plan.after < 0 {
 			cancel()
 		} else {
-			g.Go(func() error {
+			wg.Go(func() {
 				for range t.plan.after {
 					runtime.Gosched()
 				}
 				cancel()
-				return nil
 			})
 		}
 	}
 	if t.plan.yield {
 		runtime.Gosched()
 	}
-	t.underWay = ctx.Err() == nil
 	t.called = r.clock.Add(1)
-	t.reply, t.err = t.call.perform(ctx, r.store)
+	t.perform(ctx, r.store)
 	t.returned = r.clock.Add(1)
-	t.gaveUp = gaveUp(ctx, t.err)
 }
 
 // audit is a program that loads all that the programs could have stored, so
 // that an effect that was lost, or one that should not be, shows even if no
 // load of theirs came by.
-func audit(programs [][]turn, runtimes int) []turn {
+func audit(callers []*caller, runtimes int) []turn {
 	type key struct {
 		runtime  store.RuntimeID
 		run      store.RunID
@@ -156,57 +171,61 @@ func audit(programs [][]turn, runtimes int) []turn {
 			look(key{id, runID(run), 0})
 		}
 	}
-	for _, t := range slices.Concat(programs...) {
-		var stored receipt
-		switch c := t.call; {
-		case c.kind == ops.KindAtomicApply && c.flaw == nil:
-			stored = c.receipt
-		case c.kind == ops.KindCommitSessionBoundary && t.err == nil:
-			stored = receiptOf(*t.reply.receipt)
-		default:
-			continue
+	for _, c := range callers {
+		for i := range c.program {
+			t := &c.program[i]
+			if stored, ok := t.stored(); ok {
+				look(key{t.call.runtime, stored.run, stored.sequence})
+				look(key{t.call.runtime, stored.run, stored.sequence + 1}) // where a cancelled commit would show
+			}
 		}
-		look(key{t.call.runtime, stored.run, stored.sequence})
-		look(key{t.call.runtime, stored.run, stored.sequence + 1}) // where a cancelled commit would show
 	}
 	return turns
 }
 
-// collect makes a history of what the callers did, the last of whom was the
-// audit.
-func collect(programs [][]turn) (*history, error) {
-	h := &history{stats: Stats{Histories: 1}}
-	for caller, p := range programs {
-		for i := range p {
-			t := &p[i]
-			if caller < len(programs)-1 {
-				h.stats.Operations++
-			} else {
-				h.stats.Audited++
+// collect makes a history of the calls that were made. The error is the first
+// answer that is wrong whatever the store holds.
+func collect(callers []*caller, auditor *caller) (*history, error) {
+	h := &history{audit: auditor.program[:auditor.made.Load()]}
+	var wrong error
+	var since int64
+	for i, c := range append(callers, auditor) {
+		made := c.program[:c.made.Load()]
+		for j := range made {
+			t := &made[j]
+			if err := h.add(i, t); err != nil && (wrong == nil || t.returned < since) {
+				wrong, since = err, t.returned
 			}
-			if t.gaveUp {
-				h.stats.Cancelled++
-				if t.underWay {
-					h.stats.CancelledUnderWay++
-				}
-				continue
-			}
-			a, err := answerOf(t.reply, t.err)
-			if err != nil {
-				return nil, fmt.Errorf("%v: unexpected error: %w", t.call, err)
-			}
-			if a.refusal != nil {
-				h.stats.Refused++
-			}
-			h.operations = append(h.operations, porcupine.Operation{
-				ClientId: caller, Input: t.call, Call: t.called, Output: &a, Return: t.returned,
-			})
 		}
+		h.stats.Operations += len(made)
 	}
+	h.stats.Audited = len(h.audit)
+	h.stats.Operations -= len(h.audit)
 	for _, part := range byRuntime(h.operations) {
 		h.stats.Overlapping += overlapping(part)
 	}
-	return h, nil
+	return h, wrong
+}
+
+// add puts a call into the history, unless it was cancelled.
+func (h *history) add(caller int, t *turn) error {
+	if t.gaveUp {
+		h.stats.Cancelled++
+		if t.underWay {
+			h.stats.CancelledUnderWay++
+		}
+	}
+	a, err := t.judge()
+	if err != nil || t.gaveUp {
+		return err
+	}
+	if a.refusal != nil {
+		h.stats.Refused++
+	}
+	h.operations = append(h.operations, porcupine.Operation{
+		ClientId: caller, Input: t.call, Call: t.called, Output: a, Return: t.returned,
+	})
+	return nil
 }
 
 // overlapping counts the operations that began while another was under way.

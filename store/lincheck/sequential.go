@@ -9,11 +9,21 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// CheckProgram draws a program and runs it on an empty store, call by call, and
-// then loads all that there could be. It fails the test at the first answer
-// that is not the model's. The program is in the test's output, to the last
-// call that was made; rapid shrinks it.
-func CheckProgram(t *rapid.T, s store.RuntimeStore) {
+// CheckProgram draws a program and runs it on a store that open returns, call by
+// call, and then loads all that there could be. It fails the test at the first
+// answer that is not the model's. The program is in the test's output, to the
+// last call that was made; rapid shrinks it. The store must be empty, and is
+// closed at the end if it is an [io.Closer].
+func CheckProgram(t *rapid.T, open func() store.RuntimeStore) {
+	s, err := opened(open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := closeStore(s); err != nil {
+			t.Error(err)
+		}
+	}()
 	const runtimes = 2
 	g := &generator{runtimes: runtimes}
 	next := rapid.Custom(func(t *rapid.T) turn {
@@ -23,15 +33,11 @@ func CheckProgram(t *rapid.T, s store.RuntimeStore) {
 	})
 	// A slice has some five elements: one of slices is longer, and shrinks as well.
 	parts := rapid.SliceOfN(rapid.SliceOfN(next, 0, 40), 0, 40).Draw(t, "program")
-	turns := slices.Concat(parts...)
+	c := &caller{program: slices.Concat(parts...)}
 	w := walk{t: t, store: s, states: make(map[store.RuntimeID]*state)}
-	for i := range turns {
-		w.take(&turns[i])
-	}
+	w.run(c.program)
 	t.Log("and at the end:")
-	for _, last := range audit([][]turn{turns}, runtimes) {
-		w.take(&last)
-	}
+	w.run(audit([]*caller{c}, runtimes))
 }
 
 // A walk goes through a program with one caller.
@@ -41,28 +47,36 @@ type walk struct {
 	states map[store.RuntimeID]*state
 }
 
+func (w *walk) run(program []turn) {
+	for i := range program {
+		w.take(&program[i])
+	}
+}
+
 func (w *walk) take(t *turn) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
 	if t.plan.ends {
 		cancel()
 	}
-	t.reply, t.err = t.call.perform(ctx, w.store)
-	if gaveUp(ctx, t.err) {
+	if !within(func() { t.perform(ctx, w.store) }) {
+		w.t.Fatal(hanging(t.call))
+	}
+	got, err := t.judge()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if got == nil {
 		w.t.Logf("%v → cancelled", t.call)
 		return
 	}
-	got, err := answerOf(t.reply, t.err)
-	if err != nil {
-		w.t.Fatalf("%v: unexpected error: %v", t.call, err)
-	}
+	w.t.Logf("%v → %v", t.call, got)
 	before := w.states[t.call.runtime]
 	if before == nil {
 		before = new(state)
 	}
-	w.t.Logf("%v → %v", t.call, &got)
 	want := before.answer(t.call)
-	if !want.equal(&got) {
+	if !want.equal(got) {
 		w.t.Fatalf("the model answers %v", &want)
 	}
 	w.states[t.call.runtime] = before.after(t.call, &want)

@@ -1,0 +1,119 @@
+package lincheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+)
+
+// A plan says when the context of a call ends.
+type plan struct {
+	ends  bool
+	after int  // how often another goroutine yields first; negative: before the call
+	yield bool // whether the caller yields before the call, and so lets that goroutine start
+	looks bool // whether it yields whenever the store looks at the context
+}
+
+// A yielding context lets other goroutines run in the middle of a call, so that
+// calls overlap on one processor too.
+type yielding struct{ context.Context }
+
+func (c yielding) Done() <-chan struct{} {
+	runtime.Gosched()
+	return c.Context.Done()
+}
+
+func (c yielding) Err() error {
+	runtime.Gosched()
+	return c.Context.Err()
+}
+
+// A turn is one call of a program, and what came of it.
+type turn struct {
+	call *call
+	plan plan
+
+	reply            reply
+	err              error
+	underWay         bool // began with a living context
+	gaveUp           bool // returned the error of its context, which has ended
+	called, returned int64
+}
+
+// GoString shows the call, where rapid shows a program.
+func (t turn) GoString() string { return t.call.String() }
+
+// perform makes the call.
+func (t *turn) perform(ctx context.Context, s store.RuntimeStore) {
+	t.underWay = ctx.Err() == nil
+	given := ctx
+	if t.plan.looks {
+		given = yielding{ctx}
+	}
+	t.reply, t.err = t.call.perform(given, s)
+	t.gaveUp = t.err != nil && ctx.Err() != nil && errors.Is(t.err, ctx.Err())
+}
+
+// judge returns the answer, or nil if the call gave up as planned. The error is
+// a rule that it broke, whatever the store holds.
+func (t *turn) judge() (*answer, error) {
+	a, unknown := answerOf(t.reply, t.err)
+	switch {
+	case t.gaveUp && t.plan.ends:
+		return nil, nil
+	case t.gaveUp:
+		return nil, fmt.Errorf("%v gave up, and no cancellation was planned: the test's own context has ended (%w)", t.call, t.err)
+	case !t.underWay && t.err != nil:
+		return nil, fmt.Errorf("%v returned an unexpected error: %w: its context had ended before the call, so only the context's error will do", t.call, t.err)
+	case !t.underWay:
+		return nil, fmt.Errorf("%v was answered with %v: its context had ended before the call, so only the context's error will do", t.call, &a)
+	case errors.Is(unknown, context.Canceled):
+		return nil, fmt.Errorf("%v returned an unexpected error: %w: it had a living context", t.call, unknown)
+	case unknown != nil:
+		return nil, fmt.Errorf("%v returned an unexpected error: %w: it is none of %q, nor its context's", t.call, unknown, refusals)
+	}
+	return &a, nil
+}
+
+// stored returns the receipt that the call stored, or could have stored.
+func (t *turn) stored() (receipt, bool) {
+	switch c := t.call; {
+	case c.kind == ops.KindAtomicApply && c.flaw == nil:
+		return c.receipt, true
+	case c.kind == ops.KindCommitSessionBoundary && t.err == nil:
+		return receiptOf(*t.reply.receipt), true
+	}
+	return receipt{}, false
+}
+
+// limit is how long a call may take. A call takes microseconds, but for those
+// of stores on disks or behind networks.
+const limit = 30 * time.Second
+
+func hanging(what any) error { return fmt.Errorf("%v hangs: it has not returned for %v", what, limit) }
+
+// within runs f, and reports whether it returned within the limit. A panic of f
+// goes on here.
+func within(f func()) bool {
+	done := make(chan any, 1)
+	go func() {
+		defer func() { done <- recover() }()
+		f()
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case thrown := <-done:
+		if thrown != nil {
+			panic(thrown)
+		}
+		return true
+	case <-timer.C:
+		return false
+	}
+}
