@@ -11,15 +11,16 @@ import (
 
 func atomicity() []promise {
 	promises := []promise{
-		{"a refused commit spends no sequence", refusedCommitSpendsNothing},
-		{"a refused first write leaves no runtime", refusedFirstWrite},
+		{words: "a refused commit spends no sequence", try: refusedCommitSpendsNothing},
+		{words: "a refused first write leaves no runtime", try: refusedFirstWrite},
+		{words: "ErrSequenceExhausted comes after what is wrong with the arguments", try: exhaustionComesLast},
 	}
 	for _, r := range refusals() {
-		promises = append(promises, promise{r.words, func(tr *trial) {
+		promises = append(promises, promise{words: r.words, try: func(tr *trial) {
 			tr.fill("a")
 			before := tr.view("a")
 			require.Len(tr, before.Inputs, 2, "the store was filled")
-			require.ErrorIs(tr, r.do(tr.Context(), tr.store, "a"), r.is)
+			tr.refused("the call", r.do(tr.Context(), tr.store, "a"), r.is)
 			assert.Equal(tr, before, tr.view("a"))
 			assert.EqualValues(tr, 1, tr.commit("a", committing(store.RunID{1})).Sequence, "the next sequence")
 		}})
@@ -88,9 +89,33 @@ func refusedCommitSpendsNothing(tr *trial) {
 			bad := committing(store.RunID{1})
 			bad.Session.SessionSnapshot = []byte("x")
 			_, err := tr.store.CommitSessionBoundary(tr.Context(), "a", bad)
-			require.ErrorIs(tr, err, store.ErrInvalidSnapshot)
+			tr.refused("CommitSessionBoundary", err, store.ErrInvalidSnapshot)
 		}
 		assert.Equal(tr, want, tr.commit("a", committing(store.RunID{1})).Sequence)
+	}
+}
+
+func exhaustionComesLast(tr *trial) {
+	tr.fill("a")
+	last := committing(store.RunID{9})
+	_, err := tr.store.CommitSessionBoundary(tr.Context(), "a", last)
+	tr.refused("a commit to a run at its last sequence", err, store.ErrSequenceExhausted)
+	bad := last
+	bad.Session.SessionSnapshot = []byte("x")
+	_, err = tr.store.CommitSessionBoundary(tr.Context(), "a", bad)
+	tr.refused("the same with a bad snapshot", err, store.ErrInvalidSnapshot)
+	bad = last
+	bad.InputUpdates = []store.InputState{{}}
+	_, err = tr.store.CommitSessionBoundary(tr.Context(), "a", bad)
+	tr.refused("the same with a bad update", err, store.ErrInvalidValue)
+	for _, e := range tr.ended() {
+		_, err = tr.store.CommitSessionBoundary(e.ctx, "a", last)
+		tr.refused("the same under a context that has ended", err, e.err)
+	}
+	if tr.canClose() {
+		tr.close()
+		_, err = tr.store.CommitSessionBoundary(tr.Context(), "a", last)
+		tr.refused("the same after Close", err, store.ErrClosed)
 	}
 }
 
@@ -100,7 +125,7 @@ func refusedFirstWrite(tr *trial) {
 		if r.is == store.ErrSequenceExhausted {
 			continue
 		}
-		require.ErrorIs(tr, r.do(tr.Context(), tr.store, "a"), r.is, r.words)
+		tr.refused(r.words, r.do(tr.Context(), tr.store, "a"), r.is)
 		require.Equal(tr, view{}, tr.view("a"), r.words)
 	}
 	tr.fill("a")

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"runtime"
 	"slices"
@@ -35,16 +36,20 @@ func Canaries() []Canary {
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return neverWrites{l} })},
 		{"drops the snapshot without a session", "operations", "AtomicApply without a session leaves the snapshot",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return dropsTheSnapshot{l} })},
+		{"digests the text as it came", "operations", "the digest is the same however a conversation is spelled",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return digestsTheText{l} })},
 		{"half-applies a batch", "atomicity", "a lifecycle commit that is refused for one input changes nothing",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return halfApplies{l} })},
 		{"overwrites on a refused commit", "atomicity", "a commit that is refused for its snapshot changes nothing",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return overwritesOnRefusal{l} })},
-		{"folds runtime ids", "isolation", "ids that look alike are different runtimes",
-			faulty(func(l *loopstore.Loop) store.RuntimeStore { return foldsRuntimeIDs{l} })},
+		{"trims runtime ids", "isolation", "ids that look alike are different runtimes",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return trimsRuntimeIDs{l} })},
 		{"aliases its slices", "privacy", "AtomicApply copies what it is given",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return &aliasesSlices{Loop: l} })},
 		{"hands out its own memory", "privacy", "LoadBoundaryReceipt returns a receipt of the caller's own",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return &handsOutItsOwn{Loop: l} })},
+		{"stamps the caller's updates", "privacy", "no write changes its arguments",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return stampsTheCallers{l} })},
 		{"reorders inputs", "ordering", "inputs come in the order in which they were first stored",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return reordersInputs{l} })},
 		{"loses a concurrent update", "concurrency", "no update is lost",
@@ -53,11 +58,16 @@ func Canaries() []Canary {
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return &mintsTwice{Loop: l} })},
 		{"shows half a batch", "concurrency", "a lifecycle commit is seen whole or not at all",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return showsHalfABatch{l} })},
+		{"shows the parts of a batch in turn", "concurrency", "AtomicLifecycleCommit takes effect at one moment, in all its parts and for all callers",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return showsPartsInTurn{l} })},
 		{"ignores the context", "cancellation", "a call whose context has ended fails with its error and changes nothing",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return ignoresContext{l} })},
 		{"denies what it applied", "cancellation", "what is acknowledged is applied, and nothing else",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return deniesWhatItApplied{l} })},
+		{"denies a batch that it applied", "cancellation", "what is acknowledged is applied, and nothing else",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return deniesABatch{l} })},
 		{"forgets when it is reopened", "reopening", "everything is there again", forgets()},
+		{"reopens with the first version", "reopening", "the latest version of everything is there", keepsTheFirst()},
 		{"answers after Close", "closing", "every call after Close gets ErrClosed",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return answersAfterClose{l} })},
 		{"leaks a goroutine", "closing", "no goroutine is left behind", faulty(leaksAGoroutine)},
@@ -99,11 +109,12 @@ func (s neverWrites) AtomicLifecycleCommit(context.Context, store.RuntimeID, sto
 	return nil
 }
 
-// dropsTheSnapshot takes no session for an empty one.
+// dropsTheSnapshot takes no session for an empty one, in an apply of a receipt
+// alone.
 type dropsTheSnapshot struct{ *loopstore.Loop }
 
 func (s dropsTheSnapshot) AtomicApply(ctx context.Context, id store.RuntimeID, a store.BoundaryApply) error {
-	if a.Session == nil {
+	if a.Session == nil && len(a.InputUpdates) == 0 {
 		a.Session = new(store.SessionDelta)
 	}
 	return s.Loop.AtomicApply(ctx, id, a)
@@ -137,20 +148,50 @@ func (s overwritesOnRefusal) CommitSessionBoundary(ctx context.Context, id store
 	return receipt, err
 }
 
-// foldsRuntimeIDs does not tell letters from capitals.
-type foldsRuntimeIDs struct{ *loopstore.Loop }
+// digestsTheText takes the messages as they are written for the canonical ones.
+type digestsTheText struct{ *loopstore.Loop }
 
-func fold(id store.RuntimeID) store.RuntimeID { return store.RuntimeID(strings.ToLower(string(id))) }
-
-func (s foldsRuntimeIDs) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
-	if id == "\xff" {
-		return s.Loop.PersistRuntimeState(ctx, id, state)
+func (s digestsTheText) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, c)
+	var document struct{ Messages json.RawMessage }
+	if err != nil || json.Unmarshal(c.Session.SessionSnapshot, &document) != nil {
+		return receipt, err
 	}
-	return s.Loop.PersistRuntimeState(ctx, fold(id), state)
+	var text bytes.Buffer
+	_ = json.Compact(&text, document.Messages)
+	if digest := digestOf(text.String()); digest != *receipt.ConversationDigest {
+		receipt.ConversationDigest = &digest
+		return receipt, s.AtomicApply(context.WithoutCancel(ctx), id, store.BoundaryApply{Receipt: receipt})
+	}
+	return receipt, nil
 }
 
-func (s foldsRuntimeIDs) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
-	return s.Loop.LoadRuntimeState(ctx, fold(id))
+// stampsTheCallers takes the caller's slice for a copy.
+type stampsTheCallers struct{ *loopstore.Loop }
+
+func (s stampsTheCallers) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, c)
+	if err == nil {
+		for i := range c.InputUpdates {
+			c.InputUpdates[i].LastRunID, c.InputUpdates[i].LastBoundarySequence = new(receipt.RunID), new(receipt.Sequence)
+		}
+	}
+	return receipt, err
+}
+
+// trimsRuntimeIDs does not tell an id from one with a space after it.
+type trimsRuntimeIDs struct{ *loopstore.Loop }
+
+func trim(id store.RuntimeID) store.RuntimeID {
+	return store.RuntimeID(strings.TrimRight(string(id), " "))
+}
+
+func (s trimsRuntimeIDs) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
+	return s.Loop.PersistRuntimeState(ctx, trim(id), state)
+}
+
+func (s trimsRuntimeIDs) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
+	return s.Loop.LoadRuntimeState(ctx, trim(id))
 }
 
 // aliasesSlices keeps the caller's own bytes for a snapshot.
@@ -304,6 +345,24 @@ func (s showsHalfABatch) AtomicLifecycleCommit(ctx context.Context, id store.Run
 	return nil
 }
 
+// showsPartsInTurn stores the runtime's state first, then all inputs together.
+type showsPartsInTurn struct{ *loopstore.Loop }
+
+func (s showsPartsInTurn) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, c store.LifecycleCommit) error {
+	for i := range c.InputStates {
+		if c.InputStates[i].Validate() != nil {
+			return s.Loop.AtomicLifecycleCommit(ctx, id, c) // refuses it
+		}
+	}
+	if err := s.PersistRuntimeState(ctx, id, c.RuntimeState); err != nil {
+		return err
+	}
+	for range 200 { // let others look at the one part
+		runtime.Gosched()
+	}
+	return s.Loop.AtomicLifecycleCommit(context.WithoutCancel(ctx), id, c)
+}
+
 type ignoresContext struct{ *loopstore.Loop }
 
 func (s ignoresContext) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
@@ -318,6 +377,19 @@ func (s deniesWhatItApplied) PersistInputState(ctx context.Context, id store.Run
 		return err
 	}
 	runtime.Gosched()
+	return ctx.Err()
+}
+
+// deniesABatch looks at the context after it has written.
+type deniesABatch struct{ *loopstore.Loop }
+
+func (s deniesABatch) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, c store.LifecycleCommit) error {
+	if err := s.Loop.AtomicLifecycleCommit(ctx, id, c); err != nil {
+		return err
+	}
+	for range 20 {
+		runtime.Gosched()
+	}
 	return ctx.Err()
 }
 

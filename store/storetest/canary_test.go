@@ -21,9 +21,13 @@ const child = "LOOPSTORE_STORETEST_CHILD" // names what a child process is to do
 // runChild runs one test of this binary in a process of its own, which must
 // fail, and returns what it printed. A child that hangs is killed.
 func runChild(t *testing.T, test, what string) string {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+test+"$", "-test.v", "-test.count=1")
+	ctx := t.Context()
+	if deadline, ok := t.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-5*time.Second))
+		defer cancel()
+	}
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+test+"$", "-test.v", "-test.count=1", "-test.short")
 	cmd.Env = append(os.Environ(), child+"="+what)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, ctx.Err(), "it hangs:\n%s", out)
@@ -44,18 +48,23 @@ var verdict = regexp.MustCompile(`(?m)^ *--- (PASS|FAIL|SKIP): TestCanaryChild/(
 //	loses leap seconds                     values
 //	never writes                           operations, and others
 //	drops the snapshot without a session   operations
+//	digests the text as it came            operations
 //	half-applies a batch                   atomicity
 //	overwrites on a refused commit         atomicity
-//	folds runtime ids                      isolation
+//	trims runtime ids                      isolation
 //	aliases its slices                     privacy
 //	hands out its own memory               privacy
+//	stamps the caller's updates            privacy
 //	reorders inputs                        ordering
 //	loses a concurrent update              concurrency
 //	mints a sequence twice                 concurrency
 //	shows half a batch                     concurrency
+//	shows the parts of a batch in turn     concurrency
 //	ignores the context                    cancellation
 //	denies what it applied                 cancellation
+//	denies a batch that it applied         cancellation
 //	forgets when it is reopened            reopening
+//	reopens with the first version         reopening
 //	answers after Close                    closing
 //	leaks a goroutine                      closing
 func TestCanaries(t *testing.T) {

@@ -4,75 +4,87 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/loopstore/loopstore/store"
 )
 
 func closing() []promise {
 	return []promise{
-		{"every call after Close gets ErrClosed", callsAfterClose},
-		{"ErrClosed comes before what is wrong with the arguments", closedComesBeforeArguments},
-		{"Close may be called again, and by several at once", closeAgain},
-		{"a call at the time of Close is answered, or gets ErrClosed", closeUnderLoad},
-		{"closing one store leaves another alone", closeOneOfTwo},
-		{"no goroutine is left behind", nothingIsLeft},
+		{words: "every call after Close gets ErrClosed", try: needsClose(callsAfterClose)},
+		{words: "ErrClosed comes before what is wrong with the arguments", try: needsClose(closedComesBeforeArguments)},
+		{words: "Close may be called again, and by several at once", try: needsClose(closeAgain)},
+		{words: "a call at the time of Close is answered, or gets ErrClosed", try: needsClose(closeUnderLoad)},
+		{words: "closing one store leaves another alone", try: needsClose(closeOneOfTwo)},
+		{words: "every operation may be cancelled at any moment before Close", try: cancelledCalls},
+		{words: "no goroutine is left behind", try: nothingIsLeft, noStore: true},
+	}
+}
+
+func needsClose(try func(*trial)) func(*trial) {
+	return func(tr *trial) {
+		if !tr.canClose() {
+			tr.Skip("it is not tried: the store has no method Close() error")
+		}
+		try(tr)
 	}
 }
 
 func callsAfterClose(tr *trial) {
 	tr.fill("a")
 	tr.close()
-	for name, err := range tr.allWrites("a", tr.Context()) {
-		assert.ErrorIs(tr, err, store.ErrClosed, name)
-	}
-	for name, err := range tr.allReads("a", tr.Context()) {
-		assert.ErrorIs(tr, err, store.ErrClosed, name)
-	}
+	tr.allRefused(tr.allCalls("a", tr.Context()), store.ErrClosed, "after Close")
 }
 
 func closedComesBeforeArguments(tr *trial) {
 	tr.close()
-	for name, err := range tr.allBadWrites("a", tr.Context()) {
-		assert.ErrorIs(tr, err, store.ErrClosed, name)
-	}
+	tr.allRefused(tr.allBadWrites("a", tr.Context()), store.ErrClosed, "after Close, with arguments that are not valid")
 }
 
+// Whoever of them returns, the store is closed.
 func closeAgain(tr *trial) {
-	require.NoError(tr, together(callers, func(int) error { return closeStore(tr.store) }))
+	require.NoError(tr, together(callers, func(int) error {
+		if err := closeStore(tr.store); err != nil {
+			return err
+		}
+		_, _, err := tr.store.LoadRuntimeState(tr.Context(), "a")
+		return mistaken(err, store.ErrClosed)
+	}))
 	require.NoError(tr, closeStore(tr.store))
 }
 
-// writeUntilClosed writes from several callers until the store is closed,
-// which it is while they are at it. It returns what was acknowledged.
-func (tr *trial) writeUntilClosed() (acknowledged int) {
+// workUntilClosed lets several callers do every operation, each in a runtime
+// of its own, until the store is closed, which it is while they are at it. It
+// returns what was acknowledged to each.
+func (tr *trial) workUntilClosed() map[store.RuntimeID]marks {
 	tr.Helper()
 	const enough = 50
+	acknowledged := map[store.RuntimeID]marks{}
+	for caller := range callers {
+		acknowledged[callersOwn(caller)] = marks{}
+	}
 	var count atomic.Int64
 	var closed atomic.Bool
-	ctx, cancel := context.WithTimeout(tr.Context(), time.Minute)
-	defer cancel()
 	err := together(callers, func(caller int) error {
+		id := callersOwn(caller)
 		for call := 0; ; call++ {
-			state := store.NewInputState(store.InputID{byte(caller), byte(call), byte(call >> 8), byte(call >> 16)}, store.Time{})
 			late := closed.Load()
-			err := tr.store.PersistInputState(ctx, "a", state)
+			err := tr.work(id, call, acknowledged[id])
 			switch {
-			case ctx.Err() != nil:
-				return errors.New("a call was left without an answer for a minute")
-			case late && err == nil:
-				return errors.New("a call that began after Close had returned was answered")
 			case errors.Is(err, store.ErrClosed):
-				return nil
+				return mistaken(err, store.ErrClosed)
 			case err != nil:
 				return err
+			case late:
+				return errors.New("a call that began after Close had returned was answered")
 			}
 			if count.Add(1) == enough {
-				if err := tr.once(); err != nil {
+				if err := tr.closers[len(tr.closers)-1](); err != nil {
 					return fmt.Errorf("at Close: %w", err)
 				}
 				closed.Store(true)
@@ -80,14 +92,27 @@ func (tr *trial) writeUntilClosed() (acknowledged int) {
 		}
 	})
 	require.NoError(tr, err)
-	return int(count.Load())
+	return acknowledged
+}
+
+// callersOwn is the runtime of a caller that shares it with none.
+func callersOwn(caller int) store.RuntimeID { return store.RuntimeID(fmt.Sprint(caller)) }
+
+// work writes a mark, and then looks at its parts.
+func (tr *trial) work(id store.RuntimeID, call int, at marks) error {
+	w, mark := writes()[call%len(writes())], uint32(call+1)
+	if err := w.do(tr.Context(), tr.store, id, mark); err != nil {
+		return fmt.Errorf("%s: %w", w.name, err)
+	}
+	at.put(w, mark)
+	return at.differ(tr.Context(), tr.store, id, w.parts)
 }
 
 func closeUnderLoad(tr *trial) {
-	for range 50 { // Close must meet a call at any of its steps
-		tr.use(tr.factory.Open(tr.T))
-		require.GreaterOrEqual(tr, tr.writeUntilClosed(), 50)
-		require.ErrorIs(tr, tr.store.PersistInputState(tr.Context(), "a", accepted(1)), store.ErrClosed)
+	for range rounds(60) { // Close must meet a call at any of its steps
+		tr.open()
+		tr.workUntilClosed()
+		tr.refused("PersistInputState", tr.store.PersistInputState(tr.Context(), "a", accepted(1)), store.ErrClosed)
 	}
 }
 
@@ -95,7 +120,7 @@ func closeOneOfTwo(tr *trial) {
 	tr.fill("a")
 	before := tr.view("a")
 	first := tr.store
-	tr.use(tr.factory.Open(tr.T))
+	tr.open()
 	tr.fill("a")
 	tr.close()
 	tr.store = first
@@ -104,16 +129,30 @@ func closeOneOfTwo(tr *trial) {
 }
 
 // This is the last promise of the suite: it looks for the goroutines of all
-// stores before, too.
+// stores before, which have ended with their tests.
 func nothingIsLeft(tr *trial) {
-	require.NoError(tr, together(callers, func(caller int) error {
-		_, err := tr.atAnyMoment(caller, 25, func(ctx context.Context, call int) error {
-			return tr.store.PersistInputState(ctx, "a", accepted(byte(call)))
+	if err := findLeaks(tr.before, goleak.IgnoreAnyFunction(watchdog)); err != nil {
+		tr.Errorf("the stores are closed, and left something behind: %v", err)
+	}
+}
+
+// cancelledCalls does every operation under contexts that end meanwhile. There
+// are many callers, so that some of each are cancelled while they wait.
+func cancelledCalls(tr *trial) {
+	tr.fill("a")
+	loads := partsOf(writes())
+	require.NoError(tr, together(4*callers, func(caller int) error {
+		_, err := tr.atAnyMoment(caller, rounds(80), func(ctx context.Context, call int) error {
+			if n := call / 2; call%2 == 0 {
+				return writes()[n%len(writes())].do(ctx, tr.store, "a", uint32(n+1))
+			}
+			for i := range loads {
+				if _, err := loads[(call+i)%len(loads)].load(ctx, tr.store, "a", math.MaxUint32); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 		return err
 	}))
-	tr.close()
-	if err := findLeaks(tr.before); err != nil {
-		tr.Errorf("the stores are closed, and left something behind: %v", err)
-	}
 }

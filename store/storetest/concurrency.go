@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -11,22 +13,25 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-const (
-	callers = 8
-	rounds  = 100 // of each caller
-)
-
 func concurrency() []promise {
-	return []promise{
-		{"each sequence is minted once, and none is left out", sequencesAreMintedOnce},
-		{"sequences follow the clock", sequencesFollowTheClock},
-		{"no update is lost", noUpdateIsLost},
-		{"a caller reads what it wrote", callersReadTheirWrites},
-		{"a lifecycle commit is seen whole or not at all", lifecycleIsSeenWhole},
-		{"a boundary commit is seen whole or not at all", boundaryIsSeenWhole},
-		{"an apply is seen whole or not at all", applyIsSeenWhole},
-		{"runtimes do not mix", runtimesDoNotMix},
+	promises := []promise{
+		{words: "each sequence is minted once, and none is left out", try: sequencesAreMintedOnce},
+		{words: "sequences follow the clock", try: sequencesFollowTheClock},
+		{words: "no update is lost", try: noUpdateIsLost},
+		{words: "no operation loses what another stored", try: nothingElseIsLost},
+		{words: "first writes to a new runtime are all there", try: firstWritesAreAllThere},
+		{words: "no commit replaces what was applied", try: noCommitReplaces},
+		{words: "a caller reads what it wrote", try: callersReadTheirWrites},
+		{words: "a lifecycle commit is seen whole or not at all", try: lifecycleIsSeenWhole},
+		{words: "a boundary commit is seen whole or not at all", try: boundaryIsSeenWhole},
+		{words: "an apply is seen whole or not at all", try: applyIsSeenWhole},
+		{words: "runtimes do not mix", try: runtimesDoNotMix},
+		{words: "every operation goes with every other", try: allAtOnce},
 	}
+	for _, w := range writes() {
+		promises = append(promises, promise{words: w.name + " takes effect at one moment, in all its parts and for all callers", try: func(tr *trial) { tr.atOneMoment(w) }})
+	}
+	return promises
 }
 
 // contribution is the id by which a commit of a caller's is known.
@@ -37,7 +42,8 @@ func contribution(caller, round int) store.InputID {
 func sequencesAreMintedOnce(tr *trial) {
 	var mu sync.Mutex
 	minted := map[uint64]store.InputID{}
-	err := inTurns(func(caller, round int) error {
+	n := rounds(100)
+	err := inTurns(n, func(caller, round int) error {
 		mine := contribution(caller, round)
 		c := committing(store.RunID{1})
 		c.ContributingInputIDs = []store.InputID{mine}
@@ -54,7 +60,7 @@ func sequencesAreMintedOnce(tr *trial) {
 		return nil
 	})
 	require.NoError(tr, err)
-	for sequence := range uint64(callers * rounds) {
+	for sequence := range uint64(callers * n) {
 		mine, ok := minted[sequence]
 		require.True(tr, ok, "sequence %d was left out", sequence)
 		require.Equal(tr, []store.InputID{mine}, tr.receipt("a", store.RunID{1}, sequence).ContributingInputIDs, "sequence %d", sequence)
@@ -67,7 +73,8 @@ func sequencesFollowTheClock(tr *trial) {
 	var mu sync.Mutex
 	type span struct{ began, ended int64 }
 	spans := map[uint64]span{}
-	err := inTurns(func(int, int) error {
+	n := rounds(100)
+	err := inTurns(n, func(int, int) error {
 		began := clock.Add(1)
 		receipt, err := tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{1}))
 		ended := clock.Add(1)
@@ -78,7 +85,7 @@ func sequencesFollowTheClock(tr *trial) {
 	})
 	require.NoError(tr, err)
 	var latest int64 // when the last of those so far began
-	for sequence := range uint64(callers * rounds) {
+	for sequence := range uint64(callers * n) {
 		s, ok := spans[sequence]
 		require.True(tr, ok, "sequence %d was not minted", sequence)
 		require.Greater(tr, s.ended, latest, "the commit of sequence %d had returned before that of a lower one began", sequence)
@@ -89,7 +96,8 @@ func sequencesFollowTheClock(tr *trial) {
 // Each caller has an input of its own, which it updates by every operation in
 // turn, and adds others.
 func noUpdateIsLost(tr *trial) {
-	err := inTurns(func(caller, round int) (err error) {
+	n := rounds(100)
+	err := inTurns(n, func(caller, round int) (err error) {
 		mine := attempted(byte(caller), uint32(round+1))
 		switch round % 4 {
 		case 0:
@@ -114,17 +122,17 @@ func noUpdateIsLost(tr *trial) {
 		return err
 	})
 	require.NoError(tr, err)
-	assert.Len(tr, tr.inputs("a"), callers+callers*rounds/4)
+	assert.Equal(tr, callers+callers*((n+3)/4), len(tr.inputs("a")))
 	for caller := range callers {
-		assert.EqualValues(tr, rounds, tr.input("a", store.InputID{byte(caller)}).AttemptCount, "an update of caller %d was lost", caller)
-		for round := 0; round < rounds; round += 4 {
+		assert.EqualValues(tr, n, tr.input("a", store.InputID{byte(caller)}).AttemptCount, "an update of caller %d was lost", caller)
+		for round := 0; round < n; round += 4 {
 			tr.input("a", contribution(caller, round))
 		}
 	}
 }
 
 func callersReadTheirWrites(tr *trial) {
-	require.NoError(tr, inTurns(func(caller, round int) error {
+	require.NoError(tr, inTurns(rounds(100), func(caller, round int) error {
 		id, state := store.RuntimeID(fmt.Sprint(caller)), store.RuntimeIdle
 		if round%2 == 1 {
 			state = store.RuntimeRunning
@@ -146,34 +154,55 @@ func callersReadTheirWrites(tr *trial) {
 	}))
 }
 
-// seenWhole lets half of the callers write batches of inputs 0 to 5, and the
-// others look whether all six are of one write, which of tells.
+// seenWhole lets half of the callers write batches of 40 inputs, and the others
+// look meanwhile whether all of them are of one write, which of tells.
 func (tr *trial) seenWhole(write func(caller, round int, batch []store.InputState) error, of func(store.InputState) string) {
 	tr.Helper()
-	err := inTurns(func(caller, round int) error {
+	const size = 40
+	var writing atomic.Int32
+	writing.Store(callers / 2)
+	err := together(callers, func(caller int) error {
 		if caller%2 == 0 {
-			var batch []store.InputState
-			for n := range byte(6) {
-				batch = append(batch, attempted(n, uint32(caller*rounds+round)))
+			defer writing.Add(-1)
+			for round := range rounds(60) {
+				var batch []store.InputState
+				for n := range byte(size) {
+					batch = append(batch, attempted(n, uint32(caller<<16+round)))
+				}
+				if err := write(caller, round, batch); err != nil {
+					return err
+				}
+				runtime.Gosched()
 			}
-			return write(caller, round, batch)
+			return nil
 		}
-		states, err := tr.store.LoadInputStates(tr.Context(), "a")
-		if err != nil {
-			return err
-		}
-		if len(states) != 0 && len(states) != 6 {
-			return fmt.Errorf("%d inputs of a batch of 6 are there", len(states))
-		}
-		for _, s := range states {
-			if of(s) != of(states[0]) {
-				return fmt.Errorf("inputs of two batches are there: %s, %s", textOf(states[0]), textOf(s))
+		for writing.Load() > 0 {
+			if err := tr.lookWhole(size, of); err != nil {
+				return err
 			}
+			runtime.Gosched()
 		}
 		return nil
 	})
 	require.NoError(tr, err)
-	require.Len(tr, tr.inputs("a"), 6)
+	assert.Equal(tr, size, len(tr.inputs("a")))
+}
+
+// lookWhole looks at the inputs once.
+func (tr *trial) lookWhole(size int, of func(store.InputState) string) error {
+	states, err := tr.store.LoadInputStates(tr.Context(), "a")
+	if err != nil {
+		return err
+	}
+	if len(states) != 0 && len(states) != size {
+		return fmt.Errorf("%d inputs of a batch of %d are there", len(states), size)
+	}
+	for _, s := range states {
+		if of(s) != of(states[0]) {
+			return fmt.Errorf("inputs of two batches are there: %s, %s", textOf(states[0]), textOf(s))
+		}
+	}
+	return nil
 }
 
 func attemptOf(s store.InputState) string { return fmt.Sprint(s.AttemptCount) }
@@ -203,7 +232,7 @@ func boundaryIsSeenWhole(tr *trial) {
 }
 
 func runtimesDoNotMix(tr *trial) {
-	err := inTurns(func(caller, round int) error {
+	err := inTurns(rounds(100), func(caller, round int) error {
 		id := store.RuntimeID(fmt.Sprint(caller))
 		c := committing(store.RunID{1}, attempted(1, uint32(caller)))
 		c.Session.SessionSnapshot = document(conversation(caller, round))
@@ -221,4 +250,142 @@ func runtimesDoNotMix(tr *trial) {
 	for caller := range callers {
 		assert.EqualValues(tr, caller, tr.input(store.RuntimeID(fmt.Sprint(caller)), store.InputID{1}).AttemptCount)
 	}
+}
+
+// atOneMoment lets one caller write ascending marks, and others look. Who has
+// seen one part at a mark must from then on see every part at that mark or
+// later, and so must everybody once the write has returned.
+func (tr *trial) atOneMoment(w write) {
+	tr.Helper()
+	var begun, returned atomic.Uint32
+	var over atomic.Bool
+	err := together(4, func(caller int) error {
+		if caller == 0 {
+			defer over.Store(true)
+			for mark := range uint32(rounds(400)) {
+				begun.Store(mark + 1)
+				if err := w.do(tr.Context(), tr.store, "a", mark+1); err != nil {
+					return err
+				}
+				returned.Store(mark + 1)
+				for range mark % 16 { // let others look meanwhile
+					runtime.Gosched()
+				}
+			}
+			return nil
+		}
+		var seen uint32
+		for look := caller; !over.Load(); look++ {
+			p := w.parts[look%len(w.parts)]
+			low := max(seen, returned.Load())
+			shown, err := p.load(tr.Context(), tr.store, "a", low)
+			if err != nil {
+				return err
+			}
+			if high := begun.Load(); p.atLeast(shown, low) < low || p.atLeast(shown, low) > high {
+				return fmt.Errorf("%s shows mark %d, although the write of mark %d had returned, or another part was seen there (mark %d is the last that was begun)", p.name, shown, low, high)
+			}
+			seen = p.atLeast(shown, low)
+		}
+		return nil
+	})
+	require.NoError(tr, err)
+}
+
+// Each caller owns one part of a runtime that all share, and finds in it what it
+// stored last, right after the write and right before the next one.
+func nothingElseIsLost(tr *trial) {
+	for i, owners := range [][2]int{{3, 1}, {4, 0}} { // of the runtime's state and the snapshot, among writes()
+		id := store.RuntimeID(fmt.Sprint(i))
+		err := together(callers, func(caller int) error {
+			at := marks{}
+			for mark := range uint32(rounds(60)) {
+				w := inputOf(byte(100 + caller))
+				if caller < len(owners) {
+					w = writes()[owners[caller]]
+				}
+				if err := at.differ(tr.Context(), tr.store, id, w.parts); err != nil {
+					return fmt.Errorf("before the next %s: %w", w.name, err)
+				}
+				if err := w.do(tr.Context(), tr.store, id, mark+1); err != nil {
+					return err
+				}
+				at.put(w, mark+1)
+				if err := at.differ(tr.Context(), tr.store, id, w.parts); err != nil {
+					return fmt.Errorf("after %s: %w", w.name, err)
+				}
+				runtime.Gosched()
+			}
+			return nil
+		})
+		require.NoError(tr, err)
+	}
+}
+
+// inputOf writes input n, by turns with PersistInputState and with an apply
+// that has no session.
+func inputOf(n byte) write {
+	return write{fmt.Sprintf("a write of input %d", n), []part{inputPart(n), inputsPart(n)},
+		func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, mark uint32) error {
+			if mark%2 == 0 {
+				return s.AtomicApply(ctx, id, applying(store.RunID{n}, uint64(mark), attempted(n, mark)))
+			}
+			return s.PersistInputState(ctx, id, attempted(n, mark))
+		}}
+}
+
+// What the callers write to a runtime that is new does not overlap.
+func firstWritesAreAllThere(tr *trial) {
+	for i := range rounds(100) {
+		id := store.RuntimeID(fmt.Sprint(i))
+		at := marks{}
+		first := []write{writes()[0], inputOf(101), inputOf(102), writes()[4], inputOf(103), inputOf(104), inputOf(105), inputOf(106)}
+		for caller, w := range first {
+			at.put(w, uint32(caller/7+1))
+		}
+		err := together(callers, func(caller int) error {
+			return first[caller].do(tr.Context(), tr.store, id, uint32(caller/7+1))
+		})
+		require.NoError(tr, err)
+		require.NoError(tr, at.differ(tr.Context(), tr.store, id, partsOf(first)))
+	}
+}
+
+// Half of the callers commit, and the others apply a receipt where the next
+// commit might put its own. A commit mints a higher sequence than those that
+// stand, so what was applied stays.
+func noCommitReplaces(tr *trial) {
+	const applied = 1 << 40 // and up: the count of messages by which it is known
+	var latest atomic.Uint64
+	var places sync.Map
+	err := inTurns(rounds(100), func(caller, round int) error {
+		if caller%2 == 0 {
+			receipt, err := tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{1}))
+			if err == nil {
+				latest.Store(receipt.Sequence)
+			}
+			return err
+		}
+		a := applying(store.RunID{1}, latest.Load()+uint64(caller/2%2+1))
+		a.Receipt.MessageCount = applied + a.Receipt.Sequence
+		places.Store(a.Receipt.Sequence, true)
+		return tr.store.AtomicApply(tr.Context(), "a", a)
+	})
+	require.NoError(tr, err)
+	places.Range(func(place, _ any) bool {
+		got := tr.receipt("a", store.RunID{1}, place.(uint64))
+		return assert.EqualValues(tr, applied+place.(uint64), got.MessageCount, "the receipt that was applied at %d was replaced by a commit's", place)
+	})
+}
+
+// allAtOnce is for the race detector.
+func allAtOnce(tr *trial) {
+	require.NoError(tr, inTurns(rounds(40), func(caller, round int) error {
+		for _, o := range tr.allCalls("a", tr.Context()) {
+			if o.err != nil {
+				return fmt.Errorf("%s: %w", o.call, o.err)
+			}
+		}
+		return nil
+	}))
 }

@@ -11,10 +11,10 @@ import (
 
 func isolation() []promise {
 	return []promise{
-		{"no runtime sees what another has", noRuntimeSeesAnother},
-		{"no write changes another runtime", noWriteChangesAnother},
-		{"ids that look alike are different runtimes", idsThatLookAlike},
-		{"two stores share nothing", twoStoresShareNothing},
+		{words: "no runtime sees what another has", try: noRuntimeSeesAnother},
+		{words: "no write changes another runtime", try: noWriteChangesAnother},
+		{words: "ids that look alike are different runtimes", try: idsThatLookAlike},
+		{words: "two stores share nothing", try: twoStoresShareNothing},
 	}
 }
 
@@ -31,9 +31,7 @@ func noWriteChangesAnother(tr *trial) {
 	tr.fill("b")
 	a, b := tr.view("a"), tr.view("b")
 	require.Equal(tr, a, b, "the same ids, in two runtimes")
-	for name, err := range tr.allWrites("b", tr.Context()) {
-		require.NoError(tr, err, name)
-	}
+	tr.allDone(tr.allWrites("b", tr.Context()), "to b")
 	tr.lifecycle("b", store.RuntimeDestroyed, attempted(1, 9), attempted(2, 9))
 	assert.Equal(tr, a, tr.view("a"))
 	assert.NotEqual(tr, b, tr.view("b"), "b was changed")
@@ -41,11 +39,14 @@ func noWriteChangesAnother(tr *trial) {
 	assert.EqualValues(tr, 2, tr.commit("b", committing(store.RunID{1})).Sequence, "each has its own sequence")
 }
 
-// Every one of them has its own of everything.
 func idsThatLookAlike(tr *trial) {
-	ids := runtimeIDs()
-	states := []store.RuntimeState{store.RuntimeIdle, store.RuntimeRunning, store.RuntimeStopped}
-	state := func(i int) store.RuntimeState { return states[i%len(states)] }
+	check := tr.putOwn(runtimeIDs())
+	check()
+}
+
+// putOwn stores something of its own of everything in each runtime, and
+// returns the check that it is there.
+func (tr *trial) putOwn(ids []store.RuntimeID) (check func()) {
 	own := func(i int) store.BoundaryApply {
 		a := applying(store.RunID{1}, 0, attempted(1, uint32(i)))
 		a.Session = &store.SessionDelta{SessionSnapshot: fmt.Append(nil, i)}
@@ -54,14 +55,19 @@ func idsThatLookAlike(tr *trial) {
 	}
 	for i, id := range ids {
 		tr.apply(id, own(i))
-		tr.setRuntime(id, state(i))
+		tr.setRuntime(id, stateOf(uint32(i+1)))
+		tr.persist(id, attempted(2, uint32(i)))
 	}
-	for i, id := range ids {
-		want := view{
-			State: state(i), Snapshot: fmt.Sprint(i), Has: true,
-			Inputs: []string{textOf(attempted(1, uint32(i)))}, Receipts: []string{textOf(own(i).Receipt)},
+	return func() {
+		tr.Helper()
+		for i, id := range ids {
+			want := view{
+				State: stateOf(uint32(i + 1)), HasState: true, Snapshot: fmt.Sprint(i), HasSnapshot: true,
+				Inputs:   []string{textOf(attempted(1, uint32(i))), textOf(attempted(2, uint32(i)))},
+				Receipts: []string{textOf(own(i).Receipt)},
+			}
+			assert.Equal(tr, want, tr.view(id), "runtime %d, %.20q", i, id)
 		}
-		assert.Equal(tr, want, tr.view(id), "runtime %d, %.20q", i, id)
 	}
 }
 
@@ -70,7 +76,7 @@ func twoStoresShareNothing(tr *trial) {
 	filled := tr.view("a")
 	require.NotEqual(tr, view{}, filled, "the store was filled")
 	first := tr.store
-	tr.use(tr.factory.Open(tr.T))
+	tr.open()
 	assert.Equal(tr, view{}, tr.view("a"), "the second is empty")
 	tr.persist("a", attempted(1, 9))
 	tr.store = first

@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -41,11 +42,28 @@ func VerifyNoLeaks(t testing.TB) {
 	})
 }
 
-// findLeaks is goleak.Find with a hint.
+// startOfStack is where goleak's text goes on with the next goroutine.
+var startOfStack = regexp.MustCompile(`(?m)^ ?\[?Goroutine \d+ in state `)
+
+// findLeaks is goleak.Find with a hint, and each stack once.
 func findLeaks(opts ...goleak.Option) error {
 	err := goleak.Find(opts...)
-	if err != nil && strings.Contains(err.Error(), "loopstore/loopstore.(*Loop).own") {
-		return fmt.Errorf("a loopstore.Loop was not closed: call its Close\n%w", err)
+	if err == nil {
+		return nil
 	}
-	return err
+	text := err.Error()
+	starts := startOfStack.FindAllStringIndex(text, -1)
+	stacks := make([]string, len(starts))
+	for i, at := range starts {
+		end := len(text)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		stacks[i] = strings.TrimSuffix(text[at[0]:end], "]")
+	}
+	hint := ""
+	if strings.Contains(text, "loopstore/loopstore.(*Loop).own") {
+		hint = "a loopstore.Loop was not closed: call its Close\n"
+	}
+	return fmt.Errorf("%s%d goroutines\n%s", hint, len(stacks), grouped(stacks))
 }

@@ -1,7 +1,7 @@
 package storetest
 
 import (
-	"runtime"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -23,69 +23,39 @@ func New(t testing.TB, opts ...loopstore.Options) *loopstore.Loop {
 	default:
 		t.Fatalf("storetest.New: %d Options, at most one may be given", len(opts))
 	}
-	before := startedHere()
 	loop := loopstore.New(opt)
-	own := startedHere()
-	for id := range before {
-		delete(own, id)
-	}
 	t.Cleanup(func() {
 		t.Helper()
 		if err := loop.Close(); err != nil {
 			t.Errorf("storetest.New: closing the loop: %v", err)
 		}
-		if left := stillThere(own); left != "" {
+		if left := stillThere(loop); left != "" {
 			t.Errorf("storetest.New: the loop is closed, and its goroutine is still there:\n%s", left)
 		}
 	})
 	return loop
 }
 
-// goroutines returns the stack of every goroutine by its number. goleak tells
-// goroutines apart too, but not those of tests that run in parallel.
-func goroutines() map[string]string {
-	buffer := make([]byte, 1<<16)
-	n := runtime.Stack(buffer, true)
-	for ; n == len(buffer); n = runtime.Stack(buffer, true) {
-		buffer = make([]byte, 2*len(buffer))
-	}
-	all := map[string]string{}
-	for stack := range strings.SplitSeq(string(buffer[:n]), "\n\n") {
-		if number, _, ok := strings.Cut(strings.TrimPrefix(stack, "goroutine "), " "); ok {
-			all[number] = stack
-		}
-	}
-	return all
-}
-
-// startedHere returns the goroutines that loopstore.New has started for the
-// goroutine that asks.
-func startedHere() map[string]string {
-	buffer := make([]byte, 64)
-	me, _, _ := strings.Cut(strings.TrimPrefix(string(buffer[:runtime.Stack(buffer, false)]), "goroutine "), " ")
-	all := goroutines()
-	for number, stack := range all {
-		if !strings.Contains(stack+"\n", "loopstore/loopstore.New in goroutine "+me+"\n") {
-			delete(all, number)
-		}
-	}
-	return all
-}
-
-// stillThere returns the stacks of those of the goroutines that do not end.
-func stillThere(own map[string]string) string {
-	var left []string
+// stillThere returns the stack of the loop's goroutine if that does not end.
+// goleak cannot tell it from those of tests that run in parallel.
+func stillThere(loop *loopstore.Loop) (stack string) {
 	for try := range 20 { // one that has closed its channel may have a step to go
-		left = nil
-		for number, stack := range goroutines() {
-			if _, ok := own[number]; ok {
-				left = append(left, stack)
-			}
-		}
-		if left == nil {
+		if stack = ownerOf(loop); stack == "" {
 			return ""
 		}
 		time.Sleep(min(time.Microsecond<<try, 100*time.Millisecond))
 	}
-	return strings.Join(left, "\n\n")
+	return stack
+}
+
+// ownerOf finds the goroutine's stack by the address of its loop. It takes one
+// look at all goroutines, which costs the more the more there are.
+func ownerOf(loop *loopstore.Loop) string {
+	own := fmt.Sprintf("loopstore/loopstore.(*Loop).own(%p", loop)
+	for _, stack := range goroutines() {
+		if strings.Contains(stack, own+")") || strings.Contains(stack, own+"?)") {
+			return stack
+		}
+	}
+	return ""
 }

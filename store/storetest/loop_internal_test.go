@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,13 +13,23 @@ import (
 // New reads the text of stacks. This fails if that no longer looks as it
 // expects, or it takes a loop that is open for one that is closed.
 func TestTheLoopsGoroutineIsFound(t *testing.T) {
-	loop := loopstore.New(loopstore.Options{})
-	own := startedHere()
-	assert.Len(t, own, 1)
-	assert.Contains(t, stillThere(own), "(*Loop).own", "it is open")
-	elsewhere := make(chan int)
-	go func() { elsewhere <- len(startedHere()) }()
-	assert.Zero(t, <-elsewhere, "it is of this goroutine")
+	loop, other := loopstore.New(loopstore.Options{}), loopstore.New(loopstore.Options{})
+	_, _, err := loop.LoadRuntimeState(t.Context(), "a") // so that its goroutine has begun
+	require.NoError(t, err)
+	assert.Contains(t, stillThere(loop), "(*Loop).own", "it is open")
 	require.NoError(t, loop.Close())
-	assert.Empty(t, stillThere(own), "it is closed")
+	assert.Empty(t, stillThere(loop), "it is closed, and another one is not")
+	require.NoError(t, other.Close())
+}
+
+// What is equal but for numbers and addresses stands once.
+func TestStacksAreGrouped(t *testing.T) {
+	stack := "goroutine %d [select]:\na/b.(*C).do(0x%x, {0x1, 0x2})\n\t/src/c.go:7 +0x%x\ncreated by a/b.New in goroutine %d\n\t/src/c.go:5 +0x2"
+	var stacks []string
+	for i := range 300 {
+		stacks = append(stacks, fmt.Sprintf(stack, i, i, i, i))
+	}
+	text := grouped(append(stacks, "goroutine 7 [running]:\nmain.main()"))
+	assert.Equal(t, "300 goroutines, [select]:\na/b.(*C).do\n\t/src/c.go:7\ncreated by a/b.New\n\t/src/c.go:5\n\n"+
+		"1 goroutines, [running]:\nmain.main()\n\n", text)
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"math"
 	"strings"
 
@@ -12,24 +13,27 @@ import (
 
 func operations() []promise {
 	return []promise{
-		{"CommitSessionBoundary mints a receipt, stores it and returns it", commitMintsAReceipt},
-		{"CommitSessionBoundary stamps its updates", commitStampsUpdates},
-		{"CommitSessionBoundary replaces the snapshot", commitReplacesTheSnapshot},
-		{"CommitSessionBoundary takes digest and count from the conversation", digestIsOfTheConversation},
-		{"CommitSessionBoundary does not look contributing inputs up", contributorsAreNotLookedUp},
-		{"CommitSessionBoundary mints one more than the highest sequence", sequenceFollowsTheHighest},
-		{"CommitSessionBoundary refuses a run at its last sequence", lastSequenceIsTheLast},
-		{"CommitSessionBoundary refuses what is not a session document", notADocumentIsRefused},
-		{"AtomicApply stores a receipt, a snapshot and updates as they are", applyStoresAsIs},
-		{"AtomicApply without a session leaves the snapshot", applyWithoutSession},
-		{"AtomicApply replaces the receipt at its place", applyReplacesTheReceipt},
-		{"PersistInputState adds and replaces, LoadInputState finds", persistInputReplaces},
-		{"LoadInputStates returns them all", loadReturnsAll},
-		{"LoadBoundaryReceipt finds by run and sequence", receiptsAreFoundByPlace},
-		{"LoadSessionSnapshot returns the latest", latestSnapshot},
-		{"PersistRuntimeState lets any state follow any other", anyStateFollows},
-		{"LoadRuntimeState returns the latest", latestRuntimeState},
-		{"AtomicLifecycleCommit stores the state and the inputs", lifecycleStoresBoth},
+		{words: "CommitSessionBoundary mints a receipt, stores it and returns it", try: commitMintsAReceipt},
+		{words: "CommitSessionBoundary stamps its updates", try: commitStampsUpdates},
+		{words: "CommitSessionBoundary replaces the snapshot", try: commitReplacesTheSnapshot},
+		{words: "CommitSessionBoundary takes digest and count from the conversation", try: digestIsOfTheConversation},
+		{words: "the digest is the same however a conversation is spelled", try: digestIsOfTheCanonicalText},
+		{words: "an edited message changes the digest", try: editsChangeTheDigest},
+		{words: "CommitSessionBoundary does not look contributing inputs up", try: contributorsAreNotLookedUp},
+		{words: "CommitSessionBoundary mints one more than the highest sequence", try: sequenceFollowsTheHighest},
+		{words: "CommitSessionBoundary refuses a run at its last sequence", try: lastSequenceIsTheLast},
+		{words: "CommitSessionBoundary refuses what is not a session document", try: notADocumentIsRefused},
+		{words: "AtomicApply stores a receipt, a snapshot and updates as they are", try: applyStoresAsIs},
+		{words: "AtomicApply without a session leaves the snapshot", try: applyWithoutSession},
+		{words: "AtomicApply replaces the receipt at its place", try: applyReplacesTheReceipt},
+		{words: "PersistInputState adds and replaces, LoadInputState finds", try: persistInputReplaces},
+		{words: "LoadInputStates returns them all", try: loadReturnsAll},
+		{words: "inputs with the same idempotency key are all kept", try: keysAreNotLookedAt},
+		{words: "LoadBoundaryReceipt finds by run and sequence", try: receiptsAreFoundByPlace},
+		{words: "LoadSessionSnapshot returns the latest", try: latestSnapshot},
+		{words: "PersistRuntimeState lets any state follow any other", try: anyStateFollows},
+		{words: "LoadRuntimeState returns the latest", try: latestRuntimeState},
+		{words: "AtomicLifecycleCommit stores the state and the inputs", try: lifecycleStoresBoth},
 	}
 }
 
@@ -59,6 +63,12 @@ func commitStampsUpdates(tr *trial) {
 		for _, want := range []store.InputState{stale, accepted(3)} {
 			want.LastRunID, want.LastBoundarySequence = &store.RunID{1}, new(sequence)
 			assert.Equal(tr, textOf(want), textOf(tr.input("a", want.InputID)), "stamped")
+		}
+		tr.commit("a", committing(store.RunID{}, attempted(4, 1), attempted(5, 1), attempted(4, 2))) // the nil id is a run like any other
+		for n, attempt := range map[byte]uint32{4: 2, 5: 1} {
+			want := attempted(n, attempt)
+			want.LastRunID, want.LastBoundarySequence = &store.RunID{}, new(sequence)
+			assert.Equal(tr, textOf(want), textOf(tr.input("a", want.InputID)), "stamped with run 0, the last of two updates")
 		}
 		assert.Equal(tr, textOf(accepted(2)), textOf(tr.input("a", store.InputID{2})), "it took no part")
 	}
@@ -93,6 +103,44 @@ func digestIsOfTheConversation(tr *trial) {
 	}
 }
 
+// commitOf is what a commit of these messages says of them.
+func (tr *trial) commitOf(snapshot []byte) (digest string, count uint64) {
+	tr.Helper()
+	c := committing(store.RunID{1})
+	c.Session.SessionSnapshot = snapshot
+	receipt := tr.commit("a", c)
+	require.NotNil(tr, receipt.ConversationDigest)
+	return *receipt.ConversationDigest, receipt.MessageCount
+}
+
+func digestIsOfTheCanonicalText(tr *trial) {
+	for _, s := range spellings() {
+		for i, snapshot := range s.snapshots() {
+			digest, count := tr.commitOf(snapshot)
+			assert.Equal(tr, s.digest, digest, "%s, spelling %d", s.name, i)
+			assert.EqualValues(tr, 1, count, "%s, spelling %d", s.name, i)
+			assert.Equal(tr, string(snapshot), string(tr.snapshot("a")), "the snapshot is kept as it was spelled")
+		}
+	}
+}
+
+// The conversation is as long as before, in a document that is small, and in
+// one that is large: a store may go on from the one before.
+func editsChangeTheDigest(tr *trial) {
+	for _, size := range []int{1, 2000} {
+		text := conversation(5, size)
+		for _, message := range []int{0, 2, 4} {
+			edited := strings.Replace(text, fmt.Sprintf(`"content":"%d x`, message), fmt.Sprintf(`"content":"%d y`, message), 1)
+			require.NotEqual(tr, text, edited, "this suite's own sample")
+			for _, canonical := range []string{text, edited, text} {
+				digest, count := tr.commitOf(document(canonical))
+				assert.Equal(tr, digestOf(canonical), digest, "message %d of 5 is edited, %d letters each", message, size)
+				assert.EqualValues(tr, 5, count)
+			}
+		}
+	}
+}
+
 func contributorsAreNotLookedUp(tr *trial) {
 	c := committing(store.RunID{1})
 	c.ContributingInputIDs = []store.InputID{{1}, {9}, {1}}
@@ -122,7 +170,7 @@ func lastSequenceIsTheLast(tr *trial) {
 	tr.apply("a", applying(store.RunID{1}, math.MaxUint64))
 	for range 2 {
 		_, err := tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{1}))
-		require.ErrorIs(tr, err, store.ErrSequenceExhausted)
+		tr.refused("CommitSessionBoundary", err, store.ErrSequenceExhausted)
 	}
 	assert.Zero(tr, tr.commit("a", committing(store.RunID{2})).Sequence, "another run goes on")
 	assert.Zero(tr, tr.commit("b", committing(store.RunID{1})).Sequence, "another runtime goes on")
@@ -139,7 +187,7 @@ func notADocumentIsRefused(tr *trial) {
 		c := committing(store.RunID{1})
 		c.Session.SessionSnapshot = []byte(text)
 		_, err := tr.store.CommitSessionBoundary(tr.Context(), "a", c)
-		assert.ErrorIs(tr, err, store.ErrInvalidSnapshot, "%.60q", text)
+		tr.refused(fmt.Sprintf("a snapshot of %.60q", text), err, store.ErrInvalidSnapshot)
 	}
 }
 
@@ -192,12 +240,31 @@ func persistInputReplaces(tr *trial) {
 }
 
 func loadReturnsAll(tr *trial) {
+	lives := []store.InputLifecycleState{
+		store.InputAccepted, store.InputQueued, store.InputStaged, store.InputApplied, store.InputAppliedPendingConsumption,
+		store.InputConsumed, store.InputSuperseded, store.InputCoalesced, store.InputAbandoned,
+	}
 	var want []string
 	for n := range byte(100) {
-		tr.persist("a", attempted(n, uint32(n)))
-		want = append(want, textOf(attempted(n, uint32(n))))
+		state := attempted(n, uint32(n))
+		state.CurrentState = lives[int(n)%len(lives)] // those whose life has ended, too
+		tr.persist("a", state)
+		want = append(want, textOf(state))
 	}
-	assert.ElementsMatch(tr, want, textsOf(tr.inputs("a")))
+	for _, state := range runtimeStates { // wherever the runtime stands
+		tr.setRuntime("a", state)
+		assert.ElementsMatch(tr, want, textsOf(tr.inputs("a")), "the runtime is %s", state)
+	}
+}
+
+func keysAreNotLookedAt(tr *trial) {
+	for _, way := range waysIn() {
+		one, other := attempted(1, 1), attempted(2, 2)
+		one.IdempotencyKey, other.IdempotencyKey = new("k"), new("k")
+		id := store.RuntimeID(way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id, one, other), way.name)
+		assert.Equal(tr, []int{1, 2}, tr.order(id), "after %s", way.name)
+	}
 }
 
 func receiptsAreFoundByPlace(tr *trial) {
@@ -227,9 +294,8 @@ func latestSnapshot(tr *trial) {
 }
 
 func anyStateFollows(tr *trial) {
-	all := []store.RuntimeState{store.RuntimeInitializing, store.RuntimeIdle, store.RuntimeRunning, store.RuntimeRetired, store.RuntimeStopped, store.RuntimeDestroyed}
-	for _, from := range all {
-		for _, to := range all {
+	for _, from := range runtimeStates {
+		for _, to := range runtimeStates {
 			tr.setRuntime("a", from)
 			tr.setRuntime("a", to)
 			assert.Equal(tr, to, tr.runtime("a"), "after %s", from)

@@ -4,17 +4,19 @@ import (
 	"math/rand/v2"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
 )
 
 func ordering() []promise {
 	return []promise{
-		{"inputs come in the order in which they were first stored", firstStoredFirst},
-		{"a replacement stays in its place", replacementStaysInPlace},
-		{"the inputs of a batch are added in its order", batchesKeepTheirOrder},
-		{"of two updates of one input the last wins, in the place of the first", lastUpdateWins},
-		{"each runtime has an order of its own", orderIsPerRuntime},
+		{words: "inputs come in the order in which they were first stored", try: firstStoredFirst},
+		{words: "a replacement stays in its place", try: replacementStaysInPlace},
+		{words: "the inputs of a batch are added in its order", try: batchesKeepTheirOrder},
+		{words: "of two updates of one input the last wins, in the place of the first", try: lastUpdateWins},
+		{words: "each runtime has an order of its own", try: orderIsPerRuntime},
+		{words: "a batch of 1,500 inputs is kept whole, and in order", try: largeBatches},
 	}
 }
 
@@ -39,15 +41,10 @@ func firstStoredFirst(tr *trial) {
 func replacementStaysInPlace(tr *trial) {
 	tr.persist("a", accepted(5), accepted(3), accepted(9), accepted(4))
 	want := []int{5, 3, 9, 4}
-	for name, replace := range map[string]func(store.InputState){
-		"PersistInputState":     func(s store.InputState) { tr.persist("a", s) },
-		"AtomicApply":           func(s store.InputState) { tr.apply("a", applying(store.RunID{1}, 0, s)) },
-		"CommitSessionBoundary": func(s store.InputState) { tr.commit("a", committing(store.RunID{1}, s)) },
-		"AtomicLifecycleCommit": func(s store.InputState) { tr.lifecycle("a", store.RuntimeIdle, s) },
-	} {
+	for _, way := range waysIn() {
 		for _, n := range []byte{5, 9, 3} {
-			replace(attempted(n, 1))
-			assert.Equal(tr, want, tr.order("a"), "after %s of input %d", name, n)
+			require.NoError(tr, way.do(tr.Context(), tr.store, "a", attempted(n, 1)), way.name)
+			assert.Equal(tr, want, tr.order("a"), "after %s of input %d", way.name, n)
 		}
 	}
 	older := accepted(1) // the order is that of the calls, not of the times in the states
@@ -56,30 +53,42 @@ func replacementStaysInPlace(tr *trial) {
 	assert.Equal(tr, append(want, 1, 2), tr.order("a"))
 }
 
-// batches are the operations that store several inputs.
-func (tr *trial) batches() map[store.RuntimeID]func(id store.RuntimeID, batch ...store.InputState) {
-	return map[store.RuntimeID]func(store.RuntimeID, ...store.InputState){
-		"AtomicApply":           func(id store.RuntimeID, b ...store.InputState) { tr.apply(id, applying(store.RunID{1}, 0, b...)) },
-		"CommitSessionBoundary": func(id store.RuntimeID, b ...store.InputState) { tr.commit(id, committing(store.RunID{1}, b...)) },
-		"AtomicLifecycleCommit": func(id store.RuntimeID, b ...store.InputState) { tr.lifecycle(id, store.RuntimeIdle, b...) },
-	}
-}
+// batches are the ways in that store several inputs in one step.
+func batches() []wayIn { return waysIn()[:3] }
 
 func batchesKeepTheirOrder(tr *trial) {
-	for id, do := range tr.batches() {
+	for _, way := range batches() {
+		id := store.RuntimeID(way.name)
 		tr.persist(id, accepted(7))
-		do(id, accepted(9), accepted(1), accepted(7), accepted(8), accepted(2))
-		do(id, accepted(0), accepted(2), accepted(9))
+		require.NoError(tr, way.do(tr.Context(), tr.store, id, accepted(9), accepted(1), accepted(7), accepted(8), accepted(2)))
+		require.NoError(tr, way.do(tr.Context(), tr.store, id, accepted(0), accepted(2), accepted(9)))
 		assert.Equal(tr, []int{7, 9, 1, 8, 2, 0}, tr.order(id), id)
 	}
 }
 
 func lastUpdateWins(tr *trial) {
-	for id, do := range tr.batches() {
-		do(id, attempted(6, 1), attempted(2, 1), attempted(6, 2), attempted(4, 1), attempted(6, 3))
+	for _, way := range batches() {
+		id := store.RuntimeID(way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id, attempted(6, 1), attempted(2, 1), attempted(6, 2), attempted(4, 1), attempted(6, 3)))
 		assert.Equal(tr, []int{6, 2, 4}, tr.order(id), id)
 		assert.EqualValues(tr, 3, tr.input(id, store.InputID{6}).AttemptCount, id)
 		assert.EqualValues(tr, 1, tr.input(id, store.InputID{2}).AttemptCount, id)
+	}
+}
+
+func largeBatches(tr *trial) {
+	var batch []store.InputState
+	for n := range 1500 {
+		batch = append(batch, store.NewInputState(store.InputID{byte(n), byte(n >> 8)}, store.Time{}))
+	}
+	for _, way := range batches() {
+		id := store.RuntimeID(way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id, batch...), way.name)
+		states := tr.inputs(id)
+		require.Equal(tr, len(batch), len(states), "how many inputs are there after %s", way.name)
+		for i := range states {
+			require.Equal(tr, batch[i].InputID, states[i].InputID, "input %d after %s", i, way.name)
+		}
 	}
 }
 

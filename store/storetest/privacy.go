@@ -9,16 +9,16 @@ import (
 
 func privacy() []promise {
 	return []promise{
-		{"PersistInputState copies what it is given", persistCopies},
-		{"AtomicLifecycleCommit copies what it is given", lifecycleCopies},
-		{"AtomicApply copies what it is given", applyCopies},
-		{"CommitSessionBoundary copies what it is given", commitCopies},
-		{"CommitSessionBoundary returns a receipt of the caller's own", commitReturnsACopy},
-		{"LoadInputState returns a state of the caller's own", loadInputCopies},
-		{"LoadInputStates returns a list of the caller's own", loadInputsCopies},
-		{"LoadBoundaryReceipt returns a receipt of the caller's own", loadReceiptCopies},
-		{"LoadSessionSnapshot returns bytes of the caller's own", loadSnapshotCopies},
-		{"what came out stays as it was when more goes in", oldAnswersStay},
+		{words: "PersistInputState copies what it is given", try: persistCopies},
+		{words: "AtomicLifecycleCommit copies what it is given", try: lifecycleCopies},
+		{words: "AtomicApply copies what it is given", try: applyCopies},
+		{words: "CommitSessionBoundary copies what it is given", try: commitCopies},
+		{words: "no write changes its arguments", try: argumentsStay},
+		{words: "CommitSessionBoundary returns a receipt of the caller's own", try: commitReturnsACopy},
+		{words: "LoadInputState and LoadInputStates return what is the caller's own", try: loadInputsCopies},
+		{words: "LoadBoundaryReceipt returns a receipt of the caller's own", try: loadReceiptCopies},
+		{words: "LoadSessionSnapshot returns bytes of the caller's own", try: loadSnapshotCopies},
+		{words: "what came out stays as it was when more goes in", try: oldAnswersStay},
 	}
 }
 
@@ -105,11 +105,9 @@ func applyCopies(tr *trial) {
 }
 
 func commitCopies(tr *trial) {
-	update := tr.rich()
-	c := committing(store.RunID{1}, update)
+	c := committing(store.RunID{1}, tr.rich())
 	c.ContributingInputIDs = []store.InputID{{7}}
 	tr.commit("a", c)
-	assert.Equal(tr, full, textOf(update), "the argument is not the place for the stamp")
 	clear(c.Session.SessionSnapshot)
 	clear(c.ContributingInputIDs)
 	scribble(&c.InputUpdates[0])
@@ -131,37 +129,73 @@ func commitReturnsACopy(tr *trial) {
 	assert.Equal(tr, []store.InputID{{7}}, c.ContributingInputIDs, "the answer is not the argument either")
 }
 
-func loadInputCopies(tr *trial) {
-	tr.persist("a", tr.rich())
-	for range 2 {
-		state := tr.input("a", store.InputID{3})
-		require.Equal(tr, full, textOf(state))
-		scribble(&state)
+// Each write is given a batch that is part of a larger slice. All of it stays.
+func argumentsStay(tr *trial) {
+	batch := func() []store.InputState {
+		return []store.InputState{tr.rich(), attempted(1, 1), tr.rich(), accepted(2), attempted(1, 2), accepted(9)}
 	}
-	tr.stays(full)
+	for _, way := range waysIn() {
+		for range 2 { // as new inputs, then over those
+			states := batch()
+			require.NoError(tr, way.do(tr.Context(), tr.store, "a", states[:5]...), way.name)
+			assert.Equal(tr, textsOf(batch()), textsOf(states), "the input states that %s was given", way.name)
+		}
+	}
+	commit := func() store.BoundaryCommit {
+		c := committing(store.RunID{1}, batch()...)
+		c.ContributingInputIDs = []store.InputID{{3}, {1}, {3}, {9}}[:3]
+		return c
+	}
+	c := commit()
+	tr.commit("a", c)
+	assert.True(tr, assert.ObjectsAreEqual(commit(), c), "CommitSessionBoundary changed its argument")
+	assert.Equal(tr, store.InputID{9}, c.ContributingInputIDs[:4][3], "CommitSessionBoundary changed what comes after its argument")
+	apply := func() store.BoundaryApply {
+		a := applying(store.RunID{1}, 0, batch()...)
+		a.Session, a.SessionStoreKey = &store.SessionDelta{SessionSnapshot: []byte(" {} ")}, &store.SessionID{1}
+		a.Receipt.ContributingInputIDs, a.Receipt.ConversationDigest = []store.InputID{{3}, {1}, {3}}, new("D")
+		return a
+	}
+	a := apply()
+	tr.apply("a", a)
+	assert.True(tr, assert.ObjectsAreEqual(apply(), a), "AtomicApply changed its argument")
 }
 
+// It must not matter by which operation the state came in.
 func loadInputsCopies(tr *trial) {
-	tr.persist("a", tr.rich())
-	for range 2 {
-		states := tr.inputs("a")
-		require.Equal(tr, []string{full}, textsOf(states))
-		scribble(&states[0])
-		states[0] = accepted(9)
-		_ = append(states, accepted(8))
+	for _, way := range waysIn() {
+		id := store.RuntimeID(way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id, tr.rich(), accepted(4)), way.name)
+		want := textsOf(tr.inputs(id))
+		for range 3 {
+			one := tr.input(id, store.InputID{3})
+			require.Equal(tr, want[0], textOf(one), "LoadInputState after %s", way.name)
+			scribble(&one)
+			states := tr.inputs(id)
+			require.Equal(tr, want, textsOf(states), "LoadInputStates after %s", way.name)
+			scribble(&states[0])
+			states[0] = accepted(9)
+			_ = append(states, accepted(8))
+		}
+		tr.persist(id, accepted(5))
+		assert.Equal(tr, append(want, textOf(accepted(5))), tr.viewInputs(id))
 	}
-	tr.persist("a", accepted(4))
-	assert.Equal(tr, []string{full, textOf(accepted(4))}, tr.viewInputs("a"))
 }
 
 func loadReceiptCopies(tr *trial) {
 	c := committing(store.RunID{1})
 	c.ContributingInputIDs = []store.InputID{{7}}
-	want := textOf(tr.commit("a", c))
-	for range 3 {
-		receipt := tr.receipt("a", store.RunID{1}, 0)
-		require.Equal(tr, want, textOf(receipt))
-		scribbleReceipt(&receipt)
+	tr.commit("a", c)
+	a := applying(store.RunID{2}, 0)
+	a.Receipt.ContributingInputIDs, a.Receipt.ConversationDigest = []store.InputID{{7}}, new("d")
+	tr.apply("a", a)
+	for run := byte(1); run <= 2; run++ {
+		want := textOf(tr.receipt("a", store.RunID{run}, 0))
+		for range 3 {
+			receipt := tr.receipt("a", store.RunID{run}, 0)
+			require.Equal(tr, want, textOf(receipt), "receipt of run %d (1 is minted, 2 applied)", run)
+			scribbleReceipt(&receipt)
+		}
 	}
 }
 
@@ -169,13 +203,18 @@ func loadSnapshotCopies(tr *trial) {
 	c := committing(store.RunID{1})
 	c.Session.SessionSnapshot = document(conversation(3, 1000))
 	want := string(c.Session.SessionSnapshot)
-	tr.commit("a", c)
+	a := applying(store.RunID{2}, 0)
+	a.Session = &c.Session
+	tr.commit("committed", c)
+	tr.apply("applied", a)
 	for range 3 {
-		snapshot := tr.snapshot("a")
-		require.True(tr, want == string(snapshot))
-		clear(snapshot)
+		for _, id := range []store.RuntimeID{"committed", "applied"} {
+			snapshot := tr.snapshot(id)
+			require.True(tr, want == string(snapshot), "a caller changed the snapshot that was %s", id)
+			clear(snapshot)
+		}
 	}
-	receipt := tr.commit("a", c) // a store may compare with what it kept
+	receipt := tr.commit("committed", c) // a store may compare with what it kept
 	require.NotNil(tr, receipt.ConversationDigest)
 	assert.Equal(tr, digestOf(conversation(3, 1000)), *receipt.ConversationDigest)
 }

@@ -9,38 +9,81 @@ import (
 
 func reopening() []promise {
 	return []promise{
-		{"everything is there again", everythingIsThereAgain},
-		{"an input state comes back with every member", richStateComesBack},
-		{"the order goes on", orderGoesOn},
-		{"sequences go on", sequencesGoOn},
-		{"what was refused is not there", refusedIsNotThere},
-		{"what was acknowledged before Close is there, and nothing else", acknowledgedIsThere},
+		{words: "everything is there again", try: everythingIsThereAgain},
+		{words: "every value comes back", try: valuesAreThereAgain},
+		{words: "every runtime id comes back", try: idsAreThereAgain},
+		{words: "the latest version of everything is there", try: latestVersionIsThere},
+		{words: "the order goes on", try: orderGoesOn},
+		{words: "sequences go on", try: sequencesGoOn},
+		{words: "what was refused is not there", try: refusedIsNotThere},
+		{words: "what was cancelled is not there", try: cancelledIsNotThere},
+		{words: "what was acknowledged before Close is there, and nothing else", try: needsClose(acknowledgedIsThere)},
 	}
 }
 
+// Each write has a runtime of its own too, so that what one of them stored does
+// not hide that another's is missing.
 func everythingIsThereAgain(tr *trial) {
 	tr.fill("a")
 	tr.fill("")
 	empty := applying(store.RunID{1}, 0)
 	empty.Session = new(store.SessionDelta)
 	tr.apply("empty", empty)
+	ids := []store.RuntimeID{"a", "", "b", "empty"}
+	for _, w := range writes() {
+		id := store.RuntimeID(w.name)
+		require.NoError(tr, w.do(tr.Context(), tr.store, id, 3), w.name)
+		ids = append(ids, id)
+	}
 	before := map[store.RuntimeID]view{}
-	for _, id := range []store.RuntimeID{"a", "", "b", "empty"} {
+	for _, id := range ids {
 		before[id] = tr.view(id)
 	}
 	require.Len(tr, before["a"].Inputs, 2, "the store was filled")
 	for range 2 {
 		tr.reopen()
-		for id, want := range before {
-			assert.Equal(tr, want, tr.view(id), "runtime %q", id)
+		for _, id := range ids {
+			assert.Equal(tr, before[id], tr.view(id), "runtime %q", id)
 		}
 	}
 }
 
-func richStateComesBack(tr *trial) {
-	tr.persist("a", tr.rich())
+func valuesAreThereAgain(tr *trial) {
+	checks := []func(){tr.putInputs(), tr.putReceipts(), tr.putSnapshots()}
 	tr.reopen()
-	tr.stays(full)
+	for _, check := range checks {
+		check()
+	}
+}
+
+func idsAreThereAgain(tr *trial) {
+	check := tr.putOwn(runtimeIDs())
+	tr.reopen()
+	check()
+}
+
+// Every write stores two versions, to a runtime of its own and to one that all
+// share.
+func latestVersionIsThere(tr *trial) {
+	at := map[store.RuntimeID]marks{"shared": {}}
+	for i, w := range writes() {
+		own := store.RuntimeID(w.name)
+		at[own] = marks{}
+		for mark := range uint32(2) {
+			for _, id := range []store.RuntimeID{own, "shared"} {
+				mark := uint32(10*i) + mark + 1
+				require.NoError(tr, w.do(tr.Context(), tr.store, id, mark), w.name)
+				at[id].put(w, mark)
+			}
+		}
+	}
+	for range 2 {
+		tr.reopen()
+		for _, w := range writes() {
+			assert.NoError(tr, at[store.RuntimeID(w.name)].differ(tr.Context(), tr.store, store.RuntimeID(w.name), w.parts))
+		}
+		assert.NoError(tr, at["shared"].differ(tr.Context(), tr.store, "shared", partsOf(writes())))
+	}
 }
 
 func orderGoesOn(tr *trial) {
@@ -53,28 +96,35 @@ func orderGoesOn(tr *trial) {
 func sequencesGoOn(tr *trial) {
 	tr.fill("a")
 	tr.apply("a", applying(store.RunID{2}, 41))
+	tr.apply("a", applying(store.RunID{2}, 7)) // the highest is not the latest
 	tr.reopen()
 	assert.EqualValues(tr, 1, tr.commit("a", committing(store.RunID{1})).Sequence)
 	assert.EqualValues(tr, 42, tr.commit("a", committing(store.RunID{2})).Sequence)
 	_, err := tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{9}))
-	assert.ErrorIs(tr, err, store.ErrSequenceExhausted)
+	tr.refused("a commit to a run at its last sequence", err, store.ErrSequenceExhausted)
 }
 
 func refusedIsNotThere(tr *trial) {
 	tr.fill("a")
 	before := tr.view("a")
 	for _, r := range refusals() {
-		require.ErrorIs(tr, r.do(tr.Context(), tr.store, "a"), r.is, r.words)
+		tr.refused(r.words, r.do(tr.Context(), tr.store, "a"), r.is)
 	}
 	tr.reopen()
 	assert.Equal(tr, before, tr.view("a"))
 }
 
-func acknowledgedIsThere(tr *trial) {
-	if what := cannotClose(tr, tr.factory); what != "" {
-		tr.Skip(what)
-	}
-	acknowledged := tr.writeUntilClosed()
+func cancelledIsNotThere(tr *trial) {
+	acknowledged := tr.writeAndCancel(false)
 	tr.reopen()
-	assert.Len(tr, tr.inputs("a"), acknowledged)
+	tr.allAreAt(acknowledged)
+}
+
+func acknowledgedIsThere(tr *trial) {
+	for range rounds(20) {
+		tr.open()
+		acknowledged := tr.workUntilClosed()
+		tr.reopen()
+		tr.allAreAt(acknowledged)
+	}
 }

@@ -1,8 +1,8 @@
 package storetest
 
 import (
-	"io"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -13,79 +13,86 @@ import (
 // A Factory makes the stores that are tried.
 type Factory struct {
 	// Open returns an empty store that shares nothing with any other. If it has
-	// a method Close() error, the suite closes it.
+	// a method Close() error, the suite closes it; a Close of another signature
+	// counts as none. A store without one ends its goroutines in a t.Cleanup of
+	// Open's.
 	Open func(t testing.TB) store.RuntimeStore
 
 	// Reopen returns a store that has what s kept. The suite has closed s, if s
 	// has a Close, and does not use it any more. It is nil if a store of this
 	// kind cannot be reopened.
 	Reopen func(t testing.TB, s store.RuntimeStore) store.RuntimeStore
+
+	// Timeout is how long one promise may take, its Open and Close included. One
+	// that takes longer is stuck: it fails with the stacks of all goroutines,
+	// and those after it are skipped. 0 means a minute.
+	Timeout time.Duration
 }
 
-// A chapter is a group of promises. It is skipped if missing, which may be nil,
-// returns what it needs and the factory or its stores have not.
+// A chapter is a group of promises.
 type chapter struct {
 	name     string
-	missing  func(testing.TB, Factory) string
+	advice   string // what a store does that keeps them
 	promises []promise
 }
 
-// A promise is tried on a store of its own.
+// A promise is tried on a store of its own, unless it needs none.
 type promise struct {
-	words string
-	try   func(*trial)
+	words   string
+	try     func(*trial)
+	noStore bool
 }
 
 // chapters returns the whole suite. Closing is the last one, so that it sees
 // what all others left behind.
 func chapters() []chapter {
 	return []chapter{
-		{"values", nil, values()},
-		{"operations", nil, operations()},
-		{"atomicity", nil, atomicity()},
-		{"isolation", nil, isolation()},
-		{"privacy", nil, privacy()},
-		{"ordering", nil, ordering()},
-		{"concurrency", nil, concurrency()},
-		{"cancellation", nil, cancellation()},
-		{"reopening", cannotReopen, reopening()},
-		{"closing", cannotClose, closing()},
+		{"values", "Give back exactly what was stored; what is not valid is ErrInvalidValue, and what is not there is ok == false.", values()},
+		{"operations", "See store.RuntimeStore for what each operation does.", operations()},
+		{"atomicity", "Check everything before any of it is applied.", atomicity()},
+		{"isolation", "Compare runtime ids byte by byte, and keep nothing outside of a store.", isolation()},
+		{"privacy", "Copy what is kept of an argument before the call returns, change no argument, and answer with copies.", privacy()},
+		{"ordering", "Keep inputs in the order in which their ids were first stored.", ordering()},
+		{"concurrency", "Let every operation take effect at one moment between its call and its return.", concurrency()},
+		{"cancellation", "Return the context's error only if nothing was applied, and nil only if all was.", cancellation()},
+		{"reopening", "Keep what was acknowledged, the latest version of it, and nothing else.", reopening()},
+		{"closing", "Answer what was taken, refuse the rest with ErrClosed, and end every goroutine.", closing()},
 	}
+}
+
+// A suite is one Run.
+type suite struct {
+	factory Factory
+	before  goleak.Option // the goroutines that were there before any trial
+	stuck   string        // the promise that did not end, if there is one
 }
 
 // Run tries every promise of [store.RuntimeStore], each in a subtest
 // chapter/promise with a store of its own. Because it looks for goroutines
-// that are left behind, no other test may run at the same time.
+// that are left behind, no other test may run at the same time. With -short it
+// repeats less.
 func Run(t *testing.T, f Factory) {
 	t.Helper()
 	require.NotNil(t, f.Open, "storetest: a Factory needs its Open")
-	before := goleak.IgnoreCurrent()
+	if f.Timeout <= 0 {
+		f.Timeout = time.Minute
+	}
+	s := &suite{factory: f}
+	s.try(t, promise{words: "a store is opened and closed", try: func(*trial) {}})
+	s.before = goleak.IgnoreCurrent() // with what the first Open started for good
 	for _, c := range chapters() {
 		t.Run(c.name, func(t *testing.T) {
-			if c.missing != nil {
-				if what := c.missing(t, f); what != "" {
-					t.Skipf("%s is not tried: %s", c.name, what)
-				}
+			if c.name == "reopening" && f.Reopen == nil {
+				t.Skip("reopening is not tried: the Factory has no Reopen")
 			}
 			for _, p := range c.promises {
-				t.Run(p.words, func(t *testing.T) { p.try(newTrial(t, f, before)) })
+				t.Run(p.words, func(t *testing.T) {
+					s.try(t, p)
+					if t.Failed() {
+						t.Logf("storetest: the rule is: %s. %s", p.words, c.advice)
+					}
+				})
 			}
 		})
 	}
-}
-
-func cannotReopen(_ testing.TB, f Factory) string {
-	if f.Reopen == nil {
-		return "the Factory has no Reopen"
-	}
-	return ""
-}
-
-func cannotClose(t testing.TB, f Factory) string {
-	s := f.Open(t)
-	if _, ok := s.(io.Closer); !ok {
-		return "the store has no Close"
-	}
-	require.NoError(t, closeStore(s), "Close")
-	return ""
 }

@@ -1,15 +1,16 @@
 package storetest
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"math"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/loopstore/loopstore/store"
 )
@@ -18,29 +19,26 @@ import (
 // an operation that must succeed.
 type trial struct {
 	*testing.T
+	*suite
 	store   store.RuntimeStore
-	once    func() error // closes the store, the first time
-	factory Factory
-	before  goleak.Option // the goroutines that were there before any store
-}
+	closers []func() error // of all stores of the trial, each closes its store the first time
 
-func newTrial(t *testing.T, f Factory, before goleak.Option) *trial {
-	tr := &trial{T: t, factory: f, before: before}
-	tr.use(f.Open(t))
-	return tr
+	mu        sync.Mutex
+	abandoned bool
 }
 
 // use goes on with s, and closes it in the end.
 func (tr *trial) use(s store.RuntimeStore) {
 	tr.Helper()
 	require.NotNil(tr, s, "the Factory made no store")
-	once := sync.OnceValue(func() error { return closeStore(s) })
-	tr.store, tr.once = s, once
-	tr.Cleanup(func() {
-		if err := once(); err != nil {
-			tr.Errorf("Close: %v", err)
-		}
-	})
+	tr.store = s
+	tr.closers = append(tr.closers, sync.OnceValue(func() error { return closeStore(s) }))
+}
+
+// open goes on with a new store.
+func (tr *trial) open() {
+	tr.Helper()
+	tr.use(tr.factory.Open(tr.T))
 }
 
 // closeStore closes a store that can be closed.
@@ -51,9 +49,25 @@ func closeStore(s store.RuntimeStore) error {
 	return nil
 }
 
+// canClose says whether the store has a Close.
+func (tr *trial) canClose() bool {
+	_, ok := tr.store.(io.Closer)
+	return ok
+}
+
+// close closes the latest store.
 func (tr *trial) close() {
 	tr.Helper()
-	require.NoError(tr, tr.once(), "Close")
+	require.NoError(tr, tr.closers[len(tr.closers)-1](), "Close")
+}
+
+// closeAll closes all that is still open.
+func (tr *trial) closeAll() {
+	for _, c := range slices.Backward(tr.closers) {
+		if err := c(); err != nil {
+			tr.Errorf("Close: %v", err)
+		}
+	}
 }
 
 // reopen closes the store and goes on with what it kept.
@@ -61,6 +75,14 @@ func (tr *trial) reopen() {
 	tr.Helper()
 	tr.close()
 	tr.use(tr.factory.Reopen(tr.T, tr.store))
+}
+
+// rounds is how often something is repeated: n times, fewer with -short.
+func rounds(n int) int {
+	if testing.Short() {
+		return max(1, n/4)
+	}
+	return n
 }
 
 func (tr *trial) persist(id store.RuntimeID, states ...store.InputState) {
@@ -97,6 +119,7 @@ func (tr *trial) inputs(id store.RuntimeID) []store.InputState {
 	tr.Helper()
 	states, err := tr.store.LoadInputStates(tr.Context(), id)
 	require.NoError(tr, err, "LoadInputStates")
+	require.NotNil(tr, states, "LoadInputStates returned nil, not an empty list")
 	return states
 }
 
@@ -137,27 +160,29 @@ func (tr *trial) runtime(id store.RuntimeID) store.RuntimeState {
 }
 
 // A view is all that can be seen of a runtime. Two of them are equal if the
-// runtime has not changed.
+// runtime has not changed. The zero view is that of one that nothing was stored
+// in.
 type view struct {
-	State    store.RuntimeState // empty if there is none
-	Snapshot string
-	Has      bool // a snapshot
-	Inputs   []string
-	Receipts []string // those at the places where the chapters put some
+	State       store.RuntimeState
+	HasState    bool
+	Snapshot    string
+	HasSnapshot bool
+	Inputs      []string
+	Receipts    []string // those at the places where the chapters put some
 }
 
 func (tr *trial) view(id store.RuntimeID) view {
 	tr.Helper()
 	var v view
 	var err error
-	v.State, _, err = tr.store.LoadRuntimeState(tr.Context(), id)
+	v.State, v.HasState, err = tr.store.LoadRuntimeState(tr.Context(), id)
 	require.NoError(tr, err, "LoadRuntimeState")
 	snapshot, ok, err := tr.store.LoadSessionSnapshot(tr.Context(), id)
 	require.NoError(tr, err, "LoadSessionSnapshot")
-	v.Snapshot, v.Has = string(snapshot), ok
+	v.Snapshot, v.HasSnapshot = string(snapshot), ok
 	v.Inputs = tr.viewInputs(id)
 	for run := range byte(10) {
-		for _, sequence := range []uint64{0, 1, 2, math.MaxUint64} {
+		for _, sequence := range []uint64{0, 1, 2, 7, 41, math.MaxUint64} {
 			receipt, ok, err := tr.store.LoadBoundaryReceipt(tr.Context(), id, store.RunID{run}, sequence)
 			require.NoError(tr, err, "LoadBoundaryReceipt")
 			if ok {
@@ -191,27 +216,46 @@ func (tr *trial) viewInputs(id store.RuntimeID) []string {
 }
 
 // together calls do from n goroutines at the same time, and returns their
-// errors when all have ended.
+// errors when all have ended. A panic of one is its error.
 func together(n int, do func(caller int) error) error {
 	errs := make([]error, n)
 	start := make(chan struct{})
 	var wg sync.WaitGroup
 	for caller := range n {
 		wg.Go(func() {
+			defer func() {
+				if v := recover(); v != nil {
+					errs[caller] = fmt.Errorf("caller %d panicked: %v\n%s", caller, v, debug.Stack())
+				}
+			}()
 			<-start
 			errs[caller] = do(caller)
 		})
 	}
 	close(start)
 	wg.Wait()
-	return errors.Join(errs...)
+	return firstOf(errs)
 }
 
-// inTurns lets each of the callers call do, once a round, until it fails. It
-// yields in between, so that they take turns even on one processor.
-func inTurns(do func(caller, round int) error) error {
+// firstOf returns the first of the errors, and says how many others there are.
+func firstOf(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return fmt.Errorf("%w (and %d other callers failed)", errs[0], len(errs)-1)
+}
+
+const callers = 8
+
+// inTurns lets each of the callers call do, n times with rising rounds, until it
+// fails. It yields in between, so that they take turns even on one processor.
+func inTurns(n int, do func(caller, round int) error) error {
 	return together(callers, func(caller int) error {
-		for round := range rounds {
+		for round := range n {
 			if err := do(caller, round); err != nil {
 				return err
 			}

@@ -2,7 +2,11 @@ package storetest
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/stretchr/testify/assert"
@@ -13,93 +17,183 @@ import (
 
 func values() []promise {
 	return []promise{
-		{"an input state comes back with every member", inputStatesComeBack},
-		{"a time comes back to the nanosecond, in a leap second too", timesComeBack},
-		{"a receipt comes back with every member", receiptsComeBack},
-		{"a snapshot comes back byte for byte", snapshotsComeBack},
-		{"an empty snapshot is there, and empty", emptySnapshotIsThere},
-		{"every value of an enum comes back", enumsComeBack},
-		{"an unknown value of an enum is refused", unknownValuesAreRefused},
-		{"any text is a runtime id, the empty one too", anyTextIsARuntimeID},
-		{"a runtime id that is not text is refused", runtimeIDsAreText},
-		{"what is not there is absent, not an error", absentIsNotAnError},
+		{words: "an input state comes back with every member", try: func(tr *trial) { tr.putInputs()() }},
+		{words: "a time comes back to the nanosecond, in a leap second too", try: timesComeBack},
+		{words: "a receipt comes back with every member", try: func(tr *trial) { tr.putReceipts()() }},
+		{words: "a snapshot comes back byte for byte", try: func(tr *trial) { tr.putSnapshots()() }},
+		{words: "an empty snapshot is there, and empty", try: emptySnapshotIsThere},
+		{words: "every value of an enum comes back", try: enumsComeBack},
+		{words: "an unknown value of an enum is refused", try: unknownValuesAreRefused},
+		{words: "an invalid state is refused wherever it stands in a batch", try: invalidStatesAreRefused},
+		{words: "any text is a runtime id, the empty one too", try: anyTextIsARuntimeID},
+		{words: "a runtime id that is not text is refused", try: runtimeIDsAreText},
+		{words: "what is not there is absent, not an error", try: absentIsNotAnError},
+		{words: "what a write does not store stays absent", try: restStaysAbsent},
 	}
 }
 
-func inputStatesComeBack(tr *trial) {
-	for name, text := range map[string]string{
-		"all members":  full,
-		"few members":  bare,
-		"superseded":   bareWith(`"terminal_outcome":{"outcome_type":"superseded","superseded_by":"00000000-0000-0000-0000-000000000000"},"attempt_count":1,"recovery_count":2`),
-		"coalesced":    bareWith(`"terminal_outcome":{"outcome_type":"coalesced","aggregate_id":"0195b1c2-0000-7000-8000-000000000004"},"attempt_count":1,"recovery_count":2`),
-		"consumed":     bareWith(`"terminal_outcome":{"outcome_type":"consumed"},"attempt_count":1,"recovery_count":2`),
-		"a projection": bareWith(`"attempt_count":0,"recovery_count":0,"reconstruction_source":{"source_type":"projection","rule_id":"","source_event_id":"e"}`),
-		"no sources":   bareWith(`"attempt_count":0,"recovery_count":0,"reconstruction_source":{"source_type":"coalescing","source_input_ids":[]}`),
-		"empty key":    bareWith(`"idempotency_key":"","attempt_count":0,"recovery_count":0`),
-		"input 0":      bareWith(`"attempt_count":0,"recovery_count":0,"persisted_input":0`),
-	} {
-		state := tr.inputFrom(text)
-		require.Equal(tr, text, textOf(state), "this suite's own sample")
-		for way, put := range map[store.RuntimeID]func(store.RuntimeID){
-			"persisted":     func(id store.RuntimeID) { tr.persist(id, state) },
-			"in a commit":   func(id store.RuntimeID) { tr.lifecycle(id, store.RuntimeIdle, state) },
-			"in an apply":   func(id store.RuntimeID) { tr.apply(id, applying(store.RunID{1}, 0, state)) },
-			"over another":  func(id store.RuntimeID) { tr.persist(id, tr.inputFrom(full), state) },
-			"at a boundary": func(id store.RuntimeID) { tr.commit(id, committing(store.RunID{1}, state)) },
-		} {
-			put(way)
-			want := state
-			if way == "at a boundary" {
-				want.LastRunID, want.LastBoundarySequence = tr.input(way, state.InputID).LastRunID, tr.input(way, state.InputID).LastBoundarySequence
+// A wayIn stores input states.
+type wayIn struct {
+	name string
+	do   func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, states ...store.InputState) error
+}
+
+// waysIn are all, the one that stamps first.
+func waysIn() []wayIn {
+	return []wayIn{
+		{"CommitSessionBoundary", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, states ...store.InputState) error {
+			_, err := s.CommitSessionBoundary(ctx, id, committing(store.RunID{1}, states...))
+			return err
+		}},
+		{"AtomicApply", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, states ...store.InputState) error {
+			return s.AtomicApply(ctx, id, applying(store.RunID{1}, 0, states...))
+		}},
+		{"AtomicLifecycleCommit", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, states ...store.InputState) error {
+			return s.AtomicLifecycleCommit(ctx, id, store.LifecycleCommit{RuntimeState: store.RuntimeIdle, InputStates: states})
+		}},
+		{"PersistInputState", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, states ...store.InputState) error {
+			for _, state := range states {
+				if err := s.PersistInputState(ctx, id, state); err != nil {
+					return err
+				}
 			}
-			assert.Equal(tr, textOf(want), textOf(tr.input(way, state.InputID)), "%s, %s, one", name, way)
-			assert.Equal(tr, []string{textOf(want)}, textsOf(tr.inputs(way)), "%s, %s, all", name, way)
+			return nil
+		}},
+	}
+}
+
+// putInputs stores every sample of an input state by every way in, as a new
+// input and over another, and returns the check that all are there.
+func (tr *trial) putInputs() (check func()) {
+	tr.Helper()
+	var names []string
+	var states, others []store.InputState
+	for i, s := range samples() {
+		state := tr.inputFrom(s.text)
+		require.Equal(tr, s.text, textOf(state), "this suite's own sample")
+		state.InputID = store.InputID{byte(i), 5}
+		other := tr.rich()
+		other.InputID = state.InputID
+		names, states, others = append(names, s.name), append(states, state), append(others, other)
+	}
+	for _, way := range waysIn() {
+		id := store.RuntimeID(way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id, states...), way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id+" over another", others...), way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id+" over another", states...), way.name)
+	}
+	return func() {
+		tr.Helper()
+		for i, way := range waysIn() {
+			id := store.RuntimeID(way.name)
+			tr.areThere(id, names, states, i == 0, 0)
+			tr.areThere(id+" over another", names, states, i == 0, 1)
 		}
 	}
 }
 
-func timesComeBack(tr *trial) {
-	for _, text := range []string{
-		"1970-01-01T00:00:00Z", "2016-12-31T23:59:60Z", "2016-12-31T23:59:60.999999999Z", "2026-03-12T15:57:06.000000001Z",
-		"1969-12-31T23:59:59.999Z", "0000-01-01T00:00:00Z", "-0001-12-31T23:59:59.000001Z", "+10000-01-01T00:00:00Z",
-		"-262143-01-01T00:00:00Z", "+262142-12-31T23:59:59Z",
-	} {
-		state := tr.inputFrom(strings.NewReplacer("2026-03-12T15:57:06Z", text, "2026-03-12T15:57:06.500Z", text).Replace(bare))
-		tr.persist("a", state)
-		got := tr.input("a", state.InputID)
-		assert.Equal(tr, text, got.CreatedAt.String())
-		assert.Equal(tr, text, got.UpdatedAt.String())
+// areThere checks that these states are all that a runtime has.
+func (tr *trial) areThere(id store.RuntimeID, names []string, states []store.InputState, stamped bool, sequence uint64) {
+	tr.Helper()
+	all := textsOf(tr.inputs(id))
+	require.Equal(tr, len(states), len(all), "how many inputs there are after %s", id)
+	for i, want := range states {
+		if stamped {
+			want.LastRunID, want.LastBoundarySequence = &store.RunID{1}, &sequence
+		}
+		tr.same(textOf(want), textOf(tr.input(id, want.InputID)), "%s, after %s, by LoadInputState", names[i], id)
+		tr.same(textOf(want), all[i], "%s, after %s, by LoadInputStates", names[i], id)
 	}
 }
 
-func receiptsComeBack(tr *trial) {
-	for i, receipt := range []store.RunBoundaryReceipt{
+// same compares texts that may be long.
+func (tr *trial) same(want, got, format string, args ...any) {
+	tr.Helper()
+	if want == got {
+		return
+	}
+	at := 0
+	for at < min(len(want), len(got)) && want[at] == got[at] {
+		at++
+	}
+	from := max(0, at-60)
+	tr.Errorf("%s: at byte %d of %d it is %.200q, not %.200q", fmt.Sprintf(format, args...), at, len(want), got[from:], want[from:])
+}
+
+func timesComeBack(tr *trial) {
+	var states []store.InputState
+	texts := []string{
+		"1970-01-01T00:00:00Z", "2016-12-31T23:59:60Z", "2016-12-31T23:59:60.999999999Z", "2026-03-12T15:57:06.000000001Z",
+		"1969-12-31T23:59:59.999Z", "0000-01-01T00:00:00Z", "-0001-12-31T23:59:59.000001Z", "+10000-01-01T00:00:00Z",
+		"-262143-01-01T00:00:00Z", "+262142-12-31T23:59:59Z",
+	}
+	for i, text := range texts {
+		state := tr.inputFrom(strings.NewReplacer("2026-03-12T15:57:06Z", text, "2026-03-12T15:57:06.500Z", text).Replace(bare))
+		state.InputID = store.InputID{byte(i)}
+		state.History = []store.HistoryEntry{{Timestamp: state.CreatedAt, From: store.InputAccepted, To: store.InputQueued}}
+		states = append(states, state)
+	}
+	for _, way := range waysIn() {
+		id := store.RuntimeID(way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id, states...))
+		for i, text := range texts {
+			got := tr.input(id, store.InputID{byte(i)})
+			assert.Equal(tr, text, got.CreatedAt.String(), "created_at, by %s", way.name)
+			assert.Equal(tr, text, got.UpdatedAt.String(), "updated_at, by %s", way.name)
+			require.Len(tr, got.History, 1)
+			assert.Equal(tr, text, got.History[0].Timestamp.String(), "of the history, by %s", way.name)
+		}
+	}
+}
+
+// putReceipts applies receipts with every member, and returns the check that
+// they are there.
+func (tr *trial) putReceipts() (check func()) {
+	receipts := []store.RunBoundaryReceipt{
 		{Boundary: store.Immediate},
 		{Boundary: store.RunCheckpoint, Sequence: 7, ContributingInputIDs: []store.InputID{{3}, {1}, {3}, {3}}, ConversationDigest: new("not a digest"), MessageCount: math.MaxUint64},
 		{Boundary: store.RunStart, Sequence: math.MaxUint64, ConversationDigest: new(""), MessageCount: 9007199254740993},
 		{Boundary: store.RunStart, Sequence: 9007199254740993, ContributingInputIDs: []store.InputID{{}}, ConversationDigest: new("clé \x00")},
-	} {
-		receipt.RunID = store.RunID{byte(i)}
-		tr.apply("a", store.BoundaryApply{Receipt: receipt, SessionStoreKey: &store.SessionID{1}})
-		assert.Equal(tr, textOf(receipt), textOf(tr.receipt("a", receipt.RunID, receipt.Sequence)))
+		{Boundary: store.Immediate, ConversationDigest: new(strings.Repeat("d", 1<<20))},
+	}
+	for i := range receipts {
+		receipts[i].RunID = store.RunID{byte(i)} // the nil id too
+		tr.apply("receipts", store.BoundaryApply{Receipt: receipts[i], SessionStoreKey: &store.SessionID{1}})
+	}
+	return func() {
+		tr.Helper()
+		for i, want := range receipts {
+			tr.same(textOf(want), textOf(tr.receipt("receipts", want.RunID, want.Sequence)), "receipt %d", i)
+		}
 	}
 }
 
-func snapshotsComeBack(tr *trial) {
-	for _, text := range []string{"not a document", "\x00\xff\xfe\r\n", " ", "{}", strings.Repeat("x", 1<<20)} {
+// putSnapshots stores snapshots, each in a runtime of its own, and returns the
+// check that they are there.
+func (tr *trial) putSnapshots() (check func()) {
+	want := map[store.RuntimeID]string{}
+	for i, text := range []string{"not a document", "\x00\xff\xfe\r\n", " ", "{}", "\ufeff", strings.Repeat("x", 1<<20)} {
+		id := store.RuntimeID(fmt.Sprintf("applied %d", i))
 		a := applying(store.RunID{1}, 0)
 		a.Session = &store.SessionDelta{SessionSnapshot: []byte(text)}
-		tr.apply("applied", a)
-		assert.True(tr, text == string(tr.snapshot("applied")), "%.20q does not come back from AtomicApply", text)
+		tr.apply(id, a)
+		want[id] = text
 	}
-	for _, text := range []string{
+	for i, text := range []string{
 		string(document("[]")), " \n" + string(document(conversation(2, 2))) + "\t",
 		strings.ReplaceAll(string(document(conversation(1, 1))), ",", "\r\n, "), string(document(conversation(3, 1<<20))),
 	} {
+		id := store.RuntimeID(fmt.Sprintf("committed %d", i))
 		c := committing(store.RunID{1})
 		c.Session.SessionSnapshot = []byte(text)
-		tr.commit("committed", c)
-		assert.True(tr, text == string(tr.snapshot("committed")), "%.20q does not come back from CommitSessionBoundary", text)
+		tr.commit(id, c)
+		want[id] = text
+	}
+	return func() {
+		tr.Helper()
+		for _, id := range slices.Sorted(maps.Keys(want)) {
+			tr.same(want[id], string(tr.snapshot(id)), "the snapshot %s", id)
+		}
 	}
 }
 
@@ -119,12 +213,11 @@ func emptySnapshotIsThere(tr *trial) {
 }
 
 func enumsComeBack(tr *trial) {
-	for _, s := range []store.RuntimeState{
-		store.RuntimeInitializing, store.RuntimeIdle, store.RuntimeRunning, store.RuntimeRecovering,
-		store.RuntimeRetired, store.RuntimeStopped, store.RuntimeDestroyed, store.RuntimeIdle,
-	} {
+	for _, s := range runtimeStates {
 		tr.setRuntime("a", s)
 		assert.Equal(tr, s, tr.runtime("a"))
+		tr.lifecycle("b", s)
+		assert.Equal(tr, s, tr.runtime("b"))
 	}
 	for _, s := range []store.InputLifecycleState{
 		store.InputAccepted, store.InputQueued, store.InputStaged, store.InputApplied, store.InputAppliedPendingConsumption,
@@ -140,31 +233,50 @@ func enumsComeBack(tr *trial) {
 		c.Boundary = b
 		assert.Equal(tr, b, tr.commit("a", c).Boundary)
 		assert.Equal(tr, b, tr.receipt("a", store.RunID{1}, uint64(i)).Boundary)
+		a := applying(store.RunID{2}, 0)
+		a.Receipt.Boundary = b
+		tr.apply("a", a)
+		assert.Equal(tr, b, tr.receipt("a", store.RunID{2}, 0).Boundary)
 	}
 }
 
 func unknownValuesAreRefused(tr *trial) {
-	for name, spoil := range map[string]func(*store.InputState){
-		"current_state":         func(s *store.InputState) { s.CurrentState = "Queued" },
-		"no current_state":      func(s *store.InputState) { s.CurrentState = "" },
-		"durability":            func(s *store.InputState) { s.Durability = "forever" },
-		"policy":                func(s *store.InputState) { s.Policy = new(store.PolicySnapshot) },
-		"terminal_outcome":      func(s *store.InputState) { s.TerminalOutcome = &store.TerminalOutcome{Type: "lost"} },
-		"reconstruction_source": func(s *store.InputState) { s.ReconstructionSource = new(store.ReconstructionSource) },
-		"history":               func(s *store.InputState) { s.History = []store.HistoryEntry{{From: store.InputQueued}} },
-		"persisted_input":       func(s *store.InputState) { s.PersistedInput = []byte("{") },
-		"idempotency_key":       func(s *store.InputState) { s.IdempotencyKey = new("\xff") },
-	} {
-		state := accepted(1)
-		spoil(&state)
-		err := tr.store.PersistInputState(tr.Context(), "a", state)
-		assert.ErrorIs(tr, err, store.ErrInvalidValue, name)
+	for _, bad := range []store.RuntimeState{"", "Idle", "\xff"} {
+		tr.refused("PersistRuntimeState", tr.store.PersistRuntimeState(tr.Context(), "a", bad), store.ErrInvalidValue)
+		err := tr.store.AtomicLifecycleCommit(tr.Context(), "a", store.LifecycleCommit{RuntimeState: bad})
+		tr.refused("AtomicLifecycleCommit", err, store.ErrInvalidValue)
 	}
-	assert.ErrorIs(tr, tr.store.PersistRuntimeState(tr.Context(), "a", ""), store.ErrInvalidValue, "no runtime state")
-	assert.ErrorIs(tr, tr.store.PersistRuntimeState(tr.Context(), "a", "Idle"), store.ErrInvalidValue, "runtime state")
+	for _, bad := range []store.RunApplyBoundary{"", "Immediate", "\xff"} {
+		a, c := applying(store.RunID{1}, 0), committing(store.RunID{1})
+		a.Receipt.Boundary, c.Boundary = bad, bad
+		tr.refused("AtomicApply", tr.store.AtomicApply(tr.Context(), "a", a), store.ErrInvalidValue)
+		_, err := tr.store.CommitSessionBoundary(tr.Context(), "a", c)
+		tr.refused("CommitSessionBoundary", err, store.ErrInvalidValue)
+	}
 	digest := applying(store.RunID{1}, 0)
 	digest.Receipt.ConversationDigest = new("\xff")
-	assert.ErrorIs(tr, tr.store.AtomicApply(tr.Context(), "a", digest), store.ErrInvalidValue, "digest")
+	tr.refused("AtomicApply with a digest that is not text", tr.store.AtomicApply(tr.Context(), "a", digest), store.ErrInvalidValue)
+	assert.Equal(tr, view{}, tr.view("a"), "nothing was stored")
+}
+
+// An invalid state is first, last, or replaced by a valid one in the same batch.
+func invalidStatesAreRefused(tr *trial) {
+	for _, s := range spoilers() {
+		bad := tr.rich()
+		s.do(&bad)
+		replaced := accepted(0)
+		replaced.InputID = bad.InputID
+		for _, way := range waysIn() {
+			batches := [][]store.InputState{{bad, accepted(1)}, {accepted(1), bad}, {bad, replaced}, {bad}}
+			if way.name == "PersistInputState" {
+				batches = batches[3:]
+			}
+			for i, batch := range batches {
+				err := way.do(tr.Context(), tr.store, "a", batch...)
+				tr.refused(fmt.Sprintf("%s with %s, batch %d", way.name, s.name, i), err, store.ErrInvalidValue)
+			}
+		}
+	}
 }
 
 // runtimeIDs are names that a store could mistake for each other.
@@ -186,9 +298,8 @@ func anyTextIsARuntimeID(tr *trial) {
 }
 
 func runtimeIDsAreText(tr *trial) {
-	for name, err := range tr.allWrites("\xff", tr.Context()) {
-		assert.ErrorIs(tr, err, store.ErrInvalidValue, name)
-	}
+	tr.allRefused(tr.allWrites("\xff", tr.Context()), store.ErrInvalidValue, "under a runtime id that is not UTF-8")
+	tr.allRefused(tr.allWrites("a\xed\xa0\x80", tr.Context()), store.ErrInvalidValue, "under a runtime id with a surrogate")
 	assert.Equal(tr, view{}, tr.view("\xff"), "there is nothing under it")
 }
 
@@ -224,4 +335,22 @@ func absentIsNotAnError(tr *trial) {
 	_, ok, err = tr.store.LoadBoundaryReceipt(tr.Context(), "a", store.RunID{1}, 99)
 	assert.NoError(tr, err)
 	assert.False(tr, ok, "a further receipt")
+}
+
+// Each write alone, in a runtime of its own: all other parts are absent.
+func restStaysAbsent(tr *trial) {
+	for _, w := range writes() {
+		id := store.RuntimeID(w.name)
+		require.NoError(tr, w.do(tr.Context(), tr.store, id, 1), w.name)
+		got := tr.view(id)
+		stores := func(name string) bool {
+			return slices.ContainsFunc(w.parts, func(p part) bool { return p.name == name })
+		}
+		assert.Equal(tr, stores(statePart.name), got.HasState, "%s, then LoadRuntimeState", w.name)
+		assert.Equal(tr, stores(snapshotPart.name), got.HasSnapshot, "%s, then LoadSessionSnapshot", w.name)
+		assert.Equal(tr, stores(mintedPart.name) || stores(receiptPart.name), len(got.Receipts) == 1, "%s, then LoadBoundaryReceipt", w.name)
+		assert.Equal(tr, w.name != "PersistRuntimeState", len(got.Inputs) == 1, "%s, then LoadInputStates", w.name)
+		assert.Equal(tr, got.HasState, got.State != "", "%s, then LoadRuntimeState", w.name)
+		assert.Equal(tr, got.HasSnapshot, got.Snapshot != "", "%s, then LoadSessionSnapshot", w.name)
+	}
 }
