@@ -14,8 +14,6 @@
 package ops
 
 import (
-	"unicode/utf8"
-
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
 )
@@ -124,8 +122,5 @@ func (k Kind) String() string {
 // validRuntime refuses an id that is not text. Only writes ask: a read finds
 // nothing under such an id.
 func validRuntime(id store.RuntimeID) error {
-	if !utf8.ValidString(string(id)) {
-		return &store.ValueError{Field: "runtime_id", Reason: "not valid UTF-8"}
-	}
-	return nil
+	return store.InField("runtime_id", id.Validate())
 }

@@ -12,6 +12,9 @@ import (
 // restarts. Any valid UTF-8 will do, the empty string too.
 type RuntimeID string
 
+// Validate returns a *ValueError if id is not valid UTF-8.
+func (id RuntimeID) Validate() error { return validText(new(string(id))) }
+
 // An ID is a UUID that names a Kind of thing, so that ids of two kinds cannot
 // be mistaken for each other. Its text has hyphens and lower-case digits; it
 // is read in that spelling, without hyphens, in braces, or after "urn:uuid:",

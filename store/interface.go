@@ -2,13 +2,53 @@ package store
 
 import "context"
 
-// A RuntimeStore keeps the state of logical runtimes. Each operation is
-// atomic: it happens whole or not at all. No runtime sees another's data.
+// A RuntimeStore keeps the state of logical runtimes. Package storetest tries
+// on any implementation all that is said here.
 //
-// What a caller passes in is copied, and what it gets is its own. Absence is
-// ok == false, never an error; lists that have nothing are empty, not nil. Of
-// several errors a call returns the context's first, then ErrClosed, then what
-// is wrong with its arguments.
+// # Ids
+//
+// No runtime sees another's data. Runtime ids are compared byte by byte, with
+// no regard to case, spaces or Unicode forms. A write refuses one that is not
+// UTF-8 with ErrInvalidValue; a read finds nothing under it.
+//
+// # Values
+//
+// A value comes back exactly as it was stored: times with their leap seconds,
+// PersistedInput byte for byte, integers up to their maxima, empty texts apart
+// from absent ones. Only an empty list and an absent one are the same. What a
+// caller passes in is copied and not changed, and what it gets is its own.
+//
+// A write leaves alone what it does not name. Absence is ok == false and the
+// zero value, never an error. An empty snapshot is present. LoadInputStates
+// never returns nil; lists within values may be nil when they are empty.
+//
+// # Inputs
+//
+// An operation that stores several inputs adds the unknown ones in their order,
+// and replaces the others in place. Of two states of one input in a call the
+// last one wins, in the place of the first.
+//
+// # Concurrency
+//
+// Any number of callers may call at once. Each operation is atomic: it happens
+// whole or not at all. It takes effect at one moment between its call and its
+// return, in all its parts, so a caller reads its own writes, and all callers
+// read what a call that has returned wrote.
+//
+// # Errors
+//
+// After an error nothing was applied. A context that has ended fails every
+// call, with an error that errors.Is the context's; one that ends during the
+// call may. Of several errors a call returns the context's first, then
+// ErrClosed, then what is wrong with its arguments (any of it), then
+// ErrSequenceExhausted, and errors.Is finds no other of this package's beside
+// it. Every write refuses what is not valid with ErrInvalidValue, also in a
+// state that a later one in the call replaces.
+//
+// # Close
+//
+// An implementation may have a Close() error, which may be called again and
+// returns nil then too. After it every call gets ErrClosed.
 type RuntimeStore interface {
 	// CommitSessionBoundary stores a session snapshot at a run's boundary,
 	// with the receipt that it mints, and the updates of inputs, which it
@@ -17,9 +57,7 @@ type RuntimeStore interface {
 	// The snapshot is a session document, see package session. The receipt's
 	// sequence is one more than the highest stored for this runtime and run,
 	// or 0; its digest and message count are those of the snapshot's
-	// conversation; the contributing inputs are not looked up. An update of an
-	// unknown input adds it. Of two updates of one input the last one wins, in
-	// the place of the first.
+	// conversation; the contributing inputs are not looked up.
 	//
 	// A snapshot that is not a session document is refused with
 	// ErrInvalidSnapshot, a run with a receipt at 2^64-1 with
@@ -83,7 +121,7 @@ type BoundaryApply struct {
 	Receipt      RunBoundaryReceipt
 	InputUpdates []InputState
 	// SessionStoreKey names the session in a session store, if there is one.
-	// A store in memory has none and does not use it.
+	// Every store takes it; a store in memory has none and does not use it.
 	SessionStoreKey *SessionID
 }
 

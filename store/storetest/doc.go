@@ -12,11 +12,21 @@
 //	}
 //
 // A promise that is broken fails as TestConformance/chapter/promise, say
-// TestConformance/atomicity/a_refused_commit_spends_no_sequence. The chapters are
-// values, operations, atomicity, isolation, privacy, ordering, concurrency,
-// cancellation, reopening and closing. The last two are skipped, with a line
-// that says so, for a store that cannot be reopened or has no Close. Run it
-// with -race.
+// TestConformance/atomicity/a_refused_commit_spends_no_sequence, with a line that
+// says what the rule is. The chapters are values, operations, atomicity,
+// isolation, privacy, ordering, concurrency, cancellation, reopening and
+// closing. Reopening is skipped for a Factory without Reopen, and what is about
+// Close for a store without Close() error. Run it with -race; -short repeats
+// less. A promise that does not end within Factory.Timeout fails with the stacks
+// of all goroutines, and so does one of whose calls panics.
+//
+// What a store promises stands at [store.RuntimeStore]. Of Close, if it has one:
+// it may be called again, by several at once too, and returns nil; when a Close
+// has returned, every call gets store.ErrClosed. A call that Close meets is
+// answered, and then counts, or gets store.ErrClosed.
+//
+// The suite sees what callers see. A write that is acknowledged while the store
+// closes, and lost, shows only when the store can be reopened.
 //
 // [Canaries] are stores that are wrong on purpose, each in one way: the suite
 // is worth what it says of them.

@@ -18,6 +18,7 @@ import (
 func values() []promise {
 	return []promise{
 		{words: "an input state comes back with every member", try: func(tr *trial) { tr.putInputs()() }},
+		{words: "a member of a megabyte comes back", try: largeMembersComeBack},
 		{words: "a time comes back to the nanosecond, in a leap second too", try: timesComeBack},
 		{words: "a receipt comes back with every member", try: func(tr *trial) { tr.putReceipts()() }},
 		{words: "a snapshot comes back byte for byte", try: func(tr *trial) { tr.putSnapshots()() }},
@@ -118,6 +119,16 @@ func (tr *trial) same(want, got, format string, args ...any) {
 	}
 	from := max(0, at-60)
 	tr.Errorf("%s: at byte %d of %d it is %.200q, not %.200q", fmt.Sprintf(format, args...), at, len(want), got[from:], want[from:])
+}
+
+func largeMembersComeBack(tr *trial) {
+	large := accepted(1)
+	large.PersistedInput = []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
+	for _, way := range waysIn() {
+		id := store.RuntimeID(way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id, large), way.name)
+		tr.same(string(large.PersistedInput), string(tr.input(id, large.InputID).PersistedInput), "persisted_input, by %s", way.name)
+	}
 }
 
 func timesComeBack(tr *trial) {
