@@ -28,12 +28,17 @@ func TestNoAllocationPerCall(t *testing.T) {
 	defer l.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	reader := l.Reader("a")
 	for name, call := range map[string]func() error{
 		"LoadRuntimeState": func() error {
 			_, _, err := l.LoadRuntimeState(ctx, "a")
 			return err
 		},
 		"PersistRuntimeState": func() error { return l.PersistRuntimeState(ctx, "a", store.RuntimeIdle) },
+		"Reader.View": func() error {
+			_, err := reader.View(ctx)
+			return err
+		},
 		"LoadInputState, a miss": func() error {
 			_, _, err := l.LoadInputState(ctx, "a", store.InputID{1})
 			return err
@@ -131,7 +136,9 @@ func withLock[R any, O ops.Request[R], P ops.Steps[R, O]](s *locked, op O) (answ
 	}
 	s.mu.Lock()
 	err = p.Apply(&s.state)
+	waiters := s.state.Settle()
 	s.mu.Unlock()
+	waiters.Wake()
 	if err == nil {
 		answer = p.Answer()
 	}

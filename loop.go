@@ -18,6 +18,12 @@ type Options struct {
 	// caller gives up keeps its place until the owner comes to it. 0 means
 	// 128, and so does a negative number.
 	InboxSize int
+
+	// StrictReceipts refuses a receipt at a run and sequence that has another
+	// one, with store.ErrReceiptConflict, where it would replace it otherwise.
+	// The same receipt again is no conflict, so a call may be repeated whose
+	// answer was lost.
+	StrictReceipts bool
 }
 
 const defaultInboxSize = 128
@@ -53,7 +59,7 @@ func New(opts Options) *Loop {
 		opts.InboxSize = defaultInboxSize
 	}
 	l := &Loop{inbox: make(chan task, opts.InboxSize), done: make(chan struct{})}
-	go l.own()
+	go l.own(store.State{StrictReceipts: opts.StrictReceipts})
 	return l
 }
 
@@ -61,8 +67,9 @@ func New(opts Options) *Loop {
 // and refuses what comes after. It holds the state, as a local, and so nothing
 // else can touch it. It sends only to channels with room, and so nobody can
 // hold it up.
-func (l *Loop) own() {
+func (l *Loop) own(state store.State) {
 	defer close(l.done)
+	defer func() { state.End().Wake() }() // who wakes sees that the service has ended
 	defer l.refuseRest()
 	var current task
 	defer func() {
@@ -72,7 +79,6 @@ func (l *Loop) own() {
 			current.fail(failure)
 		}
 	}()
-	var state store.State
 	for current = <-l.inbox; current != nil; current = <-l.inbox {
 		current.serve(&state)
 	}
@@ -124,6 +130,19 @@ func (l *Loop) unavailable() error {
 // Loop are short for it; it is for callers who make their requests as values.
 func Do[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
 	return do[R, O, P](ctx, l, op)
+}
+
+// Commit applies a batch: all of its writes, in order, or none. It fails with
+// store.ErrConflict if a condition does not hold.
+func (l *Loop) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
+	return Do(ctx, l, ops.Commit{Batch: batch})
+}
+
+// LoadSession returns the latest snapshot that AtomicApply has filed under a
+// session's id, its SessionStoreKey.
+func (l *Loop) LoadSession(ctx context.Context, id store.SessionID) (store.Snapshot, bool, error) {
+	found, err := Do(ctx, l, ops.LoadSession{SessionID: id})
+	return found.Value, found.OK, err
 }
 
 // CommitSessionBoundary stores a session snapshot, the receipt that it mints, and

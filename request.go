@@ -37,7 +37,8 @@ type kind interface {
 type request[R any, O kind, P ops.Steps[R, O]] struct {
 	op     O
 	claim  atomic.Uint32
-	answer chan error // has room for one
+	answer chan error    // has room for one
+	wake   store.Waiters // for the caller to wake, so that the owner need not
 	pool   *sync.Pool
 }
 
@@ -60,13 +61,15 @@ func newRequest[R any, O kind, P ops.Steps[R, O]](l *Loop, op O) *request[R, O, 
 
 func (r *request[R, O, P]) recycle() {
 	var zero O
-	r.op = zero // it holds a caller's data
+	r.op, r.wake = zero, nil // it holds a caller's data
 	r.pool.Put(r)
 }
 
 func (r *request[R, O, P]) serve(state *store.State) {
 	if r.take() {
-		r.answer <- P(&r.op).Apply(state)
+		err := P(&r.op).Apply(state)
+		r.wake = state.Settle()
+		r.answer <- err
 	}
 }
 
@@ -98,14 +101,19 @@ func do[R any, O kind, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R
 	var answer R
 	err, ours := r.call(ctx, l)
 	if err == nil {
+		r.wake.Wake()
 		answer = P(&r.op).Answer()
 	} else {
-		err = &store.OpError{Op: op.Kind().String(), RuntimeID: op.Runtime(), Err: err}
+		err = opError(op, err)
 	}
 	if ours {
 		r.recycle()
 	}
 	return answer, err
+}
+
+func opError(op kind, err error) error {
+	return &store.OpError{Op: op.Kind().String(), RuntimeID: op.Runtime(), Err: err}
 }
 
 // call prepares the request, sends it, and waits for what becomes of it. ours
@@ -150,7 +158,7 @@ func (r *request[R, O, P]) call(ctx context.Context, l *Loop) (err error, ours b
 // saves work.
 func (r *request[R, O, P]) prepare(ctx context.Context, l *Loop) error {
 	if looker, ok := any(P(&r.op)).(ops.Looker); ok {
-		if look, wants := looker.Look(); wants {
+		for look, wants := looker.Look(); wants; look, wants = looker.Look() {
 			found, err := Do(ctx, l, look)
 			if err != nil {
 				return errors.Unwrap(err) // of the call that looks

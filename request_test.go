@@ -226,24 +226,26 @@ func TestRecycling(t *testing.T) {
 // A lookingOp wants to see the session document before it is prepared.
 type lookingOp struct {
 	testOp
-	saw func(*session.Document)
+	saw   func(*session.Document)
+	looks int
 }
 
 func (op *lookingOp) Look() (ops.LoadSessionDocument, bool) {
-	return ops.LoadSessionDocument{RuntimeID: op.id}, true
+	return ops.LoadSessionDocument{RuntimeID: op.id}, op.looks < 2
 }
-func (op *lookingOp) Use(d *session.Document) { op.saw(d) }
+func (op *lookingOp) Use(d *session.Document) { op.looks++; op.saw(d) }
 
 func TestLookBeforePrepare(t *testing.T) {
 	l := newLoop(t, Options{})
 	_, err := l.CommitSessionBoundary(t.Context(), "a", commitOf(store.RunID{}))
 	require.NoError(t, err)
-	var seen *session.Document
-	op := lookingOp{testOp{id: "a", do: func() {}}, func(d *session.Document) { seen = d }}
+	var seen []*session.Document
+	op := lookingOp{testOp{id: "a", do: func() {}}, func(d *session.Document) { seen = append(seen, d) }, 0}
 	op.prepare = func() { require.NotNil(t, seen, "prepared before the look") }
 	_, err = do[struct{}, lookingOp, *lookingOp](t.Context(), l, op)
 	require.NoError(t, err)
-	assert.Equal(t, document, seen.Text())
+	require.Len(t, seen, 2, "as often as it wants")
+	assert.Equal(t, document, seen[1].Text())
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -15,6 +15,7 @@ type CommitSessionBoundary struct {
 	Commit    store.BoundaryCommit
 
 	last     *session.Document // the runtime's before this one, nil if it is not known
+	looked   bool
 	snapshot *store.Snapshot
 	receipt  *store.RunBoundaryReceipt // complete but for its sequence
 	updates  updates
@@ -30,11 +31,11 @@ type stamp struct {
 // that to be worth a hand-off of its own.
 func (op *CommitSessionBoundary) Look() (LoadSessionDocument, bool) {
 	const worth = 2 << 10
-	return LoadSessionDocument{op.RuntimeID, nil}, len(op.Commit.Session.SessionSnapshot) >= worth
+	return LoadSessionDocument{op.RuntimeID, nil}, !op.looked && len(op.Commit.Session.SessionSnapshot) >= worth
 }
 
 // Use lets Prepare go on from where last ends.
-func (op *CommitSessionBoundary) Use(last *session.Document) { op.last = last }
+func (op *CommitSessionBoundary) Use(last *session.Document) { op.last, op.looked = last, true }
 
 func (op *CommitSessionBoundary) read(text string) (*session.Document, error) {
 	if op.last == nil {
@@ -104,7 +105,8 @@ type AtomicApply struct {
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryApply
 
-	snapshot *store.Snapshot // nil leaves the one that stands
+	snapshot *store.Snapshot  // nil leaves the one that stands
+	session  *store.SessionID // under which the snapshot is filed too, nil if under none
 	updates  updates
 	receipt  *store.RunBoundaryReceipt
 }
@@ -129,19 +131,52 @@ func (op *AtomicApply) Prepare() (err error) {
 	if op.updates, err = prepareUpdates("input_updates", c.InputUpdates); err != nil {
 		return err
 	}
-	op.snapshot = nil
+	op.snapshot, op.session = nil, nil
 	if c.Session != nil {
-		op.snapshot = new(store.SnapshotOf(c.Session.SessionSnapshot))
+		if op.snapshot, op.session, err = op.prepareSession(); err != nil {
+			return err
+		}
 	}
 	receipt := c.Receipt.Detach()
 	op.receipt = &receipt
 	return nil
 }
 
+// prepareSession returns the snapshot, and under which id it is filed. One that
+// is a session document is filed under its own id only.
+func (op *AtomicApply) prepareSession() (*store.Snapshot, *store.SessionID, error) {
+	c := &op.Commit
+	if c.SessionStoreKey == nil {
+		return new(store.SnapshotOf(c.Session.SessionSnapshot)), nil, nil
+	}
+	key := *c.SessionStoreKey
+	snapshot, document := snapshotOf(c.Session.SessionSnapshot)
+	if document != nil && store.SessionID(document.ID) != key {
+		return nil, nil, &store.SessionKeyError{Key: key, ID: store.SessionID(document.ID)}
+	}
+	return snapshot, &key, nil
+}
+
+// snapshotOf returns a snapshot of any bytes, with the document that they are,
+// if they are one.
+func snapshotOf(b []byte) (*store.Snapshot, *session.Document) {
+	document, err := session.Read(string(b))
+	if err != nil {
+		return new(store.SnapshotOf(b)), nil
+	}
+	return new(store.SnapshotOfDocument(document)), document
+}
+
 // Apply stores everything.
 func (op *AtomicApply) Apply(state *store.State) error {
+	if err := state.CheckReceipt(op.RuntimeID, op.receipt); err != nil {
+		return err
+	}
 	if op.snapshot != nil {
 		state.PutSnapshot(op.RuntimeID, op.snapshot)
+	}
+	if op.session != nil {
+		state.PutSession(op.RuntimeID, *op.session, op.snapshot)
 	}
 	state.PutReceipt(op.RuntimeID, op.receipt)
 	op.updates.put(state, op.RuntimeID)

@@ -81,7 +81,7 @@ func (op *LoadInputState) Answer() Found[store.InputState] {
 type LoadInputStates struct {
 	RuntimeID store.RuntimeID
 
-	found []*store.InputState
+	found store.InputStates
 }
 
 // Kind names the operation.
@@ -95,7 +95,7 @@ func (LoadInputStates) answers() (_ []store.InputState) { return }
 // Prepare has nothing to do.
 func (*LoadInputStates) Prepare() error { return nil }
 
-// Apply copies the pointers.
+// Apply takes the list as it is.
 func (op *LoadInputStates) Apply(state *store.State) error {
 	op.found = state.InputStates(op.RuntimeID)
 	return nil
@@ -103,9 +103,9 @@ func (op *LoadInputStates) Apply(state *store.State) error {
 
 // Answer copies the states, in order. It is empty, not nil, if there are none.
 func (op *LoadInputStates) Answer() []store.InputState {
-	states := make([]store.InputState, len(op.found))
-	for i, s := range op.found {
-		states[i] = s.Clone()
+	states := make([]store.InputState, 0, op.found.Len())
+	for s := range op.found.All() {
+		states = append(states, s.Clone())
 	}
 	return states
 }

@@ -1,5 +1,5 @@
 // Package ops holds one request type per operation of the store: the ten of
-// [store.RuntimeStore], and one that a boundary commit needs. Each tells its
+// [store.RuntimeStore], and those that a loopstore.Loop has besides. Each tells its
 // operation's story in one place, in three steps:
 //
 //   - Prepare runs on the caller's goroutine: it checks and copies what the
@@ -25,7 +25,8 @@ type Request[R any] interface {
 	CommitSessionBoundary | AtomicApply | AtomicLifecycleCommit |
 		PersistInputState | PersistRuntimeState |
 		LoadInputStates | LoadInputState | LoadBoundaryReceipt |
-		LoadSessionSnapshot | LoadSessionDocument | LoadRuntimeState
+		LoadSessionSnapshot | LoadSessionDocument | LoadRuntimeState |
+		Commit | LoadSession | LoadView
 	Kind() Kind
 	Runtime() store.RuntimeID
 	answers() R // never called: it tells the compiler what R is
@@ -40,11 +41,12 @@ type Steps[R, O any] interface {
 }
 
 // A Looker is an operation whose Prepare has less to do when it knows the
-// session document that stands. The outcome is the same without it.
+// session documents that stand. The outcome is the same without them.
 type Looker interface {
-	// Look returns the request for the document, and whether it is worth it.
+	// Look returns the request for the next document that it is worth asking
+	// for, if there is one.
 	Look() (LoadSessionDocument, bool)
-	// Use hands the document in, before Prepare. It may be nil.
+	// Use hands that document in. It may be nil.
 	Use(*session.Document)
 }
 
@@ -53,7 +55,7 @@ type Looker interface {
 func Run[R any, O Request[R], P Steps[R, O]](state *store.State, op O) (R, error) {
 	p := P(&op)
 	if l, ok := any(p).(Looker); ok {
-		if look, wants := l.Look(); wants {
+		for look, wants := l.Look(); wants; look, wants = l.Look() {
 			standing, _ := Run(state, look) // it cannot fail
 			l.Use(standing)
 		}
@@ -62,6 +64,7 @@ func Run[R any, O Request[R], P Steps[R, O]](state *store.State, op O) (R, error
 	if err == nil {
 		err = p.Apply(state)
 	}
+	state.Settle().Wake()
 	if err != nil {
 		var none R
 		return none, err
@@ -94,6 +97,9 @@ const (
 	KindPersistRuntimeState
 	KindAtomicLifecycleCommit
 	KindLoadSessionDocument
+	KindCommit
+	KindLoadSession
+	KindLoadView
 	NumKinds // how many there are
 )
 
@@ -109,6 +115,9 @@ var kindNames = [NumKinds]string{
 	"persist_runtime_state",
 	"atomic_lifecycle_commit",
 	"load_session_document",
+	"commit",
+	"load_session",
+	"load_view",
 }
 
 // String returns the operation's name, as Meerkat spells it where it has it.

@@ -67,3 +67,35 @@ func (op *LoadSessionDocument) Apply(state *store.State) error {
 
 // Answer returns the document.
 func (op *LoadSessionDocument) Answer() *session.Document { return op.found }
+
+// LoadSession loads the latest snapshot that was filed under a session's id.
+type LoadSession struct {
+	SessionID store.SessionID
+
+	found *store.Snapshot
+}
+
+// Kind names the operation.
+func (LoadSession) Kind() Kind { return KindLoadSession }
+
+// Runtime is empty: a session is of any runtime.
+func (LoadSession) Runtime() store.RuntimeID { return "" }
+
+func (LoadSession) answers() (_ Found[store.Snapshot]) { return }
+
+// Prepare has nothing to do.
+func (*LoadSession) Prepare() error { return nil }
+
+// Apply looks the snapshot up.
+func (op *LoadSession) Apply(state *store.State) error {
+	op.found = state.Session(op.SessionID)
+	return nil
+}
+
+// Answer returns the snapshot, which is shared, since it never changes.
+func (op *LoadSession) Answer() Found[store.Snapshot] {
+	if op.found == nil {
+		return Found[store.Snapshot]{}
+	}
+	return Found[store.Snapshot]{*op.found, true}
+}

@@ -29,15 +29,28 @@ var (
 	// sequence, 2^64-1, and so no further one can be minted. The error is a
 	// *SequenceError.
 	ErrSequenceExhausted = errors.New("sequence is exhausted")
+
+	// ErrConflict means that a condition of a Batch does not hold. The error is
+	// a *ConflictError.
+	ErrConflict = errors.New("conflict")
+
+	// ErrReceiptConflict means that another receipt stands at the same run and
+	// sequence, and receipts are strict. The error is a *ReceiptError.
+	ErrReceiptConflict = errors.New("receipt conflicts with the one that stands")
+
+	// ErrSessionKeyMismatch means that a snapshot is a session document with
+	// another id than that under which it was to be filed. The error is a
+	// *SessionKeyError.
+	ErrSessionKeyMismatch = errors.New("session key is not the snapshot's id")
 )
 
 // An OpError is the error of every operation: which one it was, on which
 // runtime, and what was wrong. The operation was not applied; only of the one
 // that panicked (Err is the *PanicError itself) that cannot be said.
 type OpError struct {
-	Op        string // the operation's name, such as "persist_input_state"
-	RuntimeID RuntimeID
-	Err       error // a context's error, or one that wraps one of this package's
+	Op        string    // the operation's name, such as "persist_input_state"
+	RuntimeID RuntimeID // empty if the operation is not on one runtime
+	Err       error     // a context's error, or one that wraps one of this package's
 }
 
 func (e *OpError) Error() string {
@@ -45,8 +58,14 @@ func (e *OpError) Error() string {
 	if _, panicked := e.Err.(*PanicError); panicked {
 		outcome = ""
 	}
-	return fmt.Sprintf("%s of runtime %q: %v%s", e.Op, shorten(string(e.RuntimeID)), e.Err, outcome)
+	switch e.Op {
+	case "commit", "load_session": // on none, or many
+		return fmt.Sprintf("%s: %v%s", e.Op, e.Err, outcome)
+	}
+	return fmt.Sprintf("%s%s: %v%s", e.Op, ofRuntime(e.RuntimeID), e.Err, outcome)
 }
+
+func ofRuntime(id RuntimeID) string { return fmt.Sprintf(" of runtime %q", shorten(string(id))) }
 
 // Unwrap returns what was wrong.
 func (e *OpError) Unwrap() error { return e.Err }
@@ -77,6 +96,60 @@ func (e *SequenceError) Error() string {
 
 // Is reports whether target is ErrSequenceExhausted.
 func (e *SequenceError) Is(target error) bool { return target == ErrSequenceExhausted }
+
+// A ConflictError says which condition of a Batch does not hold, and what
+// stands instead.
+type ConflictError struct {
+	Index     int       // of the condition, in Batch.If
+	RuntimeID RuntimeID // that it is about
+	Want      string    // the condition, such as "version 7"
+	Stands    string    // such as "version 9"
+	Version   uint64    // that the runtime has, 0 if there is none
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%v: condition %d%s: want %s, but there is %s", ErrConflict, e.Index, ofRuntime(e.RuntimeID), e.Want, e.Stands)
+}
+
+// Is reports whether target is ErrConflict.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// A WriteError says which write of a Batch cannot be done.
+type WriteError struct {
+	Index     int       // of the write, in Batch.Then
+	RuntimeID RuntimeID // that it is on
+	Err       error
+}
+
+func (e *WriteError) Error() string {
+	return fmt.Sprintf("write %d%s: %v", e.Index, ofRuntime(e.RuntimeID), e.Err)
+}
+
+// Unwrap returns what was wrong.
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// A ReceiptError names the boundary that has another receipt.
+type ReceiptError struct {
+	RunID    RunID
+	Sequence uint64
+}
+
+func (e *ReceiptError) Error() string {
+	return fmt.Sprintf("%v: run %s, sequence %d", ErrReceiptConflict, e.RunID, e.Sequence)
+}
+
+// Is reports whether target is ErrReceiptConflict.
+func (e *ReceiptError) Is(target error) bool { return target == ErrReceiptConflict }
+
+// A SessionKeyError says which id a snapshot has, and which it should have.
+type SessionKeyError struct{ Key, ID SessionID }
+
+func (e *SessionKeyError) Error() string {
+	return fmt.Sprintf("%v: the key is %s, the id is %s", ErrSessionKeyMismatch, e.Key, e.ID)
+}
+
+// Is reports whether target is ErrSessionKeyMismatch.
+func (e *SessionKeyError) Is(target error) bool { return target == ErrSessionKeyMismatch }
 
 // A PanicError is a panic on the owner's goroutine: a defect of the store. It
 // may have left the state half changed, so nothing is served after it, and

@@ -9,7 +9,11 @@ import (
 func TestReadsLeaveNoTrace(t *testing.T) {
 	var s State
 	look := func() {
-		assert.Nil(t, s.InputStates("x"))
+		assert.Zero(t, s.InputStates("x").Len())
+		assert.False(t, s.View("x").Exists())
+		assert.False(t, s.HasKey("x", "k"))
+		assert.Nil(t, s.Session(SessionID{}))
+		assert.Zero(t, s.Version("x"))
 		assert.Nil(t, s.InputState("x", InputID{}))
 		assert.Nil(t, s.Receipt("x", RunID{}, 0))
 		assert.Nil(t, s.Snapshot("x"))
@@ -25,5 +29,9 @@ func TestReadsLeaveNoTrace(t *testing.T) {
 	look()
 	assert.Nil(t, s.InputState("a", InputID{}))
 	assert.Nil(t, s.Receipt("a", RunID{}, 0))
-	assert.Equal(t, map[RuntimeID]*runtime{"a": {state: RuntimeIdle}}, s.runtimes)
+	s.Settle()
+	look()
+	assert.Equal(t, map[RuntimeID]*runtime{"a": {id: "a", version: 1, state: RuntimeIdle}}, s.runtimes)
+	assert.Nil(t, s.sessions)
+	assert.Empty(t, s.changed)
 }

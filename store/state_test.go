@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,13 +30,15 @@ func TestInsertionOrder(t *testing.T) {
 	s.PutInputState("a", inputState(1, store.InputAccepted))
 
 	var order []byte
-	for _, state := range s.InputStates("a") {
+	for state := range s.InputStates("a").All() {
 		order = append(order, state.InputID[0])
 	}
 	assert.Equal(t, []byte{5, 3, 9, 1}, order)
 	assert.Same(t, replacement, s.InputState("a", store.InputID{3}))
-	assert.Equal(t, store.InputAccepted, before[1].CurrentState, "what came out before stays as it was")
-	assert.Len(t, before, 3)
+	kept := slices.Collect(before.All())
+	require.Len(t, kept, 3)
+	assert.Equal(t, store.InputAccepted, kept[1].CurrentState, "what came out before stays as it was")
+	assert.Equal(t, 3, before.Len())
 }
 
 func TestNextSequence(t *testing.T) {

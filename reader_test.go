@@ -1,0 +1,353 @@
+package loopstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+func viewOf(t *testing.T, l *Loop, id store.RuntimeID) *store.View {
+	t.Helper()
+	v, err := l.View(t.Context(), id)
+	require.NoError(t, err)
+	return v
+}
+
+func TestView(t *testing.T) {
+	l := newLoop(t, Options{})
+	none := viewOf(t, l, "a")
+	assert.False(t, none.Exists())
+	receipt, err := l.CommitSessionBoundary(t.Context(), "a", commitOf(store.RunID{1}))
+	require.NoError(t, err)
+	v := viewOf(t, l, "a")
+	assert.EqualValues(t, 1, v.Version())
+	snapshot, ok := v.Snapshot()
+	assert.True(t, ok)
+	assert.Equal(t, document, snapshot.String())
+	latest, ok := v.LatestReceipt()
+	assert.True(t, ok)
+	assert.Equal(t, receipt, latest)
+	assert.Same(t, v, viewOf(t, l, "a"))
+	assert.False(t, none.Exists(), "it stays as it was")
+}
+
+func TestReader(t *testing.T) {
+	l := newLoop(t, Options{})
+	r := l.Reader("a")
+	none, err := r.View(t.Context())
+	require.NoError(t, err)
+	assert.False(t, none.Exists())
+	require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+	v, err := r.View(t.Context())
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, v.Version())
+	require.NoError(t, l.PersistRuntimeState(t.Context(), "b", store.RuntimeIdle))
+	again, err := r.View(t.Context())
+	require.NoError(t, err)
+	assert.Same(t, v, again)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	again, err = r.View(ctx)
+	require.NoError(t, err, "it needs no call to the owner")
+	assert.Same(t, v, again)
+	require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeRunning))
+	_, err = r.View(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+
+	_, err = r.View(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	_, err = r.View(t.Context())
+	require.ErrorIs(t, err, store.ErrClosed)
+}
+
+// While the owner does not answer, a Reader does, as long as nothing changes.
+func TestReaderDoesNotAskTheOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLoop(t, Options{})
+		require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+		r := l.Reader("a")
+		v, err := r.View(t.Context())
+		require.NoError(t, err)
+		g := hold(t.Context(), l, "b")
+		again, err := r.View(t.Context())
+		require.NoError(t, err)
+		assert.Same(t, v, again)
+		close(g.open)
+		require.NoError(t, <-g.err)
+	})
+}
+
+// A write that has returned is seen by every Reader, one that was seen stays
+// seen, and the parts of a batch on two runtimes are seen together.
+func TestReaderIsLinearizable(t *testing.T) {
+	l := newLoop(t, Options{})
+	a, b := l.Reader("a"), l.Reader("b")
+	var written atomic.Uint64 // the revision of the last write that has returned
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			var last uint64
+			for turn := 0; ; turn++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				first, second := a, b
+				if turn%2 == 1 {
+					first, second = b, a
+				}
+				floor := written.Load()
+				v, err := first.View(t.Context())
+				if !assert.NoError(t, err) || !assert.GreaterOrEqual(t, v.Version(), max(floor, last)) {
+					return
+				}
+				w, err := second.View(t.Context())
+				if !assert.NoError(t, err) || !assert.GreaterOrEqual(t, w.Version(), v.Version(), "half of a batch") {
+					return
+				}
+				last = w.Version()
+			}
+		})
+	}
+	for range 3000 {
+		result, err := l.Commit(t.Context(), store.Batch{Then: []store.Write{
+			store.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle},
+			store.PutRuntimeState{RuntimeID: "b", State: store.RuntimeIdle},
+		}})
+		require.NoError(t, err)
+		written.Store(result.Revision)
+	}
+	close(done)
+	wg.Wait()
+}
+
+// Views are read while the owner goes on to change what they share.
+func TestViewsBesideWrites(t *testing.T) {
+	l := newLoop(t, Options{})
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			for range 300 {
+				v, err := l.View(t.Context(), "a")
+				if !assert.NoError(t, err) {
+					return
+				}
+				n := 0
+				for in := range v.InputStates() {
+					_, ok := v.InputState(in.InputID)
+					assert.True(t, ok)
+					n++
+				}
+				assert.Equal(t, v.NumInputStates(), n)
+				next := uint64(0)
+				for receipt := range v.Receipts(store.RunID{1}) {
+					assert.Equal(t, next, receipt.Sequence)
+					next++
+				}
+			}
+		})
+	}
+	for i := range 600 {
+		_, err := l.Commit(t.Context(), store.Batch{Then: []store.Write{
+			store.PutInputState{RuntimeID: "a", State: store.NewInputState(store.InputID{byte(i)}, store.Time{})},
+			store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{byte(i * 7)}},
+			store.CommitBoundary{RuntimeID: "a", Commit: commitOf(store.RunID{1})},
+		}})
+		require.NoError(t, err)
+	}
+	wg.Wait()
+}
+
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLoop(t, Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var seen []uint64
+		var last error
+		var wg sync.WaitGroup
+		watch := func(ctx context.Context, after uint64) {
+			seen, last = nil, nil
+			wg.Go(func() {
+				for v, err := range l.Watch(ctx, "a", after) {
+					if last = err; err == nil {
+						seen = append(seen, v.Version())
+					}
+				}
+			})
+			synctest.Wait()
+		}
+		write := func() {
+			require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+			synctest.Wait()
+		}
+		watch(ctx, 0)
+		assert.Empty(t, seen, "there is nothing to be seen")
+		require.NoError(t, l.PersistRuntimeState(t.Context(), "b", store.RuntimeIdle))
+		synctest.Wait()
+		write()
+		write()
+		_, err := l.Commit(t.Context(), store.Batch{Then: []store.Write{store.DeleteRuntime{RuntimeID: "a"}}})
+		require.NoError(t, err)
+		synctest.Wait()
+		write()
+		assert.Equal(t, []uint64{2, 3, 0, 5}, seen)
+		cancel()
+		wg.Wait()
+		assert.ErrorIs(t, last, context.Canceled)
+		assert.Len(t, seen, 4)
+
+		watch(t.Context(), 5)
+		assert.Empty(t, seen, "it has seen this one")
+		require.NoError(t, l.Close())
+		wg.Wait()
+		assert.ErrorIs(t, last, store.ErrClosed)
+		watch(t.Context(), 3)
+		wg.Wait()
+		assert.Empty(t, seen)
+		assert.ErrorIs(t, last, store.ErrClosed)
+	})
+}
+
+// One that takes its time skips versions, and holds up nobody.
+func TestSlowWatcher(t *testing.T) {
+	l := newLoop(t, Options{})
+	var seen []uint64
+	for v, err := range l.Watch(t.Context(), "a", 7) {
+		require.NoError(t, err)
+		if seen = append(seen, v.Version()); v.Version() == 100 {
+			break
+		}
+		for range 100 {
+			require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+		}
+	}
+	assert.Equal(t, []uint64{0, 100}, seen)
+}
+
+// However many watch, and whatever else they do, all see the last version.
+func TestWatchersNeverMissTheLast(t *testing.T) {
+	const last = 500
+	l := newLoop(t, Options{})
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			before := uint64(0)
+			for v, err := range l.Watch(t.Context(), "a", 0) {
+				if !assert.NoError(t, err) || !assert.Greater(t, v.Version(), before) || v.Version() == last {
+					return
+				}
+				before = v.Version()
+			}
+		})
+	}
+	for range last {
+		require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+	}
+	wg.Wait()
+}
+
+// Watchers and Readers are told when the service ends by a defect.
+func TestWatchFailsClosed(t *testing.T) {
+	l := New(Options{})
+	require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+	r := l.Reader("a")
+	_, err := r.View(t.Context())
+	require.NoError(t, err)
+	watched := make(chan error)
+	started := make(chan struct{})
+	go func() {
+		for _, err := range l.Watch(t.Context(), "a", 0) {
+			if err != nil {
+				watched <- err
+				return
+			}
+			close(started)
+		}
+	}()
+	<-started
+	require.ErrorIs(t, runTestOp(t.Context(), l, "a", func() { panic("defect") }), store.ErrFailed)
+	require.ErrorIs(t, <-watched, store.ErrFailed)
+	require.ErrorIs(t, l.Close(), store.ErrFailed)
+	_, err = r.View(t.Context())
+	require.ErrorIs(t, err, store.ErrFailed)
+}
+
+func TestCommitBatch(t *testing.T) {
+	l := newLoop(t, Options{})
+	result, err := l.Commit(t.Context(), store.Batch{
+		If: []store.Condition{store.RuntimeAbsent{RuntimeID: "a"}},
+		Then: []store.Write{
+			store.CommitBoundary{RuntimeID: "a", Commit: commitOf(store.RunID{1})},
+			store.CommitBoundary{RuntimeID: "a", Commit: commitOf(store.RunID{1})},
+		},
+	})
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, result.Revision)
+	require.Len(t, result.Receipts, 2)
+	assert.EqualValues(t, 1, result.Receipts[1].Sequence)
+
+	_, err = l.Commit(t.Context(), store.Batch{If: []store.Condition{store.VersionIs{RuntimeID: "a", Version: 7}}})
+	require.ErrorIs(t, err, store.ErrConflict)
+	conflict, ok := errors.AsType[*store.ConflictError](err)
+	require.True(t, ok)
+	assert.Equal(t, store.ConflictError{RuntimeID: "a", Want: "version 7", Stands: "version 1", Version: 1}, *conflict)
+	assert.Equal(t, `commit: conflict: condition 0 of runtime "a": want version 7, but there is version 1 (nothing was applied)`, err.Error())
+}
+
+func TestStrictReceipts(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		t.Run(fmt.Sprint(strict), func(t *testing.T) {
+			l := newLoop(t, Options{StrictReceipts: strict})
+			apply := store.BoundaryApply{Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart, MessageCount: 1}}
+			require.NoError(t, l.AtomicApply(t.Context(), "a", apply))
+			require.NoError(t, l.AtomicApply(t.Context(), "a", apply), "the same again")
+			apply.Receipt.MessageCount = 2
+			apply.Session = &store.SessionDelta{SessionSnapshot: []byte("x")}
+			err := l.AtomicApply(t.Context(), "a", apply)
+			_, ok, _ := l.LoadSessionSnapshot(t.Context(), "a")
+			if !strict {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, store.ErrReceiptConflict)
+			assert.False(t, ok, "nothing was applied")
+		})
+	}
+}
+
+func TestSessionKey(t *testing.T) {
+	l := newLoop(t, Options{})
+	key := store.SessionID{1}
+	apply := store.BoundaryApply{
+		Session: &store.SessionDelta{SessionSnapshot: []byte(document)}, SessionStoreKey: &key,
+		Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
+	}
+	err := l.AtomicApply(t.Context(), "a", apply)
+	require.ErrorIs(t, err, store.ErrSessionKeyMismatch)
+	mismatch, ok := errors.AsType[*store.SessionKeyError](err)
+	require.True(t, ok)
+	assert.False(t, viewOf(t, l, "a").Exists())
+
+	key = mismatch.ID
+	require.NoError(t, l.AtomicApply(t.Context(), "a", apply))
+	filed, ok, err := l.LoadSession(t.Context(), key)
+	require.NoError(t, err)
+	assert.True(t, ok)
+	assert.Equal(t, document, filed.String())
+	_, ok, err = l.LoadSession(t.Context(), store.SessionID{1})
+	require.NoError(t, err)
+	assert.False(t, ok)
+}

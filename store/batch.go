@@ -1,0 +1,144 @@
+package store
+
+// A Batch is any number of writes, on any number of runtimes, that are applied
+// all or none, in order, each seeing those before it. They are applied if all
+// conditions hold at that moment.
+type Batch struct {
+	If   []Condition
+	Then []Write
+}
+
+// A BatchResult says what a Batch has done.
+type BatchResult struct {
+	// Revision is the version that the runtimes have which the batch changed.
+	// If it changed none it is that of the last change before it.
+	Revision uint64
+	// Receipts are those that were minted, one for each CommitBoundary.
+	Receipts []RunBoundaryReceipt
+}
+
+// A Condition is one of this package's types that say so. Others are refused
+// with ErrInvalidValue.
+type Condition interface{ condition() }
+
+// A Write is one of this package's types that say so. Others are refused with
+// ErrInvalidValue.
+type Write interface{ write() }
+
+// VersionIs is the [Condition] that a runtime has not changed since it had a
+// version. 0 means that there is no such runtime.
+type VersionIs struct {
+	RuntimeID RuntimeID
+	Version   uint64
+}
+
+// RuntimeExists is the [Condition] that there is such a runtime.
+type RuntimeExists struct{ RuntimeID RuntimeID }
+
+// RuntimeAbsent is the [Condition] that there is no such runtime.
+type RuntimeAbsent struct{ RuntimeID RuntimeID }
+
+// RuntimeStateIs is the [Condition] that a runtime has a state, and one of
+// these.
+type RuntimeStateIs struct {
+	RuntimeID RuntimeID
+	AnyOf     []RuntimeState
+}
+
+// InputStateIs is the [Condition] that there is an input, and in one of these
+// states.
+type InputStateIs struct {
+	RuntimeID RuntimeID
+	InputID   InputID
+	AnyOf     []InputLifecycleState
+}
+
+// InputAbsent is the [Condition] that there is no such input.
+type InputAbsent struct {
+	RuntimeID RuntimeID
+	InputID   InputID
+}
+
+// SessionDigestIs is the [Condition] that the session snapshot has a
+// conversation digest, as receipts spell it. An empty one means that there is
+// no snapshot. That of a snapshot which AtomicApply stored is not known, and so
+// is none at all.
+type SessionDigestIs struct {
+	RuntimeID RuntimeID
+	Digest    string
+}
+
+// ReceiptAbsent is the [Condition] that a boundary has no receipt.
+type ReceiptAbsent struct {
+	RuntimeID RuntimeID
+	RunID     RunID
+	Sequence  uint64
+}
+
+// KeyFree is the [Condition] that no input of the runtime has an idempotency
+// key.
+type KeyFree struct {
+	RuntimeID RuntimeID
+	Key       string
+}
+
+func (VersionIs) condition()       {}
+func (RuntimeExists) condition()   {}
+func (RuntimeAbsent) condition()   {}
+func (RuntimeStateIs) condition()  {}
+func (InputStateIs) condition()    {}
+func (InputAbsent) condition()     {}
+func (SessionDigestIs) condition() {}
+func (ReceiptAbsent) condition()   {}
+func (KeyFree) condition()         {}
+
+// PutInputState is the [Write] that PersistInputState does.
+type PutInputState struct {
+	RuntimeID RuntimeID
+	State     InputState
+}
+
+// DeleteInputState is the [Write] that removes an input's state. If there is
+// none it changes nothing.
+type DeleteInputState struct {
+	RuntimeID RuntimeID
+	InputID   InputID
+}
+
+// PutReceipt is the [Write] that AtomicApply does with a receipt alone.
+type PutReceipt struct {
+	RuntimeID RuntimeID
+	Receipt   RunBoundaryReceipt
+}
+
+// PutSnapshot is the [Write] that stores any bytes as the session snapshot. If
+// they are a session document, their digest is known.
+type PutSnapshot struct {
+	RuntimeID RuntimeID
+	Snapshot  []byte
+}
+
+// PutRuntimeState is the [Write] that PersistRuntimeState does.
+type PutRuntimeState struct {
+	RuntimeID RuntimeID
+	State     RuntimeState
+}
+
+// CommitBoundary is the [Write] that CommitSessionBoundary does. The receipt is
+// in the result.
+type CommitBoundary struct {
+	RuntimeID RuntimeID
+	Commit    BoundaryCommit
+}
+
+// DeleteRuntime is the [Write] that removes all of a runtime, with what it
+// filed under the ids of sessions. If there is none it changes nothing.
+type DeleteRuntime struct{ RuntimeID RuntimeID }
+
+func (PutInputState) write()    {}
+func (DeleteInputState) write() {}
+func (PutReceipt) write()       {}
+func (PutSnapshot) write()      {}
+func (PutRuntimeState) write()  {}
+func (CommitBoundary) write()   {}
+func (DeleteRuntime) write()    {}

@@ -1,0 +1,194 @@
+package store
+
+import (
+	"iter"
+	"strings"
+	"sync/atomic"
+
+	"github.com/tidwall/btree"
+)
+
+// A View is what a runtime held at one moment: all of it, consistent, and
+// never changed. It may be kept for as long as it is of use, and used by any
+// number of goroutines. It holds what it shows and no more.
+//
+// What its methods return is the caller's own, but for a Snapshot, which
+// nobody can change.
+type View struct {
+	id       RuntimeID
+	version  uint64
+	state    RuntimeState
+	snapshot *Snapshot
+	inputs   InputStates
+	runs     *btree.Map[uint64, *run] // nil if there is no runtime
+	latest   *RunBoundaryReceipt
+	index    atomic.Pointer[index] // made when it is first needed
+	moment   *moment
+}
+
+// An index finds the parts of a View by their keys.
+type index struct {
+	inputs map[InputID]*InputState
+	keys   map[string]*InputState // the first with each key
+	runs   map[RunID]*run
+}
+
+// RuntimeID names the runtime.
+func (v *View) RuntimeID() RuntimeID { return v.id }
+
+// Version returns the revision of the change that made the runtime what this
+// View shows. It is 0 if there is no such runtime.
+func (v *View) Version() uint64 { return v.version }
+
+// Exists reports whether there is such a runtime.
+func (v *View) Exists() bool { return v.version != 0 }
+
+// Current reports whether this View still shows what the runtime holds. It
+// costs one atomic load.
+func (v *View) Current() bool { return !v.moment.over.Load() }
+
+// Changed returns a channel that is closed when the runtime has a newer
+// version, or the store is closed. For a runtime that is not there it may be
+// closed when another one is made: look at the version of the next View.
+func (v *View) Changed() <-chan struct{} { return v.moment.ended() }
+
+// Next returns a View of a later version, if there is one at hand: there may be
+// if somebody waited for this one's end.
+func (v *View) Next() (next *View, ok bool) {
+	if w := v.moment.next.Load(); w != nil {
+		next = w.Value()
+	}
+	return next, next != nil
+}
+
+// RuntimeState returns the runtime's state, if there is one.
+func (v *View) RuntimeState() (state RuntimeState, ok bool) { return v.state, v.state != "" }
+
+// Snapshot returns the session snapshot, if there is one. It copies nothing.
+func (v *View) Snapshot() (snapshot Snapshot, ok bool) {
+	if v.snapshot == nil {
+		return Snapshot{}, false
+	}
+	return *v.snapshot, true
+}
+
+// NumInputStates returns how many input states there are.
+func (v *View) NumInputStates() int { return v.inputs.Len() }
+
+// InputStates returns all input states, in the order in which their inputs were
+// first stored.
+func (v *View) InputStates() iter.Seq[InputState] {
+	return func(yield func(InputState) bool) {
+		for state := range v.inputs.All() {
+			if !yield(state.Clone()) {
+				return
+			}
+		}
+	}
+}
+
+// InputState returns the state of one input. The first search of a View by a
+// key, of any kind, takes time in proportion to what it shows.
+func (v *View) InputState(id InputID) (state InputState, ok bool) {
+	return cloned(v.indexed().inputs[id])
+}
+
+// InputStateByKey returns the state of the first input that has an idempotency
+// key.
+func (v *View) InputStateByKey(key string) (state InputState, ok bool) {
+	return cloned(v.indexed().keys[key])
+}
+
+// Runs returns the runs that have receipts, in the order in which their first
+// ones were stored.
+func (v *View) Runs() iter.Seq[RunID] {
+	return func(yield func(RunID) bool) {
+		if v.runs != nil {
+			v.runs.Scan(func(_ uint64, r *run) bool { return yield(r.id) })
+		}
+	}
+}
+
+// Receipts returns the receipts of a run by ascending sequence.
+func (v *View) Receipts(id RunID) iter.Seq[RunBoundaryReceipt] {
+	return func(yield func(RunBoundaryReceipt) bool) {
+		if r := v.indexed().runs[id]; r != nil {
+			r.receipts.Scan(func(_ uint64, receipt *RunBoundaryReceipt) bool { return yield(receipt.Clone()) })
+		}
+	}
+}
+
+// Receipt returns the receipt of one boundary.
+func (v *View) Receipt(id RunID, sequence uint64) (receipt RunBoundaryReceipt, ok bool) {
+	if r := v.indexed().runs[id]; r != nil {
+		return cloned(r.get(sequence))
+	}
+	return receipt, false
+}
+
+// LatestReceipt returns the receipt that was stored last, of any run.
+func (v *View) LatestReceipt() (receipt RunBoundaryReceipt, ok bool) { return cloned(v.latest) }
+
+func cloned[T any, P interface {
+	*T
+	Clone() T
+}](value P) (copied T, ok bool) {
+	if value == nil {
+		return copied, false
+	}
+	return value.Clone(), true
+}
+
+// indexed returns the index. Two goroutines may both make it: they are alike.
+func (v *View) indexed() *index {
+	if x := v.index.Load(); x != nil {
+		return x
+	}
+	x := &index{inputs: make(map[InputID]*InputState), keys: make(map[string]*InputState), runs: make(map[RunID]*run)}
+	for state := range v.inputs.All() {
+		x.inputs[state.InputID] = state
+		if key := state.IdempotencyKey; key != nil && x.keys[*key] == nil {
+			x.keys[*key] = state
+		}
+	}
+	if v.runs != nil {
+		v.runs.Scan(func(_ uint64, r *run) bool {
+			x.runs[r.id] = r
+			return true
+		})
+	}
+	v.index.Store(x)
+	return x
+}
+
+// View returns what a runtime holds. It is the same View until that changes,
+// and must not be asked for before the last changes are settled.
+func (s *State) View(id RuntimeID) *View {
+	rt := s.runtimes[id]
+	if rt == nil {
+		at := absence(id)
+		if s.absences[at] == nil {
+			s.absences[at] = new(moment)
+		}
+		return &View{id: RuntimeID(strings.Clone(string(id))), moment: s.absences[at]}
+	}
+	if rt.view == nil {
+		rt.copies++
+		rt.view = &View{
+			id: rt.id, version: rt.version, state: rt.state, snapshot: rt.snapshot,
+			inputs: InputStates{rt.inputs.values.Copy()}, runs: rt.runs.values.Copy(), latest: rt.latest,
+			moment: new(moment),
+		}
+	}
+	return rt.view
+}
+
+// absence says which of State.absences is that of a runtime. It is the FNV-1a
+// hash: views of other runtimes that are not there share it.
+func absence(id RuntimeID) int {
+	hash := uint32(2166136261)
+	for i := range len(id) {
+		hash = (hash ^ uint32(id[i])) * 16777619
+	}
+	return int(hash % uint32(len(State{}.absences)))
+}

@@ -1,0 +1,171 @@
+//go:build !race
+
+package loopstore_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+)
+
+const batchSize = 64
+
+// BenchmarkBatch writes 64 input states, of as many inputs, in one batch, and
+// one after the other under a mutex.
+func BenchmarkBatch(b *testing.B) {
+	states := make([]store.InputState, batchSize)
+	batch := store.Batch{Then: make([]store.Write, batchSize)}
+	for i := range states {
+		states[i] = store.NewInputState(store.InputID{byte(i)}, store.Time{})
+		batch.Then[i] = store.PutInputState{RuntimeID: "a", State: states[i]}
+	}
+	perWrite := func(b *testing.B) {
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batchSize, "ns/write")
+	}
+	b.Run("loop", func(b *testing.B) {
+		l := loopstore.New(loopstore.Options{})
+		defer l.Close()
+		each(b, 1, func(ctx context.Context, _, _ int) error {
+			_, err := l.Commit(ctx, batch)
+			return err
+		})
+		perWrite(b)
+	})
+	b.Run("mutex", func(b *testing.B) {
+		var s locked
+		each(b, 1, func(ctx context.Context, _, _ int) error {
+			for _, state := range states {
+				if err := s.PersistInputState(ctx, "a", state); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		perWrite(b)
+	})
+}
+
+// BenchmarkReader looks at a runtime that does not change.
+func BenchmarkReader(b *testing.B) {
+	forCallers(b, func(b *testing.B, callers int) {
+		l := loopstore.New(loopstore.Options{})
+		defer l.Close()
+		require.NoError(b, l.PersistRuntimeState(b.Context(), "a", store.RuntimeIdle))
+		reader := l.Reader("a")
+		b.Run("reader", func(b *testing.B) {
+			each(b, callers, func(ctx context.Context, _, _ int) error {
+				_, err := reader.View(ctx)
+				return err
+			})
+		})
+		b.Run("atomic", func(b *testing.B) {
+			var v atomic.Pointer[store.View]
+			each(b, callers, func(context.Context, int, int) error {
+				if v.Load() != nil {
+					return context.Canceled
+				}
+				return nil
+			})
+		})
+		b.Run("rwmutex", func(b *testing.B) {
+			var mu sync.RWMutex
+			views := map[store.RuntimeID]*store.View{"a": nil}
+			each(b, callers, func(context.Context, int, int) error {
+				mu.RLock()
+				defer mu.RUnlock()
+				if views["a"] != nil {
+					return context.Canceled
+				}
+				return nil
+			})
+		})
+	})
+}
+
+// BenchmarkWatched writes to one of 1,000 runtimes, while nobody watches, and
+// while each of them is watched.
+func BenchmarkWatched(b *testing.B) {
+	const runtimes = 1000
+	for _, watchers := range []int{0, runtimes} {
+		b.Run(fmt.Sprintf("watchers=%d", watchers), func(b *testing.B) {
+			l := loopstore.New(loopstore.Options{})
+			var wg sync.WaitGroup
+			for i := range runtimes {
+				id := store.RuntimeID(fmt.Sprint(i))
+				require.NoError(b, l.PersistRuntimeState(b.Context(), id, store.RuntimeIdle))
+				if i < watchers {
+					watch(b, l, &wg, id)
+				}
+			}
+			each(b, 1, func(ctx context.Context, _, _ int) error {
+				return l.PersistRuntimeState(ctx, "0", store.RuntimeRunning)
+			})
+			b.StopTimer()
+			require.NoError(b, l.Close())
+			wg.Wait()
+		})
+	}
+}
+
+// watch starts a watcher and returns when it has seen its first view.
+func watch(b *testing.B, l *loopstore.Loop, wg *sync.WaitGroup, id store.RuntimeID) {
+	first := make(chan struct{})
+	wg.Go(func() {
+		seen := false
+		for _, err := range l.Watch(context.WithoutCancel(b.Context()), id, 0) {
+			if err == nil && !seen {
+				seen = true
+				close(first)
+			}
+		}
+	})
+	<-first
+}
+
+// BenchmarkWaking writes to a runtime that 10,000 watch, and to another one for
+// as long as that takes. It reports what the waking write took, and the longest
+// of those behind it, each the median of all times.
+func BenchmarkWaking(b *testing.B) {
+	const watchers = 10_000
+	l := loopstore.New(loopstore.Options{})
+	var wg sync.WaitGroup
+	require.NoError(b, l.PersistRuntimeState(b.Context(), "a", store.RuntimeIdle))
+	for range watchers {
+		watch(b, l, &wg, "a")
+	}
+	timed := func(id store.RuntimeID) time.Duration {
+		start := time.Now()
+		if err := l.PersistRuntimeState(b.Context(), id, store.RuntimeRunning); err != nil {
+			b.Error(err)
+		}
+		return time.Since(start)
+	}
+	var waking, behind []time.Duration
+	for b.Loop() {
+		time.Sleep(20 * time.Millisecond) // until all watch again
+		took := make(chan time.Duration, 1)
+		go func() { took <- timed("a") }()
+		var longest time.Duration
+		for len(took) == 0 {
+			longest = max(longest, timed("b"))
+		}
+		waking, behind = append(waking, <-took), append(behind, longest)
+	}
+	median := func(all []time.Duration) float64 {
+		slices.Sort(all)
+		return float64(all[len(all)/2].Nanoseconds()) / 1000
+	}
+	b.ReportMetric(median(waking), "µs/waking-write")
+	b.ReportMetric(median(behind), "µs/longest-write-behind")
+	require.NoError(b, l.Close())
+	wg.Wait()
+}
