@@ -69,7 +69,34 @@
 // A Loop that is made in a testing/synctest bubble works there, and another one
 // in the next.
 //
+// # Revisions
+//
+// Every operation that changes something gets the next revision, from 1 on. A
+// runtime's version is the revision of its last change, and 0 if there is no
+// such runtime: one that is deleted and made again never has a version that it
+// had before.
+//
+// # Batches
+//
+// [Loop.Commit] applies any number of writes, to any number of runtimes, all or
+// none, as one revision, and only if its conditions hold.
+//
+// # Views
+//
+// A view, see [Loop.View], is all that a runtime holds at one moment. It never
+// changes, holds only what it shows, and shares with the state what has not
+// changed since; taking it costs the owner the same however large the runtime
+// is. A [Reader] is linearizable with the operations: it sees every write that
+// has returned.
+//
+// # Watching
+//
+// [Loop.Watch] yields the newest view whenever there is one. It may skip
+// versions, and never misses the last. Watchers cost the owner nothing but to
+// take the view that they wait for: they are woken by whoever made the change,
+// on that caller's goroutine, before its call returns.
+//
 // # No trace
 //
-// Reading what is not there adds nothing to any map.
+// Reading, viewing or watching what is not there adds nothing to any map.
 package loopstore

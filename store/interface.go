@@ -120,8 +120,10 @@ type BoundaryApply struct {
 	Session      *SessionDelta // nil leaves the snapshot as it is
 	Receipt      RunBoundaryReceipt
 	InputUpdates []InputState
-	// SessionStoreKey names the session in a session store, if there is one.
-	// Every store takes it; a store in memory has none and does not use it.
+	// SessionStoreKey is the id under which the snapshot is filed as that of a
+	// session, too. A snapshot that is a session document must have that id,
+	// or it is refused with ErrSessionKeyMismatch. Any other bytes are filed
+	// as they are. It is not used without a Session.
 	SessionStoreKey *SessionID
 }
 

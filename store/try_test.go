@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -55,43 +56,45 @@ func shown(v *store.View) string {
 	state, _ := v.RuntimeState()
 	snapshot, _ := v.Snapshot()
 	latest, _ := v.LatestReceipt()
-	text := fmt.Sprintln(v.RuntimeID(), v.Version(), v.Exists(), state, snapshot, latest)
+	var text strings.Builder
+	fmt.Fprintln(&text, v.RuntimeID(), v.Version(), v.Exists(), state, snapshot, latest)
 	for in := range v.InputStates() {
 		byID, _ := v.InputState(in.InputID)
-		text += fmt.Sprintln(in.InputID, in.AttemptCount, byID.AttemptCount, in.IdempotencyKey != nil)
+		fmt.Fprintln(&text, in.InputID, in.AttemptCount, byID.AttemptCount, in.IdempotencyKey != nil)
 	}
 	for run := range v.Runs() {
 		for receipt := range v.Receipts(run) {
 			found, ok := v.Receipt(run, receipt.Sequence)
-			text += fmt.Sprintln(receipt.Sequence, receipt.MessageCount, found.MessageCount, ok)
+			fmt.Fprintln(&text, receipt.Sequence, receipt.MessageCount, found.MessageCount, ok)
 		}
 	}
 	for key := range 3 {
 		in, ok := v.InputStateByKey(fmt.Sprint("key ", key))
-		text += fmt.Sprintln(in.InputID, ok)
+		fmt.Fprintln(&text, in.InputID, ok)
 	}
-	return text
+	return text.String()
 }
 
 // all is all that a State holds.
 func all(s *store.State) string {
-	text := fmt.Sprintln("revision", s.Revision())
+	var text strings.Builder
+	fmt.Fprintln(&text, "revision", s.Revision())
 	for _, id := range runtimeIDs {
-		text += shown(s.View(id))
+		text.WriteString(shown(s.View(id)))
 		for key := range 3 {
-			text += fmt.Sprintln(s.HasKey(id, fmt.Sprint("key ", key)))
+			fmt.Fprintln(&text, s.HasKey(id, fmt.Sprint("key ", key)))
 		}
 		for run := range 3 {
 			next, err := s.NextSequence(id, store.RunID{byte(run)})
-			text += fmt.Sprintln(next, err)
+			fmt.Fprintln(&text, next, err)
 		}
 	}
 	for _, id := range sessionIDs {
 		if snapshot := s.Session(id); snapshot != nil {
-			text += fmt.Sprintln(id, snapshot)
+			fmt.Fprintln(&text, id, snapshot)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // What is taken back leaves nothing: not now, nor in what comes of later

@@ -1,0 +1,144 @@
+package loopstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+)
+
+// Two workers want the same input. Each claims it under the condition that it
+// is still queued, so only one gets it.
+func ExampleLoop_Commit() {
+	ctx := context.Background()
+	loop := loopstore.New(loopstore.Options{})
+	defer loop.Close()
+	input := queued(ctx, loop)
+
+	claim := store.Batch{
+		If: []store.Condition{store.InputStateIs{
+			RuntimeID: "agent-1", InputID: input.InputID, AnyOf: []store.InputLifecycleState{store.InputQueued},
+		}},
+		Then: []store.Write{
+			store.PutInputState{RuntimeID: "agent-1", State: staged(input)},
+			store.PutRuntimeState{RuntimeID: "agent-1", State: store.RuntimeRunning},
+		},
+	}
+	for _, worker := range []string{"first", "second"} {
+		result, err := loop.Commit(ctx, claim)
+		if conflict, lost := errors.AsType[*store.ConflictError](err); lost {
+			fmt.Println(worker, "worker: it is", conflict.Stands)
+		} else if err == nil {
+			fmt.Println(worker, "worker: it is mine, at revision", result.Revision)
+		}
+	}
+	// Output:
+	// first worker: it is mine, at revision 2
+	// second worker: it is staged
+}
+
+// A view is all that a runtime held at one moment. It does not change.
+func ExampleLoop_View() {
+	ctx := context.Background()
+	loop := loopstore.New(loopstore.Options{})
+	defer loop.Close()
+	input := queued(ctx, loop)
+
+	view, err := loop.View(ctx, "agent-1")
+	if err != nil {
+		panic(err)
+	}
+	if err := loop.PersistInputState(ctx, "agent-1", staged(input)); err != nil {
+		panic(err)
+	}
+	for input := range view.InputStates() {
+		fmt.Println("version", view.Version(), "was", input.CurrentState)
+	}
+	fmt.Println("current:", view.Current())
+	// Output:
+	// version 1 was queued
+	// current: false
+}
+
+// A reader is for whoever looks often, such as a scheduler. It asks the owner
+// only if something has changed.
+func ExampleReader() {
+	ctx := context.Background()
+	loop := loopstore.New(loopstore.Options{})
+	defer loop.Close()
+	input := queued(ctx, loop)
+
+	reader := loop.Reader("agent-1")
+	show := func() {
+		view, err := reader.View(ctx)
+		if err != nil {
+			panic(err)
+		}
+		state, _ := view.InputState(input.InputID)
+		fmt.Println("version", view.Version(), state.CurrentState)
+	}
+	show()
+	show() // two atomic loads
+	if err := loop.PersistInputState(ctx, "agent-1", staged(input)); err != nil {
+		panic(err)
+	}
+	show()
+	// Output:
+	// version 1 queued
+	// version 1 queued
+	// version 2 staged
+}
+
+// A dashboard shows an agent for as long as there is one.
+func ExampleLoop_Watch() {
+	ctx := context.Background()
+	loop := loopstore.New(loopstore.Options{})
+	defer loop.Close()
+	input := queued(ctx, loop)
+
+	var dashboard sync.WaitGroup
+	shown := make(chan struct{})
+	dashboard.Go(func() {
+		for view, err := range loop.Watch(ctx, "agent-1", 0) {
+			if err != nil || !view.Exists() {
+				fmt.Println("it is gone", err)
+				return
+			}
+			state, _ := view.InputState(input.InputID)
+			fmt.Println("version", view.Version(), state.CurrentState)
+			shown <- struct{}{}
+		}
+	})
+	<-shown
+	if err := loop.PersistInputState(ctx, "agent-1", staged(input)); err != nil {
+		panic(err)
+	}
+	<-shown
+	if _, err := loop.Commit(ctx, store.Batch{Then: []store.Write{store.DeleteRuntime{RuntimeID: "agent-1"}}}); err != nil {
+		panic(err)
+	}
+	dashboard.Wait()
+	// Output:
+	// version 1 queued
+	// version 2 staged
+	// it is gone <nil>
+}
+
+// queued stores an input that waits for agent-1.
+func queued(ctx context.Context, loop *loopstore.Loop) store.InputState {
+	input := store.NewInputState(store.NewInputID(), store.TimeOf(time.Now()))
+	input.CurrentState = store.InputQueued
+	if err := loop.PersistInputState(ctx, "agent-1", input); err != nil {
+		panic(err)
+	}
+	return input
+}
+
+func staged(input store.InputState) store.InputState {
+	input.CurrentState = store.InputStaged
+	return input
+}
