@@ -59,7 +59,7 @@ func New(opts Options) *Loop {
 		opts.InboxSize = defaultInboxSize
 	}
 	l := &Loop{inbox: make(chan task, opts.InboxSize), done: make(chan struct{})}
-	go l.own(store.State{StrictReceipts: opts.StrictReceipts})
+	go l.own(opts)
 	return l
 }
 
@@ -67,7 +67,8 @@ func New(opts Options) *Loop {
 // and refuses what comes after. It holds the state, as a local, and so nothing
 // else can touch it. It sends only to channels with room, and so nobody can
 // hold it up.
-func (l *Loop) own(state store.State) {
+func (l *Loop) own(opts Options) {
+	state := store.State{StrictReceipts: opts.StrictReceipts}
 	defer close(l.done)
 	defer func() { state.End().Wake() }() // who wakes sees that the service has ended
 	defer l.refuseRest()

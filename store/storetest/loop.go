@@ -53,7 +53,7 @@ func stillThere(loop *loopstore.Loop) (stack string) {
 func ownerOf(loop *loopstore.Loop) string {
 	own := fmt.Sprintf("loopstore/loopstore.(*Loop).own(%p", loop)
 	for _, stack := range goroutines() {
-		if strings.Contains(stack, own+")") || strings.Contains(stack, own+"?)") {
+		if _, rest, ok := strings.Cut(stack, own); ok && strings.ContainsAny(rest[:1], ")?,") {
 			return stack
 		}
 	}
