@@ -11,6 +11,8 @@ import (
 // CommitSessionBoundary stores a session snapshot, the receipt that it mints,
 // and the input updates that it stamps.
 type CommitSessionBoundary struct {
+	answering[store.RunBoundaryReceipt]
+
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryCommit
 
@@ -31,7 +33,7 @@ type stamp struct {
 // that to be worth a hand-off of its own.
 func (op *CommitSessionBoundary) Look() (LoadSessionDocument, bool) {
 	const worth = 2 << 10
-	return LoadSessionDocument{op.RuntimeID, nil}, !op.looked && len(op.Commit.Session.SessionSnapshot) >= worth
+	return LoadSessionDocument{RuntimeID: op.RuntimeID}, !op.looked && len(op.Commit.Session.SessionSnapshot) >= worth
 }
 
 // Use lets Prepare go on from where last ends.
@@ -49,8 +51,6 @@ func (CommitSessionBoundary) Kind() Kind { return KindCommitSessionBoundary }
 
 // Runtime names the runtime it is on.
 func (op CommitSessionBoundary) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (CommitSessionBoundary) answers() (_ store.RunBoundaryReceipt) { return }
 
 // Prepare checks and copies everything, and reads the snapshot.
 func (op *CommitSessionBoundary) Prepare() (err error) {
@@ -102,6 +102,8 @@ func (op *CommitSessionBoundary) Answer() store.RunBoundaryReceipt { return op.r
 // AtomicApply stores a receipt of the caller's, with a snapshot and input
 // updates.
 type AtomicApply struct {
+	answering[None]
+
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryApply
 
@@ -116,8 +118,6 @@ func (AtomicApply) Kind() Kind { return KindAtomicApply }
 
 // Runtime names the runtime it is on.
 func (op AtomicApply) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (AtomicApply) answers() (_ None) { return }
 
 // Prepare checks and copies everything.
 func (op *AtomicApply) Prepare() (err error) {
@@ -188,6 +188,8 @@ func (*AtomicApply) Answer() None { return None{} }
 
 // LoadBoundaryReceipt loads the receipt of one boundary.
 type LoadBoundaryReceipt struct {
+	answering[Found[store.RunBoundaryReceipt]]
+
 	RuntimeID store.RuntimeID
 	RunID     store.RunID
 	Sequence  uint64
@@ -200,8 +202,6 @@ func (LoadBoundaryReceipt) Kind() Kind { return KindLoadBoundaryReceipt }
 
 // Runtime names the runtime it is on.
 func (op LoadBoundaryReceipt) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (LoadBoundaryReceipt) answers() (_ Found[store.RunBoundaryReceipt]) { return }
 
 // Prepare has nothing to do.
 func (*LoadBoundaryReceipt) Prepare() error { return nil }

@@ -9,6 +9,8 @@ import (
 
 // Commit applies a batch.
 type Commit struct {
+	answering[store.BatchResult]
+
 	Batch store.Batch
 
 	writes []write
@@ -49,8 +51,6 @@ func (Commit) Kind() Kind { return KindCommit }
 
 // Runtime is empty: a batch is on any number of runtimes.
 func (Commit) Runtime() store.RuntimeID { return "" }
-
-func (Commit) answers() (_ store.BatchResult) { return }
 
 // open finds out what the writes are.
 func (op *Commit) open() {

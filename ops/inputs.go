@@ -8,6 +8,8 @@ import (
 
 // PersistInputState stores an input's state.
 type PersistInputState struct {
+	answering[None]
+
 	RuntimeID store.RuntimeID
 	State     store.InputState
 
@@ -19,8 +21,6 @@ func (PersistInputState) Kind() Kind { return KindPersistInputState }
 
 // Runtime names the runtime it is on.
 func (op PersistInputState) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (PersistInputState) answers() (_ None) { return }
 
 // Prepare checks and copies the state.
 func (op *PersistInputState) Prepare() error {
@@ -46,6 +46,8 @@ func (*PersistInputState) Answer() None { return None{} }
 
 // LoadInputState loads the state of one input.
 type LoadInputState struct {
+	answering[Found[store.InputState]]
+
 	RuntimeID store.RuntimeID
 	InputID   store.InputID
 
@@ -57,8 +59,6 @@ func (LoadInputState) Kind() Kind { return KindLoadInputState }
 
 // Runtime names the runtime it is on.
 func (op LoadInputState) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (LoadInputState) answers() (_ Found[store.InputState]) { return }
 
 // Prepare has nothing to do.
 func (*LoadInputState) Prepare() error { return nil }
@@ -79,6 +79,8 @@ func (op *LoadInputState) Answer() Found[store.InputState] {
 
 // LoadInputStates loads all input states of a runtime.
 type LoadInputStates struct {
+	answering[[]store.InputState]
+
 	RuntimeID store.RuntimeID
 
 	found store.InputStates
@@ -89,8 +91,6 @@ func (LoadInputStates) Kind() Kind { return KindLoadInputStates }
 
 // Runtime names the runtime it is on.
 func (op LoadInputStates) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (LoadInputStates) answers() (_ []store.InputState) { return }
 
 // Prepare has nothing to do.
 func (*LoadInputStates) Prepare() error { return nil }

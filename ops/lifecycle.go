@@ -4,6 +4,8 @@ import "github.com/loopstore/loopstore/store"
 
 // PersistRuntimeState stores the runtime's state.
 type PersistRuntimeState struct {
+	answering[None]
+
 	RuntimeID store.RuntimeID
 	State     store.RuntimeState
 }
@@ -13,8 +15,6 @@ func (PersistRuntimeState) Kind() Kind { return KindPersistRuntimeState }
 
 // Runtime names the runtime it is on.
 func (op PersistRuntimeState) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (PersistRuntimeState) answers() (_ None) { return }
 
 // Prepare checks the state.
 func (op *PersistRuntimeState) Prepare() error {
@@ -39,6 +39,8 @@ func (*PersistRuntimeState) Answer() None { return None{} }
 
 // LoadRuntimeState loads the runtime's state.
 type LoadRuntimeState struct {
+	answering[Found[store.RuntimeState]]
+
 	RuntimeID store.RuntimeID
 
 	found store.RuntimeState
@@ -49,8 +51,6 @@ func (LoadRuntimeState) Kind() Kind { return KindLoadRuntimeState }
 
 // Runtime names the runtime it is on.
 func (op LoadRuntimeState) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (LoadRuntimeState) answers() (_ Found[store.RuntimeState]) { return }
 
 // Prepare has nothing to do.
 func (*LoadRuntimeState) Prepare() error { return nil }
@@ -68,6 +68,8 @@ func (op *LoadRuntimeState) Answer() Found[store.RuntimeState] {
 
 // AtomicLifecycleCommit stores the runtime's state and input states together.
 type AtomicLifecycleCommit struct {
+	answering[None]
+
 	RuntimeID store.RuntimeID
 	Commit    store.LifecycleCommit
 
@@ -79,8 +81,6 @@ func (AtomicLifecycleCommit) Kind() Kind { return KindAtomicLifecycleCommit }
 
 // Runtime names the runtime it is on.
 func (op AtomicLifecycleCommit) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (AtomicLifecycleCommit) answers() (_ None) { return }
 
 // Prepare checks and copies everything.
 func (op *AtomicLifecycleCommit) Prepare() (err error) {

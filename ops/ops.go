@@ -29,8 +29,14 @@ type Request[R any] interface {
 		Commit | LoadSession | LoadView
 	Kind() Kind
 	Runtime() store.RuntimeID
-	answers() R // never called: it tells the compiler what R is
+	answers() R
 }
+
+// answering tells the compiler what a request's answer is. Nothing calls its
+// method.
+type answering[R any] struct{}
+
+func (answering[R]) answers() (_ R) { return }
 
 // Steps are the three steps of an operation whose request is an O.
 type Steps[R, O any] interface {

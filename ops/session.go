@@ -7,6 +7,8 @@ import (
 
 // LoadSessionSnapshot loads the latest session snapshot.
 type LoadSessionSnapshot struct {
+	answering[Found[[]byte]]
+
 	RuntimeID store.RuntimeID
 
 	found *store.Snapshot
@@ -17,8 +19,6 @@ func (LoadSessionSnapshot) Kind() Kind { return KindLoadSessionSnapshot }
 
 // Runtime names the runtime it is on.
 func (op LoadSessionSnapshot) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (LoadSessionSnapshot) answers() (_ Found[[]byte]) { return }
 
 // Prepare has nothing to do.
 func (*LoadSessionSnapshot) Prepare() error { return nil }
@@ -41,6 +41,8 @@ func (op *LoadSessionSnapshot) Answer() Found[[]byte] {
 // commit has read it. It is shared, since it never changes, and nil if the
 // latest snapshot did not come with a boundary commit.
 type LoadSessionDocument struct {
+	answering[*session.Document]
+
 	RuntimeID store.RuntimeID
 
 	found *session.Document
@@ -51,8 +53,6 @@ func (LoadSessionDocument) Kind() Kind { return KindLoadSessionDocument }
 
 // Runtime names the runtime it is on.
 func (op LoadSessionDocument) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (LoadSessionDocument) answers() (_ *session.Document) { return }
 
 // Prepare has nothing to do.
 func (*LoadSessionDocument) Prepare() error { return nil }
@@ -70,6 +70,8 @@ func (op *LoadSessionDocument) Answer() *session.Document { return op.found }
 
 // LoadSession loads the latest snapshot that was filed under a session's id.
 type LoadSession struct {
+	answering[Found[store.Snapshot]]
+
 	SessionID store.SessionID
 
 	found *store.Snapshot
@@ -80,8 +82,6 @@ func (LoadSession) Kind() Kind { return KindLoadSession }
 
 // Runtime is empty: a session is of any runtime.
 func (LoadSession) Runtime() store.RuntimeID { return "" }
-
-func (LoadSession) answers() (_ Found[store.Snapshot]) { return }
 
 // Prepare has nothing to do.
 func (*LoadSession) Prepare() error { return nil }

@@ -4,6 +4,8 @@ import "github.com/loopstore/loopstore/store"
 
 // LoadView takes a picture of all that a runtime holds.
 type LoadView struct {
+	answering[*store.View]
+
 	RuntimeID store.RuntimeID
 
 	view *store.View
@@ -14,8 +16,6 @@ func (LoadView) Kind() Kind { return KindLoadView }
 
 // Runtime names the runtime it is on.
 func (op LoadView) Runtime() store.RuntimeID { return op.RuntimeID }
-
-func (LoadView) answers() (_ *store.View) { return }
 
 // Prepare has nothing to do.
 func (*LoadView) Prepare() error { return nil }

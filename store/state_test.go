@@ -87,6 +87,16 @@ func TestErrorTexts(t *testing.T) {
 	err.Err = fmt.Errorf("an earlier operation panicked: %w", panicked)
 	assert.Contains(t, err.Error(), "nothing was applied")
 	require.ErrorIs(t, err, store.ErrFailed)
+	for text, err := range map[string]error{
+		`commit: write 2 of runtime "a": receipt conflicts with the one that stands: run 01000000-0000-0000-0000-000000000000, sequence 7 (nothing was applied)`: &store.OpError{
+			Op: "commit", Err: &store.WriteError{Index: 2, RuntimeID: "a", Err: &store.ReceiptError{RunID: store.RunID{1}, Sequence: 7}},
+		},
+		`session key is not the snapshot's id: the key is 01000000-0000-0000-0000-000000000000, the id is 02000000-0000-0000-0000-000000000000`: &store.SessionKeyError{
+			Key: store.SessionID{1}, ID: store.SessionID{2},
+		},
+	} {
+		assert.EqualError(t, err, text)
+	}
 	long := &store.OpError{Op: "x", RuntimeID: store.RuntimeID(make([]byte, 1<<20)), Err: store.ErrClosed}
 	assert.Less(t, len(long.Error()), 1000, "an error does not repeat a large id")
 	long.RuntimeID = store.RuntimeID("x" + strings.Repeat("ééé", 99))

@@ -245,6 +245,28 @@ func TestChanged(t *testing.T) {
 	assert.True(t, isClosed(a.Changed()) && isClosed(none.Changed()))
 }
 
+// More wait than there is room for at one channel.
+func TestManyWait(t *testing.T) {
+	var s store.State
+	s.PutRuntimeState("a", store.RuntimeIdle)
+	s.Settle()
+	v := s.View("a")
+	channels := map[<-chan struct{}]bool{}
+	for range 1000 {
+		channels[v.Changed()] = true
+	}
+	assert.Greater(t, len(channels), 1)
+	s.PutRuntimeState("a", store.RuntimeRunning)
+	s.Settle().Wake()
+	for c := range channels {
+		assert.True(t, isClosed(c))
+	}
+	assert.True(t, isClosed(v.Changed()))
+	for range v.InputStates() {
+		t.Error("there is none")
+	}
+}
+
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
