@@ -61,7 +61,7 @@ func (tr *trial) Errorf(format string, args ...any) {
 
 // FailNow is that of the test.
 func (tr *trial) FailNow() {
-	tr.report(tr.T.Fail)
+	tr.report(tr.Fail)
 	runtime.Goexit()
 }
 
