@@ -286,6 +286,7 @@ func (tr *trial) atOneMoment(w write) {
 				return fmt.Errorf("%s shows mark %d, although the write of mark %d had returned, or another part was seen there (mark %d is the last that was begun)", p.name, shown, low, high)
 			}
 			seen = p.atLeast(shown, low)
+			runtime.Gosched()
 		}
 		return nil
 	})
