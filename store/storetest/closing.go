@@ -109,7 +109,7 @@ func (tr *trial) work(id store.RuntimeID, call int, at marks) error {
 }
 
 func closeUnderLoad(tr *trial) {
-	for range rounds(60) { // Close must meet a call at any of its steps
+	for range rounds(200) { // Close must meet a call at any of its steps
 		tr.open()
 		tr.workUntilClosed()
 		tr.refused("PersistInputState", tr.store.PersistInputState(tr.Context(), "a", accepted(1)), store.ErrClosed)

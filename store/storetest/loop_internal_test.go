@@ -16,7 +16,7 @@ func TestTheLoopsGoroutineIsFound(t *testing.T) {
 	loop, other := loopstore.New(loopstore.Options{}), loopstore.New(loopstore.Options{})
 	_, _, err := loop.LoadRuntimeState(t.Context(), "a") // so that its goroutine has begun
 	require.NoError(t, err)
-	assert.Contains(t, stillThere(loop), "(*Loop).own", "it is open")
+	assert.Contains(t, ownerOf(loop), "(*Loop).own", "it is open")
 	require.NoError(t, loop.Close())
 	assert.Empty(t, stillThere(loop), "it is closed, and another one is not")
 	require.NoError(t, other.Close())

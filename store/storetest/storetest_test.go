@@ -83,12 +83,14 @@ func TestForgottenClose(t *testing.T) {
 		"Run":           "the stores are closed, and left something behind: a loopstore.Loop was not closed: call its Close",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			out := runChild(t, "TestForgottenCloseChild", name)
 			assert.Contains(t, out, names)
 			assert.Contains(t, out, "loopstore.(*Loop).own", "and shows the goroutine")
 		})
 	}
 	t.Run("not a loop", func(t *testing.T) {
+		t.Parallel()
 		out := runChild(t, "TestForgottenCloseChild", "not a loop")
 		assert.Contains(t, out, "left something behind")
 		assert.NotContains(t, out, "call its Close")

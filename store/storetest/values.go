@@ -192,7 +192,7 @@ func (tr *trial) putSnapshots() (check func()) {
 	}
 	for i, text := range []string{
 		string(document("[]")), " \n" + string(document(conversation(2, 2))) + "\t",
-		strings.ReplaceAll(string(document(conversation(1, 1))), ",", "\r\n, "), string(document(conversation(3, 1<<20))),
+		strings.ReplaceAll(string(document(conversation(1, 1))), ",", "\r\n, "), string(document(conversation(3, 100_000))),
 	} {
 		id := store.RuntimeID(fmt.Sprintf("committed %d", i))
 		c := committing(store.RunID{1})
