@@ -120,7 +120,7 @@ func (tr *trial) writeAndCancel(look bool) map[store.RuntimeID]marks {
 	tr.Helper()
 	var mu sync.Mutex
 	all := map[store.RuntimeID]marks{}
-	n := rounds(200)
+	n := rounds(400)
 	if !look {
 		n *= 3
 	}

@@ -257,12 +257,13 @@ func runtimesDoNotMix(tr *trial) {
 // later, and so must everybody once the write has returned.
 func (tr *trial) atOneMoment(w write) {
 	tr.Helper()
-	var begun, returned atomic.Uint32
+	var begun, returned, looks atomic.Uint32
 	var over atomic.Bool
 	err := together(4, func(caller int) error {
 		if caller == 0 {
 			defer over.Store(true)
-			for mark := range uint32(rounds(400)) {
+			enough := uint32(rounds(400)) // of marks, and of looks unless nobody comes to look
+			for mark := uint32(0); mark < enough || looks.Load() < enough && mark < 10*enough; mark++ {
 				begun.Store(mark + 1)
 				if err := w.do(tr.Context(), tr.store, "a", mark+1); err != nil {
 					return err
@@ -286,6 +287,7 @@ func (tr *trial) atOneMoment(w write) {
 				return fmt.Errorf("%s shows mark %d, although the write of mark %d had returned, or another part was seen there (mark %d is the last that was begun)", p.name, shown, low, high)
 			}
 			seen = p.atLeast(shown, low)
+			looks.Add(1)
 			runtime.Gosched()
 		}
 		return nil
@@ -337,7 +339,7 @@ func inputOf(n byte) write {
 
 // What the callers write to a runtime that is new does not overlap.
 func firstWritesAreAllThere(tr *trial) {
-	for i := range rounds(100) {
+	for i := range rounds(400) {
 		id := store.RuntimeID(fmt.Sprint(i))
 		at := marks{}
 		first := []write{writes()[0], inputOf(101), inputOf(102), writes()[4], inputOf(103), inputOf(104), inputOf(105), inputOf(106)}
