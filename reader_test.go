@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 )
 
@@ -66,9 +68,11 @@ func TestReader(t *testing.T) {
 
 	_, err = r.View(t.Context())
 	require.NoError(t, err)
+	changed := viewOf(t, l, "a").Changed()
 	require.NoError(t, l.Close())
 	_, err = r.View(t.Context())
 	require.ErrorIs(t, err, store.ErrClosed)
+	<-changed
 }
 
 // While the owner does not answer, a Reader does, as long as nothing changes.
@@ -85,6 +89,78 @@ func TestReaderDoesNotAskTheOwner(t *testing.T) {
 		assert.Same(t, v, again)
 		close(g.open)
 		require.NoError(t, <-g.err)
+	})
+}
+
+// The views of what a write changes are over when it is answered, not after.
+func TestSettledBeforeAnswered(t *testing.T) {
+	l := newLoop(t, Options{})
+	var state store.State
+	r := newRequest[ops.None, ops.PersistRuntimeState, *ops.PersistRuntimeState](l, ops.PersistRuntimeState{RuntimeID: "a", State: store.RuntimeIdle})
+	require.NoError(t, r.op.Prepare())
+	before := state.View("a")
+	r.answer = make(chan error)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		r.serve(&state)
+	}()
+	for before.Current() {
+		select {
+		case <-r.answer:
+			t.Fatal("it was answered before")
+		default:
+			runtime.Gosched()
+		}
+	}
+	require.NoError(t, <-r.answer)
+	<-served
+}
+
+// Those who waited find the next view at hand, and do not all ask the owner.
+func TestWatchersDoNotAskTheOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLoop(t, Options{})
+		require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+		v := viewOf(t, l, "a")
+		v.Changed()
+		require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeRunning))
+		g := hold(t.Context(), l, "b")
+		next, err := l.next(t.Context(), v)
+		require.NoError(t, err)
+		assert.EqualValues(t, 2, next.Version())
+		close(g.open)
+		require.NoError(t, <-g.err)
+	})
+}
+
+// A lossyOp has a defect after it has ended views, and so nobody wakes those
+// who wait for that.
+type lossyOp struct{ testOp }
+
+func (lossyOp) Apply(s *store.State) error {
+	s.PutRuntimeState("a", store.RuntimeRunning)
+	s.Settle()
+	panic("defect")
+}
+
+func TestWatchSurvivesLostWaking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Options{})
+		require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+		var last error
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for _, err := range l.Watch(t.Context(), "a", 1) {
+				last = err
+			}
+		})
+		synctest.Wait()
+		_, err := do[ops.None, lossyOp, *lossyOp](t.Context(), l, lossyOp{})
+		require.ErrorIs(t, err, store.ErrFailed)
+		wg.Wait()
+		require.ErrorIs(t, last, store.ErrFailed)
+		require.ErrorIs(t, l.Close(), store.ErrFailed)
 	})
 }
 

@@ -300,10 +300,14 @@ func (s *State) Version(id RuntimeID) uint64 {
 
 // InputStates returns all input states in order, as they are now.
 func (s *State) InputStates(id RuntimeID) InputStates {
-	if rt := s.runtimes[id]; rt != nil {
-		return InputStates{rt.inputs.values.Copy()}
+	rt := s.runtimes[id]
+	switch {
+	case rt == nil:
+		return InputStates{}
+	case rt.view != nil && !rt.changed:
+		return rt.view.inputs
 	}
-	return InputStates{}
+	return InputStates{rt.inputs.values.Copy()}
 }
 
 // InputState returns the state of one input, nil if there is none.

@@ -298,6 +298,13 @@ func TestViewsCopy(t *testing.T) {
 	}
 	assert.Equal(t, want, shown(v))
 	assert.Equal(t, store.InputID{1}, receipt.ContributingInputIDs[0])
+
+	second := inputState(0, store.InputQueued)
+	second.IdempotencyKey = new("key")
+	s.PutInputState("a", second)
+	s.Settle()
+	first, _ := s.View("a").InputStateByKey("key")
+	assert.Equal(t, store.InputID{1}, first.InputID, "the first that was stored")
 }
 
 // A session is filed by the runtime that did so last, and goes with that.
