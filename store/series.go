@@ -1,15 +1,10 @@
 package store
 
-import (
-	"iter"
+import "iter"
 
-	"github.com/tidwall/btree"
-)
-
-// A series holds values in the order in which their keys came. Its copy shares
-// what has not changed since, so that a view of it costs next to nothing.
+// A series holds values in the order in which their keys came.
 type series[K comparable, V any] struct {
-	values btree.Map[uint64, V] // by place
+	values list[V] // by place
 	places map[K]uint64
 	next   uint64
 }
@@ -20,7 +15,7 @@ func (s *series[K, V]) find(key K) (value V, at uint64, ok bool) {
 	if !ok {
 		return value, s.next, false
 	}
-	value, _ = s.values.Get(at)
+	value, _ = s.values.get(at)
 	return value, at, true
 }
 
@@ -32,33 +27,20 @@ func (s *series[K, V]) put(key K, at uint64, value V) {
 		s.places = make(map[K]uint64)
 	}
 	s.places[key] = at
-	s.values.Set(at, value)
+	s.values.set(at, value)
 }
 
 func (s *series[K, V]) remove(key K, at uint64) {
 	delete(s.places, key)
-	s.values.Delete(at)
+	s.values.remove(at)
 }
 
 // InputStates are the input states of a runtime at one moment, in order. The
 // zero value has none.
-type InputStates struct {
-	values *btree.Map[uint64, *InputState]
-}
+type InputStates struct{ values list[*InputState] }
 
 // Len returns how many there are.
-func (s InputStates) Len() int {
-	if s.values == nil {
-		return 0
-	}
-	return s.values.Len()
-}
+func (s InputStates) Len() int { return s.values.len }
 
 // All returns the states. They must not be changed.
-func (s InputStates) All() iter.Seq[*InputState] {
-	return func(yield func(*InputState) bool) {
-		if s.values != nil {
-			s.values.Scan(func(_ uint64, state *InputState) bool { return yield(state) })
-		}
-	}
-}
+func (s InputStates) All() iter.Seq[*InputState] { return s.values.all() }

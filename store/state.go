@@ -307,7 +307,7 @@ func (s *State) InputStates(id RuntimeID) InputStates {
 	case rt.view != nil && !rt.changed:
 		return rt.view.inputs
 	}
-	return InputStates{rt.inputs.values.Copy()}
+	return InputStates{rt.inputs.values.copy()}
 }
 
 // InputState returns the state of one input, nil if there is none.

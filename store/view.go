@@ -4,8 +4,6 @@ import (
 	"iter"
 	"strings"
 	"sync/atomic"
-
-	"github.com/tidwall/btree"
 )
 
 // A View is what a runtime held at one moment: all of it, consistent, and
@@ -20,7 +18,7 @@ type View struct {
 	state    RuntimeState
 	snapshot *Snapshot
 	inputs   InputStates
-	runs     *btree.Map[uint64, *run] // nil if there is no runtime
+	runs     list[*run]
 	latest   *RunBoundaryReceipt
 	index    atomic.Pointer[index] // made when it is first needed
 	moment   *moment
@@ -103,8 +101,10 @@ func (v *View) InputStateByKey(key string) (state InputState, ok bool) {
 // ones were stored.
 func (v *View) Runs() iter.Seq[RunID] {
 	return func(yield func(RunID) bool) {
-		if v.runs != nil {
-			v.runs.Scan(func(_ uint64, r *run) bool { return yield(r.id) })
+		for r := range v.runs.all() {
+			if !yield(r.id) {
+				return
+			}
 		}
 	}
 }
@@ -113,7 +113,11 @@ func (v *View) Runs() iter.Seq[RunID] {
 func (v *View) Receipts(id RunID) iter.Seq[RunBoundaryReceipt] {
 	return func(yield func(RunBoundaryReceipt) bool) {
 		if r := v.indexed().runs[id]; r != nil {
-			r.receipts.Scan(func(_ uint64, receipt *RunBoundaryReceipt) bool { return yield(receipt.Clone()) })
+			for receipt := range r.receipts.all() {
+				if !yield(receipt.Clone()) {
+					return
+				}
+			}
 		}
 	}
 }
@@ -151,11 +155,8 @@ func (v *View) indexed() *index {
 			x.keys[*key] = state
 		}
 	}
-	if v.runs != nil {
-		v.runs.Scan(func(_ uint64, r *run) bool {
-			x.runs[r.id] = r
-			return true
-		})
+	for r := range v.runs.all() {
+		x.runs[r.id] = r
 	}
 	v.index.Store(x)
 	return x
@@ -176,7 +177,7 @@ func (s *State) View(id RuntimeID) *View {
 		rt.copies++
 		rt.view = &View{
 			id: rt.id, version: rt.version, state: rt.state, snapshot: rt.snapshot,
-			inputs: InputStates{rt.inputs.values.Copy()}, runs: rt.runs.values.Copy(), latest: rt.latest,
+			inputs: InputStates{rt.inputs.values.copy()}, runs: rt.runs.values.copy(), latest: rt.latest,
 			moment: new(moment),
 		}
 	}
