@@ -74,7 +74,7 @@ func (op *CommitSessionBoundary) Prepare() (err error) {
 		Boundary:             c.Boundary.Detach(),
 		ContributingInputIDs: slices.Clone(c.ContributingInputIDs),
 		ConversationDigest:   new(document.HexDigest()),
-		MessageCount:         document.MessageCount,
+		MessageCount:         document.MessageCount(),
 	}
 	op.stamp = &stamp{run: c.RunID}
 	for _, u := range op.updates {
@@ -151,8 +151,8 @@ func (op *AtomicApply) prepareSession() (*store.Snapshot, *store.SessionID, erro
 	}
 	key := *c.SessionStoreKey
 	snapshot, document := snapshotOf(c.Session.SessionSnapshot)
-	if document != nil && store.SessionID(document.ID) != key {
-		return nil, nil, &store.SessionKeyError{Key: key, ID: store.SessionID(document.ID)}
+	if document != nil && store.SessionID(document.ID()) != key {
+		return nil, nil, &store.SessionKeyError{Key: key, ID: store.SessionID(document.ID())}
 	}
 	return snapshot, &key, nil
 }

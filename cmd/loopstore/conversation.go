@@ -66,7 +66,7 @@ func newDocument(name string, text []byte) (*document, error) {
 		return nil, fmt.Errorf("%s has no messages, so its conversation cannot grow", name)
 	}
 	whole := sha256.Sum256(fmt.Appendf(nil, "[%s]", bytes.Join(d.messages, []byte{','})))
-	d.canonical = whole == read.Digest
+	d.canonical = whole == read.Digest()
 	return d, nil
 }
 
@@ -158,7 +158,7 @@ func (c *conversation) digest() ([sha256.Size]byte, error) {
 	if err != nil {
 		return [sha256.Size]byte{}, err
 	}
-	return read.Digest, nil
+	return read.Digest(), nil
 }
 
 // resume takes the conversation up where the store holds it. The receipt must

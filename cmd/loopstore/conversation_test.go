@@ -28,7 +28,7 @@ func TestEmbeddedConversationsAreCanonical(t *testing.T) {
 		require.NoError(t, json.Unmarshal(text, &plain))
 		read, err := session.Read(string(text))
 		require.NoError(t, err)
-		require.Equal(t, sha256.Sum256(plain.Messages), read.Digest, d.name)
+		require.Equal(t, sha256.Sum256(plain.Messages), read.Digest(), d.name)
 		require.True(t, d.canonical, d.name)
 		require.GreaterOrEqual(t, len(d.messages), 8, d.name)
 
@@ -83,8 +83,8 @@ func TestConversationGrows(t *testing.T) {
 		require.NoError(t, err)
 		digest, err := c.digest()
 		require.NoError(t, err)
-		require.Equal(t, read.Digest, digest)
-		require.EqualValues(t, c.count, read.MessageCount)
+		require.Equal(t, read.Digest(), digest)
+		require.EqualValues(t, c.count, read.MessageCount())
 	}
 }
 
@@ -119,8 +119,8 @@ func TestSplitTakesEverySpelling(t *testing.T) {
 			c.grow()
 			read, err := session.Read(string(c.snapshot))
 			require.NoError(t, err)
-			require.Equal(t, whole.Digest, read.Digest)
-			require.Equal(t, whole.MessageCount, read.MessageCount)
+			require.Equal(t, whole.Digest(), read.Digest())
+			require.Equal(t, whole.MessageCount(), read.MessageCount())
 		})
 	}
 }

@@ -22,9 +22,9 @@ func agree(t *testing.T, last *session.Document, text string) (next *session.Doc
 		return nil, false
 	}
 	require.NoError(t, err)
-	require.Equal(t, want.Digest, got.Digest)
-	require.Equal(t, want.MessageCount, got.MessageCount)
-	require.Equal(t, want.ID, got.ID)
+	require.Equal(t, want.Digest(), got.Digest())
+	require.Equal(t, want.MessageCount(), got.MessageCount())
+	require.Equal(t, want.ID(), got.ID())
 	require.Equal(t, text, got.Text())
 	return got, true
 }

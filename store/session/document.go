@@ -12,22 +12,30 @@ import (
 // A Document is a session document that was read. It never changes, and may
 // be shared. Beside its text it takes less than 512 bytes.
 type Document struct {
-	ID           uuid.UUID
-	MessageCount uint64
-	Digest       [sha256.Size]byte
-
-	text string
+	id     uuid.UUID
+	count  uint64
+	digest [sha256.Size]byte
+	text   string
 	// text[from:to] is the array of messages without its end: from the bracket
 	// to the last message's last byte. read is the hash of its canonical text.
 	from, to int
 	read     hash.Cloner
 }
 
+// ID returns the session's id.
+func (d *Document) ID() uuid.UUID { return d.id }
+
+// MessageCount returns how many messages the conversation has.
+func (d *Document) MessageCount() uint64 { return d.count }
+
+// Digest returns the SHA-256 of the conversation's canonical text.
+func (d *Document) Digest() [sha256.Size]byte { return d.digest }
+
 // Text returns the document as it was read.
 func (d *Document) Text() string { return d.text }
 
 // HexDigest returns the digest as receipts hold it: 64 lower-case hex digits.
-func (d *Document) HexDigest() string { return hex.EncodeToString(d.Digest[:]) }
+func (d *Document) HexDigest() string { return hex.EncodeToString(d.digest[:]) }
 
 // Continue reads a whole session document, as [Read] does and with the same
 // result. If its messages begin with the very bytes of d's, only the further
@@ -63,22 +71,22 @@ func (r *reader) messages(d, last *Document) error {
 	digest := r.resume(d, last)
 	for {
 		d.to = r.pos
-		more, err := r.more(d.MessageCount == 0, ']')
+		more, err := r.more(d.count == 0, ']')
 		if err != nil {
 			return err
 		}
 		if !more {
 			break
 		}
-		r.message = int(d.MessageCount)
-		if err := r.readMessage(digest, d.MessageCount); err != nil {
+		r.message = int(d.count)
+		if err := r.readMessage(digest, d.count); err != nil {
 			return err
 		}
 		r.message = -1
-		d.MessageCount++
+		d.count++
 	}
 	r.leave()
-	d.read = digest.end(d.Digest[:0])
+	d.read = digest.end(d.digest[:0])
 	return nil
 }
 
@@ -86,10 +94,10 @@ func (r *reader) messages(d, last *Document) error {
 // digester that has them behind it.
 func (r *reader) resume(d, last *Document) *digester {
 	known := last.text[last.from:last.to]
-	if last.MessageCount == 0 || !r.resumes(d.from, known) {
+	if last.count == 0 || !r.resumes(d.from, known) {
 		return newDigester(r.in)
 	}
-	r.pos, d.MessageCount = d.from+len(known), last.MessageCount
+	r.pos, d.count = d.from+len(known), last.count
 	return &digester{hash: cloneHash(last.read), in: r.in}
 }
 

@@ -23,8 +23,8 @@ func TestContinueReadsOnlyWhatIsNew(t *testing.T) {
 	last.read = sha256.New().(hash.Cloner)
 	next, err := last.Continue(head + one + "," + one + tail)
 	require.NoError(t, err)
-	assert.EqualValues(t, 2, next.MessageCount)
-	assert.Equal(t, sha256.Sum256([]byte(","+one+"]")), next.Digest)
+	assert.EqualValues(t, 2, next.MessageCount())
+	assert.Equal(t, sha256.Sum256([]byte(","+one+"]")), next.Digest())
 }
 
 // What is kept for each runtime beside the text is bounded.

@@ -21,7 +21,7 @@ func ExampleRead() {
 		"created_at": {"secs_since_epoch": 1773331026, "nanos_since_epoch": 0},
 		"updated_at": {"secs_since_epoch": 1773331086, "nanos_since_epoch": 0}
 	}`)
-	fmt.Println(document.MessageCount, document.HexDigest(), err)
+	fmt.Println(document.MessageCount(), document.HexDigest(), err)
 
 	_, err = session.Read(`{"id": "0195b1c2-0000-7000-8000-000000000001", "messages": [{"role": "robot"}]}`)
 	if where, ok := errors.AsType[*session.Error](err); ok {

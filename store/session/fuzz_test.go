@@ -63,8 +63,8 @@ func FuzzRead(f *testing.F) {
 			require.NotEmpty(t, e.Reason)
 			return
 		}
-		require.Equal(t, digest, d.Digest)
-		require.Equal(t, want, d.Digest)
+		require.Equal(t, digest, d.Digest())
+		require.Equal(t, want, d.Digest())
 	})
 }
 
@@ -86,8 +86,8 @@ func FuzzContinue(f *testing.F) {
 			return
 		}
 		require.NoError(t, err)
-		require.Equal(t, want.Digest, got.Digest)
-		require.Equal(t, want.MessageCount, got.MessageCount)
-		require.Equal(t, want.ID, got.ID)
+		require.Equal(t, want.Digest(), got.Digest())
+		require.Equal(t, want.MessageCount(), got.MessageCount())
+		require.Equal(t, want.ID(), got.ID())
 	})
 }

@@ -100,7 +100,7 @@ func Read(text string) (*Document, error) { return new(Document).Continue(text) 
 func (r *reader) member(i int, d, last *Document) (err error) {
 	switch i {
 	case memberID:
-		d.ID, err = r.id()
+		d.id, err = r.id()
 	case memberMessages:
 		err = r.messages(d, last)
 	case memberCreatedAt, memberUpdatedAt:

@@ -119,11 +119,11 @@ func TestKnownConversations(t *testing.T) {
 				c.canonical = c.messages
 			}
 			assert.Equal(t, digestOf(c.canonical), facts.HexDigest())
-			assert.Equal(t, c.count, facts.MessageCount)
+			assert.Equal(t, c.count, facts.MessageCount())
 
 			again, err := session.Read(document(c.canonical))
 			require.NoError(t, err)
-			assert.Equal(t, facts.Digest, again.Digest, "the canonical text has the same digest")
+			assert.Equal(t, facts.Digest(), again.Digest(), "the canonical text has the same digest")
 		})
 	}
 }
@@ -157,7 +157,7 @@ func TestKnownDocuments(t *testing.T) {
 	)
 	want, err := session.Read(document(`[{"role":"user","content":"a"}]`))
 	require.NoError(t, err)
-	assert.Equal(t, uuid.MustParse("0195b1c2-0000-7000-8000-000000000001"), want.ID)
+	assert.Equal(t, uuid.MustParse("0195b1c2-0000-7000-8000-000000000001"), want.ID())
 
 	for name, text := range map[string]string{
 		"least":                               `{` + rest + `}`,
@@ -175,9 +175,9 @@ func TestKnownDocuments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := session.Read(text)
 			require.NoError(t, err)
-			assert.Equal(t, want.Digest, got.Digest)
-			assert.Equal(t, want.ID, got.ID)
-			assert.EqualValues(t, 1, got.MessageCount)
+			assert.Equal(t, want.Digest(), got.Digest())
+			assert.Equal(t, want.ID(), got.ID())
+			assert.EqualValues(t, 1, got.MessageCount())
 			assert.Equal(t, text, got.Text())
 		})
 	}
