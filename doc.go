@@ -93,8 +93,9 @@
 //
 // [Loop.Watch] yields the newest view whenever there is one. It may skip
 // versions, and never misses the last. Watchers cost the owner nothing but to
-// take the view that they wait for: they are woken by whoever made the change,
-// on that caller's goroutine, before its call returns.
+// take the view that they wait for. They are woken on the goroutine of the
+// caller that made the change, before its call returns, or, where they are
+// hundreds, on one that ends with that.
 //
 // # No trace
 //

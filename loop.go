@@ -21,8 +21,9 @@ type Options struct {
 
 	// StrictReceipts refuses a receipt at a run and sequence that has another
 	// one, with store.ErrReceiptConflict, where it would replace it otherwise.
-	// The same receipt again is no conflict, so a call may be repeated whose
-	// answer was lost.
+	// The same receipt again means that this AtomicApply was done before: it
+	// succeeds, and changes nothing, so a call whose answer was lost may be
+	// repeated.
 	StrictReceipts bool
 }
 
@@ -39,6 +40,7 @@ type Loop struct {
 	phase   atomic.Uint32 // only grows
 	done    chan struct{} // closed when the owner has ended
 	failure atomic.Pointer[store.PanicError]
+	wakers  sync.WaitGroup          // goroutines that wake many
 	pools   [ops.NumKinds]sync.Pool // of requests; not the package's, since a channel must stay in its synctest bubble
 }
 
@@ -77,12 +79,25 @@ func (l *Loop) own(opts Options) {
 		if v := recover(); v != nil { // the state may be half changed
 			failure := &store.PanicError{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
 			l.failure.Store(failure)
+			state.End().Wake()
 			current.fail(failure)
 		}
 	}()
 	for current = <-l.inbox; current != nil; current = <-l.inbox {
 		current.serve(&state)
 	}
+}
+
+// settle settles the changes of an operation, and returns those whom its caller
+// wakes. Where they are so many that this would take that caller a while, they
+// are woken by a goroutine of its own, which ends with that.
+func (l *Loop) settle(state *store.State) store.Waiters {
+	waiters := state.Settle()
+	if !waiters.Many() {
+		return waiters
+	}
+	l.wakers.Go(waiters.Wake)
+	return nil
 }
 
 // refuseRest ends the service. A request that is sent before the inbox is
@@ -113,6 +128,7 @@ func (l *Loop) Close() error {
 		}
 	}
 	<-l.done
+	l.wakers.Wait()
 	if failure := l.failure.Load(); failure != nil {
 		return failure
 	}
@@ -140,7 +156,7 @@ func (l *Loop) Commit(ctx context.Context, batch store.Batch) (store.BatchResult
 }
 
 // LoadSession returns the latest snapshot that AtomicApply has filed under a
-// session's id, its SessionStoreKey.
+// session's id, its SessionStoreKey. Other operations file none.
 func (l *Loop) LoadSession(ctx context.Context, id store.SessionID) (store.Snapshot, bool, error) {
 	found, err := Do(ctx, l, ops.LoadSession{SessionID: id})
 	return found.Value, found.OK, err

@@ -16,7 +16,9 @@ func (l *Loop) View(ctx context.Context, id store.RuntimeID) (*store.View, error
 
 // A Reader looks at one runtime, often. Its View goes to the owner only if the
 // runtime has changed since it last did; otherwise it costs two atomic loads.
-// It may be used by any number of goroutines, and needs no Close.
+// It may be used by any number of goroutines, and needs no Close. It holds the
+// view that it returned last. A view of a runtime that is not there may be over
+// when another one is made.
 type Reader struct {
 	loop *Loop
 	id   store.RuntimeID

@@ -389,7 +389,9 @@ func TestStrictReceipts(t *testing.T) {
 			l := newLoop(t, Options{StrictReceipts: strict})
 			apply := store.BoundaryApply{Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart, MessageCount: 1}}
 			require.NoError(t, l.AtomicApply(t.Context(), "a", apply))
+			require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
 			require.NoError(t, l.AtomicApply(t.Context(), "a", apply), "the same again")
+			assert.Equal(t, strict, viewOf(t, l, "a").Version() == 2, "it was done before")
 			apply.Receipt.MessageCount = 2
 			apply.Session = &store.SessionDelta{SessionSnapshot: []byte("x")}
 			err := l.AtomicApply(t.Context(), "a", apply)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/loopstore/loopstore/ops"
@@ -39,7 +38,7 @@ type request[R any, O kind, P ops.Steps[R, O]] struct {
 	claim  atomic.Uint32
 	answer chan error    // has room for one
 	wake   store.Waiters // for the caller to wake, so that the owner need not
-	pool   *sync.Pool
+	loop   *Loop
 }
 
 const (
@@ -49,10 +48,9 @@ const (
 )
 
 func newRequest[R any, O kind, P ops.Steps[R, O]](l *Loop, op O) *request[R, O, P] {
-	pool := &l.pools[op.Kind()]
-	r, ok := pool.Get().(*request[R, O, P])
+	r, ok := l.pools[op.Kind()].Get().(*request[R, O, P])
 	if !ok {
-		r = &request[R, O, P]{answer: make(chan error, 1), pool: pool}
+		r = &request[R, O, P]{answer: make(chan error, 1), loop: l}
 	}
 	r.op = op
 	r.claim.Store(queued)
@@ -62,13 +60,13 @@ func newRequest[R any, O kind, P ops.Steps[R, O]](l *Loop, op O) *request[R, O, 
 func (r *request[R, O, P]) recycle() {
 	var zero O
 	r.op, r.wake = zero, nil // it holds a caller's data
-	r.pool.Put(r)
+	r.loop.pools[r.op.Kind()].Put(r)
 }
 
 func (r *request[R, O, P]) serve(state *store.State) {
 	if r.take() {
 		err := P(&r.op).Apply(state)
-		r.wake = state.Settle()
+		r.wake = r.loop.settle(state)
 		r.answer <- err
 	}
 }

@@ -10,8 +10,9 @@ import (
 
 // Watch yields the newest view of a runtime whenever its version is another
 // than that of the one before: at first than after, which is 0 for whoever has
-// seen nothing. It may skip versions, and never misses the last. When the
-// runtime is deleted it yields a view that shows nothing, of version 0.
+// seen nothing. It may skip versions, a deletion before the runtime is made
+// again too, and never misses the last. When the runtime is deleted it yields a
+// view that shows nothing, of version 0.
 //
 // It ends when the loop over it ends, or with an error: that of ctx, or
 // store.ErrClosed. There is no goroutine and nothing to close. A watcher that
@@ -37,7 +38,7 @@ func (l *Loop) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter
 func (l *Loop) next(ctx context.Context, view *store.View) (*store.View, error) {
 	select {
 	case <-view.Changed():
-		if next, ok := view.Next(); ok {
+		if next, ok := view.Next(); ok && next.Current() && ctx.Err() == nil {
 			return next, nil
 		}
 	case <-l.done:

@@ -169,7 +169,7 @@ func snapshotOf(b []byte) (*store.Snapshot, *session.Document) {
 
 // Apply stores everything.
 func (op *AtomicApply) Apply(state *store.State) error {
-	if err := state.CheckReceipt(op.RuntimeID, op.receipt); err != nil {
+	if done, err := state.CheckReceipt(op.RuntimeID, op.receipt); done || err != nil {
 		return err
 	}
 	if op.snapshot != nil {

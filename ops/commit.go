@@ -78,7 +78,7 @@ func (op *Commit) Look() (LoadSessionDocument, bool) {
 // Use hands a document to the write that wants it.
 func (op *Commit) Use(d *session.Document) { op.writes[op.looked].(Looker).Use(d) }
 
-// Prepare checks and copies everything.
+// Prepare checks everything, and copies what is to be stored.
 func (op *Commit) Prepare() error {
 	op.open()
 	for i, c := range op.Batch.If {
@@ -88,7 +88,7 @@ func (op *Commit) Prepare() error {
 	}
 	for i, w := range op.writes {
 		if w == nil {
-			return &store.ValueError{Field: "then[" + strconv.Itoa(i) + "]", Reason: "not a write of package store"}
+			return &store.WriteError{Index: i, Err: &store.ValueError{Reason: "not a write of package store (but perhaps a pointer to one)"}}
 		}
 		if err := w.Prepare(); err != nil {
 			return writeError(i, w, err)

@@ -1,6 +1,9 @@
 package ops
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,14 +18,27 @@ func validCondition(c store.Condition) error {
 		return allValid(c.AnyOf)
 	case store.InputStateIs:
 		return allValid(c.AnyOf)
-	case store.VersionIs, store.RuntimeExists, store.RuntimeAbsent, store.InputAbsent,
-		store.SessionDigestIs, store.ReceiptAbsent, store.KeyFree:
+	case store.SessionDigestIs:
+		return validDigest(c.Digest)
+	case store.VersionIs, store.RuntimeExists, store.RuntimeAbsent, store.InputAbsent, store.ReceiptAbsent, store.KeyFree:
 		return nil
 	}
-	return &store.ValueError{Reason: "not a condition of package store"}
+	return &store.ValueError{Reason: "not a condition of package store (but perhaps a pointer to one)"}
+}
+
+func validDigest(digest string) error {
+	text := []byte(digest)
+	if _, err := hex.DecodeString(digest); len(text) != 0 && (err != nil || len(text) != 2*sha256.Size || !bytes.Equal(text, bytes.ToLower(text))) {
+		return &store.ValueError{Field: "digest", Reason: "not 64 lower-case hex digits"}
+	}
+	return nil
 }
 
 func allValid[T interface{ Validate() error }](states []T) error {
+	const most = 9 // of any type of states: the owner looks at them
+	if len(states) == 0 || len(states) > most {
+		return &store.ValueError{Field: "any_of", Reason: "not one to 9 states"}
+	}
 	for i, s := range states {
 		if err := s.Validate(); err != nil {
 			return store.InField("any_of["+strconv.Itoa(i)+"]", err)

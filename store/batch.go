@@ -2,7 +2,8 @@ package store
 
 // A Batch is any number of writes, on any number of runtimes, that are applied
 // all or none, in order, each seeing those before it. They are applied if all
-// conditions hold at that moment.
+// conditions hold at that moment. The owner does nothing else meanwhile, for
+// about a microsecond a write.
 type Batch struct {
 	If   []Condition
 	Then []Write
@@ -39,14 +40,14 @@ type RuntimeExists struct{ RuntimeID RuntimeID }
 type RuntimeAbsent struct{ RuntimeID RuntimeID }
 
 // RuntimeStateIs is the [Condition] that a runtime has a state, and one of
-// these.
+// these, up to 9.
 type RuntimeStateIs struct {
 	RuntimeID RuntimeID
 	AnyOf     []RuntimeState
 }
 
 // InputStateIs is the [Condition] that there is an input, and in one of these
-// states.
+// states, up to 9.
 type InputStateIs struct {
 	RuntimeID RuntimeID
 	InputID   InputID
@@ -61,8 +62,8 @@ type InputAbsent struct {
 
 // SessionDigestIs is the [Condition] that the session snapshot has a
 // conversation digest, as receipts spell it. An empty one means that there is
-// no snapshot. That of a snapshot which AtomicApply stored is not known, and so
-// is none at all.
+// no snapshot. That of a snapshot which AtomicApply stored without a
+// SessionStoreKey is not known, and so is none at all.
 type SessionDigestIs struct {
 	RuntimeID RuntimeID
 	Digest    string

@@ -12,17 +12,23 @@ type moment struct {
 	over    atomic.Bool
 	waiting atomic.Pointer[waiter]             // the last of a list, nil until somebody waits, &never at the end
 	next    atomic.Pointer[weak.Pointer[View]] // weak, so that a View holds no later one
+	watched bool                               // the State's own: somebody waited
 }
 
 // A waiter is a channel that some wait for. To close one for ten thousand takes
-// milliseconds in which that thread does nothing else, so there are more.
+// milliseconds in which that thread does nothing else, so there are more, though
+// not without bound: nobody says when a wait was given up.
 type waiter struct {
 	end    chan struct{}
-	users  atomic.Int32
+	users  atomic.Int64 // who have asked for it
 	before *waiter
+	nth    int
 }
 
-const usersPerChannel = 256
+const (
+	usersPerChannel = 256
+	maxChannels     = 64
+)
 
 // never is the waiter of a moment that is over.
 var never = waiter{end: func() chan struct{} {
@@ -35,45 +41,52 @@ var never = waiter{end: func() chan struct{} {
 func (m *moment) ended() <-chan struct{} {
 	for {
 		last := m.waiting.Load()
-		if last == &never || last != nil && last.users.Add(1) <= usersPerChannel {
+		if last == &never || last != nil && (last.users.Add(1) <= usersPerChannel || last.nth == maxChannels) {
 			return last.end
 		}
-		w := &waiter{end: make(chan struct{}), before: last}
+		w := &waiter{end: make(chan struct{}), before: last, nth: 1}
 		w.users.Store(1)
+		if last != nil {
+			w.nth = last.nth + 1
+		}
 		if m.waiting.CompareAndSwap(last, w) {
 			return w.end
 		}
 	}
 }
 
-// finish ends the moment. It returns those who wait, nil if nobody does.
-func (m *moment) finish() *waiter {
-	m.over.Store(true)
-	return m.waiting.Swap(&never)
-}
-
-// Waiters are those who wait for the end of a View.
+// Waiters are those who wait for the end of Views.
 type Waiters []*waiter
 
-// Wake tells them. It must be called once, by any goroutine, and lets others
-// run in between.
+// Many reports whether there may be more than some hundreds.
+func (w Waiters) Many() bool { return len(w) > 1 || len(w) == 1 && w[0].before != nil }
+
+// Wake tells them. It must be called once, by any goroutine. It lets others run
+// in between.
 func (w Waiters) Wake() {
-	for _, last := range w {
+	for i, last := range w {
 		for ; last != nil; last = last.before {
 			close(last.end)
-			if last.before != nil {
+			if last.before != nil || i < len(w)-1 {
 				goruntime.Gosched()
 			}
 		}
 	}
 }
 
-func (w *Waiters) add(m *moment) (some bool) {
-	last := m.finish()
-	if last != nil {
-		*w = append(*w, last)
+// finish ends moments, all before any of those who wait can know of one. It
+// returns them.
+func finish(moments []*moment) (waiters Waiters) {
+	for _, m := range moments {
+		m.over.Store(true)
 	}
-	return last != nil
+	for _, m := range moments {
+		if last := m.waiting.Swap(&never); last != nil {
+			waiters = append(waiters, last)
+			m.watched = true
+		}
+	}
+	return waiters
 }
 
 // Settle makes all changes since the last Settle one revision, and ends the
@@ -81,52 +94,63 @@ func (w *Waiters) add(m *moment) (some bool) {
 // woken by another goroutine, since waking ten thousand takes a while.
 //
 // No View of what was changed is made before all Views of what stood are over.
-// So whoever has seen one part of the changes finds no View that is current and
+// So whoever was given one part of the changes finds no View that is current and
 // lacks another.
-func (s *State) Settle() (waiters Waiters) {
+func (s *State) Settle() Waiters {
 	if len(s.changed) == 0 {
 		return nil
 	}
 	s.revision++
-	var watched []*View
+	var over []*View
+	var moments []*moment
 	for _, rt := range s.changed {
 		if !rt.deleted {
 			if rt.version == 0 {
-				s.endAbsence(absence(rt.id), &waiters)
+				moments = s.endAbsence(absence(rt.id), moments)
 			}
 			rt.version = s.revision
 		}
 		if v := rt.view; v != nil {
 			rt.view = nil
-			if waiters.add(v.moment) {
-				watched = append(watched, v)
-			}
+			over, moments = append(over, v), append(moments, v.moment)
 		}
 	}
 	s.forgetChanges()
-	for _, v := range watched { // or each of those who wait would ask for one
-		v.moment.next.Store(new(weak.Make(s.View(v.id))))
-	}
-	return waiters
-}
-
-func (s *State) endAbsence(at int, waiters *Waiters) {
-	if m := s.absences[at]; m != nil {
-		s.absences[at] = nil
-		waiters.add(m)
-	}
-}
-
-// End ends all Views. None is current any more.
-func (s *State) End() (waiters Waiters) {
-	for _, rt := range s.runtimes {
-		if v := rt.view; v != nil {
-			rt.view = nil
-			waiters.add(v.moment)
+	waiters := finish(moments)
+	for _, v := range over {
+		if v.moment.watched { // or each of those who wait would ask for the next one
+			v.moment.next.Store(new(weak.Make(s.View(v.id))))
 		}
 	}
-	for at := range s.absences {
-		s.endAbsence(at, &waiters)
-	}
 	return waiters
+}
+
+func (s *State) endAbsence(at int, moments []*moment) []*moment {
+	if m := s.absences[at]; m != nil {
+		s.absences[at] = nil
+		moments = append(moments, m)
+	}
+	return moments
+}
+
+// End ends all Views, those of changes that are not settled too. None is
+// current any more.
+func (s *State) End() Waiters {
+	var moments []*moment
+	end := func(rt *runtime) {
+		if rt.view != nil {
+			moments = append(moments, rt.view.moment)
+			rt.view = nil
+		}
+	}
+	for _, rt := range s.runtimes {
+		end(rt)
+	}
+	for _, rt := range s.changed {
+		end(rt)
+	}
+	for at := range s.absences {
+		moments = s.endAbsence(at, moments)
+	}
+	return finish(moments)
 }

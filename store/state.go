@@ -15,8 +15,7 @@ import (
 // An operation is any number of changes, and then Settle, which makes them one
 // revision.
 type State struct {
-	// StrictReceipts makes CheckReceipt refuse what would replace a receipt by
-	// another one.
+	// StrictReceipts makes CheckReceipt refuse what would replace a receipt.
 	StrictReceipts bool
 
 	runtimes map[RuntimeID]*runtime
@@ -269,16 +268,21 @@ func (s *State) NextSequence(id RuntimeID, runID RunID) (uint64, error) {
 	return r.highest + 1, nil
 }
 
-// CheckReceipt returns a *ReceiptError if receipts are strict and another one
-// stands in the place of this one.
-func (s *State) CheckReceipt(id RuntimeID, receipt *RunBoundaryReceipt) error {
+// CheckReceipt says, if receipts are strict, whether the same receipt stands in
+// the place of this one, so that what comes with it was done before. If another
+// one does the error is a *ReceiptError.
+func (s *State) CheckReceipt(id RuntimeID, receipt *RunBoundaryReceipt) (done bool, err error) {
 	if !s.StrictReceipts {
-		return nil
+		return false, nil
 	}
-	if standing := s.Receipt(id, receipt.RunID, receipt.Sequence); standing != nil && !standing.equal(receipt) {
-		return &ReceiptError{receipt.RunID, receipt.Sequence}
+	standing := s.Receipt(id, receipt.RunID, receipt.Sequence)
+	switch {
+	case standing == nil:
+		return false, nil
+	case standing.equal(receipt):
+		return true, nil
 	}
-	return nil
+	return false, &ReceiptError{receipt.RunID, receipt.Sequence}
 }
 
 // Pending returns the revision that the next Settle will come to.

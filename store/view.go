@@ -11,7 +11,7 @@ import (
 // number of goroutines. It holds what it shows and no more.
 //
 // What its methods return is the caller's own, but for a Snapshot, which
-// nobody can change.
+// nobody can change. The zero value is of no use: a State makes Views.
 type View struct {
 	id       RuntimeID
 	version  uint64
@@ -42,16 +42,19 @@ func (v *View) Version() uint64 { return v.version }
 func (v *View) Exists() bool { return v.version != 0 }
 
 // Current reports whether this View still shows what the runtime holds. It
-// costs one atomic load.
+// costs one atomic load. The View of a runtime that is not there may be over
+// when another runtime is made, too. Of several Views that one operation ends,
+// some may be seen to be over a moment before the others.
 func (v *View) Current() bool { return !v.moment.over.Load() }
 
-// Changed returns a channel that is closed when the runtime has a newer
-// version, or the store is closed. For a runtime that is not there it may be
-// closed when another one is made: look at the version of the next View.
+// Changed returns a channel that is closed when this View is no longer current,
+// and nor is any other that the same operation has ended, or when the store is
+// closed. For a runtime that is not there that may be when another one is made:
+// look at the version of the next View.
 func (v *View) Changed() <-chan struct{} { return v.moment.ended() }
 
-// Next returns a View of a later version, if there is one at hand: there may be
-// if somebody waited for this one's end.
+// Next returns the View that came after this one, if it is at hand: it may be if
+// somebody waited for this one's end. It need not be current itself.
 func (v *View) Next() (next *View, ok bool) {
 	if w := v.moment.next.Load(); w != nil {
 		next = w.Value()
@@ -185,10 +188,10 @@ func (s *State) View(id RuntimeID) *View {
 }
 
 // absence says which of State.absences is that of a runtime. It is the FNV-1a
-// hash: views of other runtimes that are not there share it.
+// hash of the id's end: views of other runtimes that are not there share it.
 func absence(id RuntimeID) int {
 	hash := uint32(2166136261)
-	for i := range len(id) {
+	for i := max(0, len(id)-64); i < len(id); i++ {
 		hash = (hash ^ uint32(id[i])) * 16777619
 	}
 	return int(hash % uint32(len(State{}.absences)))
