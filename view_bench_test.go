@@ -131,11 +131,16 @@ func watch(b *testing.B, l *loopstore.Loop, wg *sync.WaitGroup, id store.Runtime
 	<-first
 }
 
-// BenchmarkWaking writes to a runtime that 10,000 watch, and to another one
-// while they wake. It reports what the waking write took, and the longest
-// of those behind it, each the median of all times.
+// BenchmarkWaking writes to a runtime that nobody or 10,000 watch, and to
+// another one while they wake. It reports what the waking write took, and the
+// longest of those behind it, each the median of all times.
 func BenchmarkWaking(b *testing.B) {
-	const watchers = 10_000
+	for _, watchers := range []int{0, 10_000} {
+		b.Run(fmt.Sprintf("watchers=%d", watchers), func(b *testing.B) { benchmarkWaking(b, watchers) })
+	}
+}
+
+func benchmarkWaking(b *testing.B, watchers int) {
 	l := loopstore.New(loopstore.Options{})
 	var wg sync.WaitGroup
 	require.NoError(b, l.PersistRuntimeState(b.Context(), "a", store.RuntimeIdle))
