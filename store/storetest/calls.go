@@ -250,7 +250,7 @@ func (tr *trial) allCalls(id store.RuntimeID, ctx context.Context) []outcome {
 // reasons are the errors that tell a caller why a call was refused.
 var reasons = []error{
 	context.Canceled, context.DeadlineExceeded, store.ErrClosed, store.ErrFailed,
-	store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted,
+	store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict,
 }
 
 // mistaken returns an error if err is not want, or also another of the reasons.

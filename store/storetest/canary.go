@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ type Canary struct {
 // one fault. They are for tests of a suite, [Run] or another. The one that
 // leaks a goroutine does so for good: run it in a process of its own.
 func Canaries() []Canary {
-	return []Canary{
+	return append([]Canary{
 		{"loses leap seconds", "values", "a time comes back to the nanosecond, in a leap second too",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return losesLeapSeconds{l} })},
 		{"never writes", "operations", "CommitSessionBoundary mints a receipt, stores it and returns it",
@@ -71,11 +72,20 @@ func Canaries() []Canary {
 		{"answers after Close", "closing", "every call after Close gets ErrClosed",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return answersAfterClose{l} })},
 		{"leaks a goroutine", "closing", "no goroutine is left behind", faulty(leaksAGoroutine)},
-	}
+	}, extraCanaries()...)
 }
 
+// faulty is of a store that has the ten operations and Close alone: what a Loop
+// has besides does not know of a fault in them.
 func faulty(spoil func(*loopstore.Loop) store.RuntimeStore) Factory {
-	return Factory{Open: func(testing.TB) store.RuntimeStore { return spoil(loopstore.New(loopstore.Options{})) }}
+	type tenOperations struct {
+		store.RuntimeStore
+		io.Closer
+	}
+	return Factory{Open: func(testing.TB) store.RuntimeStore {
+		loop := loopstore.New(loopstore.Options{})
+		return tenOperations{spoil(loop), loop}
+	}}
 }
 
 type losesLeapSeconds struct{ *loopstore.Loop }
@@ -242,13 +252,12 @@ func (s *aliasesSlices) LoadSessionSnapshot(ctx context.Context, id store.Runtim
 type handsOutItsOwn struct {
 	*loopstore.Loop
 	mu       sync.Mutex
-	receipts map[place]store.RunBoundaryReceipt
+	receipts map[handedOut]store.RunBoundaryReceipt
 }
 
-type place struct {
-	id       store.RuntimeID
-	run      store.RunID
-	sequence uint64
+type handedOut struct {
+	id store.RuntimeID
+	at place
 }
 
 func (s *handsOutItsOwn) LoadBoundaryReceipt(ctx context.Context, id store.RuntimeID, run store.RunID, sequence uint64) (store.RunBoundaryReceipt, bool, error) {
@@ -258,12 +267,12 @@ func (s *handsOutItsOwn) LoadBoundaryReceipt(ctx context.Context, id store.Runti
 	if !ok {
 		return receipt, ok, err
 	}
-	at := place{id, run, sequence}
+	at := handedOut{id, place{run, sequence}}
 	if kept, has := s.receipts[at]; has {
 		return kept, true, nil
 	}
 	if s.receipts == nil {
-		s.receipts = map[place]store.RunBoundaryReceipt{}
+		s.receipts = map[handedOut]store.RunBoundaryReceipt{}
 	}
 	s.receipts[at] = receipt
 	return receipt, true, nil
@@ -274,7 +283,7 @@ func (s *handsOutItsOwn) AtomicApply(ctx context.Context, id store.RuntimeID, a 
 	defer s.mu.Unlock()
 	err := s.Loop.AtomicApply(ctx, id, a)
 	if err == nil {
-		delete(s.receipts, place{id, a.Receipt.RunID, a.Receipt.Sequence})
+		delete(s.receipts, handedOut{id, place{a.Receipt.RunID, a.Receipt.Sequence}})
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"sync/atomic"
 
@@ -16,22 +17,13 @@ import (
 
 func closing() []promise {
 	return []promise{
-		{words: "every call after Close gets ErrClosed", try: needsClose(callsAfterClose)},
-		{words: "ErrClosed comes before what is wrong with the arguments", try: needsClose(closedComesBeforeArguments)},
-		{words: "Close may be called again, and by several at once", try: needsClose(closeAgain)},
-		{words: "a call at the time of Close is answered, or gets ErrClosed", try: needsClose(closeUnderLoad)},
-		{words: "closing one store leaves another alone", try: needsClose(closeOneOfTwo)},
+		{words: "every call after Close gets ErrClosed", try: needs[io.Closer](callsAfterClose)},
+		{words: "ErrClosed comes before what is wrong with the arguments", try: needs[io.Closer](closedComesBeforeArguments)},
+		{words: "Close may be called again, and by several at once", try: needs[io.Closer](closeAgain)},
+		{words: "a call at the time of Close is answered, or gets ErrClosed", try: needs[io.Closer](closeUnderLoad)},
+		{words: "closing one store leaves another alone", try: needs[io.Closer](closeOneOfTwo)},
 		{words: "every operation may be cancelled at any moment before Close", try: cancelledCalls},
 		{words: "no goroutine is left behind", try: nothingIsLeft, noStore: true},
-	}
-}
-
-func needsClose(try func(*trial)) func(*trial) {
-	return func(tr *trial) {
-		if !tr.canClose() {
-			tr.Skip("it is not tried: the store has no method Close() error")
-		}
-		try(tr)
 	}
 }
 

@@ -86,6 +86,14 @@ func (s *mutexStore) AtomicLifecycleCommit(ctx context.Context, id store.Runtime
 	return err
 }
 
+func (s *mutexStore) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
+	return run(ctx, s, ops.Commit{Batch: batch})
+}
+
+func (s *mutexStore) View(ctx context.Context, id store.RuntimeID) (*store.View, error) {
+	return run(ctx, s, ops.LoadView{RuntimeID: id})
+}
+
 // The State outlives its store, so this one can be reopened.
 func TestMutex(t *testing.T) {
 	storetest.Run(t, storetest.Factory{

@@ -53,11 +53,11 @@ func replacementStaysInPlace(tr *trial) {
 	assert.Equal(tr, append(want, 1, 2), tr.order("a"))
 }
 
-// batches are the ways in that store several inputs in one step.
-func batches() []wayIn { return waysIn()[:3] }
+// batchWays are the ways in that store several inputs in one step.
+func batchWays() []wayIn { return waysIn()[:3] }
 
 func batchesKeepTheirOrder(tr *trial) {
-	for _, way := range batches() {
+	for _, way := range batchWays() {
 		id := store.RuntimeID(way.name)
 		tr.persist(id, accepted(7))
 		require.NoError(tr, way.do(tr.Context(), tr.store, id, accepted(9), accepted(1), accepted(7), accepted(8), accepted(2)))
@@ -67,7 +67,7 @@ func batchesKeepTheirOrder(tr *trial) {
 }
 
 func lastUpdateWins(tr *trial) {
-	for _, way := range batches() {
+	for _, way := range batchWays() {
 		id := store.RuntimeID(way.name)
 		require.NoError(tr, way.do(tr.Context(), tr.store, id, attempted(6, 1), attempted(2, 1), attempted(6, 2), attempted(4, 1), attempted(6, 3)))
 		assert.Equal(tr, []int{6, 2, 4}, tr.order(id), id)
@@ -81,7 +81,7 @@ func largeBatches(tr *trial) {
 	for n := range 1500 {
 		batch = append(batch, store.NewInputState(store.InputID{byte(n), byte(n >> 8)}, store.Time{}))
 	}
-	for _, way := range batches() {
+	for _, way := range batchWays() {
 		id := store.RuntimeID(way.name)
 		require.NoError(tr, way.do(tr.Context(), tr.store, id, batch...), way.name)
 		states := tr.inputs(id)

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"io"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +19,7 @@ func reopening() []promise {
 		{words: "sequences go on", try: sequencesGoOn},
 		{words: "what was refused is not there", try: refusedIsNotThere},
 		{words: "what was cancelled is not there", try: cancelledIsNotThere},
-		{words: "what was acknowledged before Close is there, and nothing else", try: needsClose(acknowledgedIsThere)},
+		{words: "what was acknowledged before Close is there, and nothing else", try: needs[io.Closer](acknowledgedIsThere)},
 	}
 }
 

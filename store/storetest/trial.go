@@ -168,7 +168,7 @@ type view struct {
 	Snapshot    string
 	HasSnapshot bool
 	Inputs      []string
-	Receipts    []string // those at the places where the chapters put some
+	Receipts    []string // those at places()
 }
 
 func (tr *trial) view(id store.RuntimeID) view {
@@ -181,16 +181,30 @@ func (tr *trial) view(id store.RuntimeID) view {
 	require.NoError(tr, err, "LoadSessionSnapshot")
 	v.Snapshot, v.HasSnapshot = string(snapshot), ok
 	v.Inputs = tr.viewInputs(id)
-	for run := range byte(10) {
-		for _, sequence := range []uint64{0, 1, 2, 7, 41, math.MaxUint64} {
-			receipt, ok, err := tr.store.LoadBoundaryReceipt(tr.Context(), id, store.RunID{run}, sequence)
-			require.NoError(tr, err, "LoadBoundaryReceipt")
-			if ok {
-				v.Receipts = append(v.Receipts, textOf(receipt))
-			}
+	for _, at := range places() {
+		receipt, ok, err := tr.store.LoadBoundaryReceipt(tr.Context(), id, at.run, at.sequence)
+		require.NoError(tr, err, "LoadBoundaryReceipt")
+		if ok {
+			v.Receipts = append(v.Receipts, textOf(receipt))
 		}
 	}
 	return v
+}
+
+// A place is that of a receipt in a runtime.
+type place struct {
+	run      store.RunID
+	sequence uint64
+}
+
+// places are those where the chapters put receipts.
+func places() (all []place) {
+	for run := range byte(10) {
+		for _, sequence := range []uint64{0, 1, 2, 7, 41, math.MaxUint64} {
+			all = append(all, place{store.RunID{run}, sequence})
+		}
+	}
+	return all
 }
 
 // viewInputs returns the inputs, after a look at each of them alone.

@@ -1,0 +1,401 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+func batches() []promise {
+	promises := []promise{
+		{words: "each write does what its operation does", try: writesDoTheirOperations},
+		{words: "each write sees those before it", try: writesSeeEarlierOnes},
+		{words: "what is deleted is gone, and nothing else", try: deletedIsGone},
+		{words: "a batch of which a later write is refused changes nothing", try: refusedBatchChangesNothing},
+		{words: "the first condition that does not hold is named", try: firstConflictIsNamed},
+		{words: "conditions are of what stood before the batch", try: conditionsComeFirst},
+		{words: "conditions that are not valid are refused", try: invalidConditionsAreRefused},
+		{words: "an input is claimed once, whoever else wants it", try: inputsAreClaimedOnce},
+		{words: "a counter that is kept by VersionIs loses no update", try: countersLoseNothing},
+		{words: "each change gets the next revision, and what changes nothing gets none", try: revisionsCountChanges},
+		{words: "a runtime that is made again has no version that it had before", try: versionsDoNotReturn},
+		{words: "Commit copies what it is given, and changes none of it", try: batchesAreCopied},
+		{words: "Commit returns receipts of the caller's own", try: batchReceiptsAreCopies},
+		{words: "a batch on several runtimes is seen whole by View", try: needs[Viewer](func(tr *trial) { tr.batchesAreSeenWhole(tr.viewer("a"), tr.viewer("b")) })},
+		{words: "a batch under a context that has ended, or after Close, changes nothing", try: endedBatchesChangeNothing},
+	}
+	for _, c := range conditionals() {
+		promises = append(promises, promise{words: c.name + " holds, or is a conflict that changes nothing", try: c.try})
+	}
+	return promises
+}
+
+// everything is what can be seen of the runtimes of this chapter.
+func (tr *trial) everything() map[string]any {
+	tr.Helper()
+	all := map[string]any{"revision": tr.write().Revision}
+	for _, id := range []store.RuntimeID{"a", "b", "c", "raw"} {
+		all["version of "+string(id)], all[string(id)] = tr.version(id), tr.view(id)
+	}
+	if s, ok := tr.store.(interface {
+		LoadSession(context.Context, store.SessionID) (store.Snapshot, bool, error)
+	}); ok {
+		filed, ok, err := s.LoadSession(tr.Context(), store.SessionID{7})
+		require.NoError(tr, err)
+		all["session"], all["has a session"] = filed.String(), ok
+	}
+	return all
+}
+
+func writesDoTheirOperations(tr *trial) {
+	c := committing(store.RunID{1}, attempted(1, 5), accepted(3))
+	c.ContributingInputIDs = []store.InputID{{2}, {1}, {2}}
+	a := applying(store.RunID{1}, 7)
+	tr.persist("a", tr.rich(), accepted(1))
+	tr.setRuntime("a", store.RuntimeIdle)
+	want := tr.commit("a", c)
+	tr.apply("a", a)
+	result := tr.write(putting("b", tr.rich()), putting("b", accepted(1)), setting("b", store.RuntimeIdle),
+		bounding("b", c), store.PutReceipt{RuntimeID: "b", Receipt: a.Receipt})
+	assert.Equal(tr, tr.view("a"), tr.view("b"), "by operations, and by a batch")
+	require.Len(tr, result.Receipts, 1, "one receipt was minted")
+	assert.Equal(tr, textOf(want), textOf(result.Receipts[0]))
+
+	for _, snapshot := range [][]byte{nil, []byte("x"), document(conversation(3, 3))} {
+		assert.Empty(tr, tr.write(store.PutSnapshot{RuntimeID: "b", Snapshot: snapshot}).Receipts)
+		assert.Equal(tr, string(snapshot), string(tr.snapshot("b")))
+	}
+	_, err := tr.tryBatch(store.Batch{If: []store.Condition{store.SessionDigestIs{RuntimeID: "b", Digest: digestOf(conversation(3, 3))}}})
+	assert.NoError(tr, err, "the digest of a document is known")
+}
+
+func writesSeeEarlierOnes(tr *trial) {
+	tr.fill("a")
+	result := tr.write(
+		bounding("a", committing(store.RunID{1}, attempted(5, 1))), bounding("a", committing(store.RunID{1}, attempted(5, 2))),
+		store.PutReceipt{RuntimeID: "a", Receipt: applying(store.RunID{1}, 40).Receipt}, bounding("a", committing(store.RunID{1})),
+		store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}}, putting("a", accepted(4)), putting("a", attempted(1, 3)),
+		setting("a", store.RuntimeRunning), setting("a", store.RuntimeStopped),
+		setting("b", store.RuntimeRunning), bounding("b", committing(store.RunID{1})), deleting("b"), bounding("b", committing(store.RunID{1})),
+	)
+	var sequences []uint64
+	for _, r := range result.Receipts {
+		sequences = append(sequences, r.Sequence)
+	}
+	assert.Equal(tr, []uint64{1, 2, 41, 0, 0}, sequences, "the sequences that were minted")
+	assert.Equal(tr, []int{2, 5, 4, 1}, tr.order("a"), "an input that was deleted and put again is the last one")
+	five := attempted(5, 2)
+	five.LastRunID, five.LastBoundarySequence = &store.RunID{1}, new(uint64(2))
+	assert.Equal(tr, textOf(five), textOf(tr.input("a", five.InputID)), "the last update, stamped with its own boundary")
+	assert.Equal(tr, store.RuntimeStopped, tr.runtime("a"))
+	assert.False(tr, tr.view("b").HasState, "it was set before the runtime was deleted")
+}
+
+func deletedIsGone(tr *trial) {
+	tr.fill("a")
+	tr.fill("b")
+	b := tr.view("b")
+	tr.write(store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}})
+	want := b
+	want.Inputs = b.Inputs[1:]
+	assert.Equal(tr, want, tr.view("a"), "but input 1")
+	tr.write(deleting("a"))
+	assert.Equal(tr, view{}, tr.view("a"))
+	assert.Equal(tr, b, tr.view("b"), "another runtime")
+	assert.Zero(tr, tr.version("a"))
+	assert.Zero(tr, tr.commit("a", committing(store.RunID{9})).Sequence, "its sequences begin again")
+}
+
+// A badWrite is refused, after others were done.
+type badWrite struct {
+	name string
+	is   error
+	then []store.Write
+}
+
+func badWrites() []badWrite {
+	type embedded struct{ store.PutRuntimeState }
+	bad := func(change func(*store.BoundaryCommit)) []store.Write {
+		c := committing(store.RunID{1}, accepted(6))
+		change(&c)
+		return []store.Write{bounding("a", c)}
+	}
+	badText := store.RuntimeID("\xff")
+	return []badWrite{
+		{"a commit to a run at its last sequence", store.ErrSequenceExhausted, bad(func(c *store.BoundaryCommit) { c.RunID = store.RunID{9} })},
+		{
+			"a commit to a run that an earlier write brought to its last sequence", store.ErrSequenceExhausted,
+			[]store.Write{store.PutReceipt{RuntimeID: "c", Receipt: applying(store.RunID{5}, math.MaxUint64).Receipt}, bounding("c", committing(store.RunID{5}))},
+		},
+		{"a commit of what is no document", store.ErrInvalidSnapshot, bad(func(c *store.BoundaryCommit) { c.Session.SessionSnapshot = []byte("x") })},
+		{"a commit with a bad boundary", store.ErrInvalidValue, bad(func(c *store.BoundaryCommit) { c.Boundary = "x" })},
+		{"a commit with a bad update", store.ErrInvalidValue, bad(func(c *store.BoundaryCommit) { c.InputUpdates = append(c.InputUpdates, store.InputState{}) })},
+		{"a bad receipt", store.ErrInvalidValue, []store.Write{store.PutReceipt{RuntimeID: "a"}}},
+		{"a bad input state", store.ErrInvalidValue, []store.Write{putting("a", store.InputState{})}},
+		{"a bad runtime state", store.ErrInvalidValue, []store.Write{setting("a", "x")}},
+		{"a runtime id that is not text, to PutRuntimeState", store.ErrInvalidValue, []store.Write{setting(badText, store.RuntimeIdle)}},
+		{"a runtime id that is not text, to PutInputState", store.ErrInvalidValue, []store.Write{putting(badText, accepted(1))}},
+		{"a runtime id that is not text, to PutReceipt", store.ErrInvalidValue, []store.Write{store.PutReceipt{RuntimeID: badText, Receipt: applying(store.RunID{1}, 0).Receipt}}},
+		{"a runtime id that is not text, to PutSnapshot", store.ErrInvalidValue, []store.Write{store.PutSnapshot{RuntimeID: badText}}},
+		{"a runtime id that is not text, to CommitBoundary", store.ErrInvalidValue, []store.Write{bounding(badText, committing(store.RunID{1}))}},
+		{"a runtime id that is not text, to DeleteInputState", store.ErrInvalidValue, []store.Write{store.DeleteInputState{RuntimeID: badText}}},
+		{"a runtime id that is not text, to DeleteRuntime", store.ErrInvalidValue, []store.Write{deleting(badText)}},
+		{"no write", store.ErrInvalidValue, []store.Write{nil}},
+		{"a write of another package", store.ErrInvalidValue, []store.Write{embedded{store.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle}}}},
+		{"a pointer to a write", store.ErrInvalidValue, []store.Write{&store.DeleteRuntime{RuntimeID: "a"}}},
+	}
+}
+
+func refusedBatchChangesNothing(tr *trial) {
+	tr.fill("a")
+	tr.persist("a", keyed(3, "three"))
+	filed := applying(store.RunID{2}, 0)
+	filed.Session, filed.SessionStoreKey = &store.SessionDelta{SessionSnapshot: []byte("filed")}, &store.SessionID{7}
+	tr.apply("b", filed)
+	good := []store.Write{
+		store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}}, putting("a", keyed(1, "one")),
+		store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{3}}, putting("a", attempted(2, 9)), putting("a", accepted(4)),
+		bounding("a", committing(store.RunID{1})), store.PutReceipt{RuntimeID: "a", Receipt: applying(store.RunID{9}, 0).Receipt},
+		store.PutSnapshot{RuntimeID: "a", Snapshot: []byte("x")}, setting("a", store.RuntimeRunning),
+		deleting("b"), setting("b", store.RuntimeRunning), setting("c", store.RuntimeRunning),
+	}
+	before := tr.everything()
+	for _, bad := range badWrites() {
+		_, err := tr.tryBatch(store.Batch{Then: slices.Concat(good, bad.then)})
+		tr.refused("a batch with "+bad.name, err, bad.is)
+		require.Equal(tr, before, tr.everything(), "what is there after a batch with %s", bad.name)
+	}
+	result, err := tr.tryBatch(store.Batch{
+		If:   []store.Condition{store.KeyFree{RuntimeID: "a", Key: "one"}, store.RuntimeAbsent{RuntimeID: "c"}},
+		Then: good,
+	})
+	require.NoError(tr, err, "the same batch without the bad write")
+	assert.EqualValues(tr, 1, result.Receipts[0].Sequence, "the next sequence")
+	assert.EqualValues(tr, 7, result.Revision, "the next revision")
+	assert.Equal(tr, []int{2, 1, 4}, tr.order("a"))
+}
+
+func inputsAreClaimedOnce(tr *trial) {
+	n := rounds(60)
+	for i := range n {
+		tr.persist("a", accepted(byte(i)))
+	}
+	claims := make([]atomic.Int32, n)
+	err := inTurns(n, func(caller, round int) error {
+		claimed := attempted(byte(round), uint32(caller))
+		claimed.CurrentState = store.InputStaged
+		_, err := tr.tryBatch(store.Batch{
+			If:   []store.Condition{store.InputStateIs{RuntimeID: "a", InputID: claimed.InputID, AnyOf: []store.InputLifecycleState{store.InputAccepted}}},
+			Then: []store.Write{putting("a", claimed)},
+		})
+		if err != nil {
+			return mistaken(err, store.ErrConflict)
+		}
+		if other := claims[round].Swap(int32(caller + 1)); other != 0 {
+			return fmt.Errorf("input %d was claimed twice, by callers %d and %d", round, other-1, caller)
+		}
+		return nil
+	})
+	require.NoError(tr, err)
+	for i := range claims {
+		assert.EqualValues(tr, claims[i].Load()-1, tr.input("a", store.InputID{byte(i)}).AttemptCount, "who has claimed input %d", i)
+	}
+}
+
+// Each caller learns the version by a conflict, and then reads the counter: if
+// the version still stands after that, so does what was read.
+func countersLoseNothing(tr *trial) {
+	tr.persist("a", attempted(1, 0))
+	n := rounds(40)
+	err := together(callers, func(int) error {
+		version, count := uint64(math.MaxUint64), uint32(0)
+		for done := 0; done < n; runtime.Gosched() {
+			result, err := tr.tryBatch(store.Batch{
+				If:   []store.Condition{store.VersionIs{RuntimeID: "a", Version: version}},
+				Then: []store.Write{putting("a", attempted(1, count+1))},
+			})
+			conflict, conflicts := errors.AsType[*store.ConflictError](err)
+			switch {
+			case err == nil:
+				version, count, done = result.Revision, count+1, done+1
+			case !conflicts:
+				return err
+			default:
+				state, _, err := tr.store.LoadInputState(tr.Context(), "a", store.InputID{1})
+				if err != nil {
+					return err
+				}
+				version, count = conflict.Version, state.AttemptCount
+			}
+		}
+		return nil
+	})
+	require.NoError(tr, err)
+	assert.EqualValues(tr, callers*n, tr.input("a", store.InputID{1}).AttemptCount)
+	assert.EqualValues(tr, callers*n+1, tr.version("a"), "each update, and the first write, is one revision")
+}
+
+func revisionsCountChanges(tr *trial) {
+	require.Zero(tr, tr.write().Revision, "nothing has changed yet")
+	revision := uint64(0)
+	for _, w := range writes() {
+		for _, id := range []store.RuntimeID{"a", "b"} {
+			require.NoError(tr, w.do(tr.Context(), tr.store, id, 1), w.name)
+			revision++
+			require.Equal(tr, revision, tr.version(id), "the version after %s", w.name)
+			require.Equal(tr, revision, tr.write().Revision, "a batch without writes is no change")
+		}
+	}
+	tr.allBadWrites("a", tr.Context())
+	tr.allDone(tr.allReads("a", tr.Context()), "")
+	tr.allDone(tr.allReads("c", tr.Context()), "")
+	result := tr.write(deleting("c"), store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{9}}, store.DeleteInputState{RuntimeID: "c"})
+	assert.Equal(tr, revision, result.Revision, "there was nothing to delete")
+	assert.Equal(tr, []uint64{revision - 1, revision, 0}, []uint64{tr.version("a"), tr.version("b"), tr.version("c")})
+
+	result = tr.write(setting("a", store.RuntimeRunning), putting("a", accepted(1)), putting("c", accepted(1)), deleting("d"))
+	assert.Equal(tr, revision+1, result.Revision, "one for the batch")
+	assert.Equal(tr, []uint64{revision + 1, revision, revision + 1}, []uint64{tr.version("a"), tr.version("b"), tr.version("c")})
+	result = tr.write(deleting("c"))
+	assert.Equal(tr, revision+2, result.Revision, "a deletion is a change")
+	assert.Zero(tr, tr.version("c"))
+}
+
+func versionsDoNotReturn(tr *trial) {
+	last := uint64(0)
+	for range 5 {
+		for _, w := range writes() {
+			require.NoError(tr, w.do(tr.Context(), tr.store, "a", 1), w.name)
+			version := tr.version("a")
+			require.Greater(tr, version, last, "the version after %s", w.name)
+			last = version
+			tr.write(deleting("a"))
+			assert.Zero(tr, tr.conflictOf(store.Batch{If: []store.Condition{store.VersionIs{RuntimeID: "a", Version: version}}}).Version)
+		}
+		last = tr.write(setting("a", store.RuntimeIdle), deleting("a"), setting("a", store.RuntimeIdle)).Revision
+		assert.Equal(tr, last, tr.version("a"), "deleted and made in one batch")
+	}
+}
+
+func batchesAreCopied(tr *trial) {
+	given := func() store.Batch {
+		c := committing(store.RunID{1}, tr.rich(), attempted(4, 1))
+		c.ContributingInputIDs = []store.InputID{{7}}
+		r := applying(store.RunID{2}, 0).Receipt
+		r.ContributingInputIDs, r.ConversationDigest = []store.InputID{{7}}, new("d")
+		return store.Batch{
+			If: []store.Condition{
+				store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeIdle, store.RuntimeRunning}},
+				store.InputStateIs{RuntimeID: "a", InputID: store.InputID{1}, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
+			},
+			Then: []store.Write{
+				bounding("b", c), putting("a", tr.rich()), store.PutReceipt{RuntimeID: "a", Receipt: r},
+				store.PutSnapshot{RuntimeID: "a", Snapshot: []byte("snapshot")},
+			},
+		}
+	}
+	tr.fill("a")
+	b := given()
+	_, err := tr.tryBatch(b)
+	require.NoError(tr, err)
+	assert.True(tr, assert.ObjectsAreEqual(given(), b), "Commit changed its argument")
+	before := tr.everything()
+	c, s := b.Then[0].(store.CommitBoundary).Commit, b.Then[1].(store.PutInputState).State
+	clear(c.Session.SessionSnapshot)
+	clear(c.ContributingInputIDs)
+	scribble(&c.InputUpdates[0])
+	c.InputUpdates[1] = accepted(9)
+	scribble(&s)
+	r := b.Then[2].(store.PutReceipt).Receipt
+	scribbleReceipt(&r)
+	clear(b.Then[3].(store.PutSnapshot).Snapshot)
+	clear(b.Then)
+	clear(b.If)
+	assert.Equal(tr, before, tr.everything())
+}
+
+func batchReceiptsAreCopies(tr *trial) {
+	c := committing(store.RunID{1})
+	c.ContributingInputIDs = []store.InputID{{7}}
+	result := tr.write(bounding("a", c), bounding("a", c))
+	for sequence, receipt := range result.Receipts {
+		want := textOf(receipt)
+		scribbleReceipt(&receipt)
+		assert.Equal(tr, want, textOf(tr.receipt("a", store.RunID{1}, uint64(sequence))))
+	}
+	assert.Equal(tr, []store.InputID{{7}}, c.ContributingInputIDs, "the answer is not the argument either")
+}
+
+// batchesAreSeenWhole has each batch put one mark into runtimes a and b. Who has
+// seen it in one must find it in the other, and so must everybody once the
+// batch has returned.
+func (tr *trial) batchesAreSeenWhole(a, b look) {
+	tr.Helper()
+	var returned atomic.Uint32
+	var over atomic.Bool
+	err := together(4, func(caller int) error {
+		if caller == 0 {
+			defer over.Store(true)
+			for mark := uint32(1); mark <= uint32(rounds(300)); mark++ {
+				_, err := tr.tryBatch(store.Batch{Then: []store.Write{putting("a", attempted(1, mark)), setting("b", store.RuntimeIdle), putting("b", attempted(1, mark))}})
+				if err != nil {
+					return err
+				}
+				returned.Store(mark)
+				for range mark % 16 { // let others look meanwhile
+					runtime.Gosched()
+				}
+			}
+			return nil
+		}
+		looks := []look{a, b}
+		var version uint64
+		var seen uint32
+		for turn := caller; !over.Load(); turn++ {
+			low := max(seen, returned.Load())
+			v, err := looks[turn%2](tr.Context())
+			if err != nil {
+				return err
+			}
+			if mark := markOf(v); mark < low || v.Version() < version {
+				return fmt.Errorf("runtime %q shows mark %d of version %d, after mark %d had returned or was seen, and version %d was seen", v.RuntimeID(), mark, v.Version(), low, version)
+			}
+			version, seen = v.Version(), markOf(v)
+			runtime.Gosched()
+		}
+		return nil
+	})
+	require.NoError(tr, err)
+}
+
+func endedBatchesChangeNothing(tr *trial) {
+	tr.prepareConditions()
+	before := tr.everything()
+	try := func(ctx context.Context) error {
+		_, err := tr.store.(Committer).Commit(ctx, store.Batch{If: []store.Condition{store.RuntimeExists{RuntimeID: "a"}}, Then: []store.Write{deleting("a")}})
+		return err
+	}
+	late, cancel := context.WithDeadline(tr.Context(), time.Unix(0, 0))
+	defer cancel()
+	_, bad := tr.store.(Committer).Commit(late, store.Batch{Then: []store.Write{nil}})
+	tr.refused("Commit of what is not valid", bad, context.DeadlineExceeded)
+	for _, e := range tr.ended() {
+		tr.refused("Commit", try(e.ctx), e.err)
+	}
+	require.Equal(tr, before, tr.everything())
+	if has[io.Closer](tr) {
+		tr.close()
+		tr.refused("Commit", try(tr.Context()), store.ErrClosed)
+	}
+}

@@ -1,0 +1,167 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math"
+	"reflect"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+)
+
+// A Committer is a store with batches. [store.Batch] says what they promise.
+type Committer interface {
+	Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error)
+}
+
+// A Viewer is a store with views. [store.View] says what they promise.
+type Viewer interface {
+	View(ctx context.Context, id store.RuntimeID) (*store.View, error)
+}
+
+// A Watcher is a store that can be watched. It yields the newest view whenever
+// its version is another than that of the one before, at first than after. It
+// may skip versions, and never misses the last. It ends with an error, that of
+// ctx or store.ErrClosed, and leaves no goroutine.
+type Watcher interface {
+	Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*store.View, error]
+}
+
+// A look returns what a runtime holds.
+type look = func(context.Context) (*store.View, error)
+
+// readable is a store with the Loop's own readers.
+type readable interface {
+	Reader(id store.RuntimeID) *loopstore.Reader
+}
+
+func noReader(f Factory, s store.RuntimeStore) (missing string) {
+	if _, ok := s.(readable); !ok && f.Reader == nil {
+		return "the Factory has no Reader"
+	}
+	return ""
+}
+
+func (tr *trial) reader(id store.RuntimeID) look {
+	if tr.factory.Reader != nil {
+		return tr.factory.Reader(tr.store, id)
+	}
+	return tr.store.(readable).Reader(id).View
+}
+
+// no says that a store lacks the one method of C, if it does.
+func no[C any](_ Factory, s store.RuntimeStore) (missing string) {
+	if _, ok := s.(C); ok {
+		return ""
+	}
+	m := reflect.TypeFor[C]().Method(0)
+	return "the store has no method " + m.Name + strings.TrimPrefix(m.Type.String(), "func")
+}
+
+// needs is of a promise that is not tried on a store that is no C.
+func needs[C any](try func(*trial)) func(*trial) {
+	return func(tr *trial) {
+		if missing := no[C](tr.factory, tr.store); missing != "" {
+			tr.Skip("it is not tried: " + missing)
+		}
+		try(tr)
+	}
+}
+
+// has says whether the store is a C.
+func has[C any](tr *trial) bool { return no[C](tr.factory, tr.store) == "" }
+
+func (tr *trial) tryBatch(b store.Batch) (store.BatchResult, error) {
+	return tr.store.(Committer).Commit(tr.Context(), b)
+}
+
+// write does a batch without conditions.
+func (tr *trial) write(writes ...store.Write) store.BatchResult {
+	tr.Helper()
+	result, err := tr.tryBatch(store.Batch{Then: writes})
+	require.NoError(tr, err, "Commit")
+	return result
+}
+
+// conflictOf returns the conflict that a batch must fail with.
+func (tr *trial) conflictOf(b store.Batch) *store.ConflictError {
+	tr.Helper()
+	_, err := tr.tryBatch(b)
+	tr.refused("Commit", err, store.ErrConflict)
+	conflict, ok := errors.AsType[*store.ConflictError](err)
+	require.True(tr, ok, "the error of a condition that does not hold is a *store.ConflictError, not %v", err)
+	return conflict
+}
+
+// version is a runtime's, as the conflict with one that none has tells it.
+func (tr *trial) version(id store.RuntimeID) uint64 {
+	tr.Helper()
+	return tr.conflictOf(store.Batch{If: []store.Condition{store.VersionIs{RuntimeID: id, Version: math.MaxUint64}}}).Version
+}
+
+func putting(id store.RuntimeID, s store.InputState) store.Write {
+	return store.PutInputState{RuntimeID: id, State: s}
+}
+
+func setting(id store.RuntimeID, s store.RuntimeState) store.Write {
+	return store.PutRuntimeState{RuntimeID: id, State: s}
+}
+
+func bounding(id store.RuntimeID, c store.BoundaryCommit) store.Write {
+	return store.CommitBoundary{RuntimeID: id, Commit: c}
+}
+
+func deleting(id store.RuntimeID) store.Write { return store.DeleteRuntime{RuntimeID: id} }
+
+// keyed is the state of input n with an idempotency key.
+func keyed(n byte, key string) store.InputState {
+	s := accepted(n)
+	s.IdempotencyKey = &key
+	return s
+}
+
+// look returns the store's view of a runtime.
+func (tr *trial) look(id store.RuntimeID) *store.View {
+	tr.Helper()
+	v, err := tr.store.(Viewer).View(tr.Context(), id)
+	require.NoError(tr, err, "View")
+	return v
+}
+
+// viewer is a look by the store's View.
+func (tr *trial) viewer(id store.RuntimeID) look {
+	return func(ctx context.Context) (*store.View, error) { return tr.store.(Viewer).View(ctx, id) }
+}
+
+// shown is what a View shows, where trial.view looks by the ten operations.
+func (tr *trial) shown(v *store.View) view {
+	tr.Helper()
+	var s view
+	s.State, s.HasState = v.RuntimeState()
+	snapshot, ok := v.Snapshot()
+	s.Snapshot, s.HasSnapshot = snapshot.String(), ok
+	for state := range v.InputStates() {
+		s.Inputs = append(s.Inputs, textOf(state))
+		one, ok := v.InputState(state.InputID)
+		require.True(tr, ok, "InputStates has input %v, and InputState has not", state.InputID)
+		require.Equal(tr, textOf(state), textOf(one), "InputState and InputStates differ")
+	}
+	require.Equal(tr, len(s.Inputs), v.NumInputStates(), "NumInputStates")
+	for _, at := range places() {
+		if receipt, ok := v.Receipt(at.run, at.sequence); ok {
+			s.Receipts = append(s.Receipts, textOf(receipt))
+		}
+	}
+	return s
+}
+
+// markOf is the mark of input 1, 0 if there is none.
+func markOf(v *store.View) uint32 {
+	state, _ := v.InputState(store.InputID{1})
+	return state.AttemptCount
+}
