@@ -3,6 +3,8 @@ package storetest
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +19,9 @@ func extraCanaries() []Canary {
 			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return leavesHalf{l} })},
 		{"checks conditions before the batch", "batches", "an input is claimed once, whoever else wants it",
 			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return checksBefore{l} })},
+		{"answers with an old view", "views", "a view shows what the operations find",
+			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return &answersWithAnOldView{Loop: l} })},
+		{"returns a stale view", "readers", "a reader shows what the operations find", returnsAStaleView()},
 	}
 }
 
@@ -50,4 +55,46 @@ func (s checksBefore) Commit(ctx context.Context, b store.Batch) (store.BatchRes
 		time.Sleep(time.Millisecond) // the window for another call
 	}
 	return s.Loop.Commit(ctx, store.Batch{Then: b.Then})
+}
+
+// answersWithAnOldView takes a change of the runtime's state for none.
+type answersWithAnOldView struct {
+	*loopstore.Loop
+	missed sync.Map // by the version that each stands for
+}
+
+func (s *answersWithAnOldView) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
+	old, _ := s.Loop.View(ctx, id)
+	err := s.Loop.PersistRuntimeState(ctx, id, state)
+	if v, failed := s.Loop.View(ctx, id); err == nil && failed == nil && old != nil {
+		s.missed.Store(v.Version(), old)
+	}
+	return err
+}
+
+func (s *answersWithAnOldView) View(ctx context.Context, id store.RuntimeID) (*store.View, error) {
+	v, err := s.Loop.View(ctx, id)
+	if err == nil {
+		if old, ok := s.missed.Load(v.Version()); ok {
+			return old.(*store.View), nil
+		}
+	}
+	return v, err
+}
+
+// returnsAStaleView has readers that ask every second time only.
+func returnsAStaleView() Factory {
+	f := faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return l })
+	f.Reader = func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*store.View, error) {
+		var last atomic.Pointer[store.View]
+		return func(ctx context.Context) (*store.View, error) {
+			if v := last.Swap(nil); v != nil {
+				return v, nil
+			}
+			v, err := s.(Viewer).View(ctx, id)
+			last.Store(v)
+			return v, err
+		}
+	}
+	return f
 }

@@ -35,6 +35,7 @@ func (s *mutexStore) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	s.state.End().Wake()
 	return nil
 }
 
@@ -100,6 +101,9 @@ func TestMutex(t *testing.T) {
 		Open: func(testing.TB) store.RuntimeStore { return &mutexStore{state: new(store.State)} },
 		Reopen: func(_ testing.TB, s store.RuntimeStore) store.RuntimeStore {
 			return &mutexStore{state: s.(*mutexStore).state}
+		},
+		Reader: func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*store.View, error) {
+			return func(ctx context.Context) (*store.View, error) { return s.(*mutexStore).View(ctx, id) }
 		},
 	})
 }
