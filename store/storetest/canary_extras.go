@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,6 +23,7 @@ func extraCanaries() []Canary {
 		{"answers with an old view", "views", "a view shows what the operations find",
 			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return &answersWithAnOldView{Loop: l} })},
 		{"returns a stale view", "readers", "a reader shows what the operations find", returnsAStaleView()},
+		{"misses what changes meanwhile", "watching", "a watcher that takes its time delays no writer", missesChanges()},
 	}
 }
 
@@ -97,4 +99,30 @@ func returnsAStaleView() Factory {
 		}
 	}
 	return f
+}
+
+// missesChanges has a watch that waits for the next change after a view was
+// looked at, whatever has changed meanwhile.
+func missesChanges() Factory {
+	f := faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return looksAway{l} })
+	f.Timeout = 4 * time.Second // of which what does not come takes a part
+	return f
+}
+
+type looksAway struct{ *loopstore.Loop }
+
+func (s looksAway) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*store.View, error] {
+	return func(yield func(*store.View, error) bool) {
+		for {
+			for v, err := range s.Loop.Watch(ctx, id, after) {
+				if !yield(v, err) || err != nil {
+					return
+				}
+				break
+			}
+			if v, err := s.Loop.View(ctx, id); err == nil {
+				after = v.Version()
+			}
+		}
+	}
 }

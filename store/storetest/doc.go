@@ -14,16 +14,22 @@
 // A promise that is broken fails as TestConformance/chapter/promise, say
 // TestConformance/atomicity/a_refused_commit_spends_no_sequence, with a line that
 // says what the rule is. The chapters are values, operations, atomicity,
-// isolation, privacy, ordering, concurrency, cancellation, reopening and
-// closing. Reopening is skipped for a Factory without Reopen, and what is about
-// Close for a store without Close() error. Run it with -race; -short repeats
+// isolation, privacy, ordering, concurrency, cancellation, batches, views,
+// readers, watching, reopening and closing. Run it with -race; -short repeats
 // less. A promise that does not end within Factory.Timeout fails with the stacks
 // of all goroutines, and so does one of whose calls panics.
+//
+// What a store does not have is skipped, with a line that says so: batches
+// unless it is a [Committer], views unless it is a [Viewer], watching unless it
+// is a [Watcher], readers for a Factory without Reader (but those of a
+// loopstore.Loop are found), reopening for one without Reopen, and what is about
+// Close for a store without Close() error.
 //
 // What a store promises stands at [store.RuntimeStore]. Of Close, if it has one:
 // it may be called again, by several at once too, and returns nil; when a Close
 // has returned, every call gets store.ErrClosed. A call that Close meets is
-// answered, and then counts, or gets store.ErrClosed.
+// answered, and then counts, or gets store.ErrClosed. What batches, views,
+// readers and watching promise stands at package loopstore.
 //
 // The suite sees what callers see. A write that is acknowledged while the store
 // closes, and lost, shows only when the store can be reopened.

@@ -2,6 +2,7 @@ package storetest_test
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"testing"
 
@@ -93,6 +94,28 @@ func (s *mutexStore) Commit(ctx context.Context, batch store.Batch) (store.Batch
 
 func (s *mutexStore) View(ctx context.Context, id store.RuntimeID) (*store.View, error) {
 	return run(ctx, s, ops.LoadView{RuntimeID: id})
+}
+
+func (s *mutexStore) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*store.View, error] {
+	return func(yield func(*store.View, error) bool) {
+		for version := after; ; {
+			v, err := s.View(ctx, id)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if v.Version() != version {
+				version = v.Version()
+				if !yield(v, nil) {
+					return
+				}
+			}
+			select {
+			case <-v.Changed():
+			case <-ctx.Done():
+			}
+		}
+	}
 }
 
 // The State outlives its store, so this one can be reopened.

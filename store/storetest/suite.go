@@ -65,6 +65,7 @@ func chapters() []chapter {
 		{"batches", "Check the conditions and do all writes in one step, or nothing.", batches(), no[Committer]},
 		{"views", "Show what the runtime holds at one moment, and never change it.", views(), no[Viewer]},
 		{"readers", "Return a view only if it is still current at some moment of the call.", readers(), noReader},
+		{"watching", "Look again after every view that was yielded, and only then wait.", watching(), no[Watcher]},
 		{"reopening", "Keep what was acknowledged, the latest version of it, and nothing else.", reopening(), func(f Factory, _ store.RuntimeStore) string {
 			if f.Reopen == nil {
 				return "the Factory has no Reopen"
