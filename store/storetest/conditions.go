@@ -42,14 +42,14 @@ func conditionals() []conditional {
 		{
 			"RuntimeStateIs", all{store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{running, idle}}},
 			all{
-				store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{running}}, store.RuntimeStateIs{RuntimeID: "a"},
+				store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{running}},
 				store.RuntimeStateIs{RuntimeID: "raw", AnyOf: runtimeStates}, store.RuntimeStateIs{RuntimeID: "b", AnyOf: runtimeStates},
 			},
 		},
 		{
 			"InputStateIs", all{store.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued, store.InputAccepted}}},
 			all{
-				store.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}}, store.InputStateIs{RuntimeID: "a", InputID: one},
+				store.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}},
 				store.InputStateIs{RuntimeID: "a", InputID: none, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
 				store.InputStateIs{RuntimeID: "b", InputID: one, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
 			},
@@ -61,7 +61,7 @@ func conditionals() []conditional {
 		{
 			"SessionDigestIs", all{store.SessionDigestIs{RuntimeID: "a", Digest: digest}, store.SessionDigestIs{RuntimeID: "b"}},
 			all{
-				store.SessionDigestIs{RuntimeID: "a", Digest: "x"}, store.SessionDigestIs{RuntimeID: "a"},
+				store.SessionDigestIs{RuntimeID: "a", Digest: digestOf(conversation(2, 1))}, store.SessionDigestIs{RuntimeID: "a"},
 				store.SessionDigestIs{RuntimeID: "b", Digest: digest}, store.SessionDigestIs{RuntimeID: "raw"}, store.SessionDigestIs{RuntimeID: "raw", Digest: digest},
 			},
 		},
