@@ -315,13 +315,19 @@ func TestSlowWatcher(t *testing.T) {
 
 // However many watch, and whatever else they do, all see the last version.
 func TestWatchersNeverMissTheLast(t *testing.T) {
-	const last = 500
+	const last = 100
 	l := newLoop(t, Options{})
-	var wg sync.WaitGroup
-	for range 50 {
+	write := func() { require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle)) }
+	write()
+	var started, wg sync.WaitGroup
+	for range 600 { // more than one caller wakes
+		started.Add(1)
 		wg.Go(func() {
 			before := uint64(0)
 			for v, err := range l.Watch(t.Context(), "a", 0) {
+				if before == 0 {
+					started.Done()
+				}
 				if !assert.NoError(t, err) || !assert.Greater(t, v.Version(), before) || v.Version() == last {
 					return
 				}
@@ -329,8 +335,9 @@ func TestWatchersNeverMissTheLast(t *testing.T) {
 			}
 		})
 	}
-	for range last {
-		require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+	started.Wait()
+	for range last - 1 {
+		write()
 	}
 	wg.Wait()
 }
