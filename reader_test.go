@@ -107,8 +107,8 @@ func TestSettledBeforeAnswered(t *testing.T) {
 	}()
 	for before.Current() {
 		select {
-		case <-r.answer:
-			t.Fatal("it was answered before")
+		case err := <-r.answer:
+			t.Fatal("it was answered before: ", err)
 		default:
 			runtime.Gosched()
 		}

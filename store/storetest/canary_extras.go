@@ -120,7 +120,7 @@ func (s looksAway) Watch(ctx context.Context, id store.RuntimeID, after uint64) 
 				}
 				break
 			}
-			if v, err := s.Loop.View(ctx, id); err == nil {
+			if v, err := s.View(ctx, id); err == nil {
 				after = v.Version()
 			}
 		}

@@ -214,7 +214,7 @@ func viewsAreCurrent(tr *trial) {
 	}
 	if has[Committer](tr) {
 		v := tr.look("a")
-		tr.conflictOf(store.Batch{If: []store.Condition{store.RuntimeAbsent{RuntimeID: "a"}}, Then: []store.Write{deleting("a")}})
+		_ = tr.conflictOf(store.Batch{If: []store.Condition{store.RuntimeAbsent{RuntimeID: "a"}}, Then: []store.Write{deleting("a")}})
 		tr.isCurrent(true, v, "after a conflict")
 		tr.write(deleting("a"))
 		tr.isCurrent(false, v, "after the runtime was deleted")
