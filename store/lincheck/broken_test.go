@@ -111,8 +111,7 @@ func (s *late) PersistInputState(ctx context.Context, id store.RuntimeID, state 
 }
 
 func TestAppliedAfterCancelIsCaught(t *testing.T) {
-	said := refute(t, func(l *loopstore.Loop) store.RuntimeStore { return &late{broken{Loop: l}} })
-	assert.Contains(t, said, "load_input_state")
+	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return &late{broken{Loop: l}} })
 }
 
 // A torn store does one operation in two steps, so that others see the state

@@ -19,10 +19,12 @@ type call struct {
 
 	flaw    error         // with which the store must refuse the arguments
 	status  string        // the runtime state to store
-	session *string       // the snapshot to store
+	session *session      // the snapshot to store
 	receipt receipt       // to store, but for a minted sequence; to load, its key
 	inputs  []input       // to store, in order
-	input   store.InputID // to load
+	input   store.InputID // to load, or to delete
+	batch   *batch        // to commit
+	by      way           // to view
 }
 
 // A reply is what a call returned, as the store gave it.
@@ -32,10 +34,19 @@ type reply struct {
 	receipt *store.RunBoundaryReceipt
 	inputs  []store.InputState
 	nilList bool // of a list that must not be nil
+	batch   store.BatchResult
+	view    *store.View
 }
 
 // perform calls the store.
-func (c *call) perform(ctx context.Context, s store.RuntimeStore) (r reply, err error) {
+func (c *call) perform(ctx context.Context, to access) (r reply, err error) {
+	switch c.kind {
+	case ops.KindCommit:
+		return to.commit(ctx, c.batch)
+	case ops.KindLoadView:
+		return to.view(ctx, c.runtime, c.by)
+	}
+	s := to.store
 	switch args := c.args.(type) {
 	case store.BoundaryCommit:
 		var minted store.RunBoundaryReceipt
@@ -90,10 +101,16 @@ type answer struct {
 	receipt receipt
 	inputs  []input
 	nilList bool // never the model's
+
+	view     *state
+	receipts []receipt // that a batch minted
+	revision uint64    // of a batch
+	at       int       // the condition, or write, of a batch that is in the way
+	version  uint64    // of the runtime whose condition is
 }
 
 // refusals are what a store may say to a call besides its answer.
-var refusals = []error{store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted}
+var refusals = []error{store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict}
 
 // answerOf turns what a call returned into an answer. The error is one that no
 // call of ours should get.
@@ -101,7 +118,7 @@ func answerOf(r reply, err error) (answer, error) {
 	if err != nil {
 		for _, refusal := range refusals {
 			if errors.Is(err, refusal) {
-				return answer{refusal: refusal}, nil
+				return refused(refusal, err), nil
 			}
 		}
 		return answer{}, err
@@ -110,10 +127,30 @@ func answerOf(r reply, err error) (answer, error) {
 	if r.receipt != nil {
 		a.receipt = receiptOf(*r.receipt)
 	}
+	if r.view != nil {
+		a.view = stateOf(r.view)
+	}
+	a.revision = r.batch.Revision
+	for _, one := range r.batch.Receipts {
+		a.receipts = append(a.receipts, receiptOf(one))
+	}
 	return a, nil
+}
+
+func refused(refusal, err error) answer {
+	a := answer{refusal: refusal}
+	if write, ok := errors.AsType[*store.WriteError](err); ok {
+		a.at = write.Index
+	}
+	if conflict, ok := errors.AsType[*store.ConflictError](err); ok {
+		a.at, a.version = conflict.Index, conflict.Version
+	}
+	return a
 }
 
 func (a *answer) equal(b *answer) bool {
 	return a.refusal == b.refusal && a.found == b.found && a.text == b.text &&
-		a.receipt == b.receipt && a.nilList == b.nilList && slices.Equal(a.inputs, b.inputs)
+		a.receipt == b.receipt && a.nilList == b.nilList && slices.Equal(a.inputs, b.inputs) &&
+		a.at == b.at && a.version == b.version && a.revision == b.revision && slices.Equal(a.receipts, b.receipts) &&
+		(a.view == nil) == (b.view == nil) && (a.view == nil || a.view.shows(b.view))
 }

@@ -63,7 +63,7 @@ func (s *ending) LoadInputState(ctx context.Context, id store.RuntimeID, input s
 // The one call of this seed has a dead context.
 func TestTooFewAnswersShowNothing(t *testing.T) {
 	l := &listener{T: t}
-	cfg := lincheck.Config{Histories: 1, Operations: 1, Callers: 1}
+	cfg := lincheck.Config{Histories: 1, Operations: 1, Callers: 1, Spanning: 1}
 	for len(l.failures) == 0 && cfg.Seed < 50 {
 		cfg.Seed++
 		said(l, l, plain, cfg)
@@ -118,7 +118,7 @@ func (s *failing) PersistRuntimeState(ctx context.Context, id store.RuntimeID, s
 func TestForeignErrorIsCaught(t *testing.T) {
 	l := &listener{T: t}
 	open := func(loop *loopstore.Loop) store.RuntimeStore { return &failing{broken{Loop: loop}} }
-	assert.Contains(t, said(l, l, open, lincheck.Config{}), `out of order: it is none of ["invalid session snapshot" "invalid value" "sequence is exhausted"]`)
+	assert.Contains(t, said(l, l, open, lincheck.Config{}), `out of order: it is none of ["invalid session snapshot" "invalid value" "sequence is exhausted" "conflict"]`)
 }
 
 func TestNilStoreIsCaught(t *testing.T) {
@@ -228,7 +228,7 @@ func TestAppliedLongAfterCancelIsCaught(t *testing.T) {
 		l := &listener{T: t}
 		open := func(loop *loopstore.Loop) store.RuntimeStore { return &tardy{Loop: loop} }
 		assert.Regexp(t, `^history 0 of seed 0, after a pause: written after all calls had returned: load_input_states`,
-			said(l, l, open, lincheck.Config{Histories: 2}))
+			said(l, l, open, lincheck.Config{Histories: 2, Spanning: 1}))
 	})
 }
 

@@ -2,7 +2,10 @@ package lincheck
 
 import (
 	"fmt"
+	"github.com/loopstore/loopstore/store"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/loopstore/loopstore/ops"
@@ -49,6 +52,20 @@ func (r receipt) String() string {
 func (c *call) String() string {
 	parts := []string{string(c.runtime)}
 	switch {
+	case c.batch != nil:
+		for _, on := range c.batch.conditions {
+			parts = append(parts, fmt.Sprintf("if %s%+v", strings.TrimPrefix(fmt.Sprintf("%T", on.Condition), "store."), on.Condition))
+		}
+		for _, w := range c.batch.writes {
+			parts = append(parts, w.String())
+		}
+	case c.kind == ops.KindCommit:
+		parts = append(parts, strings.TrimPrefix(fmt.Sprintf("%T", c.args), "store."))
+		if c.input != (store.InputID{}) {
+			parts = append(parts, short(c.input))
+		}
+	case c.by != byStore:
+		parts = append(parts, [...]string{"", "shared reader", "own reader"}[c.by])
 	case c.kind == ops.KindLoadInputState:
 		parts = append(parts, short(c.input))
 	case c.kind == ops.KindLoadBoundaryReceipt:
@@ -59,7 +76,7 @@ func (c *call) String() string {
 		parts = append(parts, c.receipt.String())
 	}
 	if c.session != nil {
-		parts = append(parts, "session "+markOf(*c.session))
+		parts = append(parts, "session "+markOf(c.session.text))
 	}
 	if c.status != "" {
 		parts = append(parts, c.status)
@@ -91,6 +108,18 @@ func (a *answer) String() string {
 	if len(a.inputs) > 0 {
 		parts = append(parts, fmt.Sprint(a.inputs))
 	}
+	if a.refusal != nil && (a.at > 0 || a.version > 0) {
+		parts = append(parts, fmt.Sprintf("at %d, version %d", a.at, a.version))
+	}
+	if a.revision > 0 {
+		parts = append(parts, fmt.Sprintf("revision %d", a.revision))
+	}
+	for _, r := range a.receipts {
+		parts = append(parts, r.String())
+	}
+	if a.view != nil {
+		parts = append(parts, a.view.String())
+	}
 	if a.nilList {
 		parts = append(parts, "nil, not an empty list")
 	}
@@ -104,11 +133,31 @@ func (a *answer) String() string {
 func (s *state) String() string {
 	session := "no session"
 	if s.session != nil {
-		session = "session " + markOf(*s.session)
+		session = "session " + markOf(s.session.text)
 	}
 	var runs []string
 	for _, r := range s.runs {
 		runs = append(runs, fmt.Sprintf("%s up to %d (%d)", short(r.id), r.receipts[len(r.receipts)-1].sequence, len(r.receipts)))
 	}
-	return fmt.Sprintf("%q, %s, inputs %v, runs %v", s.status, session, s.inputs, runs)
+	version := fmt.Sprint(s.version)
+	if s.guessed {
+		version += " or later"
+	}
+	return fmt.Sprintf("%q, %s, inputs %v, runs %v, version %s", s.status, session, s.inputs, runs, version)
+}
+
+// String shows all runtimes.
+func (w *world) String() string {
+	if len(w.runtimes) == 0 {
+		return nothing.String()
+	}
+	var all []string
+	for _, id := range slices.Sorted(maps.Keys(w.runtimes)) {
+		text := w.runtimes[id].String()
+		if len(w.runtimes) > 1 {
+			text = string(id) + ": " + text
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "\n\t")
 }

@@ -9,9 +9,8 @@ import (
 
 // A document is a session document with what a receipt says of it.
 type document struct {
-	text   string
-	digest string // of the messages in their canonical spelling
-	count  uint64
+	session // with the digest of the messages in their canonical spelling
+	count   uint64
 }
 
 // document makes a conversation that ends with a message of the call's own. The
@@ -29,9 +28,8 @@ func (g *generator) document() document {
 	}
 	sum := sha256.Sum256([]byte(spell(messages, 0)))
 	return document{
-		text:   spell(whole, g.spelling()),
-		digest: hex.EncodeToString(sum[:]),
-		count:  uint64(len(messages)),
+		session: session{spell(whole, g.spelling()), hex.EncodeToString(sum[:])},
+		count:   uint64(len(messages)),
 	}
 }
 

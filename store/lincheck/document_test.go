@@ -106,7 +106,7 @@ func TestRolesAndLongBatchesAreTried(t *testing.T) {
 	lincheck.Check(t, func() store.RuntimeStore {
 		w.Loop = loopstore.New(loopstore.Options{})
 		return w
-	}, lincheck.Config{Histories: 2})
+	}, lincheck.Config{Histories: 2, Spanning: 1})
 	for _, role := range []string{"user", "system", "assistant", "block_assistant", "tool_results"} {
 		_, ok := w.roles.Load(role)
 		assert.True(t, ok, role)

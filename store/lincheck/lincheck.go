@@ -24,7 +24,20 @@ type Config struct {
 	Runtimes   int    // 0 means 4
 	Callers    int    // at a time; 0 means 6. With many more the check takes long
 	Seed       uint64 // of the programs; how they interleave is not repeatable
+	Spanning   int    // histories of 200 operations besides, whose batches span runtimes; 0 means 50
 	Dir        string // where a refuted history is shown; empty means see Check
+
+	// Reader opens a reader of a runtime of a store that open returned. nil
+	// means that there are none.
+	Reader func(s store.RuntimeStore, id store.RuntimeID) Look
+
+	spans bool
+}
+
+// spanning is the Config of the histories whose batches span runtimes.
+func (c Config) spanning() Config {
+	c.Histories, c.Operations, c.Runtimes, c.Callers, c.spans = c.Spanning, 200, 3, 4, true
+	return c
 }
 
 func (c Config) withDefaults() Config {
@@ -32,6 +45,7 @@ func (c Config) withDefaults() Config {
 	c.Operations = cmp.Or(max(c.Operations, 0), 2000)
 	c.Runtimes = cmp.Or(max(c.Runtimes, 0), 4)
 	c.Callers = cmp.Or(max(c.Callers, 0), 6)
+	c.Spanning = cmp.Or(max(c.Spanning, 0), 50)
 	return c
 }
 
@@ -43,7 +57,10 @@ type Stats struct {
 	Cancelled         int // calls that returned their context's error
 	CancelledUnderWay int // those of them that had begun with a living context
 	Overlapping       int // calls that began while another one was under way on the same runtime
-	Refused           int // calls with flaws, or of exhausted runs
+	Refused           int // calls with flaws, of exhausted runs, or whose conditions did not hold
+	Batches           int // that were applied
+	Conflicts         int // batches whose conditions did not hold
+	Views             int
 }
 
 func (s *Stats) add(t Stats) {
@@ -53,12 +70,15 @@ func (s *Stats) add(t Stats) {
 	s.CancelledUnderWay += t.CancelledUnderWay
 	s.Overlapping += t.Overlapping
 	s.Refused += t.Refused
+	s.Batches += t.Batches
+	s.Conflicts += t.Conflicts
+	s.Views += t.Views
 }
 
 // String says it in a line.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d histories, %d operations and %d loads after them: %d overlapping another, %d cancelled (%d under way), %d refused",
-		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused)
+	return fmt.Sprintf("%d histories, %d operations and %d loads after them: %d overlapping another, %d cancelled (%d under way), %d refused, %d batches and %d conflicts, %d views",
+		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Conflicts, s.Views)
 }
 
 // A TB is what [Check] needs of a test: a *testing.T is one.
@@ -100,15 +120,17 @@ func pages(t TB) string {
 
 // A check is one run of Check.
 type check struct {
-	cfg   Config
-	stats Stats
-	open  []opening // not closed yet
+	cfg     Config
+	stats   Stats
+	open    []opening // not closed yet
+	offered abilities
 }
 
 // An opening is the store of a history, and what it held at the end.
 type opening struct {
 	history int
 	store   store.RuntimeStore
+	cfg     Config
 	audit   []turn
 }
 
@@ -119,9 +141,24 @@ func (c *check) run(ctx context.Context, open func() store.RuntimeStore) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("nothing was checked: the test's context had ended before: %w", err)
 	}
-	for n := range c.cfg.Histories {
-		if err := c.history(ctx, open, n); err != nil {
-			return fmt.Errorf("history %d of seed %d: %w", n, c.cfg.Seed, err)
+	if err := c.histories(ctx, open, c.cfg); err != nil {
+		return err
+	}
+	if answered := c.stats.Operations - c.stats.Cancelled; answered == 0 || answered < c.stats.Operations/4 {
+		return fmt.Errorf("%d of %d calls were answered: that is too few to show anything", answered, c.stats.Operations)
+	}
+	if c.offered.any() {
+		if err := c.histories(ctx, open, c.cfg.spanning()); err != nil {
+			return fmt.Errorf("spanning %w", err)
+		}
+	}
+	return c.lookAgain(ctx)
+}
+
+func (c *check) histories(ctx context.Context, open func() store.RuntimeStore, cfg Config) error {
+	for n := range cfg.Histories {
+		if err := c.history(ctx, open, cfg, n); err != nil {
+			return fmt.Errorf("history %d of seed %d: %w", n, cfg.Seed, err)
 		}
 		if len(c.open) < together {
 			continue
@@ -130,22 +167,20 @@ func (c *check) run(ctx context.Context, open func() store.RuntimeStore) error {
 			return err
 		}
 	}
-	if answered := c.stats.Operations - c.stats.Cancelled; answered == 0 || answered < c.stats.Operations/4 {
-		return fmt.Errorf("%d of %d calls were answered: that is too few to show anything", answered, c.stats.Operations)
-	}
-	return c.lookAgain(ctx)
+	return nil
 }
 
-func (c *check) history(ctx context.Context, open func() store.RuntimeStore, n int) error {
+func (c *check) history(ctx context.Context, open func() store.RuntimeStore, cfg Config, n int) error {
 	s, err := opened(open)
 	if err != nil {
 		return err
 	}
-	h, err := record(ctx, s, c.cfg, n)
+	c.offered = abilitiesOf(s, &cfg)
+	h, err := record(ctx, s, cfg, n)
 	c.stats.add(h.stats)
-	c.open = append(c.open, opening{n, s, h.audit})
+	c.open = append(c.open, opening{n, s, cfg, h.audit})
 	if err == nil {
-		err = h.check(c.cfg.Dir)
+		err = h.check(cfg)
 	}
 	if err == nil {
 		c.stats.Histories++
@@ -185,7 +220,7 @@ func (o opening) lookAgain(ctx context.Context) error {
 	for i := range o.audit {
 		again.program[i].call = o.audit[i].call
 	}
-	r := recorder{store: o.store}
+	r := newRecorder(o.store, &o.cfg)
 	if err := r.run(ctx, again); err != nil {
 		return err
 	}
@@ -234,38 +269,50 @@ func closeStore(s store.RuntimeStore) (err error) {
 // milliseconds, unless very many calls were under way at one time.
 const patience = 2 * time.Minute
 
-// check looks for an order of the history. The error shows the first runtime
-// that has none.
-func (h *history) check(dir string) error {
+// check looks for an order of the history. The error shows the first part that
+// has none.
+func (h *history) check(cfg Config) error {
+	model := byRuntimes
+	parts := [][]porcupine.Operation{h.operations}
+	if cfg.spans {
+		model = whole
+	}
 	switch porcupine.CheckOperationsTimeout(model, h.operations, patience) {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
 		return fmt.Errorf("not decided after %v", patience)
 	}
-	for _, part := range byRuntime(h.operations) {
+	if !cfg.spans {
+		parts = byRuntime(h.operations)
+	}
+	for _, part := range parts {
 		result, info := porcupine.CheckOperationsVerbose(model, part, patience)
 		if result != porcupine.Ok {
-			return refuted(part, info, dir)
+			return refuted(model, part, info, cfg.Dir)
 		}
 	}
 	return errors.New("not linearizable, but each runtime is")
 }
 
-// refuted describes a history of one runtime that has no order.
-func refuted(part []porcupine.Operation, info porcupine.LinearizationInfo, dir string) error {
+// refuted describes a part of a history that has no order.
+func refuted(model porcupine.Model, part []porcupine.Operation, info porcupine.LinearizationInfo, dir string) error {
 	longest, stuck := progress(part, info)
-	before := new(state)
+	before := model.Init().(*world)
 	for _, o := range longest {
-		before = before.after(o.Input.(*call), o.Output.(*answer))
+		_, before = before.step(o.Input.(*call), o.Output.(*answer))
 	}
-	want := before.answer(stuck.Input.(*call))
-	page, err := show(info, dir)
+	want, _ := before.step(stuck.Input.(*call), stuck.Output.(*answer))
+	where := "all runtimes"
+	if !before.exact {
+		where = string(part[0].Input.(*call).runtime)
+	}
+	page, err := show(model, info, dir)
 	if err != nil {
 		page = "nowhere: " + err.Error()
 	}
 	return fmt.Errorf("not linearizable: %d of %d calls on %s find an order; the first that does not fit is\n\n\t%s\n\t(caller %d, from %d to %d)\n\nThe model would answer\n\n\t%v\n\nin the state after them, which is\n\n\t%v\n\nThe history is shown in %s",
-		len(longest), len(part), part[0].Input.(*call).runtime,
+		len(longest), len(part), where,
 		model.DescribeOperation(stuck.Input, stuck.Output), stuck.ClientId, stuck.Call, stuck.Return,
 		&want, before, page)
 }
@@ -293,7 +340,7 @@ func progress(part []porcupine.Operation, info porcupine.LinearizationInfo) (lon
 }
 
 // show writes porcupine's page about a history, and returns its path.
-func show(info porcupine.LinearizationInfo, dir string) (path string, err error) {
+func show(model porcupine.Model, info porcupine.LinearizationInfo, dir string) (path string, err error) {
 	file, err := os.CreateTemp(dir, "lincheck-*.html")
 	if err != nil {
 		return "", err

@@ -23,22 +23,30 @@ func TestMain(m *testing.M) {
 
 var long = flag.Bool("lincheck.long", false, "check ten times as many histories")
 
+func reader(s store.RuntimeStore, id store.RuntimeID) lincheck.Look {
+	return s.(*loopstore.Loop).Reader(id).View
+}
+
 // TestLinearizable checks a Loop with inboxes from one place up, so that
 // callers are cancelled while they wait for a place as well as for an answer.
 func TestLinearizable(t *testing.T) {
-	cfg := lincheck.Config{Histories: histories, Operations: 2000, Runtimes: 4}
+	cfg := lincheck.Config{Histories: histories, Operations: 2000, Runtimes: 4, Spanning: histories, Reader: reader}
 	if *long {
 		cfg.Histories *= 10
+		cfg.Spanning *= 10
 	}
 	sizes, n := []int{1, 2, 4, 128}, 0
 	stats := lincheck.Check(t, func() store.RuntimeStore {
 		n++
 		return loopstore.New(loopstore.Options{InboxSize: sizes[n%len(sizes)]})
 	}, cfg)
-	assert.Equal(t, cfg.Histories, stats.Histories)
-	assert.Equal(t, cfg.Histories*2000, stats.Operations)
+	assert.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
+	assert.Equal(t, cfg.Histories*2000+cfg.Spanning*200, stats.Operations)
 	assert.Greater(t, stats.Overlapping, stats.Operations/10, "a caller that waits lets others begin, on one processor too")
 	assert.Positive(t, stats.CancelledUnderWay)
 	assert.Less(t, stats.Cancelled, stats.Operations/4)
 	assert.Positive(t, stats.Refused)
+	assert.Greater(t, stats.Batches, stats.Conflicts/2, "about half of the conditions hold")
+	assert.Greater(t, stats.Conflicts, stats.Batches/4)
+	assert.Greater(t, stats.Views, stats.Operations/20)
 }

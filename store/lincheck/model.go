@@ -16,10 +16,16 @@ import (
 // one, which shares the lists that it leaves as they are.
 type state struct {
 	status  string // empty if there is none
-	session *string
+	session *session
 	inputs  []input // in the order in which they came
 	runs    []run   // in the order of their first receipts
+	latest  receipt // that was stored last
+	version uint64  // of the last change
+	guessed bool    // version is the least that it can be
 }
+
+// nothing is the state of a runtime that is not there.
+var nothing = new(state)
 
 // A run is the receipts of one run, by ascending sequence. There is at least
 // one.
@@ -54,10 +60,12 @@ func (s *state) answer(c *call) answer {
 		}
 	case ops.KindLoadSessionSnapshot:
 		if s.session != nil {
-			return answer{found: true, text: *s.session}
+			return answer{found: true, text: s.session.text}
 		}
 	case ops.KindLoadRuntimeState:
 		return answer{found: s.status != "", text: s.status}
+	case ops.KindLoadView:
+		return answer{view: s}
 	}
 	return answer{}
 }
@@ -66,6 +74,12 @@ func (s *state) answer(c *call) answer {
 func (s *state) after(c *call, a *answer) *state {
 	if c.args == nil || a.refusal != nil { // a load, or nothing was applied
 		return s
+	}
+	switch args := c.args.(type) {
+	case store.DeleteRuntime:
+		return nothing
+	case store.DeleteInputState:
+		return s.without(args.InputID)
 	}
 	next := *s
 	if c.status != "" {
@@ -77,12 +91,22 @@ func (s *state) after(c *call, a *answer) *state {
 	inputs := c.inputs
 	switch c.kind {
 	case ops.KindCommitSessionBoundary:
-		next.runs = withReceipt(s.runs, a.receipt)
+		next.runs, next.latest = withReceipt(s.runs, a.receipt), a.receipt
 		inputs = stamped(inputs, a.receipt)
 	case ops.KindAtomicApply:
-		next.runs = withReceipt(s.runs, c.receipt)
+		next.runs, next.latest = withReceipt(s.runs, c.receipt), c.receipt
 	}
 	next.inputs = withInputs(s.inputs, inputs)
+	return &next
+}
+
+func (s *state) without(id store.InputID) *state {
+	at := s.find(id)
+	if at < 0 {
+		return s
+	}
+	next := *s
+	next.inputs = slices.Delete(slices.Clone(s.inputs), at, at+1)
 	return &next
 }
 
@@ -171,28 +195,22 @@ func (s *state) nextSequence(id store.RunID) (uint64, bool) {
 }
 
 func (s *state) equal(t *state) bool {
-	sameText := func(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+	return s == t || s.guessed == t.guessed && s.digest() == t.digest() && s.shows(t)
+}
+
+// shows compares what a view shows.
+func (s *state) shows(t *state) bool {
 	sameRun := func(a, b run) bool { return a.id == b.id && slices.Equal(a.receipts, b.receipts) }
-	return s == t || s.status == t.status && sameText(s.session, t.session) &&
+	sameSession := s.session == t.session || s.session != nil && t.session != nil && s.session.text == t.session.text
+	return s.version == t.version && s.status == t.status && s.latest == t.latest && sameSession &&
 		slices.Equal(s.inputs, t.inputs) && slices.EqualFunc(s.runs, t.runs, sameRun)
 }
 
-// model is the model as porcupine takes it: a history of any number of runtimes
-// is one history for each.
-var model = porcupine.Model{
-	Partition: byRuntime,
-	Init:      func() any { return new(state) },
-	Step: func(s, c, a any) (bool, any) {
-		before, c2, got := s.(*state), c.(*call), a.(*answer)
-		want := before.answer(c2)
-		if !want.equal(got) {
-			return false, before
-		}
-		return true, before.after(c2, &want)
-	},
-	Equal:             func(s, t any) bool { return s.(*state).equal(t.(*state)) },
-	DescribeOperation: func(c, a any) string { return c.(*call).String() + " → " + a.(*answer).String() },
-	DescribeState:     func(s any) string { return s.(*state).String() },
+func (s *state) digest() string {
+	if s.session == nil {
+		return ""
+	}
+	return s.session.digest
 }
 
 func byRuntime(history []porcupine.Operation) [][]porcupine.Operation {

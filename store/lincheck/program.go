@@ -20,6 +20,9 @@ type generator struct {
 	pick     source
 	runtimes int
 	mark     int
+	abilities
+	spans bool            // whether a batch may be on more than one runtime
+	known store.RuntimeID // of the last call that tells the caller a version
 }
 
 const (
@@ -42,6 +45,8 @@ var weights = []struct {
 	{ops.KindAtomicLifecycleCommit, 8},
 	{ops.KindAtomicApply, 8},
 	{ops.KindCommitSessionBoundary, 14},
+	{ops.KindCommit, 14},
+	{ops.KindLoadView, 12},
 }
 
 // call makes the next call.
@@ -59,6 +64,10 @@ func (g *generator) call() *call {
 		g.apply(c)
 	case ops.KindCommitSessionBoundary:
 		g.commit(c)
+	case ops.KindCommit:
+		g.batch(c)
+	case ops.KindLoadView:
+		c.by, g.known = g.way(), c.runtime
 	case ops.KindLoadInputState:
 		c.input = g.input()
 	case ops.KindLoadBoundaryReceipt:
@@ -73,16 +82,42 @@ func (g *generator) call() *call {
 func (g *generator) kind() ops.Kind {
 	total := 0
 	for _, w := range weights {
-		total += w.share
+		if g.offers(w.kind) {
+			total += w.share
+		}
 	}
 	n := g.pick("operation", total)
 	for _, w := range weights {
+		if !g.offers(w.kind) {
+			continue
+		}
 		if n < w.share {
 			return w.kind
 		}
 		n -= w.share
 	}
 	panic("lincheck: a source picked out of range")
+}
+
+func (a abilities) offers(kind ops.Kind) bool {
+	switch kind {
+	case ops.KindCommit:
+		return a.commits
+	case ops.KindLoadView:
+		return a.views || a.reads
+	}
+	return true
+}
+
+// way is mostly a reader, where there are any.
+func (g *generator) way() way {
+	switch {
+	case !g.reads:
+		return byStore
+	case !g.views:
+		return bySharedOne + way(g.pick("reader", 2))
+	}
+	return []way{byStore, bySharedOne, bySharedOne, byOwnOne, byOwnOne}[g.pick("way", 5)]
 }
 
 // seldom is true once in n times.
@@ -162,23 +197,24 @@ func (g *generator) lifecycleCommit(c *call) {
 }
 
 func (g *generator) apply(c *call) {
-	digest := g.text(0)
-	apply := store.BoundaryApply{
-		Receipt: store.RunBoundaryReceipt{
-			RunID:                g.run(),
-			Boundary:             g.boundary(),
-			ContributingInputIDs: g.contributing(),
-			ConversationDigest:   &digest,
-			MessageCount:         uint64(g.mark),
-			Sequence:             g.sequence(),
-		},
-		InputUpdates: g.updates(c),
-	}
+	apply := store.BoundaryApply{Receipt: g.receipt(), InputUpdates: g.updates(c)}
 	if g.pick("with a snapshot", 2) == 1 {
 		apply.Session = &store.SessionDelta{SessionSnapshot: []byte(g.text(0))}
-		c.session = new(string(apply.Session.SessionSnapshot))
+		c.session = &session{text: g.text(0)}
 	}
 	c.args, c.receipt, c.inputs = apply, receiptOf(apply.Receipt), inputsOf(apply.InputUpdates)
+}
+
+// receipt is one of the caller's own making.
+func (g *generator) receipt() store.RunBoundaryReceipt {
+	return store.RunBoundaryReceipt{
+		RunID:                g.run(),
+		Boundary:             g.boundary(),
+		ContributingInputIDs: g.contributing(),
+		ConversationDigest:   new(g.text(0)),
+		MessageCount:         uint64(g.mark),
+		Sequence:             g.sequence(),
+	}
 }
 
 func (g *generator) commit(c *call) {
@@ -193,7 +229,7 @@ func (g *generator) commit(c *call) {
 	if c.flaw == nil && g.flawed() {
 		commit.Session.SessionSnapshot, c.flaw = []byte(doc.text[1:]), store.ErrInvalidSnapshot // it begins with a brace
 	}
-	c.args, c.session, c.inputs = commit, &doc.text, inputsOf(commit.InputUpdates)
+	c.args, c.session, c.inputs = commit, &doc.session, inputsOf(commit.InputUpdates)
 	c.receipt = receiptOf(store.RunBoundaryReceipt{
 		RunID:                commit.RunID,
 		Boundary:             commit.Boundary,

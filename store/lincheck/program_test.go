@@ -40,6 +40,9 @@ func (s *sorting) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]st
 	return states, err
 }
 
+// A plainStore hides what a store has besides the ten operations.
+type plainStore struct{ store.RuntimeStore }
+
 // A rapidListener is a test that may fail, as rapid wants it.
 type rapidListener struct {
 	*testing.T
@@ -74,9 +77,11 @@ func falsify(t *testing.T, property func(*rapid.T)) *rapidListener {
 
 // TestFailingProgramsShrink shows that of some thirty calls hardly more is left
 // than what the defect needs to be seen: two inputs, the second with the lower
-// id.
+// id. Programs with batches shrink less surely, so there are none.
 func TestFailingProgramsShrink(t *testing.T) {
-	l := falsify(t, func(t *rapid.T) { lincheck.CheckProgram(t, func() store.RuntimeStore { return new(sorting) }) })
+	l := falsify(t, func(t *rapid.T) {
+		lincheck.CheckProgram(t, func() store.RuntimeStore { return plainStore{new(sorting)} })
+	})
 	t.Log(strings.Join(l.lines, "\n"))
 
 	start := slices.IndexFunc(l.lines, func(line string) bool { return strings.Contains(line, "draw program") })

@@ -20,7 +20,9 @@ import (
 // A caller makes the calls of a program, one after another.
 type caller struct {
 	program []turn
-	made    atomic.Int64 // calls that have returned: these others may look at
+	made    atomic.Int64 // calls that have returned: these others may look at, and the next
+	memory  memory
+	readers map[store.RuntimeID]Look // the caller's own
 }
 
 // A history is what was recorded of one store.
@@ -33,23 +35,28 @@ type history struct {
 // A recorder runs programs on a store, and stamps the moments of every call
 // from one clock that never gives the same moment twice.
 type recorder struct {
-	store store.RuntimeStore
-	clock atomic.Int64
+	store   store.RuntimeStore
+	readers map[store.RuntimeID]Look // that all callers share
+	clock   atomic.Int64
+}
+
+func newRecorder(s store.RuntimeStore, cfg *Config) *recorder {
+	return &recorder{store: s, readers: readersOf(s, cfg)}
 }
 
 // record runs a history's programs side by side, and an audit when all are
 // done. With an error, the history has the calls that were made.
 func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*history, error) {
-	r := &recorder{store: s}
+	r, can := newRecorder(s, &cfg), abilitiesOf(s, &cfg)
 	callers := make([]*caller, cfg.Callers)
 	for i := range callers {
 		share := (cfg.Operations + i) / cfg.Callers // they add up
-		callers[i] = &caller{program: program(cfg, n, i, share)}
+		callers[i] = &caller{program: program(cfg, can, n, i, share), readers: readersOf(s, &cfg)}
 	}
 	auditor := new(caller)
 	err := r.run(ctx, callers...)
 	if err == nil {
-		auditor.program = audit(callers, cfg.Runtimes)
+		auditor.program = audit(callers, cfg.Runtimes, can)
 		err = r.run(context.WithoutCancel(ctx), auditor)
 	}
 	h, wrong := collect(callers, auditor)
@@ -63,9 +70,11 @@ func (r *recorder) run(ctx context.Context, callers ...*caller) error {
 	for _, c := range callers {
 		wg.Go(func() {
 			<-start
+			to := access{store: r.store}
+			to.readers[bySharedOne], to.readers[byOwnOne] = r.readers, c.readers
 			for i := range c.program {
-				r.take(ctx, &wg, &c.program[i])
-				c.made.Add(1)
+				r.take(ctx, &wg, to, &c.program[i])
+				c.next(i)
 			}
 		})
 	}
@@ -75,6 +84,18 @@ func (r *recorder) run(ctx context.Context, callers ...*caller) error {
 		wg.Wait()
 	}()
 	return watch(done, callers)
+}
+
+// next prepares the call after one that has returned.
+func (c *caller) next(i int) {
+	if c.memory == nil {
+		c.memory = make(memory)
+	}
+	c.memory.learn(&c.program[i])
+	if i+1 < len(c.program) {
+		c.memory.recall(c.program[i+1].call)
+	}
+	c.made.Add(1)
 }
 
 // watch waits until done is closed or a call hangs, which takes from one to two
@@ -101,10 +122,11 @@ func watch(done <-chan struct{}, callers []*caller) error {
 
 // program makes the program of one caller, which is the same for the same
 // seed.
-func program(cfg Config, history, caller, length int) []turn {
+func program(cfg Config, can abilities, history, caller, length int) []turn {
 	rng := rand.New(rand.NewPCG(cfg.Seed, uint64(history)<<16|uint64(caller)))
 	pick := func(_ string, n int) int { return rng.IntN(n) }
-	g := generator{pick: pick, runtimes: cfg.Runtimes, mark: caller * cfg.Operations}
+	const marks = 1 + 6 // of a call and its writes
+	g := generator{pick: pick, runtimes: cfg.Runtimes, mark: caller * cfg.Operations * marks, abilities: can, spans: cfg.spans}
 	turns := make([]turn, length)
 	for i := range turns {
 		turns[i].call = g.call()
@@ -120,7 +142,7 @@ func program(cfg Config, history, caller, length int) []turn {
 }
 
 // take makes one call.
-func (r *recorder) take(ctx context.Context, wg *sync.WaitGroup, t *turn) {
+func (r *recorder) take(ctx context.Context, wg *sync.WaitGroup, to access, t *turn) {
 	if t.plan.ends {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
@@ -140,14 +162,14 @@ func (r *recorder) take(ctx context.Context, wg *sync.WaitGroup, t *turn) {
 		runtime.Gosched()
 	}
 	t.called = r.clock.Add(1)
-	t.perform(ctx, r.store)
+	t.perform(ctx, to)
 	t.returned = r.clock.Add(1)
 }
 
 // audit is a program that loads all that the programs could have stored, so
 // that an effect that was lost, or one that should not be, shows even if no
 // load of theirs came by.
-func audit(callers []*caller, runtimes int) []turn {
+func audit(callers []*caller, runtimes int, can abilities) []turn {
 	type key struct {
 		runtime  store.RuntimeID
 		run      store.RunID
@@ -167,17 +189,22 @@ func audit(callers []*caller, runtimes int) []turn {
 		for _, kind := range []ops.Kind{ops.KindLoadInputStates, ops.KindLoadSessionSnapshot, ops.KindLoadRuntimeState} {
 			add(call{kind: kind, runtime: id})
 		}
+		if can.views {
+			add(call{kind: ops.KindLoadView, runtime: id})
+		}
+		if can.reads {
+			add(call{kind: ops.KindLoadView, runtime: id, by: bySharedOne})
+		}
 		for run := range runIDs {
 			look(key{id, runID(run), 0})
 		}
 	}
 	for _, c := range callers {
 		for i := range c.program {
-			t := &c.program[i]
-			if stored, ok := t.stored(); ok {
-				look(key{t.call.runtime, stored.run, stored.sequence})
-				look(key{t.call.runtime, stored.run, stored.sequence + 1}) // where a cancelled commit would show
-			}
+			c.program[i].stored(func(id store.RuntimeID, r receipt) {
+				look(key{id, r.run, r.sequence})
+				look(key{id, r.run, r.sequence + 1}) // where a cancelled commit would show
+			})
 		}
 	}
 	return turns
@@ -219,13 +246,25 @@ func (h *history) add(caller int, t *turn) error {
 	if err != nil || t.gaveUp {
 		return err
 	}
-	if a.refusal != nil {
-		h.stats.Refused++
-	}
+	h.count(t.call, a)
 	h.operations = append(h.operations, porcupine.Operation{
 		ClientId: caller, Input: t.call, Call: t.called, Output: a, Return: t.returned,
 	})
 	return nil
+}
+
+func (h *history) count(c *call, a *answer) {
+	switch {
+	case a.refusal == store.ErrConflict:
+		h.stats.Conflicts++
+	case c.batch != nil && a.refusal == nil:
+		h.stats.Batches++
+	case a.view != nil:
+		h.stats.Views++
+	}
+	if a.refusal != nil {
+		h.stats.Refused++
+	}
 }
 
 // overlapping counts the operations that began while another was under way.

@@ -25,7 +25,8 @@ func CheckProgram(t *rapid.T, open func() store.RuntimeStore) {
 		}
 	}()
 	const runtimes = 2
-	g := &generator{runtimes: runtimes}
+	can := abilitiesOf(s, &Config{})
+	g := &generator{runtimes: runtimes, abilities: can, spans: true}
 	next := rapid.Custom(func(t *rapid.T) turn {
 		g.pick = func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(t, what) }
 		dead := g.seldom("with a dead context", 12)
@@ -34,17 +35,18 @@ func CheckProgram(t *rapid.T, open func() store.RuntimeStore) {
 	// A slice has some five elements: one of slices is longer, and shrinks as well.
 	parts := rapid.SliceOfN(rapid.SliceOfN(next, 0, 40), 0, 40).Draw(t, "program")
 	c := &caller{program: slices.Concat(parts...)}
-	w := walk{t: t, store: s, states: make(map[store.RuntimeID]*state)}
+	w := walk{t: t, to: access{store: s}, memory: make(memory), world: &world{exact: true}}
 	w.run(c.program)
 	t.Log("and at the end:")
-	w.run(audit([]*caller{c}, runtimes))
+	w.run(audit([]*caller{c}, runtimes, can))
 }
 
 // A walk goes through a program with one caller.
 type walk struct {
 	t      *rapid.T
-	store  store.RuntimeStore
-	states map[store.RuntimeID]*state
+	to     access
+	memory memory
+	world  *world
 }
 
 func (w *walk) run(program []turn) {
@@ -59,7 +61,8 @@ func (w *walk) take(t *turn) {
 	if t.plan.ends {
 		cancel()
 	}
-	if !within(func() { t.perform(ctx, w.store) }) {
+	w.memory.recall(t.call)
+	if !within(func() { t.perform(ctx, w.to) }) {
 		w.t.Fatal(hanging(t.call))
 	}
 	got, err := t.judge()
@@ -71,13 +74,10 @@ func (w *walk) take(t *turn) {
 		return
 	}
 	w.t.Logf("%v → %v", t.call, got)
-	before := w.states[t.call.runtime]
-	if before == nil {
-		before = new(state)
-	}
-	want := before.answer(t.call)
+	want, after := w.world.step(t.call, got)
 	if !want.equal(got) {
 		w.t.Fatalf("the model answers %v", &want)
 	}
-	w.states[t.call.runtime] = before.after(t.call, &want)
+	w.world = after
+	w.memory.learn(t)
 }

@@ -66,3 +66,11 @@ func (s *stateStore) AtomicLifecycleCommit(ctx context.Context, id store.Runtime
 	_, err := run(ctx, s, ops.AtomicLifecycleCommit{RuntimeID: id, Commit: commit})
 	return err
 }
+
+func (s *stateStore) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
+	return run(ctx, s, ops.Commit{Batch: batch})
+}
+
+func (s *stateStore) View(ctx context.Context, id store.RuntimeID) (*store.View, error) {
+	return run(ctx, s, ops.LoadView{RuntimeID: id})
+}

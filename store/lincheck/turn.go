@@ -49,13 +49,13 @@ type turn struct {
 func (t turn) GoString() string { return t.call.String() }
 
 // perform makes the call.
-func (t *turn) perform(ctx context.Context, s store.RuntimeStore) {
+func (t *turn) perform(ctx context.Context, to access) {
 	t.underWay = ctx.Err() == nil
 	given := ctx
 	if t.plan.looks {
 		given = yielding{ctx}
 	}
-	t.reply, t.err = t.call.perform(given, s)
+	t.reply, t.err = t.call.perform(given, to)
 	t.gaveUp = t.err != nil && ctx.Err() != nil && errors.Is(t.err, ctx.Err())
 }
 
@@ -68,6 +68,7 @@ func (t *turn) judge() (*answer, error) {
 		return nil, nil
 	case t.gaveUp:
 		return nil, fmt.Errorf("%v gave up, and no cancellation was planned: the test's own context has ended (%w)", t.call, t.err)
+	case !t.underWay && t.err == nil && t.call.by != byStore: // a reader may know without asking
 	case !t.underWay && t.err != nil:
 		return nil, fmt.Errorf("%v returned an unexpected error: %w: its context had ended before the call, so only the context's error will do", t.call, t.err)
 	case !t.underWay:
@@ -80,15 +81,26 @@ func (t *turn) judge() (*answer, error) {
 	return &a, nil
 }
 
-// stored returns the receipt that the call stored, or could have stored.
-func (t *turn) stored() (receipt, bool) {
-	switch c := t.call; {
+// stored calls found with each receipt that the call stored, or could have
+// stored.
+func (t *turn) stored(found func(store.RuntimeID, receipt)) {
+	c := t.call
+	switch {
 	case c.kind == ops.KindAtomicApply && c.flaw == nil:
-		return c.receipt, true
+		found(c.runtime, c.receipt)
 	case c.kind == ops.KindCommitSessionBoundary && t.err == nil:
-		return receiptOf(*t.reply.receipt), true
+		found(c.runtime, receiptOf(*t.reply.receipt))
+	case c.kind == ops.KindCommit:
+		minted := t.reply.batch.Receipts
+		for _, w := range c.batch.writes {
+			if w.kind == ops.KindAtomicApply {
+				found(w.runtime, w.receipt)
+			} else if w.kind == ops.KindCommitSessionBoundary && len(minted) > 0 {
+				found(w.runtime, receiptOf(minted[0]))
+				minted = minted[1:]
+			}
+		}
 	}
-	return receipt{}, false
 }
 
 // limit is how long a call may take. A call takes microseconds, but for those

@@ -1,6 +1,7 @@
 package lincheck
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/loopstore/loopstore/store"
@@ -13,10 +14,21 @@ type input struct {
 	body     string // the JSON, without the stamp
 	run      string // the stamp: last_run_id, empty if absent
 	sequence string // and last_boundary_sequence
+	state    store.InputLifecycleState
+	key      string // empty if absent
+}
+
+// A session is a snapshot as the model holds it.
+type session struct {
+	text   string
+	digest string // empty if it is not known
 }
 
 func inputOf(s store.InputState) input {
-	in := input{id: s.InputID}
+	in := input{id: s.InputID, state: s.CurrentState}
+	if s.IdempotencyKey != nil {
+		in.key = *s.IdempotencyKey
+	}
 	if s.LastRunID != nil {
 		in.run = s.LastRunID.String()
 	}
@@ -58,4 +70,26 @@ func text(v interface{ MarshalJSON() ([]byte, error) }) string {
 		return "no value: " + err.Error()
 	}
 	return string(b)
+}
+
+// stateOf turns a view into the state that it shows. No view tells the digest
+// that conditions are about.
+func stateOf(v *store.View) *state {
+	s := &state{version: v.Version(), inputs: inputsOf(slices.Collect(v.InputStates()))}
+	status, _ := v.RuntimeState()
+	s.status = string(status)
+	if snapshot, ok := v.Snapshot(); ok {
+		s.session = &session{text: snapshot.String()}
+	}
+	for id := range v.Runs() {
+		r := run{id: id}
+		for one := range v.Receipts(id) {
+			r.receipts = append(r.receipts, receiptOf(one))
+		}
+		s.runs = append(s.runs, r)
+	}
+	if latest, ok := v.LatestReceipt(); ok {
+		s.latest = receiptOf(latest)
+	}
+	return s
 }

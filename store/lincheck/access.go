@@ -1,0 +1,78 @@
+package lincheck
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// A Committer is a store that takes batches.
+type Committer interface {
+	Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error)
+}
+
+// A Viewer is a store that shows runtimes whole.
+type Viewer interface {
+	View(ctx context.Context, id store.RuntimeID) (*store.View, error)
+}
+
+// A Look shows one runtime whole, again and again.
+type Look func(ctx context.Context) (*store.View, error)
+
+// A way is how a view is asked for.
+type way int
+
+const (
+	byStore     way = iota // as the store's View
+	bySharedOne            // of the reader that all callers share
+	byOwnOne               // of the caller's own reader
+)
+
+// An access is all by which one caller calls a store.
+type access struct {
+	store   store.RuntimeStore
+	readers [byOwnOne + 1]map[store.RuntimeID]Look
+}
+
+// readersOf opens a reader for each runtime.
+func readersOf(s store.RuntimeStore, cfg *Config) map[store.RuntimeID]Look {
+	if cfg.Reader == nil {
+		return nil
+	}
+	all := make(map[store.RuntimeID]Look, cfg.Runtimes)
+	for n := range cfg.Runtimes {
+		all[runtimeID(n)] = cfg.Reader(s, runtimeID(n))
+	}
+	return all
+}
+
+func (a access) view(ctx context.Context, id store.RuntimeID, by way) (r reply, err error) {
+	if by == byStore {
+		r.view, err = a.store.(Viewer).View(ctx, id)
+	} else {
+		r.view, err = a.readers[by][id](ctx)
+	}
+	if err == nil && r.view == nil {
+		err = fmt.Errorf("a nil view of %v, and no error", id)
+	}
+	return r, err
+}
+
+func (a access) commit(ctx context.Context, b *batch) (r reply, err error) {
+	r.batch, err = a.store.(Committer).Commit(ctx, b.forStore())
+	return r, err
+}
+
+// abilities are what a store under test offers besides the ten operations.
+type abilities struct{ commits, views, reads bool }
+
+func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
+	_, a.commits = s.(Committer)
+	_, a.views = s.(Viewer)
+	a.reads = cfg.Reader != nil
+	return a
+}
+
+// any reports whether there is one.
+func (a abilities) any() bool { return a != abilities{} }

@@ -1,0 +1,260 @@
+package lincheck
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+)
+
+// A batch is the arguments of a Commit. Its writes are calls too, since most of
+// them do what an operation does.
+type batch struct {
+	conditions []condition
+	writes     []*call
+}
+
+// A condition is one of package store, and the runtime that it is about.
+type condition struct {
+	store.Condition
+	runtime  store.RuntimeID
+	recalled bool // it takes its value from what the caller knows when it makes the call
+}
+
+// forStore returns the batch as the store takes it.
+func (b *batch) forStore() (all store.Batch) {
+	for _, c := range b.conditions {
+		all.If = append(all.If, c.Condition)
+	}
+	for _, w := range b.writes {
+		all.Then = append(all.Then, w.asWrite())
+	}
+	return all
+}
+
+func (c *call) asWrite() store.Write {
+	switch args := c.args.(type) {
+	case store.BoundaryCommit:
+		return store.CommitBoundary{RuntimeID: c.runtime, Commit: args}
+	case store.BoundaryApply:
+		return store.PutReceipt{RuntimeID: c.runtime, Receipt: args.Receipt}
+	case store.InputState:
+		return store.PutInputState{RuntimeID: c.runtime, State: args}
+	case store.RuntimeState:
+		return store.PutRuntimeState{RuntimeID: c.runtime, State: args}
+	case store.Write:
+		return args
+	}
+	panic(fmt.Sprintf("lincheck: %T is no write of a batch", c.args))
+}
+
+// batch makes a batch on c's runtime, or on any if the program spans them. At
+// times its last write must fail, if not one before it does.
+func (g *generator) batch(c *call) {
+	c.batch = new(batch)
+	if g.spans {
+		c.runtime = ""
+	} else if g.pick("the runtime known best", 2) == 1 && g.known != "" {
+		c.runtime = g.known
+	}
+	for range g.pick("conditions", 3) {
+		c.batch.conditions = append(c.batch.conditions, g.condition(c))
+	}
+	for range g.pick("writes", 6) {
+		c.batch.writes = append(c.batch.writes, g.write(g.place(c)))
+	}
+	if n := len(c.batch.writes); n >= 2 && g.seldom("exhausted", 8) {
+		c.batch.writes = append(c.batch.writes[:n-2], g.exhausting(g.place(c))...)
+	}
+}
+
+// place is a runtime for one part of a batch.
+func (g *generator) place(c *call) store.RuntimeID {
+	if g.spans {
+		return runtimeID(g.pick("runtime", g.runtimes))
+	}
+	return c.runtime
+}
+
+// write makes one write. They have marks of their own.
+func (g *generator) write(id store.RuntimeID) *call {
+	g.mark++
+	w := &call{kind: ops.KindCommit, runtime: id}
+	switch g.pick("write", 15) {
+	case 0, 1, 2:
+		g.persistInputState(w)
+	case 3, 4:
+		input := g.input()
+		w.args, w.input = store.DeleteInputState{RuntimeID: id, InputID: input}, input
+	case 5, 6:
+		g.putReceipt(w, g.receipt())
+	case 7, 8:
+		g.putSnapshot(w)
+	case 9, 10:
+		g.persistRuntimeState(w)
+	case 11, 12, 13:
+		w.kind = ops.KindCommitSessionBoundary
+		g.commit(w)
+	default:
+		w.args = store.DeleteRuntime{RuntimeID: id}
+	}
+	return w
+}
+
+func (g *generator) putReceipt(w *call, r store.RunBoundaryReceipt) {
+	w.kind = ops.KindAtomicApply
+	w.args, w.receipt = store.BoundaryApply{Receipt: r}, receiptOf(r)
+}
+
+func (g *generator) putSnapshot(w *call) {
+	w.session = &session{text: g.text(0)}
+	if g.pick("of a document", 2) == 1 {
+		doc := g.document()
+		w.session = &doc.session
+	}
+	w.args = store.PutSnapshot{RuntimeID: w.runtime, Snapshot: []byte(w.session.text)}
+}
+
+// exhausting are two writes of which the second cannot be done.
+func (g *generator) exhausting(id store.RuntimeID) []*call {
+	g.mark++
+	full := &call{runtime: id}
+	last := &call{kind: ops.KindCommitSessionBoundary, runtime: id}
+	g.commit(last)
+	r := g.receipt()
+	r.RunID, r.Sequence = last.args.(store.BoundaryCommit).RunID, math.MaxUint64
+	g.putReceipt(full, r)
+	return []*call{full, last}
+}
+
+func (g *generator) condition(batch *call) condition {
+	id := g.place(batch)
+	if g.spans && g.pick("the runtime known best", 2) == 1 && g.known != "" {
+		id = g.known
+	}
+	c := condition{runtime: id, recalled: g.pick("recalled", 4) > 0}
+	switch g.pick("condition", 12) {
+	case 0:
+		c.Condition = store.RuntimeExists{RuntimeID: id}
+	case 1:
+		c.Condition = store.RuntimeAbsent{RuntimeID: id}
+	case 2:
+		c.Condition = store.RuntimeStateIs{RuntimeID: id, AnyOf: some(g, runtimeStates, unknown)}
+	case 3:
+		c.Condition = store.InputStateIs{RuntimeID: id, InputID: g.input(), AnyOf: some(g, inputStates, unknown)}
+	case 4:
+		c.Condition = store.InputAbsent{RuntimeID: id, InputID: g.input()}
+	case 5:
+		c.Condition = store.ReceiptAbsent{RuntimeID: id, RunID: g.run(), Sequence: g.sequence()}
+	case 6:
+		c.Condition = store.KeyFree{RuntimeID: id, Key: g.text(0)}
+	case 7, 8:
+		c.Condition = store.SessionDigestIs{RuntimeID: id}
+	default:
+		c.Condition = store.VersionIs{RuntimeID: id, Version: uint64(g.pick("version", 20))}
+	}
+	return c
+}
+
+// some returns about half of all values, seldom with a flaw.
+func some[T ~string](g *generator, all []T, flaw T) []T {
+	from := g.pick("from", len(all))
+	chosen := slices.Clone(all[from:min(len(all), from+1+g.pick("how many", len(all)))])
+	if g.flawed() {
+		chosen = append(chosen, flaw)
+	}
+	return chosen
+}
+
+// invalid reports whether a condition can never be checked.
+func (c condition) invalid() bool {
+	switch c := c.Condition.(type) {
+	case store.RuntimeStateIs:
+		return slices.Contains(c.AnyOf, unknown)
+	case store.InputStateIs:
+		return slices.Contains(c.AnyOf, unknown)
+	}
+	return false
+}
+
+// A memory is what a caller's own calls have told it of each runtime.
+type memory map[store.RuntimeID]facts
+
+type facts struct {
+	version     uint64
+	digest, key string
+}
+
+// recall fills in what the caller knows.
+func (m memory) recall(c *call) {
+	if c.batch == nil {
+		return
+	}
+	for i := range c.batch.conditions {
+		at := &c.batch.conditions[i]
+		if !at.recalled {
+			continue
+		}
+		known := m[at.runtime]
+		switch at.Condition.(type) {
+		case store.VersionIs:
+			at.Condition = store.VersionIs{RuntimeID: at.runtime, Version: known.version}
+		case store.SessionDigestIs:
+			at.Condition = store.SessionDigestIs{RuntimeID: at.runtime, Digest: known.digest}
+		case store.KeyFree:
+			at.Condition = store.KeyFree{RuntimeID: at.runtime, Key: known.key}
+		}
+	}
+}
+
+// learn keeps what a call of the caller's has told.
+func (m memory) learn(t *turn) {
+	know := func(id store.RuntimeID, tell func(*facts)) {
+		known := m[id]
+		tell(&known)
+		m[id] = known
+	}
+	if conflict, ok := errors.AsType[*store.ConflictError](t.err); ok {
+		know(conflict.RuntimeID, func(f *facts) { f.version = conflict.Version })
+	}
+	if t.err != nil {
+		return
+	}
+	if v := t.reply.view; v != nil {
+		know(t.call.runtime, func(f *facts) { *f = seen(v) })
+	}
+	if r := t.reply.receipt; r != nil && r.ConversationDigest != nil && t.call.kind == ops.KindCommitSessionBoundary {
+		know(t.call.runtime, func(f *facts) { f.digest = *r.ConversationDigest })
+	}
+	if t.call.batch == nil {
+		return
+	}
+	for _, w := range t.call.batch.writes {
+		know(w.runtime, func(f *facts) {
+			f.version = t.reply.batch.Revision
+			if w.session != nil {
+				f.digest = w.session.digest
+			}
+			if _, deleted := w.args.(store.DeleteRuntime); deleted {
+				*f = facts{}
+			}
+		})
+	}
+}
+
+// seen returns what a view tells.
+func seen(v *store.View) (f facts) {
+	f.version = v.Version()
+	if s, ok := v.Snapshot(); ok && s.Document() != nil {
+		f.digest = s.Document().HexDigest()
+	}
+	for in := range v.InputStates() {
+		if in.IdempotencyKey != nil {
+			f.key = *in.IdempotencyKey
+		}
+	}
+	return f
+}

@@ -1,0 +1,210 @@
+package lincheck
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+)
+
+// A world is the runtimes of a store, or one of them. It is never changed.
+//
+// One of all runtimes is exact: every change is the next revision. In one of a
+// single runtime others' changes come between, so a version is guessed until an
+// answer tells it: it is not less than the least that is left to it.
+type world struct {
+	runtimes map[store.RuntimeID]*state
+	revision uint64 // of the last change, or the least that it can have
+	exact    bool
+}
+
+func (w *world) at(id store.RuntimeID) *state {
+	if s := w.runtimes[id]; s != nil {
+		return s
+	}
+	return nothing
+}
+
+// step returns what the world answers to a call, and what it is after it. got
+// is the store's answer: from it the world takes the versions that it does not
+// know, and no more.
+func (w *world) step(c *call, got *answer) (want answer, after *world) {
+	w = w.told(c, got)
+	if c.batch != nil {
+		return w.commit(c.batch, got.revision)
+	}
+	before := w.at(c.runtime)
+	want = before.answer(c)
+	next := before.after(c, &want)
+	if next == before {
+		return want, w
+	}
+	after = w.with(c.runtime, next)
+	after.settle(w, 0)
+	return want, after
+}
+
+// told is the world with a version that was guessed and that the answer tells.
+func (w *world) told(c *call, got *answer) *world {
+	id, version := c.runtime, got.version
+	if got.view != nil {
+		version = got.view.version
+	} else if c.batch != nil && got.refusal != store.ErrConflict {
+		for _, on := range c.batch.conditions { // they held
+			if is, ok := on.Condition.(store.VersionIs); ok {
+				version = is.Version
+			}
+		}
+	}
+	before := w.at(id)
+	if !before.guessed || version < before.version {
+		return w
+	}
+	known := *before
+	known.version, known.guessed = version, false
+	w = w.with(id, &known)
+	w.revision = max(w.revision, version)
+	return w
+}
+
+// with is a copy in which one runtime has another state.
+func (w *world) with(id store.RuntimeID, s *state) *world {
+	next := *w
+	next.runtimes = maps.Clone(w.runtimes)
+	next.put(id, s)
+	return &next
+}
+
+func (w *world) put(id store.RuntimeID, s *state) {
+	if s == nothing {
+		delete(w.runtimes, id)
+		return
+	}
+	if w.runtimes == nil {
+		w.runtimes = make(map[store.RuntimeID]*state)
+	}
+	w.runtimes[id] = s
+}
+
+// settle makes all that is not as it was before one revision. told is what the
+// store says that is, or 0.
+func (w *world) settle(before *world, told uint64) {
+	w.revision = before.revision + 1
+	guessed := !w.exact && told < w.revision
+	if !w.exact {
+		w.revision = max(w.revision, told)
+	}
+	for id, s := range w.runtimes {
+		if s != before.runtimes[id] {
+			settled := *s
+			settled.version, settled.guessed = w.revision, guessed
+			w.runtimes[id] = &settled
+		}
+	}
+}
+
+// commit checks the conditions, and then does all writes or none.
+func (w *world) commit(b *batch, told uint64) (want answer, after *world) {
+	if refusal := b.refusal(); refusal != nil {
+		return *refusal, w
+	}
+	for i, c := range b.conditions {
+		if s := w.at(c.runtime); !s.holds(c.Condition) {
+			return answer{refusal: store.ErrConflict, at: i, version: s.version}, w
+		}
+	}
+	next := *w
+	next.runtimes = maps.Clone(w.runtimes)
+	changed := false
+	for i, c := range b.writes {
+		before := next.at(c.runtime)
+		a := before.answer(c)
+		if a.refusal != nil {
+			return answer{refusal: a.refusal, at: i}, w
+		}
+		if c.kind == ops.KindCommitSessionBoundary {
+			want.receipts = append(want.receipts, a.receipt)
+		}
+		s := before.after(c, &a)
+		changed = changed || s != before
+		next.put(c.runtime, s)
+	}
+	if changed {
+		next.settle(w, told)
+	} else if !w.exact {
+		next.revision = max(w.revision, told)
+	}
+	want.revision = next.revision
+	return want, &next
+}
+
+// refusal is the answer to a batch that can never be done, nil to others.
+func (b *batch) refusal() *answer {
+	if slices.ContainsFunc(b.conditions, condition.invalid) {
+		return &answer{refusal: store.ErrInvalidValue}
+	}
+	for i, c := range b.writes {
+		if c.flaw != nil {
+			return &answer{refusal: c.flaw, at: i}
+		}
+	}
+	return nil
+}
+
+func (s *state) holds(c store.Condition) bool {
+	switch c := c.(type) {
+	case store.VersionIs:
+		return s.version == c.Version
+	case store.RuntimeExists:
+		return s != nothing
+	case store.RuntimeAbsent:
+		return s == nothing
+	case store.RuntimeStateIs:
+		return slices.Contains(c.AnyOf, store.RuntimeState(s.status))
+	case store.InputStateIs:
+		at := s.find(c.InputID)
+		return at >= 0 && slices.Contains(c.AnyOf, s.inputs[at].state)
+	case store.InputAbsent:
+		return s.find(c.InputID) < 0
+	case store.SessionDigestIs:
+		if c.Digest == "" {
+			return s.session == nil
+		}
+		return s.digest() == c.Digest
+	case store.ReceiptAbsent:
+		_, ok := s.receipt(c.RunID, c.Sequence)
+		return !ok
+	case store.KeyFree:
+		return !slices.ContainsFunc(s.inputs, func(in input) bool { return in.key == c.Key })
+	}
+	return false
+}
+
+func (w *world) equal(v *world) bool {
+	return w == v || w.revision == v.revision && maps.EqualFunc(w.runtimes, v.runtimes, (*state).equal)
+}
+
+// byRuntimes is the model as porcupine takes it, where a history of any number
+// of runtimes is one history for each; whole is that of all together.
+var byRuntimes, whole = modelOf(false), modelOf(true)
+
+func modelOf(exact bool) porcupine.Model {
+	m := porcupine.Model{
+		Init: func() any { return &world{exact: exact} },
+		Step: func(w, c, a any) (bool, any) {
+			got := a.(*answer)
+			want, after := w.(*world).step(c.(*call), got)
+			return want.equal(got), after
+		},
+		Equal:             func(w, v any) bool { return w.(*world).equal(v.(*world)) },
+		DescribeOperation: func(c, a any) string { return c.(*call).String() + " → " + a.(*answer).String() },
+		DescribeState:     func(w any) string { return w.(*world).String() },
+	}
+	if !exact {
+		m.Partition = byRuntime
+	}
+	return m
+}
