@@ -4,6 +4,6 @@ package lincheck_test
 
 // The race detector makes each several times as slow, so there are fewer.
 const (
-	histories = 10  // of TestLinearizable
+	histories = 20  // of TestLinearizable
 	programs  = 200 // of each test of programs
 )

@@ -3,6 +3,6 @@
 package lincheck_test
 
 const (
-	histories = 60   // of TestLinearizable
+	histories = 200  // of TestLinearizable
 	programs  = 1000 // of each test of programs
 )
