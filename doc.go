@@ -36,8 +36,9 @@
 //
 // # Private
 //
-// No slice, map or pointer is shared with a caller, in or out. What is stored
-// is never changed in place. A caller must leave its arguments alone until the
+// No slice, map or pointer to what can change is shared with a caller, in or out;
+// views and snapshots never change, and are. What is stored is never changed in
+// place. A caller must leave its arguments alone until the
 // call returns.
 //
 // # Closing

@@ -93,7 +93,7 @@ func ExampleReader() {
 	// version 2 staged
 }
 
-// A dashboard shows an agent for as long as there is one.
+// A dashboard shows what an agent does, until there is none.
 func ExampleLoop_Watch() {
 	ctx := context.Background()
 	loop := loopstore.New(loopstore.Options{})

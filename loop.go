@@ -22,8 +22,10 @@ type Options struct {
 	// StrictReceipts refuses a receipt at a run and sequence that has another
 	// one, with store.ErrReceiptConflict, where it would replace it otherwise.
 	// The same receipt again means that this AtomicApply was done before: it
-	// succeeds, and changes nothing, so a call whose answer was lost may be
-	// repeated.
+	// succeeds, and changes nothing, so one whose answer was lost on its way to
+	// a remote caller may be repeated. Only receipts are compared: what else a
+	// repeated call brings is not looked at, and not stored. In a Batch this is
+	// so for that PutReceipt alone.
 	StrictReceipts bool
 }
 
@@ -156,7 +158,8 @@ func (l *Loop) Commit(ctx context.Context, batch store.Batch) (store.BatchResult
 }
 
 // LoadSession returns the latest snapshot that AtomicApply has filed under a
-// session's id, its SessionStoreKey. Other operations file none.
+// session's id, its SessionStoreKey. Other operations file none. It is that of
+// the runtime which filed it last, and goes when that runtime is deleted.
 func (l *Loop) LoadSession(ctx context.Context, id store.SessionID) (store.Snapshot, bool, error) {
 	found, err := Do(ctx, l, ops.LoadSession{SessionID: id})
 	return found.Value, found.OK, err

@@ -14,8 +14,8 @@ import (
 // again too, and never misses the last. When the runtime is deleted it yields a
 // view that shows nothing, of version 0.
 //
-// It ends when the loop over it ends, or with an error: that of ctx, or
-// store.ErrClosed. There is no goroutine and nothing to close. A watcher that
+// It ends when the loop over it ends, or with a *store.OpError that wraps ctx's
+// error, store.ErrClosed or store.ErrFailed. There is no goroutine and nothing to close. A watcher that
 // takes its time holds up nobody.
 func (l *Loop) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*store.View, error] {
 	return func(yield func(*store.View, error) bool) {

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/loopstore/loopstore/store"
@@ -88,7 +89,7 @@ func (op *Commit) Prepare() error {
 	}
 	for i, w := range op.writes {
 		if w == nil {
-			return &store.WriteError{Index: i, Err: &store.ValueError{Reason: "not a write of package store (but perhaps a pointer to one)"}}
+			return &store.WriteError{Index: i, Err: &store.ValueError{Reason: fmt.Sprintf("%T is not a write of package store", op.Batch.Then[i])}}
 		}
 		if err := w.Prepare(); err != nil {
 			return writeError(i, w, err)

@@ -53,7 +53,7 @@ func TestConditions(t *testing.T) {
 		want, stands string
 	}{
 		{store.VersionIs{RuntimeID: "a", Version: 1}, store.VersionIs{RuntimeID: "a", Version: 2}, "version 2", "version 1"},
-		{store.VersionIs{RuntimeID: "b"}, store.VersionIs{RuntimeID: "a"}, "none", "version 1"},
+		{store.VersionIs{RuntimeID: "b"}, store.VersionIs{RuntimeID: "a"}, "no runtime", "version 1"},
 		{store.RuntimeExists{RuntimeID: "a"}, store.RuntimeExists{RuntimeID: "b"}, "a runtime", "none"},
 		{store.RuntimeAbsent{RuntimeID: "b"}, store.RuntimeAbsent{RuntimeID: "a"}, "no runtime", "version 1"},
 		{

@@ -23,7 +23,7 @@ func validCondition(c store.Condition) error {
 	case store.VersionIs, store.RuntimeExists, store.RuntimeAbsent, store.InputAbsent, store.ReceiptAbsent, store.KeyFree:
 		return nil
 	}
-	return &store.ValueError{Reason: "not a condition of package store (but perhaps a pointer to one)"}
+	return &store.ValueError{Reason: fmt.Sprintf("%T is not a condition of package store", c)}
 }
 
 func validDigest(digest string) error {
@@ -108,7 +108,7 @@ func check(state *store.State, c store.Condition) (id store.RuntimeID, want, sta
 
 func nameVersion(version uint64) string {
 	if version == 0 {
-		return "none"
+		return "no runtime"
 	}
 	return "version " + strconv.FormatUint(version, 10)
 }

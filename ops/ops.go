@@ -8,6 +8,9 @@
 //     then moves pointers. If it fails it has changed nothing.
 //   - Answer runs on the caller's again: it copies what Apply found.
 //
+// What Apply has changed is settled next, on the owner's goroutine: see
+// [store.State]'s Settle.
+//
 // A request is filled in by its exported fields and given to loopstore.Do. Its
 // methods are for the loop; [Run] calls them for those who hold a
 // [store.State] themselves.

@@ -18,12 +18,15 @@ type BatchResult struct {
 	Receipts []RunBoundaryReceipt
 }
 
-// A Condition is one of this package's types that say so. Others are refused
-// with ErrInvalidValue.
+// A Condition is a [VersionIs], [RuntimeExists], [RuntimeAbsent],
+// [RuntimeStateIs], [InputStateIs], [InputAbsent], [SessionDigestIs],
+// [ReceiptAbsent] or [KeyFree], not a pointer to one. Others are refused with
+// ErrInvalidValue.
 type Condition interface{ condition() }
 
-// A Write is one of this package's types that say so. Others are refused with
-// ErrInvalidValue.
+// A Write is a [PutInputState], [DeleteInputState], [PutReceipt],
+// [PutSnapshot], [PutRuntimeState], [CommitBoundary] or [DeleteRuntime], not a
+// pointer to one. Others are refused with ErrInvalidValue.
 type Write interface{ write() }
 
 // VersionIs is the [Condition] that a runtime has not changed since it had a
@@ -62,8 +65,9 @@ type InputAbsent struct {
 
 // SessionDigestIs is the [Condition] that the session snapshot has a
 // conversation digest, as receipts spell it. An empty one means that there is
-// no snapshot. That of a snapshot which AtomicApply stored without a
-// SessionStoreKey is not known, and so is none at all.
+// no snapshot. A snapshot whose digest is not known has none, and not the empty
+// one either: bytes that are no session document, and what AtomicApply stored
+// without a SessionStoreKey.
 type SessionDigestIs struct {
 	RuntimeID RuntimeID
 	Digest    string

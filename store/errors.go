@@ -7,8 +7,9 @@ import (
 )
 
 // What a call can fail with. After any of them nothing was applied, but for the
-// one call that panicked: see [PanicError]. Every RuntimeStore has these; the
-// types that are named here and below are those of this module's stores.
+// one call that panicked: see [PanicError]. Every RuntimeStore has those up to
+// ErrSequenceExhausted; the others, and the types that are named here and below,
+// are those of this module's stores.
 var (
 	// ErrClosed means that the store was closed before it took the call.
 	ErrClosed = errors.New("store is closed")

@@ -68,7 +68,8 @@ type RuntimeStore interface {
 	// AtomicApply stores a receipt that the caller made, with a snapshot and
 	// updates of inputs. The snapshot may be any bytes, the receipt's digest
 	// and count are not checked, and the updates are not stamped. A receipt
-	// that stands at the same run and sequence is replaced.
+	// that stands at the same run and sequence is replaced, unless the store is
+	// strict: see ErrReceiptConflict.
 	AtomicApply(ctx context.Context, id RuntimeID, apply BoundaryApply) error
 
 	// LoadInputStates returns all input states in the order in which their
@@ -123,7 +124,8 @@ type BoundaryApply struct {
 	// SessionStoreKey is the id under which the snapshot is filed as that of a
 	// session, too. A snapshot that is a session document must have that id,
 	// or it is refused with ErrSessionKeyMismatch. Any other bytes are filed
-	// as they are. It is not used without a Session.
+	// as they are. It is not used without a Session. A store that has no way to
+	// load it takes the key, and need not look at it.
 	SessionStoreKey *SessionID
 }
 

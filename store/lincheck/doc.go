@@ -63,8 +63,8 @@
 //
 // # Running it
 //
-//	go test                    # 60 histories of 2,000 operations, 60 of 200: about 14 seconds
-//	go test -race              # 10 of each: about 45 seconds
+//	go test                    # 200 histories of 2,000 operations, 200 of 200: about 15 seconds
+//	go test -race              # 20 of each: about 30 seconds
 //	go test -lincheck.long     # ten times as many histories, in ten times that
 //
 // The flag is one of this package's own tests, and those times are of two cores
