@@ -10,13 +10,14 @@ import (
 
 // Watch yields the newest view of a runtime whenever its version is another
 // than that of the one before: at first than after, which is 0 for whoever has
-// seen nothing. It may skip versions, a deletion before the runtime is made
-// again too, and never misses the last. When the runtime is deleted it yields a
-// view that shows nothing, of version 0.
+// seen nothing. It may skip versions, also a deletion before the runtime is made
+// again, and never misses the last. When the runtime is deleted it yields a view
+// that shows nothing, of version 0. If there is no runtime at first, and after
+// is 0, it waits for one.
 //
 // It ends when the loop over it ends, or with a *store.OpError that wraps ctx's
-// error, store.ErrClosed or store.ErrFailed. There is no goroutine and nothing to close. A watcher that
-// takes its time holds up nobody.
+// error, store.ErrClosed or store.ErrFailed. There is no goroutine and nothing
+// to close. A watcher that takes its time holds up nobody.
 func (l *Loop) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*store.View, error] {
 	return func(yield func(*store.View, error) bool) {
 		version := after
