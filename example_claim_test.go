@@ -128,6 +128,77 @@ func ExampleLoop_Watch() {
 	// it is gone <nil>
 }
 
+// All of it together: three workers look for what is queued, each claims it,
+// and a dashboard watches until it is done.
+func Example_claim() {
+	ctx := context.Background()
+	loop := loopstore.New(loopstore.Options{})
+	defer loop.Close()
+	input := queued(ctx, loop)
+
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			if err := work(ctx, loop); err != nil {
+				panic(err)
+			}
+		})
+	}
+	all.Go(func() {
+		for view, err := range loop.Watch(ctx, "agent-1", 0) {
+			if err != nil {
+				panic(err)
+			}
+			state, _ := view.InputState(input.InputID)
+			if state.CurrentState == store.InputConsumed {
+				fmt.Println("dashboard: it is done, after", state.AttemptCount, "attempt")
+				return
+			}
+		}
+	})
+	all.Wait()
+	// Output: dashboard: it is done, after 1 attempt
+}
+
+// work does what is queued, until nothing is.
+func work(ctx context.Context, loop *loopstore.Loop) error {
+	for {
+		view, err := loop.View(ctx, "agent-1")
+		if err != nil {
+			return err
+		}
+		input, ok := firstQueued(view)
+		if !ok {
+			return nil
+		}
+		input.CurrentState = store.InputStaged
+		input.AttemptCount++
+		_, err = loop.Commit(ctx, store.Batch{
+			If:   []store.Condition{store.VersionIs{RuntimeID: "agent-1", Version: view.Version()}},
+			Then: []store.Write{store.PutInputState{RuntimeID: "agent-1", State: input}},
+		})
+		if errors.Is(err, store.ErrConflict) {
+			continue // somebody else was quicker: look again
+		}
+		if err != nil {
+			return err
+		}
+		input.CurrentState = store.InputConsumed // here the work is done
+		if err := loop.PersistInputState(ctx, "agent-1", input); err != nil {
+			return err
+		}
+	}
+}
+
+func firstQueued(view *store.View) (input store.InputState, ok bool) {
+	for input := range view.InputStates() {
+		if input.CurrentState == store.InputQueued {
+			return input, true
+		}
+	}
+	return input, false
+}
+
 // queued stores an input that waits for agent-1.
 func queued(ctx context.Context, loop *loopstore.Loop) store.InputState {
 	input := store.NewInputState(store.NewInputID(), store.TimeOf(time.Now()))
