@@ -36,10 +36,10 @@
 //
 // # Private
 //
-// No slice, map or pointer to what can change is shared with a caller, in or out;
-// views and snapshots never change, and are. What is stored is never changed in
-// place. A caller must leave its arguments alone until the
-// call returns.
+// No slice, map or pointer to what can change is shared with a caller, in or
+// out; views and snapshots never change, and are. What is stored is never
+// changed in place. A caller must leave its arguments alone until the call
+// returns.
 //
 // # Closing
 //

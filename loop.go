@@ -74,16 +74,15 @@ func New(opts Options) *Loop {
 func (l *Loop) own(opts Options) {
 	state := store.State{StrictReceipts: opts.StrictReceipts}
 	defer close(l.done)
-	defer func() { state.End().Wake() }() // who wakes sees that the service has ended
 	defer l.refuseRest()
 	var current task
 	defer func() {
 		if v := recover(); v != nil { // the state may be half changed
 			failure := &store.PanicError{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
 			l.failure.Store(failure)
-			state.End().Wake()
-			current.fail(failure)
+			defer current.fail(failure)
 		}
+		state.End().Wake()
 	}()
 	for current = <-l.inbox; current != nil; current = <-l.inbox {
 		current.serve(&state)

@@ -141,8 +141,11 @@ type putSnapshot struct {
 func (op *putSnapshot) Runtime() store.RuntimeID { return op.id }
 
 func (op *putSnapshot) Prepare() error {
+	if err := validRuntime(op.id); err != nil {
+		return err
+	}
 	op.snapshot, _ = snapshotOf(op.bytes)
-	return validRuntime(op.id)
+	return nil
 }
 
 func (op *putSnapshot) Apply(state *store.State) error {

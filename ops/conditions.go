@@ -1,12 +1,12 @@
 package ops
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/loopstore/loopstore/store"
 )
@@ -27,8 +27,11 @@ func validCondition(c store.Condition) error {
 }
 
 func validDigest(digest string) error {
-	text := []byte(digest)
-	if _, err := hex.DecodeString(digest); len(text) != 0 && (err != nil || len(text) != 2*sha256.Size || !bytes.Equal(text, bytes.ToLower(text))) {
+	if digest == "" {
+		return nil
+	}
+	sum, err := hex.DecodeString(digest)
+	if err != nil || len(sum) != sha256.Size || digest != strings.ToLower(digest) {
 		return &store.ValueError{Field: "digest", Reason: "not 64 lower-case hex digits"}
 	}
 	return nil

@@ -17,6 +17,7 @@
 // # State
 //
 // A [State] is all that a store keeps: maps and lists, no lock, no goroutine, no
-// clock. What it shows of a runtime to others is a [View]. It does nothing by itself that its caller did not ask for, so it can
-// run in a simulation as well as behind a loop.
+// clock. What it shows of a runtime to others is a [View]. It does nothing by
+// itself that its caller did not ask for, so it can run in a simulation as well
+// as behind a loop.
 package store

@@ -71,7 +71,7 @@ func (l *list[V]) set(number uint64, value V) {
 		return
 	}
 	l.len++
-	new := item[V]{number, value}
+	added := item[V]{number, value}
 	switch {
 	case len(l.chunks) == 0:
 		l.insert(0, nil)
@@ -89,7 +89,7 @@ func (l *list[V]) set(number uint64, value V) {
 		}
 	}
 	c := l.own(at)
-	c.items = slices.Insert(c.items, in, new)
+	c.items = slices.Insert(c.items, in, added)
 }
 
 func (l *list[V]) remove(number uint64) {
