@@ -53,7 +53,12 @@ const (
 	ended          // the owner takes nothing more
 )
 
-var _ store.RuntimeStore = (*Loop)(nil)
+var (
+	_ store.RuntimeStore = (*Loop)(nil)
+	_ store.Committer    = (*Loop)(nil)
+	_ store.Viewer       = (*Loop)(nil)
+	_ store.Watcher      = (*Loop)(nil)
+)
 
 // New starts a store. Close must be called when it is no longer used. A Loop
 // that is made in a synctest bubble belongs to it, and one that is made outside

@@ -7,16 +7,6 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A Committer is a store that takes batches.
-type Committer interface {
-	Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error)
-}
-
-// A Viewer is a store that shows runtimes whole.
-type Viewer interface {
-	View(ctx context.Context, id store.RuntimeID) (*store.View, error)
-}
-
 // A Look shows one runtime whole, again and again.
 type Look func(ctx context.Context) (*store.View, error)
 
@@ -49,7 +39,7 @@ func readersOf(s store.RuntimeStore, cfg *Config) map[store.RuntimeID]Look {
 
 func (a access) view(ctx context.Context, id store.RuntimeID, by way) (r reply, err error) {
 	if by == byStore {
-		r.view, err = a.store.(Viewer).View(ctx, id)
+		r.view, err = a.store.(store.Viewer).View(ctx, id)
 	} else {
 		r.view, err = a.readers[by][id](ctx)
 	}
@@ -60,7 +50,7 @@ func (a access) view(ctx context.Context, id store.RuntimeID, by way) (r reply, 
 }
 
 func (a access) commit(ctx context.Context, b *batch) (r reply, err error) {
-	r.batch, err = a.store.(Committer).Commit(ctx, b.forStore())
+	r.batch, err = a.store.(store.Committer).Commit(ctx, b.forStore())
 	return r, err
 }
 
@@ -68,8 +58,8 @@ func (a access) commit(ctx context.Context, b *batch) (r reply, err error) {
 type abilities struct{ commits, views, reads bool }
 
 func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
-	_, a.commits = s.(Committer)
-	_, a.views = s.(Viewer)
+	_, a.commits = s.(store.Committer)
+	_, a.views = s.(store.Viewer)
 	a.reads = cfg.Reader != nil
 	return a
 }

@@ -34,10 +34,10 @@
 //
 // # Batches and views
 //
-// A store that is a [Committer] gets batches too, one that is a [Viewer] is
-// looked at whole, and Config.Reader opens readers: one of each runtime that all
-// callers share, and one for each caller. A reader may answer a call whose
-// context has ended. Stores with the ten operations alone are checked as ever.
+// A store that is a [store.Committer] gets batches too, one that is a
+// [store.Viewer] is looked at whole, and Config.Reader opens readers: one of each
+// runtime that all callers share, and one for each caller. A reader may answer a
+// call whose context has ended. Stores with the ten operations alone are checked as ever.
 //
 // A batch has up to two conditions, of all kinds, many of which ask for what the
 // caller's own earlier calls have told it, and up to five writes, some of which

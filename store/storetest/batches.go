@@ -32,7 +32,7 @@ func batches() []promise {
 		{words: "a runtime that is made again has no version that it had before", try: versionsDoNotReturn},
 		{words: "Commit copies what it is given, and changes none of it", try: batchesAreCopied},
 		{words: "Commit returns receipts of the caller's own", try: batchReceiptsAreCopies},
-		{words: "a batch on several runtimes is seen whole by View", try: needs[Viewer](func(tr *trial) { tr.batchesAreSeenWhole(tr.viewer("a"), tr.viewer("b")) })},
+		{words: "a batch on several runtimes is seen whole by View", try: needs[store.Viewer](func(tr *trial) { tr.batchesAreSeenWhole(tr.viewer("a"), tr.viewer("b")) })},
 		{words: "a batch under a context that has ended, or after Close, changes nothing", try: endedBatchesChangeNothing},
 	}
 	for _, c := range conditionals() {
@@ -383,12 +383,12 @@ func endedBatchesChangeNothing(tr *trial) {
 	tr.prepareConditions()
 	before := tr.everything()
 	try := func(ctx context.Context) error {
-		_, err := tr.store.(Committer).Commit(ctx, store.Batch{If: []store.Condition{store.RuntimeExists{RuntimeID: "a"}}, Then: []store.Write{deleting("a")}})
+		_, err := tr.store.(store.Committer).Commit(ctx, store.Batch{If: []store.Condition{store.RuntimeExists{RuntimeID: "a"}}, Then: []store.Write{deleting("a")}})
 		return err
 	}
 	late, cancel := context.WithDeadline(tr.Context(), time.Unix(0, 0))
 	defer cancel()
-	_, bad := tr.store.(Committer).Commit(late, store.Batch{Then: []store.Write{nil}})
+	_, bad := tr.store.(store.Committer).Commit(late, store.Batch{Then: []store.Write{nil}})
 	tr.refused("Commit of what is not valid", bad, context.DeadlineExceeded)
 	for _, e := range tr.ended() {
 		tr.refused("Commit", try(e.ctx), e.err)

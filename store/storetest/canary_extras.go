@@ -93,7 +93,7 @@ func returnsAStaleView() Factory {
 			if v := last.Swap(nil); v != nil {
 				return v, nil
 			}
-			v, err := s.(Viewer).View(ctx, id)
+			v, err := s.(store.Viewer).View(ctx, id)
 			last.Store(v)
 			return v, err
 		}

@@ -20,10 +20,10 @@
 // of all goroutines, and so does one of whose calls panics.
 //
 // What a store does not have is skipped, with a line that says so: batches
-// unless it is a [Committer], views unless it is a [Viewer], watching unless it
-// is a [Watcher], readers for a Factory without Reader (but those of a
-// loopstore.Loop are found), reopening for one without Reopen, and what is about
-// Close for a store without Close() error.
+// unless it is a [store.Committer], views unless it is a [store.Viewer],
+// watching unless it is a [store.Watcher], readers for a Factory without Reader
+// (but those of a loopstore.Loop are found), reopening for one without Reopen,
+// and what is about Close for a store without Close() error.
 //
 // What a store promises stands at [store.RuntimeStore]. Of Close, if it has one:
 // it may be called again, by several at once too, and returns nil; when a Close

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"iter"
 	"math"
 	"reflect"
 	"strings"
@@ -13,24 +12,6 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 )
-
-// A Committer is a store with batches. [store.Batch] says what they promise.
-type Committer interface {
-	Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error)
-}
-
-// A Viewer is a store with views. [store.View] says what they promise.
-type Viewer interface {
-	View(ctx context.Context, id store.RuntimeID) (*store.View, error)
-}
-
-// A Watcher is a store that can be watched. It yields the newest view whenever
-// its version is another than that of the one before, at first than after. It
-// may skip versions, and never misses the last. It ends with an error, that of
-// ctx or store.ErrClosed, and leaves no goroutine.
-type Watcher interface {
-	Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*store.View, error]
-}
 
 // A look returns what a runtime holds.
 type look = func(context.Context) (*store.View, error)
@@ -77,7 +58,7 @@ func needs[C any](try func(*trial)) func(*trial) {
 func has[C any](tr *trial) bool { return no[C](tr.factory, tr.store) == "" }
 
 func (tr *trial) tryBatch(b store.Batch) (store.BatchResult, error) {
-	return tr.store.(Committer).Commit(tr.Context(), b)
+	return tr.store.(store.Committer).Commit(tr.Context(), b)
 }
 
 // write does a batch without conditions.
@@ -128,14 +109,14 @@ func keyed(n byte, key string) store.InputState {
 // look returns the store's view of a runtime.
 func (tr *trial) look(id store.RuntimeID) *store.View {
 	tr.Helper()
-	v, err := tr.store.(Viewer).View(tr.Context(), id)
+	v, err := tr.store.(store.Viewer).View(tr.Context(), id)
 	require.NoError(tr, err, "View")
 	return v
 }
 
 // viewer is a look by the store's View.
 func (tr *trial) viewer(id store.RuntimeID) look {
-	return func(ctx context.Context) (*store.View, error) { return tr.store.(Viewer).View(ctx, id) }
+	return func(ctx context.Context) (*store.View, error) { return tr.store.(store.Viewer).View(ctx, id) }
 }
 
 // shown is what a View shows, where trial.view looks by the ten operations.

@@ -15,9 +15,9 @@ import (
 func readers() []promise {
 	return []promise{
 		{words: "a reader shows what the operations find", try: readersAgree},
-		{words: "a reader follows a runtime that is deleted and made again", try: needs[Committer](readersFollow)},
+		{words: "a reader follows a runtime that is deleted and made again", try: needs[store.Committer](readersFollow)},
 		{words: "a write that has returned is seen by every reader, and stays seen", try: readersSeeWhatReturned},
-		{words: "the parts of a batch on several runtimes are seen together", try: needs[Committer](func(tr *trial) { tr.batchesAreSeenWhole(tr.reader("a"), tr.reader("b")) })},
+		{words: "the parts of a batch on several runtimes are seen together", try: needs[store.Committer](func(tr *trial) { tr.batchesAreSeenWhole(tr.reader("a"), tr.reader("b")) })},
 		{words: "a reader gets ErrClosed after Close", try: needs[io.Closer](readersAreClosed)},
 	}
 }

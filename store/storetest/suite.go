@@ -62,10 +62,10 @@ func chapters() []chapter {
 		{"ordering", "Keep inputs in the order in which their ids were first stored.", ordering(), nil},
 		{"concurrency", "Let every operation take effect at one moment between its call and its return.", concurrency(), nil},
 		{"cancellation", "Return the context's error only if nothing was applied, and nil only if all was.", cancellation(), nil},
-		{"batches", "Check the conditions and do all writes in one step, or nothing.", batches(), no[Committer]},
-		{"views", "Show what the runtime holds at one moment, and never change it.", views(), no[Viewer]},
+		{"batches", "Check the conditions and do all writes in one step, or nothing.", batches(), no[store.Committer]},
+		{"views", "Show what the runtime holds at one moment, and never change it.", views(), no[store.Viewer]},
 		{"readers", "Return a view only if it is still current at some moment of the call.", readers(), noReader},
-		{"watching", "Look again after every view that was yielded, and only then wait.", watching(), no[Watcher]},
+		{"watching", "Look again after every view that was yielded, and only then wait.", watching(), no[store.Watcher]},
 		{"reopening", "Keep what was acknowledged, the latest version of it, and nothing else.", reopening(), func(f Factory, _ store.RuntimeStore) string {
 			if f.Reopen == nil {
 				return "the Factory has no Reopen"

@@ -107,7 +107,7 @@ func viewsOfNothing(tr *trial) {
 	for _, id := range []store.RuntimeID{"b", "", "\xff"} {
 		tr.isEmpty(tr.look(id), id)
 		assert.Equal(tr, view{}, tr.view(id), "after a look")
-		if has[Committer](tr) {
+		if has[store.Committer](tr) {
 			_, err := tr.tryBatch(store.Batch{If: []store.Condition{store.RuntimeAbsent{RuntimeID: id}}})
 			assert.NoError(tr, err, "after a look")
 			assert.Zero(tr, tr.write().Revision, "a look is no change")
@@ -141,7 +141,7 @@ func viewsNeverChange(tr *trial) {
 			keep()
 		}
 	}
-	if has[Committer](tr) {
+	if has[store.Committer](tr) {
 		tr.write(store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}}, putting("a", accepted(1)))
 		keep()
 		tr.write(deleting("a"))
@@ -212,7 +212,7 @@ func viewsAreCurrent(tr *trial) {
 		tr.isCurrent(false, v, "after "+w.name)
 		tr.isCurrent(true, tr.look("a"), "of the next view")
 	}
-	if has[Committer](tr) {
+	if has[store.Committer](tr) {
 		v := tr.look("a")
 		_ = tr.conflictOf(store.Batch{If: []store.Condition{store.RuntimeAbsent{RuntimeID: "a"}}, Then: []store.Write{deleting("a")}})
 		tr.isCurrent(true, v, "after a conflict")

@@ -17,7 +17,7 @@ import (
 func watching() []promise {
 	return []promise{
 		{words: "a watch yields when the version is another than the one that was passed", try: watchYieldsAnother},
-		{words: "a watch yields a view that shows nothing when the runtime is deleted", try: needs[Committer](watchSeesDeletion)},
+		{words: "a watch yields a view that shows nothing when the runtime is deleted", try: needs[store.Committer](watchSeesDeletion)},
 		{words: "what changes while a view is looked at is seen next", try: changesMeanwhileAreSeen},
 		{words: "no watcher misses the last version, however many there are", try: lastIsNotMissed},
 		{words: "a watcher that takes its time delays no writer", try: slowWatchersDelayNobody},
@@ -39,7 +39,7 @@ func (tr *trial) patient() context.Context {
 // error that the watch ends with.
 func (tr *trial) watch(ctx context.Context, id store.RuntimeID, after uint64, body func(*store.View) (enough bool)) (err error) {
 	version := after
-	for v, failed := range tr.store.(Watcher).Watch(ctx, id, after) {
+	for v, failed := range tr.store.(store.Watcher).Watch(ctx, id, after) {
 		switch {
 		case err != nil:
 			return errors.New("a watch went on after its error")
