@@ -1,0 +1,43 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrLimit means that a call would go beyond a limit that was set. The error is
+// a *LimitError.
+var ErrLimit = errors.New("limit exceeded")
+
+// ErrBusy means that there was no room at that moment, and the caller did not
+// want to wait for some. The error is a *LimitError.
+var ErrBusy = errors.New("store is busy")
+
+// Limits bound what a State holds. 0 means that there is no limit. What was
+// there before a limit is not touched by it; a call that adds nothing to what
+// is over one is not refused.
+type Limits struct {
+	InputsPerRuntime int   // input states of one runtime
+	TotalBytes       int64 // of all that is held, see Totals.Bytes
+}
+
+// A LimitError says which limit a call would have gone beyond.
+type LimitError struct {
+	Limit string // such as "inputs_per_runtime"
+	Most  int64  // what is allowed
+	Asked int64  // what there would have been
+	Busy  bool   // it may be otherwise in a moment
+}
+
+func (e *LimitError) Error() string {
+	kind := ErrLimit
+	if e.Busy {
+		kind = ErrBusy
+	}
+	return fmt.Sprintf("%v: %s is %d, asked for %d", kind, e.Limit, e.Most, e.Asked)
+}
+
+// Is reports whether target is ErrLimit, or ErrBusy if it was that.
+func (e *LimitError) Is(target error) bool {
+	return target == ErrLimit && !e.Busy || target == ErrBusy && e.Busy
+}
