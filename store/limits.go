@@ -17,6 +17,8 @@ var ErrBusy = errors.New("store is busy")
 // there before a limit is not touched by it; a call that adds nothing to what
 // is over one is not refused.
 type Limits struct {
+	SnapshotBytes    int   // of one session snapshot
+	BatchWrites      int   // of one Batch; and as many conditions
 	InputsPerRuntime int   // input states of one runtime
 	TotalBytes       int64 // of all that is held, see Totals.Bytes
 }
