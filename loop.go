@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
@@ -27,6 +28,16 @@ type Options struct {
 	// repeated call brings is not looked at, and not stored. In a Batch this is
 	// so for that PutReceipt alone.
 	StrictReceipts bool
+
+	// Limits bound what is held, and what one call may bring. A call that
+	// would go beyond one is refused with store.ErrLimit.
+	Limits store.Limits
+
+	// Retention is what is kept of a runtime, whenever it changes: what it lets
+	// go goes with the operation that made it too many or too old, as if Prune
+	// came with it. Nobody is told. What is too old may stay up to a 64th of
+	// that age longer. A runtime that does not change is left alone.
+	Retention store.Retention
 }
 
 const defaultInboxSize = 128
@@ -77,7 +88,7 @@ func New(opts Options) *Loop {
 // else can touch it. It sends only to channels with room, and so nobody can
 // hold it up.
 func (l *Loop) own(opts Options) {
-	state := store.State{StrictReceipts: opts.StrictReceipts}
+	state := store.State{StrictReceipts: opts.StrictReceipts, Limits: opts.Limits, Retention: opts.Retention}
 	defer close(l.done)
 	defer l.refuseRest()
 	var current task
@@ -89,7 +100,11 @@ func (l *Loop) own(opts Options) {
 		}
 		state.End().Wake()
 	}()
+	ages := opts.Retention.Inputs.For > 0 || opts.Retention.Payloads.For > 0
 	for current = <-l.inbox; current != nil; current = <-l.inbox {
+		if ages {
+			state.Now = store.TimeOf(time.Now())
+		}
 		current.serve(&state)
 	}
 }

@@ -65,7 +65,7 @@ func (r *request[R, O, P]) recycle() {
 
 func (r *request[R, O, P]) serve(state *store.State) {
 	if r.take() {
-		err := P(&r.op).Apply(state)
+		err := ops.Apply(state, P(&r.op))
 		r.wake = r.loop.settle(state)
 		r.answer <- err
 	}

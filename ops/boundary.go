@@ -2,7 +2,6 @@ package ops
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
@@ -19,7 +18,7 @@ type CommitSessionBoundary struct {
 	last     *session.Document // the runtime's before this one, nil if it is not known
 	looked   bool
 	snapshot *store.Snapshot
-	receipt  *store.RunBoundaryReceipt // complete but for its sequence
+	receipt  *store.Receipt // complete but for its sequence
 	updates  updates
 	stamp    *stamp // all updates point to it, so Apply stamps them in one step
 }
@@ -69,13 +68,7 @@ func (op *CommitSessionBoundary) Prepare() (err error) {
 		return fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err)
 	}
 	op.snapshot = new(store.SnapshotOfDocument(document))
-	op.receipt = &store.RunBoundaryReceipt{
-		RunID:                c.RunID,
-		Boundary:             c.Boundary.Detach(),
-		ContributingInputIDs: slices.Clone(c.ContributingInputIDs),
-		ConversationDigest:   new(document.HexDigest()),
-		MessageCount:         document.MessageCount(),
-	}
+	op.receipt = store.MintReceipt(c, document.Digest(), document.MessageCount())
 	op.stamp = &stamp{run: c.RunID}
 	for _, u := range op.updates {
 		u.LastRunID, u.LastBoundarySequence = &op.stamp.run, &op.stamp.sequence
@@ -97,7 +90,7 @@ func (op *CommitSessionBoundary) Apply(state *store.State) error {
 }
 
 // Answer copies the receipt.
-func (op *CommitSessionBoundary) Answer() store.RunBoundaryReceipt { return op.receipt.Clone() }
+func (op *CommitSessionBoundary) Answer() store.RunBoundaryReceipt { return op.receipt.Value() }
 
 // AtomicApply stores a receipt of the caller's, with a snapshot and input
 // updates.
@@ -110,7 +103,7 @@ type AtomicApply struct {
 	snapshot *store.Snapshot  // nil leaves the one that stands
 	session  *store.SessionID // under which the snapshot is filed too, nil if under none
 	updates  updates
-	receipt  *store.RunBoundaryReceipt
+	receipt  *store.Receipt
 }
 
 // Kind names the operation.
@@ -137,8 +130,7 @@ func (op *AtomicApply) Prepare() (err error) {
 			return err
 		}
 	}
-	receipt := c.Receipt.Detach()
-	op.receipt = &receipt
+	op.receipt = store.NewReceipt(&c.Receipt)
 	return nil
 }
 
@@ -194,7 +186,7 @@ type LoadBoundaryReceipt struct {
 	RunID     store.RunID
 	Sequence  uint64
 
-	found *store.RunBoundaryReceipt
+	found *store.Receipt
 }
 
 // Kind names the operation.
@@ -217,5 +209,5 @@ func (op *LoadBoundaryReceipt) Answer() Found[store.RunBoundaryReceipt] {
 	if op.found == nil {
 		return Found[store.RunBoundaryReceipt]{}
 	}
-	return Found[store.RunBoundaryReceipt]{op.found.Clone(), true}
+	return Found[store.RunBoundaryReceipt]{op.found.Value(), true}
 }

@@ -29,7 +29,8 @@ type Request[R any] interface {
 		PersistInputState | PersistRuntimeState |
 		LoadInputStates | LoadInputState | LoadBoundaryReceipt |
 		LoadSessionSnapshot | LoadSessionDocument | LoadRuntimeState |
-		Commit | LoadSession | LoadView
+		Commit | LoadSession | LoadView |
+		DeleteRuntime | Prune | ListRuntimes | LoadImage
 	Kind() Kind
 	Runtime() store.RuntimeID
 	answers() R
@@ -71,7 +72,7 @@ func Run[R any, O Request[R], P Steps[R, O]](state *store.State, op O) (R, error
 	}
 	err := p.Prepare()
 	if err == nil {
-		err = p.Apply(state)
+		err = Apply(state, p)
 	}
 	state.Settle().Wake()
 	if err != nil {
@@ -79,6 +80,12 @@ func Run[R any, O Request[R], P Steps[R, O]](state *store.State, op O) (R, error
 		return none, err
 	}
 	return p.Answer(), nil
+}
+
+// Apply does the second step of an operation under the state's limits, with
+// what its retention lets go.
+func Apply(state *store.State, op interface{ Apply(*store.State) error }) error {
+	return state.Do(func() error { return op.Apply(state) })
 }
 
 // Found is the answer of a load: the value, and whether there is one.
@@ -109,6 +116,10 @@ const (
 	KindCommit
 	KindLoadSession
 	KindLoadView
+	KindDeleteRuntime
+	KindPrune
+	KindListRuntimes
+	KindLoadImage
 	NumKinds // how many there are
 )
 
@@ -127,6 +138,10 @@ var kindNames = [NumKinds]string{
 	"commit",
 	"load_session",
 	"load_view",
+	"delete_runtime",
+	"prune",
+	"list_runtimes",
+	"load_image",
 }
 
 // String returns the operation's name, as Meerkat spells it where it has it.

@@ -39,6 +39,18 @@ var (
 	// sequence, and receipts are strict. The error is a *ReceiptError.
 	ErrReceiptConflict = errors.New("receipt conflicts with the one that stands")
 
+	// ErrLimit means that a call would go beyond a limit that was set. The
+	// error is a *LimitError.
+	ErrLimit = errors.New("limit exceeded")
+
+	// ErrBusy means that there was no room at that moment, and the store was
+	// made not to wait for some. The error is a *LimitError.
+	ErrBusy = errors.New("store is busy")
+
+	// ErrNotEmpty means that a store is not as it was made, and so cannot take
+	// an import.
+	ErrNotEmpty = errors.New("store is not empty")
+
 	// ErrSessionKeyMismatch means that a snapshot is a session document with
 	// another id than that under which it was to be filed. The error is a
 	// *SessionKeyError.

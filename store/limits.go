@@ -1,17 +1,6 @@
 package store
 
-import (
-	"errors"
-	"fmt"
-)
-
-// ErrLimit means that a call would go beyond a limit that was set. The error is
-// a *LimitError.
-var ErrLimit = errors.New("limit exceeded")
-
-// ErrBusy means that there was no room at that moment, and the caller did not
-// want to wait for some. The error is a *LimitError.
-var ErrBusy = errors.New("store is busy")
+import "fmt"
 
 // Limits bound what a State holds. 0 means that there is no limit. What was
 // there before a limit is not touched by it; a call that adds nothing to what
@@ -21,6 +10,23 @@ type Limits struct {
 	BatchWrites      int   // of one Batch; and as many conditions
 	InputsPerRuntime int   // input states of one runtime
 	TotalBytes       int64 // of all that is held, see Totals.Bytes
+}
+
+// checkInputs returns a *LimitError if a runtime has more inputs than it may,
+// and than before.
+func (l Limits) checkInputs(n, before int) error {
+	if l.InputsPerRuntime > 0 && n > max(l.InputsPerRuntime, before) {
+		return &LimitError{Limit: "inputs_per_runtime", Most: int64(l.InputsPerRuntime), Asked: int64(n)}
+	}
+	return nil
+}
+
+// checkTotal returns a *LimitError if more is held than may be, and than before.
+func (l Limits) checkTotal(held, before Totals) error {
+	if n := held.Bytes(); l.TotalBytes > 0 && n > max(l.TotalBytes, before.Bytes()) {
+		return &LimitError{Limit: "total_bytes", Most: l.TotalBytes, Asked: n}
+	}
+	return nil
 }
 
 // A LimitError says which limit a call would have gone beyond.

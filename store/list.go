@@ -31,9 +31,14 @@ const chunkSize = 64
 
 // copy returns a copy that is only read, while l goes on to change.
 func (l *list[V]) copy() list[V] {
+	l.share()
+	return *l
+}
+
+// share makes l copy what it goes on to change.
+func (l *list[V]) share() {
 	l.copies++
 	l.shared = true
-	return *l
 }
 
 // search returns in which chunk a number is or would be, and where in it.
@@ -105,6 +110,22 @@ func (l *list[V]) remove(number uint64) {
 	}
 	c := l.own(at)
 	c.items = slices.Delete(c.items, in, in+1)
+	l.merge(at)
+	l.merge(at - 1)
+}
+
+// merge puts a chunk and the next one together, if both are nearly empty.
+func (l *list[V]) merge(at int) {
+	if at < 0 || at+1 == len(l.chunks) {
+		return
+	}
+	a, b := l.chunks[at].items, l.chunks[at+1].items
+	if len(a)+len(b) > chunkSize/4 {
+		return
+	}
+	l.ownChunks()
+	l.chunks[at] = &chunk[V]{slices.Concat(a, b), l.copies}
+	l.chunks = slices.Delete(l.chunks, at+1, at+2)
 }
 
 // insert puts a new chunk in.
@@ -132,9 +153,21 @@ func (l *list[V]) ownChunks() {
 
 func (l *list[V]) all() iter.Seq[V] {
 	return func(yield func(V) bool) {
-		for _, c := range l.chunks {
-			for _, i := range c.items {
-				if !yield(i.value) {
+		for _, v := range l.from(0) {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// from returns the values at a number and after, with their numbers.
+func (l *list[V]) from(number uint64) iter.Seq2[uint64, V] {
+	return func(yield func(uint64, V) bool) {
+		at, in, _ := l.search(number)
+		for ; at < len(l.chunks); at, in = at+1, 0 {
+			for _, i := range l.chunks[at].items[in:] {
+				if !yield(i.number, i.value) {
 					return
 				}
 			}

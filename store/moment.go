@@ -37,6 +37,14 @@ var never = waiter{end: func() chan struct{} {
 	return c
 }()}
 
+// past is a moment that is over.
+var past = func() *moment {
+	m := new(moment)
+	m.over.Store(true)
+	m.waiting.Store(&never)
+	return m
+}()
+
 // ended returns a channel that is closed when the moment is over.
 func (m *moment) ended() <-chan struct{} {
 	for {
@@ -98,7 +106,9 @@ func finish(moments []*moment) (waiters Waiters) {
 // lacks another.
 func (s *State) Settle() Waiters {
 	if len(s.changed) == 0 {
-		return nil
+		moments := s.over
+		s.over = nil
+		return finish(moments)
 	}
 	s.revision++
 	var over []*View

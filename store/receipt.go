@@ -28,14 +28,6 @@ func (r *RunBoundaryReceipt) Clone() RunBoundaryReceipt {
 	return c
 }
 
-func (r *RunBoundaryReceipt) equal(other *RunBoundaryReceipt) bool {
-	a, b := r.ConversationDigest, other.ConversationDigest
-	return r.RunID == other.RunID && r.Sequence == other.Sequence &&
-		r.Boundary == other.Boundary && r.MessageCount == other.MessageCount &&
-		slices.Equal(r.ContributingInputIDs, other.ContributingInputIDs) &&
-		(a == b || a != nil && b != nil && *a == *b)
-}
-
 // Detach returns a copy like Clone's whose texts are its own too. r must be
 // valid.
 func (r *RunBoundaryReceipt) Detach() RunBoundaryReceipt {

@@ -17,42 +17,64 @@ import (
 type State struct {
 	// StrictReceipts makes CheckReceipt refuse what would replace a receipt.
 	StrictReceipts bool
+	// Limits bound what is held. Do looks after them.
+	Limits Limits
+	// Retention is what Do keeps of the runtimes that an operation changes.
+	Retention Retention
+	// Now is the time of the operation, for a Retention by age.
+	Now Time
 
 	runtimes map[RuntimeID]*runtime
-	sessions map[SessionID]filed
+	order    list[*runtime] // by place
+	next     uint64         // place of a new one
+	sessions series[SessionID, filed]
+	held     Totals
 	revision uint64
+	images   int         // how often an Image was made
 	changed  []*runtime  // since the last Settle
+	before   []Totals    // what they held then, while trying
 	absences [64]*moment // of views of what is not there, by a hash of the id
 	undo     []func()    // takes back what Try has changed so far
 	trying   bool
 }
 
-// runtime is what is kept of one runtime.
+// runtime is what is kept of one runtime. It does not change any more once
+// there is an Image that shows it: own makes another of it.
 type runtime struct {
 	id       RuntimeID
+	place    uint64
 	version  uint64       // 0 until the operation that made it is settled
 	state    RuntimeState // empty if there is none
 	snapshot *Snapshot    // nil if there is none
 	inputs   series[InputID, *InputState]
+	ended    counts         // of the inputs
 	keys     map[string]int // how many inputs have an idempotency key
 	runs     series[RunID, *run]
-	latest   *RunBoundaryReceipt // stored last
-	sessions map[SessionID]bool  // whose latest snapshot is one of this runtime's
-	view     *View               // nil if there is none of this version
-	copies   int                 // how often a copy was made that shares its runs
-	changed  bool                // it is in State.changed
+	dropped  series[RunID, dropped]
+	latest   *Receipt           // stored last
+	sessions map[SessionID]bool // whose latest snapshot is one of this runtime's
+	held     Totals
+	due      *due  // when the State's Retention may have something to do
+	view     *View // nil if there is none of this version
+	copies   int   // how often a copy was made that shares its runs
+	images   int   // the State's, when this was made
+	changed  bool  // it is in State.changed
 	deleted  bool
 }
 
 // A filed snapshot is the latest of a session.
 type filed struct {
+	session  SessionID
 	snapshot *Snapshot
-	by       *runtime
+	by       RuntimeID
 }
 
 // Revision returns how many operations have changed something. It is the
 // version of the runtimes that the last of them changed.
 func (s *State) Revision() uint64 { return s.revision }
+
+// Totals returns how much is held.
+func (s *State) Totals() Totals { return s.held }
 
 // The primitives: every change is made of these.
 
@@ -72,8 +94,7 @@ func (s *State) DeleteInputState(id RuntimeID, input InputID) bool {
 	}
 	old, at, ok := rt.inputs.find(input)
 	if ok {
-		s.change(rt)
-		s.setInput(rt, input, at, old, nil)
+		s.setInput(s.change(rt), input, at, old, nil)
 	}
 	return ok
 }
@@ -84,11 +105,15 @@ func (s *State) setInput(rt *runtime, id InputID, at uint64, old, state *InputSt
 		s.undo = append(s.undo, func() { rt.setInput(id, at, state, old) })
 	}
 	rt.setInput(id, at, old, state)
+	s.hold(rt, totalsOfInput(old), totalsOfInput(state))
+	rt.due.note(s.Retention, at, state)
 }
 
 func (rt *runtime) setInput(id InputID, at uint64, old, state *InputState) {
 	rt.countKey(old, -1)
 	rt.countKey(state, 1)
+	rt.ended.count(old, -1)
+	rt.ended.count(state, 1)
 	if state == nil {
 		rt.inputs.remove(id, at)
 	} else {
@@ -112,64 +137,153 @@ func (rt *runtime) countKey(state *InputState, n int) {
 }
 
 // PutReceipt adds a receipt, or replaces the one at its run and sequence.
-func (s *State) PutReceipt(id RuntimeID, receipt *RunBoundaryReceipt) {
+func (s *State) PutReceipt(id RuntimeID, receipt *Receipt) {
 	rt := s.open(id)
-	old, at, ok := rt.runs.find(receipt.RunID)
-	if s.trying {
-		latest := rt.latest
-		s.undo = append(s.undo, func() {
-			if rt.latest = latest; ok {
-				rt.runs.put(receipt.RunID, at, old)
-			} else {
-				rt.runs.remove(receipt.RunID, at)
-			}
-		})
-	}
-	r := old
-	if !ok || old.copies != rt.copies {
-		r = old.copy(receipt.RunID, rt.copies)
-		rt.runs.put(receipt.RunID, at, r)
-	}
+	r := s.openRun(rt, receipt.RunID)
+	s.hold(rt, totalsOfReceipt(r.get(receipt.Sequence)), totalsOfReceipt(receipt))
 	r.put(receipt)
+	s.setLatest(rt, receipt)
+	rt.due.touch(r)
+}
+
+func (s *State) setLatest(rt *runtime, receipt *Receipt) {
+	if s.trying {
+		old := rt.latest
+		s.undo = append(s.undo, func() { rt.latest = old })
+	}
 	rt.latest = receipt
+}
+
+// deleteReceipt removes a receipt of a runtime that may be changed. It must not
+// be the latest, nor the last of its run.
+func (s *State) deleteReceipt(rt *runtime, receipt *Receipt) {
+	s.openRun(rt, receipt.RunID).receipts.remove(receipt.Sequence)
+	s.hold(rt, totalsOfReceipt(receipt), Totals{})
+}
+
+// UseSequences makes the next receipt that is minted for a run come after a
+// sequence.
+func (s *State) UseSequences(id RuntimeID, run RunID, highest uint64) {
+	rt := s.open(id)
+	if _, _, ok := rt.runs.find(run); ok {
+		r := s.openRun(rt, run)
+		r.highest = max(r.highest, highest)
+		return
+	}
+	old, at, _ := rt.dropped.find(run)
+	s.setDropped(rt, at, dropped{run, max(old.highest, highest)}, true)
+}
+
+// openRun returns a run that may be changed, a new one if it is unknown.
+func (s *State) openRun(rt *runtime, id RunID) *run {
+	old, at, ok := rt.runs.find(id)
+	if ok && old.copies == rt.copies {
+		return old
+	}
+	r := &run{id: id, copies: rt.copies}
+	if ok {
+		r = old.copy(rt.copies)
+	} else {
+		s.hold(rt, Totals{}, Totals{Runs: 1})
+		if left, at, ok := rt.dropped.find(id); ok {
+			r.highest = left.highest
+			s.setDropped(rt, at, left, false)
+		}
+	}
+	s.setRun(rt, id, at, old, r)
+	return r
+}
+
+// setRun puts a run in the place of another. Either may be nil.
+func (s *State) setRun(rt *runtime, id RunID, at uint64, old, r *run) {
+	if s.trying {
+		s.undo = append(s.undo, func() { rt.setRun(id, at, old) })
+	}
+	rt.setRun(id, at, r)
+}
+
+func (rt *runtime) setRun(id RunID, at uint64, r *run) {
+	if r == nil {
+		rt.runs.remove(id, at)
+	} else {
+		rt.runs.put(id, at, r)
+	}
+}
+
+// dropRun removes a run, but for its highest sequence.
+func (s *State) dropRun(rt *runtime, r *run) {
+	_, at, _ := rt.runs.find(r.id)
+	for receipt := range r.receipts.all() {
+		s.hold(rt, totalsOfReceipt(receipt), Totals{})
+	}
+	s.hold(rt, Totals{Runs: 1}, Totals{})
+	s.setRun(rt, r.id, at, r, nil)
+	_, at, _ = rt.dropped.find(r.id)
+	s.setDropped(rt, at, dropped{r.id, r.highest}, true)
+}
+
+// setDropped puts what is left of a run, or takes it away.
+func (s *State) setDropped(rt *runtime, at uint64, left dropped, there bool) {
+	if s.trying {
+		old, _, ok := rt.dropped.find(left.id)
+		old.id = left.id
+		s.undo = append(s.undo, func() { rt.setDropped(at, old, ok) })
+	}
+	rt.setDropped(at, left, there)
+}
+
+func (rt *runtime) setDropped(at uint64, left dropped, there bool) {
+	if there {
+		rt.dropped.put(left.id, at, left)
+	} else {
+		rt.dropped.remove(left.id, at)
+	}
 }
 
 // PutSnapshot replaces the session snapshot.
 func (s *State) PutSnapshot(id RuntimeID, snapshot *Snapshot) {
 	rt := s.open(id)
+	old := rt.snapshot
 	if s.trying {
-		old := rt.snapshot
 		s.undo = append(s.undo, func() { rt.snapshot = old })
 	}
 	rt.snapshot = snapshot
+	s.hold(rt, totalsOfSnapshot(old), totalsOfSnapshot(snapshot))
 }
 
 // PutSession files a snapshot under a session's id. It is the runtime's, and
 // goes with it.
 func (s *State) PutSession(id RuntimeID, session SessionID, snapshot *Snapshot) {
-	s.file(session, filed{snapshot, s.open(id)})
+	s.open(id)
+	s.file(filed{session, snapshot, id})
 }
 
 // file files a snapshot, or removes the one that is filed if there is no other.
-func (s *State) file(session SessionID, f filed) {
-	old := s.sessions[session]
+// It counts as the State's alone: the runtime that loses one has not changed.
+func (s *State) file(f filed) {
+	old, at, _ := s.sessions.find(f.session)
 	if s.trying {
-		s.undo = append(s.undo, func() { s.file(session, old) })
+		old.session = f.session
+		s.undo = append(s.undo, func() { s.fileAt(at, old) })
 	}
-	if old.by != nil {
-		delete(old.by.sessions, session)
+	s.fileAt(at, f)
+	s.held = s.held.minus(totalsOfFiled(old)).plus(totalsOfFiled(f))
+}
+
+func (s *State) fileAt(at uint64, f filed) {
+	if old, _, ok := s.sessions.find(f.session); ok {
+		delete(s.runtimes[old.by].sessions, f.session)
 	}
-	if f.by == nil {
-		delete(s.sessions, session)
+	if f.snapshot == nil {
+		s.sessions.remove(f.session, at)
 		return
 	}
-	if s.sessions == nil {
-		s.sessions = make(map[SessionID]filed)
+	s.sessions.put(f.session, at, f)
+	by := s.runtimes[f.by]
+	if by.sessions == nil {
+		by.sessions = make(map[SessionID]bool)
 	}
-	if f.by.sessions == nil {
-		f.by.sessions = make(map[SessionID]bool)
-	}
-	s.sessions[session], f.by.sessions[session] = f, true
+	by.sessions[f.session] = true
 }
 
 // PutRuntimeState replaces the runtime's state.
@@ -182,75 +296,102 @@ func (s *State) PutRuntimeState(id RuntimeID, state RuntimeState) {
 	rt.state = state
 }
 
-// DeleteRuntime removes all of a runtime, and reports whether there was one.
-func (s *State) DeleteRuntime(id RuntimeID) bool {
+// DeleteRuntime removes all of a runtime, and returns what that was.
+func (s *State) DeleteRuntime(id RuntimeID) Removed {
 	rt := s.runtimes[id]
 	if rt == nil {
-		return false
+		return Removed{}
 	}
-	s.change(rt)
+	rt = s.change(rt)
+	before := s.held
 	for session := range rt.sessions {
-		s.file(session, filed{})
+		s.file(filed{session: session})
 	}
 	if s.trying {
-		s.undo = append(s.undo, func() { s.runtimes[rt.id], rt.deleted = rt, false })
+		s.undo = append(s.undo, func() { s.setRuntime(rt); rt.deleted = false })
 	}
-	delete(s.runtimes, id)
+	s.removeRuntime(rt)
 	rt.deleted = true
-	return true
+	s.held = s.held.minus(rt.held)
+	return Removed{Totals: before.minus(s.held)}
+}
+
+func (s *State) setRuntime(rt *runtime) {
+	if s.runtimes == nil {
+		s.runtimes = make(map[RuntimeID]*runtime)
+	}
+	s.runtimes[rt.id] = rt
+	s.order.set(rt.place, rt)
+}
+
+func (s *State) removeRuntime(rt *runtime) {
+	delete(s.runtimes, rt.id)
+	s.order.remove(rt.place)
 }
 
 // open returns the runtime, a new one if it is unknown, and marks it as
 // changed. Only writers call it.
 func (s *State) open(id RuntimeID) *runtime {
 	rt := s.runtimes[id]
-	if rt == nil {
-		if s.runtimes == nil {
-			s.runtimes = make(map[RuntimeID]*runtime)
-		}
-		rt = &runtime{id: RuntimeID(strings.Clone(string(id)))} // the id may be part of a large text
-		if s.trying {
-			s.undo = append(s.undo, func() { delete(s.runtimes, rt.id) })
-		}
-		s.runtimes[rt.id] = rt
+	if rt != nil {
+		return s.change(rt)
 	}
+	rt = &runtime{id: RuntimeID(strings.Clone(string(id))), place: s.next, images: s.images} // the id may be part of a large text
+	s.next++
+	if s.trying {
+		s.undo = append(s.undo, func() { s.removeRuntime(rt) })
+	}
+	s.setRuntime(rt)
 	s.change(rt)
+	s.hold(rt, Totals{}, totalsOfRuntime(id))
 	return rt
 }
 
-func (s *State) change(rt *runtime) {
+// change marks a runtime as changed, and returns the one to change.
+func (s *State) change(rt *runtime) *runtime {
+	rt = s.own(rt)
 	if rt.changed {
-		return
+		return rt
 	}
 	rt.changed = true
 	s.changed = append(s.changed, rt)
 	if s.trying {
 		rt.copies++ // what is there now must stay as it is
-	}
-}
-
-// Try does changes of which a later one may fail. If it does, nothing has
-// changed. They are not settled yet, and nothing else may be.
-func (s *State) Try(changes func() error) error {
-	s.trying = true
-	err := changes()
-	s.trying = false
-	if err != nil {
-		for i := len(s.undo) - 1; i >= 0; i-- {
-			s.undo[i]()
+		held := rt.held
+		s.before = append(s.before, held)
+		s.undo = append(s.undo, func() { rt.held, rt.due = held, nil })
+		if rt.due == nil && s.Retention != (Retention{}) {
+			rt.due = new(due)
 		}
-		s.forgetChanges()
 	}
-	s.undo = nil
-	return err
+	return rt
 }
 
-func (s *State) forgetChanges() {
-	for i, rt := range s.changed {
-		rt.changed = false
-		s.changed[i] = nil
+// own returns a runtime that no Image shows: this one, or another with all that
+// it holds, in its place.
+func (s *State) own(rt *runtime) *runtime {
+	if rt.images == s.images {
+		return rt
 	}
-	s.changed = s.changed[:0]
+	c := *rt
+	c.images = s.images
+	c.share()
+	s.setRuntime(&c)
+	return &c
+}
+
+// share makes rt copy what it goes on to change, since others see it.
+func (rt *runtime) share() {
+	rt.copies++
+	rt.inputs.values.share()
+	rt.runs.values.share()
+	rt.dropped.values.share()
+}
+
+// hold counts what takes the place of what in a runtime.
+func (s *State) hold(rt *runtime, old, stands Totals) {
+	change := stands.minus(old)
+	rt.held, s.held = rt.held.plus(change), s.held.plus(change)
 }
 
 // The readers. None of them leaves a trace of what it did not find.
@@ -258,20 +399,33 @@ func (s *State) forgetChanges() {
 // NextSequence returns the sequence of the next receipt that is minted for
 // the run: one more than the highest, or 0. The error is a *SequenceError.
 func (s *State) NextSequence(id RuntimeID, runID RunID) (uint64, error) {
-	r := s.run(id, runID)
-	switch {
-	case r == nil:
+	rt := s.runtimes[id]
+	if rt == nil {
 		return 0, nil
-	case r.highest == math.MaxUint64:
+	}
+	highest, ok := rt.highest(runID)
+	switch {
+	case !ok:
+		return 0, nil
+	case highest == math.MaxUint64:
 		return 0, &SequenceError{runID}
 	}
-	return r.highest + 1, nil
+	return highest + 1, nil
+}
+
+// highest returns the highest sequence that a run has had, if it had one.
+func (rt *runtime) highest(id RunID) (highest uint64, ok bool) {
+	if r, _, ok := rt.runs.find(id); ok {
+		return r.highest, true
+	}
+	left, _, ok := rt.dropped.find(id)
+	return left.highest, ok
 }
 
 // CheckReceipt says, if receipts are strict, whether the same receipt stands in
 // the place of this one, so that what comes with it was done before. If another
 // one does the error is a *ReceiptError.
-func (s *State) CheckReceipt(id RuntimeID, receipt *RunBoundaryReceipt) (done bool, err error) {
+func (s *State) CheckReceipt(id RuntimeID, receipt *Receipt) (done bool, err error) {
 	if !s.StrictReceipts {
 		return false, nil
 	}
@@ -311,7 +465,7 @@ func (s *State) InputStates(id RuntimeID) InputStates {
 	case rt.view != nil && !rt.changed:
 		return rt.view.inputs
 	}
-	return InputStates{rt.inputs.values.copy()}
+	return InputStates{s.own(rt).inputs.values.copy()}
 }
 
 // InputState returns the state of one input, nil if there is none.
@@ -330,9 +484,11 @@ func (s *State) HasKey(id RuntimeID, key string) bool {
 }
 
 // Receipt returns the receipt of one boundary, nil if there is none.
-func (s *State) Receipt(id RuntimeID, runID RunID, sequence uint64) *RunBoundaryReceipt {
-	if r := s.run(id, runID); r != nil {
-		return r.get(sequence)
+func (s *State) Receipt(id RuntimeID, runID RunID, sequence uint64) *Receipt {
+	if rt := s.runtimes[id]; rt != nil {
+		if r, _, ok := rt.runs.find(runID); ok {
+			return r.get(sequence)
+		}
 	}
 	return nil
 }
@@ -347,7 +503,10 @@ func (s *State) Snapshot(id RuntimeID) *Snapshot {
 
 // Session returns the latest snapshot that is filed under a session's id, nil
 // if there is none.
-func (s *State) Session(session SessionID) *Snapshot { return s.sessions[session].snapshot }
+func (s *State) Session(session SessionID) *Snapshot {
+	found, _, _ := s.sessions.find(session)
+	return found.snapshot
+}
 
 // RuntimeState returns the runtime's state, empty if there is none.
 func (s *State) RuntimeState(id RuntimeID) RuntimeState {
@@ -355,13 +514,4 @@ func (s *State) RuntimeState(id RuntimeID) RuntimeState {
 		return rt.state
 	}
 	return ""
-}
-
-// run returns the receipts of one run, nil if there are none.
-func (s *State) run(id RuntimeID, runID RunID) *run {
-	if rt := s.runtimes[id]; rt != nil {
-		r, _, _ := rt.runs.find(runID)
-		return r
-	}
-	return nil
 }

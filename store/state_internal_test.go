@@ -31,7 +31,9 @@ func TestReadsLeaveNoTrace(t *testing.T) {
 	assert.Nil(t, s.Receipt("a", RunID{}, 0))
 	s.Settle()
 	look()
-	assert.Equal(t, map[RuntimeID]*runtime{"a": {id: "a", version: 1, state: RuntimeIdle}}, s.runtimes)
-	assert.Nil(t, s.sessions)
+	assert.Equal(t, map[RuntimeID]*runtime{"a": {
+		id: "a", version: 1, state: RuntimeIdle, held: totalsOfRuntime("a"),
+	}}, s.runtimes)
+	assert.Zero(t, s.sessions)
 	assert.Empty(t, s.changed)
 }

@@ -49,8 +49,8 @@ func TestNextSequence(t *testing.T) {
 		require.NoError(t, err)
 		return n
 	}
-	put := func(sequence uint64) *store.RunBoundaryReceipt {
-		r := &store.RunBoundaryReceipt{RunID: one, Sequence: sequence}
+	put := func(sequence uint64) *store.Receipt {
+		r := store.NewReceipt(&store.RunBoundaryReceipt{RunID: one, Boundary: store.RunStart, Sequence: sequence})
 		s.PutReceipt("a", r)
 		return r
 	}

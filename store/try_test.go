@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -19,9 +21,13 @@ import (
 func change(s *store.State, r *rand.Rand) {
 	id := runtimeIDs[r.IntN(len(runtimeIDs))]
 	snapshot := new(store.SnapshotOf(fmt.Append(nil, r.IntN(100))))
-	switch r.IntN(12) {
+	switch r.IntN(14) {
 	case 0, 1, 2, 3:
-		state := inputState(byte(r.IntN(6)), store.InputQueued)
+		state := inputState(byte(r.IntN(6)), []store.InputLifecycleState{store.InputQueued, store.InputConsumed}[r.IntN(2)])
+		state.UpdatedAt = store.TimeOf(time.Unix(r.Int64N(100), 0))
+		if r.IntN(2) == 0 {
+			state.PersistedInput = jsontext.Value(`{}`)
+		}
 		state.AttemptCount = r.Uint32()
 		if r.IntN(2) == 0 {
 			state.IdempotencyKey = new(fmt.Sprint("key ", r.IntN(3)))
@@ -34,7 +40,9 @@ func change(s *store.State, r *rand.Rand) {
 		if r.IntN(20) == 0 {
 			sequence = math.MaxUint64
 		}
-		s.PutReceipt(id, &store.RunBoundaryReceipt{RunID: store.RunID{byte(r.IntN(3))}, Sequence: sequence, MessageCount: r.Uint64()})
+		s.PutReceipt(id, store.NewReceipt(&store.RunBoundaryReceipt{
+			RunID: store.RunID{byte(r.IntN(3))}, Boundary: store.RunStart, Sequence: sequence, MessageCount: r.Uint64(),
+		}))
 	case 8:
 		s.PutSnapshot(id, snapshot)
 	case 9:
@@ -43,6 +51,18 @@ func change(s *store.State, r *rand.Rand) {
 		s.PutRuntimeState(id, []store.RuntimeState{store.RuntimeIdle, store.RuntimeRunning}[r.IntN(2)])
 	case 11:
 		s.DeleteRuntime(id)
+	case 12:
+		s.UseSequences(id, store.RunID{byte(r.IntN(3))}, r.Uint64N(6))
+	case 13:
+		s.Prune(id, someRetention(r), store.TimeOf(time.Unix(100, 0)))
+	}
+}
+
+func someRetention(r *rand.Rand) store.Retention {
+	return store.Retention{
+		ReceiptsPerRun: r.IntN(3), Runs: r.IntN(3),
+		Inputs:   store.Keep{Last: r.IntN(4), For: time.Duration(r.IntN(3)) * 30 * time.Second},
+		Payloads: store.Keep{Last: r.IntN(4), For: time.Duration(r.IntN(3)) * 30 * time.Second},
 	}
 }
 
@@ -60,7 +80,12 @@ func shown(v *store.View) string {
 	fmt.Fprintln(&text, v.RuntimeID(), v.Version(), v.Exists(), state, snapshot, latest)
 	for in := range v.InputStates() {
 		byID, _ := v.InputState(in.InputID)
-		fmt.Fprintln(&text, in.InputID, in.AttemptCount, byID.AttemptCount, in.IdempotencyKey != nil)
+		fmt.Fprintln(&text, in.InputID, in.AttemptCount, byID.AttemptCount, in.IdempotencyKey != nil, len(in.PersistedInput))
+	}
+	summary := v.Summary()
+	fmt.Fprintln(&text, summary.Held, summary.Ended)
+	for run, highest := range v.DroppedRuns() {
+		fmt.Fprintln(&text, "dropped", run, highest)
 	}
 	for run := range v.Runs() {
 		for receipt := range v.Receipts(run) {
@@ -75,10 +100,34 @@ func shown(v *store.View) string {
 	return text.String()
 }
 
+// pictured is all that an Image shows.
+func pictured(image *store.Image) string {
+	var text strings.Builder
+	fmt.Fprintln(&text, image.Revision(), image.Totals())
+	held := store.Totals{}
+	for v := range image.Views() {
+		text.WriteString(shown(v))
+		held.Receipts += v.Summary().Held.Receipts
+		held.InputStates += v.NumInputStates()
+	}
+	for id, filed := range image.Sessions() {
+		fmt.Fprintln(&text, id, filed.By, filed.Snapshot)
+		held.Sessions++
+	}
+	total := image.Totals()
+	if held.Receipts != total.Receipts || held.InputStates != total.InputStates || held.Sessions != total.Sessions {
+		text.WriteString("does not add up")
+	}
+	return text.String()
+}
+
 // all is all that a State holds.
 func all(s *store.State) string {
 	var text strings.Builder
-	fmt.Fprintln(&text, "revision", s.Revision())
+	fmt.Fprintln(&text, "revision", s.Revision(), s.Totals())
+	for _, runtime := range s.Runtimes(store.Paging{}).Items {
+		fmt.Fprintln(&text, runtime.RuntimeID)
+	}
 	for _, id := range runtimeIDs {
 		text.WriteString(shown(s.View(id)))
 		for key := range 3 {
@@ -127,6 +176,9 @@ func TestTryTakesBackExactly(t *testing.T) {
 				}
 				require.True(t, kept == nil || kept.Current(), "nothing has changed")
 			}
+			if r.IntN(10) == 0 {
+				tried.Image()
+			}
 			step := r.Uint64()
 			do := func(s *store.State) error {
 				r := rand.New(rand.NewPCG(step, 1))
@@ -141,6 +193,10 @@ func TestTryTakesBackExactly(t *testing.T) {
 			plain.Settle()
 		}
 		require.Equal(t, all(&plain), all(&tried), "seed %d", seed)
+		for _, id := range runtimeIDs {
+			tried.DeleteRuntime(id)
+		}
+		require.Zero(t, tried.Totals(), "seed %d", seed)
 	}
 }
 
@@ -151,6 +207,7 @@ func TestViewsDoNotChange(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		var s store.State
 		views := map[*store.View]string{}
+		images := map[*store.Image]string{}
 		for range 200 {
 			for range r.IntN(3) {
 				change(&s, r)
@@ -161,7 +218,15 @@ func TestViewsDoNotChange(t *testing.T) {
 				views[v] = shown(v)
 				require.True(t, v.Current())
 			}
+			if r.IntN(8) == 0 {
+				image := s.Image()
+				images[image] = pictured(image)
+			}
 			require.LessOrEqual(t, s.Revision(), before+1)
+		}
+		for image, text := range images {
+			require.NotContains(t, text, "does not add up")
+			require.Equal(t, text, pictured(image), "seed %d", seed)
 		}
 		for v, text := range views {
 			require.Equal(t, text, shown(v), "seed %d", seed)
@@ -188,10 +253,10 @@ func TestVersions(t *testing.T) {
 	assert.EqualValues(t, 2, settled())
 	assert.EqualValues(t, 2, s.Version("a"))
 	assert.EqualValues(t, 1, s.Version("b"))
-	assert.True(t, s.DeleteRuntime("a"))
+	assert.Equal(t, 1, s.DeleteRuntime("a").Runtimes)
 	assert.EqualValues(t, 3, settled())
 	assert.Zero(t, s.Version("a"))
-	assert.False(t, s.DeleteRuntime("a"))
+	assert.Zero(t, s.DeleteRuntime("a"))
 	assert.False(t, s.DeleteInputState("a", store.InputID{1}))
 	assert.False(t, s.DeleteInputState("b", store.InputID{1}))
 	assert.EqualValues(t, 3, settled(), "there was nothing to delete")
@@ -280,7 +345,9 @@ func TestViewsCopy(t *testing.T) {
 	var s store.State
 	state := inputState(1, store.InputQueued)
 	state.IdempotencyKey = new("key")
-	receipt := &store.RunBoundaryReceipt{RunID: store.RunID{1}, ContributingInputIDs: []store.InputID{{1}}}
+	receipt := store.NewReceipt(&store.RunBoundaryReceipt{
+		RunID: store.RunID{1}, Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}},
+	})
 	s.PutInputState("a", state)
 	s.PutReceipt("a", receipt)
 	s.Settle()
@@ -297,7 +364,7 @@ func TestViewsCopy(t *testing.T) {
 		r.ContributingInputIDs[0] = store.InputID{9}
 	}
 	assert.Equal(t, want, shown(v))
-	assert.Equal(t, store.InputID{1}, receipt.ContributingInputIDs[0])
+	assert.Equal(t, store.InputID{1}, receipt.Value().ContributingInputIDs[0])
 
 	second := inputState(0, store.InputQueued)
 	second.IdempotencyKey = new("key")

@@ -19,7 +19,10 @@ type View struct {
 	snapshot *Snapshot
 	inputs   InputStates
 	runs     list[*run]
-	latest   *RunBoundaryReceipt
+	latest   *Receipt
+	dropped  list[dropped]
+	ended    counts
+	held     Totals
 	index    atomic.Pointer[index] // made when it is first needed
 	moment   *moment
 }
@@ -117,7 +120,7 @@ func (v *View) Receipts(id RunID) iter.Seq[RunBoundaryReceipt] {
 	return func(yield func(RunBoundaryReceipt) bool) {
 		if r := v.indexed().runs[id]; r != nil {
 			for receipt := range r.receipts.all() {
-				if !yield(receipt.Clone()) {
+				if !yield(receipt.Value()) {
 					return
 				}
 			}
@@ -128,22 +131,59 @@ func (v *View) Receipts(id RunID) iter.Seq[RunBoundaryReceipt] {
 // Receipt returns the receipt of one boundary.
 func (v *View) Receipt(id RunID, sequence uint64) (receipt RunBoundaryReceipt, ok bool) {
 	if r := v.indexed().runs[id]; r != nil {
-		return cloned(r.get(sequence))
+		return valueOf(r.get(sequence))
 	}
 	return receipt, false
 }
 
-// LatestReceipt returns the receipt that was stored last, of any run.
-func (v *View) LatestReceipt() (receipt RunBoundaryReceipt, ok bool) { return cloned(v.latest) }
-
-func cloned[T any, P interface {
-	*T
-	Clone() T
-}](value P) (copied T, ok bool) {
-	if value == nil {
-		return copied, false
+// HighestSequence returns the highest sequence that a receipt of a run has had,
+// if there was one. It may be gone.
+func (v *View) HighestSequence(id RunID) (sequence uint64, ok bool) {
+	if r := v.indexed().runs[id]; r != nil {
+		return r.highest, true
 	}
-	return value.Clone(), true
+	for left := range v.dropped.all() {
+		if left.id == id {
+			return left.highest, true
+		}
+	}
+	return 0, false
+}
+
+// DroppedRuns returns the runs whose receipts have all gone, with their highest
+// sequences.
+func (v *View) DroppedRuns() iter.Seq2[RunID, uint64] {
+	return func(yield func(RunID, uint64) bool) {
+		for left := range v.dropped.all() {
+			if !yield(left.id, left.highest) {
+				return
+			}
+		}
+	}
+}
+
+// LatestReceipt returns the receipt that was stored last, of any run.
+func (v *View) LatestReceipt() (receipt RunBoundaryReceipt, ok bool) { return valueOf(v.latest) }
+
+// Summary says what there is.
+func (v *View) Summary() RuntimeSummary {
+	return RuntimeSummary{
+		RuntimeID: v.id, Version: v.version, RuntimeState: v.state, Held: v.held, Ended: v.ended.inputs, latest: v.latest,
+	}
+}
+
+func cloned(state *InputState) (InputState, bool) {
+	if state == nil {
+		return InputState{}, false
+	}
+	return state.Clone(), true
+}
+
+func valueOf(receipt *Receipt) (RunBoundaryReceipt, bool) {
+	if receipt == nil {
+		return RunBoundaryReceipt{}, false
+	}
+	return receipt.Value(), true
 }
 
 // indexed returns the index. Two goroutines may both make it: they are alike.
@@ -177,14 +217,21 @@ func (s *State) View(id RuntimeID) *View {
 		return &View{id: RuntimeID(strings.Clone(string(id))), moment: s.absences[at]}
 	}
 	if rt.view == nil {
-		rt.copies++
-		rt.view = &View{
-			id: rt.id, version: rt.version, state: rt.state, snapshot: rt.snapshot,
-			inputs: InputStates{rt.inputs.values.copy()}, runs: rt.runs.values.copy(), latest: rt.latest,
-			moment: new(moment),
-		}
+		rt = s.own(rt)
+		rt.share()
+		rt.view = rt.show(new(moment))
 	}
 	return rt.view
+}
+
+// show returns a View of what is there. It does not write to rt, which must
+// copy what it goes on to change.
+func (rt *runtime) show(m *moment) *View {
+	return &View{
+		id: rt.id, version: rt.version, state: rt.state, snapshot: rt.snapshot,
+		inputs: InputStates{rt.inputs.values}, runs: rt.runs.values, latest: rt.latest, dropped: rt.dropped.values,
+		ended: rt.ended, held: rt.held, moment: m,
+	}
 }
 
 // absence says which of State.absences is that of a runtime. It is the FNV-1a

@@ -1,0 +1,56 @@
+package store
+
+import "iter"
+
+// An Image is all that a State holds at one moment. It never changes, and may
+// be used by any number of goroutines. To take one costs the same however much
+// there is; after that the first change of each runtime costs a little more.
+type Image struct {
+	runtimes list[*runtime]
+	sessions list[filed]
+	held     Totals
+	revision uint64
+}
+
+// Image returns all that is held. It must not be asked for before the last
+// changes are settled.
+func (s *State) Image() *Image {
+	s.images++
+	return &Image{s.order.copy(), s.sessions.values.copy(), s.held, s.revision}
+}
+
+// Revision returns the version of what changed last.
+func (i *Image) Revision() uint64 { return i.revision }
+
+// Totals returns how much there is.
+func (i *Image) Totals() Totals { return i.held }
+
+// Views returns a View of each runtime, in the order in which they were made.
+// They are over from the start.
+func (i *Image) Views() iter.Seq[*View] {
+	return func(yield func(*View) bool) {
+		for rt := range i.runtimes.all() {
+			if !yield(rt.show(past)) {
+				return
+			}
+		}
+	}
+}
+
+// Sessions returns the snapshots that are filed under ids of sessions, with the
+// runtime that filed each, in the order in which the ids came.
+func (i *Image) Sessions() iter.Seq2[SessionID, FiledSnapshot] {
+	return func(yield func(SessionID, FiledSnapshot) bool) {
+		for f := range i.sessions.all() {
+			if !yield(f.session, FiledSnapshot{f.by, *f.snapshot}) {
+				return
+			}
+		}
+	}
+}
+
+// A FiledSnapshot is the latest of a session.
+type FiledSnapshot struct {
+	By       RuntimeID // that filed it
+	Snapshot Snapshot
+}

@@ -1,0 +1,45 @@
+package store
+
+// What no operation does, but whoever builds up a State that was held before.
+
+// PutRuntime makes a runtime with nothing in it, if there is none.
+func (s *State) PutRuntime(id RuntimeID) { s.open(id) }
+
+// PutLatest makes a receipt the one that was stored last, and reports whether
+// there is such a receipt.
+func (s *State) PutLatest(id RuntimeID, run RunID, sequence uint64) bool {
+	receipt := s.Receipt(id, run, sequence)
+	if receipt != nil {
+		s.setLatest(s.open(id), receipt)
+	}
+	return receipt != nil
+}
+
+// SetRevision makes the next changes have the revision after this one. Nothing
+// may be unsettled.
+func (s *State) SetRevision(revision uint64) { s.revision = revision }
+
+// Adopt takes over all that another State holds, which must not be used any
+// more. s must never have held anything: the error is ErrNotEmpty, or a
+// *LimitError, and nothing has changed then.
+func (s *State) Adopt(other *State) error {
+	if s.revision > 0 || len(s.changed) > 0 {
+		return ErrNotEmpty
+	}
+	for rt := range other.order.all() {
+		if err := s.Limits.checkInputs(rt.held.InputStates, 0); err != nil {
+			return err
+		}
+	}
+	if err := s.Limits.checkTotal(other.held, Totals{}); err != nil {
+		return err
+	}
+	s.runtimes, s.order, s.next = other.runtimes, other.order, other.next
+	s.sessions, s.held, s.revision = other.sessions, other.held, other.revision
+	s.images += other.images + 1 // of none of what is adopted
+	for at := range s.absences {
+		s.over = s.endAbsence(at, s.over)
+	}
+	*other = State{}
+	return nil
+}

@@ -1,0 +1,311 @@
+package store
+
+import "time"
+
+// A Retention says what is kept of a runtime. The zero value keeps everything.
+//
+// Whatever it says, these stay: inputs that are in no terminal state, the
+// receipt that was stored last, and the run that this is of. A run whose
+// receipts have all gone leaves about 70 bytes behind, so that none of its
+// sequences is ever minted again.
+type Retention struct {
+	ReceiptsPerRun int  // with the highest sequences of each run; 0 means all
+	Runs           int  // whose first receipts were stored last; 0 means all
+	Inputs         Keep // of the inputs in a terminal state
+	Payloads       Keep // of those that have a PersistedInput; the input itself stays
+}
+
+// A Keep says which inputs are kept: those that are both among the last and
+// young enough.
+type Keep struct {
+	Last int           // in the order of the inputs; 0 means all
+	For  time.Duration // since UpdatedAt, by the clock that set it; 0 means for ever
+}
+
+// Removed says how much has gone.
+type Removed struct {
+	Totals
+	Payloads int // of inputs that are still there
+}
+
+// Validate returns a *ValueError if a part of k is negative.
+func (k Retention) Validate() error {
+	for _, part := range []struct {
+		field string
+		value int64
+	}{
+		{"receipts_per_run", int64(k.ReceiptsPerRun)},
+		{"runs", int64(k.Runs)},
+		{"inputs.last", int64(k.Inputs.Last)},
+		{"inputs.for", int64(k.Inputs.For)},
+		{"payloads.last", int64(k.Payloads.Last)},
+		{"payloads.for", int64(k.Payloads.For)},
+	} {
+		if part.value < 0 {
+			return &ValueError{Field: part.field, Reason: "negative"}
+		}
+	}
+	return nil
+}
+
+// Prune removes what a Retention lets go of a runtime at a time.
+func (s *State) Prune(id RuntimeID, keep Retention, now Time) Removed {
+	rt := s.runtimes[id]
+	if rt == nil {
+		return Removed{}
+	}
+	gone := keep.prune(rt.runs.values, rt.latest, rt.inputs.values, rt.ended, now)
+	s.remove(rt, gone)
+	return gone.removed()
+}
+
+// WouldPrune returns what State.Prune would remove of the runtime if it were as
+// it is here.
+func (v *View) WouldPrune(keep Retention, now Time) Removed {
+	gone := keep.prune(v.runs, v.latest, v.inputs.values, v.ended, now)
+	return gone.removed()
+}
+
+// gone is what a Retention lets go.
+type gone struct {
+	runs     []*run
+	receipts []*Receipt // of other runs
+	inputs   []*InputState
+	payloads []*InputState // other inputs
+}
+
+func (k Retention) prune(runs list[*run], latest *Receipt, inputs list[*InputState], ended counts, now Time) (g gone) {
+	g.runs = k.pruneRuns(runs, latest)
+	drop := make(map[*run]bool, len(g.runs))
+	for _, r := range g.runs {
+		drop[r] = true
+	}
+	for r := range runs.all() {
+		if !drop[r] {
+			g.receipts = append(g.receipts, k.pruneRun(r, latest)...)
+		}
+	}
+	g.inputs, _ = k.Inputs.sweep(inputs, 0, ended.inputs, hasEnded, now)
+	g.payloads, _ = k.Payloads.sweep(inputs, 0, ended.payloads, hasPayload, now)
+	g.dropPayloads()
+	return g
+}
+
+// pruneRuns returns the first runs that are more than are kept.
+func (k Retention) pruneRuns(runs list[*run], latest *Receipt) (gone []*run) {
+	over := runs.len - k.Runs
+	if k.Runs == 0 || over <= 0 {
+		return nil
+	}
+	for r := range runs.all() {
+		if r.id != latest.RunID {
+			gone = append(gone, r)
+		}
+		if over--; over == 0 {
+			break
+		}
+	}
+	return gone
+}
+
+// pruneRun returns the first receipts of a run that are more than are kept.
+func (k Retention) pruneRun(r *run, latest *Receipt) (gone []*Receipt) {
+	over := r.receipts.len - k.ReceiptsPerRun
+	if k.ReceiptsPerRun == 0 || over <= 0 {
+		return nil
+	}
+	for receipt := range r.receipts.all() {
+		if receipt != latest {
+			gone = append(gone, receipt)
+		}
+		if over--; over == 0 {
+			break
+		}
+	}
+	return gone
+}
+
+// dropPayloads leaves out those of inputs that go themselves.
+func (g *gone) dropPayloads() {
+	if len(g.inputs) == 0 || len(g.payloads) == 0 {
+		return
+	}
+	drop := make(map[*InputState]bool, len(g.inputs))
+	for _, state := range g.inputs {
+		drop[state] = true
+	}
+	kept := g.payloads[:0]
+	for _, state := range g.payloads {
+		if !drop[state] {
+			kept = append(kept, state)
+		}
+	}
+	g.payloads = kept
+}
+
+// removed counts it.
+func (g *gone) removed() (n Removed) {
+	for _, r := range g.runs {
+		n.Runs++
+		for receipt := range r.receipts.all() {
+			n.Totals = n.plus(totalsOfReceipt(receipt))
+		}
+	}
+	for _, receipt := range g.receipts {
+		n.Totals = n.plus(totalsOfReceipt(receipt))
+	}
+	for _, state := range g.inputs {
+		n.Totals = n.plus(totalsOfInput(state))
+	}
+	for _, state := range g.payloads {
+		n.Payloads++
+		n.InputBytes += int64(len(state.PersistedInput))
+	}
+	return n
+}
+
+// remove does it.
+func (s *State) remove(rt *runtime, g gone) {
+	if len(g.runs)+len(g.receipts)+len(g.inputs)+len(g.payloads) == 0 {
+		return
+	}
+	rt = s.change(rt)
+	for _, r := range g.runs {
+		s.dropRun(rt, r)
+	}
+	for _, receipt := range g.receipts {
+		s.deleteReceipt(rt, receipt)
+	}
+	for _, state := range g.inputs {
+		s.DeleteInputState(rt.id, state.InputID)
+	}
+	for _, state := range g.payloads {
+		bare := *state
+		bare.PersistedInput = nil
+		s.PutInputState(rt.id, &bare)
+	}
+}
+
+// counts are those of the inputs in a terminal state.
+type counts struct{ inputs, payloads int }
+
+func (c *counts) count(state *InputState, n int) {
+	if hasEnded(state) {
+		c.inputs += n
+	}
+	if hasPayload(state) {
+		c.payloads += n
+	}
+}
+
+func hasEnded(s *InputState) bool { return s != nil && s.CurrentState.IsTerminal() }
+
+func hasPayload(s *InputState) bool { return hasEnded(s) && s.PersistedInput != nil }
+
+// sweep returns those of n inputs that match, at a place or after, which are
+// not kept, and when to look for more.
+func (k Keep) sweep(inputs list[*InputState], from uint64, n int, match func(*InputState) bool, now Time) (gone []*InputState, next sweep) {
+	over := 0
+	if k.Last > 0 {
+		over = n - k.Last
+	}
+	if over <= 0 && k.For == 0 {
+		return nil, sweep{from: from}
+	}
+	next = sweep{from: inputsEnd, due: distantFuture}
+	for at, state := range inputs.from(from) {
+		if over <= 0 && k.For == 0 {
+			next.from = min(next.from, at)
+			break
+		}
+		if !match(state) {
+			continue
+		}
+		if over > 0 || k.expired(state, now) {
+			gone = append(gone, state)
+		} else {
+			next.note(k, at, state)
+		}
+		over--
+	}
+	if soonest := now.Time().Add(k.For / 64); next.due.Before(soonest) {
+		next.due = soonest // or each change might go through all inputs
+	}
+	return gone, next
+}
+
+func (k Keep) expired(state *InputState, now Time) bool {
+	return k.For > 0 && !now.Time().Before(k.expiry(state))
+}
+
+func (k Keep) expiry(state *InputState) time.Time { return state.UpdatedAt.Time().Add(k.For) }
+
+// A sweep says when a Keep may let another input go: when one at this place or
+// after is one too many, or when this time has come.
+type sweep struct {
+	from uint64
+	due  time.Time
+}
+
+const inputsEnd = 1<<64 - 1
+
+var distantFuture = time.Unix(1<<40, 0)
+
+// note takes notice of an input that matches.
+func (w *sweep) note(k Keep, at uint64, state *InputState) {
+	w.from = min(w.from, at)
+	if k.For > 0 {
+		if expiry := k.expiry(state); expiry.Before(w.due) {
+			w.due = expiry
+		}
+	}
+}
+
+// due is when a State's Retention may have something to do with a runtime. The
+// zero value says now.
+type due struct {
+	runs             []*run // that have new receipts
+	inputs, payloads sweep
+}
+
+func (d *due) touch(r *run) {
+	if d != nil {
+		d.runs = append(d.runs, r)
+	}
+}
+
+func (d *due) note(k Retention, at uint64, state *InputState) {
+	if d == nil || !hasEnded(state) {
+		return
+	}
+	d.inputs.note(k.Inputs, at, state)
+	if hasPayload(state) {
+		d.payloads.note(k.Payloads, at, state)
+	}
+}
+
+// retain removes what the State's Retention lets go of a runtime that has
+// changed, without a look at all of it.
+func (s *State) retain(rt *runtime) {
+	if rt.deleted || rt.due == nil {
+		return
+	}
+	k, d := s.Retention, rt.due
+	for _, r := range d.runs {
+		s.remove(rt, gone{receipts: k.pruneRun(r, rt.latest)})
+	}
+	d.runs = nil
+	s.remove(rt, gone{runs: k.pruneRuns(rt.runs.values, rt.latest)})
+	s.remove(rt, gone{inputs: d.inputs.again(k.Inputs, rt.inputs.values, rt.ended.inputs, hasEnded, s.Now)})
+	s.remove(rt, gone{payloads: d.payloads.again(k.Payloads, rt.inputs.values, rt.ended.payloads, hasPayload, s.Now)})
+}
+
+// again looks for more if there may be some.
+func (w *sweep) again(k Keep, inputs list[*InputState], n int, match func(*InputState) bool, now Time) (gone []*InputState) {
+	tooMany := k.Last > 0 && n > k.Last
+	tooOld := k.For > 0 && !now.Time().Before(w.due)
+	if tooMany || tooOld {
+		gone, *w = k.sweep(inputs, w.from, n, match, now)
+	}
+	return gone
+}
