@@ -94,7 +94,7 @@ func (k Retention) prune(runs list[*run], latest *Receipt, inputs list[*InputSta
 // pruneRuns returns the first runs that are more than are kept.
 func (k Retention) pruneRuns(runs list[*run], latest *Receipt) (gone []*run) {
 	over := runs.len - k.Runs
-	if k.Runs == 0 || over <= 0 {
+	if k.Runs <= 0 || over <= 0 {
 		return nil
 	}
 	for r := range runs.all() {
@@ -111,7 +111,7 @@ func (k Retention) pruneRuns(runs list[*run], latest *Receipt) (gone []*run) {
 // pruneRun returns the first receipts of a run that are more than are kept.
 func (k Retention) pruneRun(r *run, latest *Receipt) (gone []*Receipt) {
 	over := r.receipts.len - k.ReceiptsPerRun
-	if k.ReceiptsPerRun == 0 || over <= 0 {
+	if k.ReceiptsPerRun <= 0 || over <= 0 {
 		return nil
 	}
 	for receipt := range r.receipts.all() {
@@ -209,12 +209,12 @@ func (k Keep) sweep(inputs list[*InputState], from uint64, n int, match func(*In
 	if k.Last > 0 {
 		over = n - k.Last
 	}
-	if over <= 0 && k.For == 0 {
+	if over <= 0 && k.For <= 0 {
 		return nil, sweep{from: from}
 	}
 	next = sweep{from: inputsEnd, due: distantFuture}
 	for at, state := range inputs.from(from) {
-		if over <= 0 && k.For == 0 {
+		if over <= 0 && k.For <= 0 {
 			next.from = min(next.from, at)
 			break
 		}

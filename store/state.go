@@ -34,6 +34,7 @@ type State struct {
 	changed  []*runtime  // since the last Settle
 	before   []Totals    // what they held then, while trying
 	absences [64]*moment // of views of what is not there, by a hash of the id
+	over     []*moment   // that ended with what was adopted
 	undo     []func()    // takes back what Try has changed so far
 	trying   bool
 }
