@@ -72,7 +72,7 @@ func (e *OpError) Error() string {
 		outcome = ""
 	}
 	switch e.Op {
-	case "commit", "load_session": // on none, or many
+	case "commit", "load_session", "list_runtimes", "load_image", "import", "export": // on none, or many
 		return fmt.Sprintf("%s: %v%s", e.Op, e.Err, outcome)
 	}
 	return fmt.Sprintf("%s%s: %v%s", e.Op, ofRuntime(e.RuntimeID), e.Err, outcome)
