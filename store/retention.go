@@ -146,16 +146,13 @@ func (g *gone) dropPayloads() {
 // removed counts it.
 func (g *gone) removed() (n Removed) {
 	for _, r := range g.runs {
-		n.Runs++
-		for receipt := range r.receipts.all() {
-			n.Totals = n.plus(totalsOfReceipt(receipt))
-		}
+		n.addRun(r, 1)
 	}
 	for _, receipt := range g.receipts {
-		n.Totals = n.plus(totalsOfReceipt(receipt))
+		n.addReceipt(receipt, 1)
 	}
 	for _, state := range g.inputs {
-		n.Totals = n.plus(totalsOfInput(state))
+		n.addInput(state, 1)
 	}
 	for _, state := range g.payloads {
 		n.Payloads++
@@ -192,9 +189,9 @@ type counts struct{ inputs, payloads int }
 func (c *counts) count(state *InputState, n int) {
 	if hasEnded(state) {
 		c.inputs += n
-	}
-	if hasPayload(state) {
-		c.payloads += n
+		if state.PersistedInput != nil {
+			c.payloads += n
+		}
 	}
 }
 
@@ -275,7 +272,7 @@ func (d *due) touch(r *run) {
 }
 
 func (d *due) note(k Retention, at uint64, state *InputState) {
-	if d == nil || !hasEnded(state) {
+	if !hasEnded(state) {
 		return
 	}
 	d.inputs.note(k.Inputs, at, state)

@@ -106,8 +106,16 @@ func (s *State) setInput(rt *runtime, id InputID, at uint64, old, state *InputSt
 		s.undo = append(s.undo, func() { rt.setInput(id, at, state, old) })
 	}
 	rt.setInput(id, at, old, state)
-	s.hold(rt, totalsOfInput(old), totalsOfInput(state))
-	rt.due.note(s.Retention, at, state)
+	var change Totals
+	change.addInput(old, -1)
+	change.addInput(state, 1)
+	for _, held := range s.holders(rt) {
+		held.InputStates += change.InputStates
+		held.InputBytes += change.InputBytes
+	}
+	if rt.due != nil {
+		rt.due.note(s.Retention, at, state)
+	}
 }
 
 func (rt *runtime) setInput(id InputID, at uint64, old, state *InputState) {
@@ -115,10 +123,13 @@ func (rt *runtime) setInput(id InputID, at uint64, old, state *InputState) {
 	rt.countKey(state, 1)
 	rt.ended.count(old, -1)
 	rt.ended.count(state, 1)
-	if state == nil {
+	switch {
+	case state == nil:
 		rt.inputs.remove(id, at)
-	} else {
+	case old == nil:
 		rt.inputs.put(id, at, state)
+	default:
+		rt.inputs.values.set(at, state)
 	}
 }
 
@@ -141,7 +152,11 @@ func (rt *runtime) countKey(state *InputState, n int) {
 func (s *State) PutReceipt(id RuntimeID, receipt *Receipt) {
 	rt := s.open(id)
 	r := s.openRun(rt, receipt.RunID)
-	s.hold(rt, totalsOfReceipt(r.get(receipt.Sequence)), totalsOfReceipt(receipt))
+	old := r.get(receipt.Sequence)
+	for _, held := range s.holders(rt) {
+		held.addReceipt(old, -1)
+		held.addReceipt(receipt, 1)
+	}
 	r.put(receipt)
 	s.setLatest(rt, receipt)
 	rt.due.touch(r)
@@ -159,7 +174,9 @@ func (s *State) setLatest(rt *runtime, receipt *Receipt) {
 // be the latest, nor the last of its run.
 func (s *State) deleteReceipt(rt *runtime, receipt *Receipt) {
 	s.openRun(rt, receipt.RunID).receipts.remove(receipt.Sequence)
-	s.hold(rt, totalsOfReceipt(receipt), Totals{})
+	for _, held := range s.holders(rt) {
+		held.addReceipt(receipt, -1)
+	}
 }
 
 // UseSequences makes the next receipt that is minted for a run come after a
@@ -185,7 +202,9 @@ func (s *State) openRun(rt *runtime, id RunID) *run {
 	if ok {
 		r = old.copy(rt.copies)
 	} else {
-		s.hold(rt, Totals{}, Totals{Runs: 1})
+		for _, held := range s.holders(rt) {
+			held.addRun(r, 1)
+		}
 		if left, at, ok := rt.dropped.find(id); ok {
 			r.highest = left.highest
 			s.setDropped(rt, at, left, false)
@@ -214,10 +233,9 @@ func (rt *runtime) setRun(id RunID, at uint64, r *run) {
 // dropRun removes a run, but for its highest sequence.
 func (s *State) dropRun(rt *runtime, r *run) {
 	_, at, _ := rt.runs.find(r.id)
-	for receipt := range r.receipts.all() {
-		s.hold(rt, totalsOfReceipt(receipt), Totals{})
+	for _, held := range s.holders(rt) {
+		held.addRun(r, -1)
 	}
-	s.hold(rt, Totals{Runs: 1}, Totals{})
 	s.setRun(rt, r.id, at, r, nil)
 	_, at, _ = rt.dropped.find(r.id)
 	s.setDropped(rt, at, dropped{r.id, r.highest}, true)
@@ -249,7 +267,10 @@ func (s *State) PutSnapshot(id RuntimeID, snapshot *Snapshot) {
 		s.undo = append(s.undo, func() { rt.snapshot = old })
 	}
 	rt.snapshot = snapshot
-	s.hold(rt, totalsOfSnapshot(old), totalsOfSnapshot(snapshot))
+	for _, held := range s.holders(rt) {
+		held.addSnapshot(old, -1)
+		held.addSnapshot(snapshot, 1)
+	}
 }
 
 // PutSession files a snapshot under a session's id. It is the runtime's, and
@@ -268,7 +289,8 @@ func (s *State) file(f filed) {
 		s.undo = append(s.undo, func() { s.fileAt(at, old) })
 	}
 	s.fileAt(at, f)
-	s.held = s.held.minus(totalsOfFiled(old)).plus(totalsOfFiled(f))
+	s.held.addSession(old.snapshot, -1)
+	s.held.addSession(f.snapshot, 1)
 }
 
 func (s *State) fileAt(at uint64, f filed) {
@@ -344,7 +366,9 @@ func (s *State) open(id RuntimeID) *runtime {
 	}
 	s.setRuntime(rt)
 	s.change(rt)
-	s.hold(rt, Totals{}, totalsOfRuntime(id))
+	for _, held := range s.holders(rt) {
+		held.addRuntime(id, 1)
+	}
 	return rt
 }
 
@@ -389,11 +413,8 @@ func (rt *runtime) share() {
 	rt.dropped.values.share()
 }
 
-// hold counts what takes the place of what in a runtime.
-func (s *State) hold(rt *runtime, old, stands Totals) {
-	change := stands.minus(old)
-	rt.held, s.held = rt.held.plus(change), s.held.plus(change)
-}
+// holders are those in which what a runtime holds is counted.
+func (s *State) holders(rt *runtime) [2]*Totals { return [2]*Totals{&rt.held, &s.held} }
 
 // The readers. None of them leaves a trace of what it did not find.
 

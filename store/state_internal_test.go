@@ -32,7 +32,7 @@ func TestReadsLeaveNoTrace(t *testing.T) {
 	s.Settle()
 	look()
 	assert.Equal(t, map[RuntimeID]*runtime{"a": {
-		id: "a", version: 1, state: RuntimeIdle, held: totalsOfRuntime("a"),
+		id: "a", version: 1, state: RuntimeIdle, held: Totals{Runtimes: 1, RuntimeBytes: runtimeBytes + 1},
 	}}, s.runtimes)
 	assert.Zero(t, s.sessions)
 	assert.Empty(t, s.changed)

@@ -22,21 +22,6 @@ func (t Totals) Bytes() int64 {
 	return t.RuntimeBytes + t.InputBytes + t.ReceiptBytes + t.SnapshotBytes
 }
 
-// plus returns the sum of two.
-func (t Totals) plus(other Totals) Totals {
-	t.Runtimes += other.Runtimes
-	t.InputStates += other.InputStates
-	t.Runs += other.Runs
-	t.Receipts += other.Receipts
-	t.Snapshots += other.Snapshots
-	t.Sessions += other.Sessions
-	t.RuntimeBytes += other.RuntimeBytes
-	t.InputBytes += other.InputBytes
-	t.ReceiptBytes += other.ReceiptBytes
-	t.SnapshotBytes += other.SnapshotBytes
-	return t
-}
-
 // minus returns what t has more than another.
 func (t Totals) minus(other Totals) Totals {
 	t.Runtimes -= other.Runtimes
@@ -63,23 +48,29 @@ const (
 	historyBytes  = 80
 )
 
-func totalsOfRuntime(id RuntimeID) Totals {
-	return Totals{Runtimes: 1, RuntimeBytes: runtimeBytes + int64(len(id))}
+// Each of these counts a thing n times, 1 or -1, and nothing if there is none.
+
+func (t *Totals) addRuntime(id RuntimeID, n int) {
+	t.Runtimes += n
+	t.RuntimeBytes += int64(n * (runtimeBytes + len(id)))
 }
 
-// totalsOfInput is of none if s is nil, as are the others.
-func totalsOfInput(s *InputState) Totals {
-	if s == nil {
-		return Totals{}
+func (t *Totals) addInput(s *InputState, n int) {
+	if s != nil {
+		t.InputStates += n
+		t.InputBytes += int64(n * s.size())
 	}
-	n := inputBytes + len(s.PersistedInput) + textBytes(s.IdempotencyKey) + len(s.History)*historyBytes
+}
+
+func (s *InputState) size() int {
+	bytes := inputBytes + len(s.PersistedInput) + textBytes(s.IdempotencyKey) + len(s.History)*historyBytes
 	for i := range s.History {
-		n += textBytes(s.History[i].Reason)
+		bytes += textBytes(s.History[i].Reason)
 	}
 	if r := s.ReconstructionSource; r != nil {
-		n += len(r.RuleID) + len(r.SourceEventID) + len(r.SourceInputIDs)*idBytes
+		bytes += len(r.RuleID) + len(r.SourceEventID) + len(r.SourceInputIDs)*idBytes
 	}
-	return Totals{InputStates: 1, InputBytes: int64(n)}
+	return bytes
 }
 
 func textBytes(text *string) int {
@@ -89,27 +80,35 @@ func textBytes(text *string) int {
 	return len(*text)
 }
 
-func totalsOfReceipt(r *Receipt) Totals {
+func (t *Totals) addReceipt(r *Receipt, n int) {
 	if r == nil {
-		return Totals{}
+		return
 	}
-	n := receiptBytes
+	bytes := receiptBytes
 	if r.rest != nil {
-		n += len(r.rest.ids)*idBytes + len(r.rest.digest)
+		bytes += len(r.rest.ids)*idBytes + len(r.rest.digest)
 	}
-	return Totals{Receipts: 1, ReceiptBytes: int64(n)}
+	t.Receipts += n
+	t.ReceiptBytes += int64(n * bytes)
 }
 
-func totalsOfFiled(f filed) Totals {
-	if f.snapshot == nil {
-		return Totals{}
+func (t *Totals) addRun(r *run, n int) {
+	t.Runs += n
+	for receipt := range r.receipts.all() {
+		t.addReceipt(receipt, n)
 	}
-	return Totals{Sessions: 1, SnapshotBytes: totalsOfSnapshot(f.snapshot).SnapshotBytes}
 }
 
-func totalsOfSnapshot(s *Snapshot) Totals {
-	if s == nil {
-		return Totals{}
+func (t *Totals) addSnapshot(s *Snapshot, n int) {
+	if s != nil {
+		t.Snapshots += n
+		t.SnapshotBytes += int64(n * (snapshotBytes + s.Len()))
 	}
-	return Totals{Snapshots: 1, SnapshotBytes: int64(snapshotBytes + s.Len())}
+}
+
+func (t *Totals) addSession(s *Snapshot, n int) {
+	if s != nil {
+		t.Sessions += n
+		t.SnapshotBytes += int64(n * (snapshotBytes + s.Len()))
+	}
 }
