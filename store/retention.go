@@ -12,14 +12,14 @@ type Retention struct {
 	ReceiptsPerRun int  // with the highest sequences of each run; 0 means all
 	Runs           int  // whose first receipts were stored last; 0 means all
 	Inputs         Keep // of the inputs in a terminal state
-	Payloads       Keep // of those that have a PersistedInput; the input itself stays
+	Payloads       Keep // of those that stay and have a PersistedInput: it alone goes
 }
 
 // A Keep says which inputs are kept: those that are both among the last and
 // young enough.
 type Keep struct {
 	Last int           // in the order of the inputs; 0 means all
-	For  time.Duration // since UpdatedAt, by the clock that set it; 0 means for ever
+	For  time.Duration // after UpdatedAt; 0 means for ever
 }
 
 // Removed says how much has gone.
@@ -86,8 +86,13 @@ func (k Retention) prune(runs list[*run], latest *Receipt, inputs list[*InputSta
 		}
 	}
 	g.inputs, _ = k.Inputs.sweep(inputs, 0, ended.inputs, hasEnded, now)
-	g.payloads, _ = k.Payloads.sweep(inputs, 0, ended.payloads, hasPayload, now)
-	g.dropPayloads()
+	going := make(map[*InputState]bool, len(g.inputs))
+	for _, state := range g.inputs {
+		going[state] = true
+		ended.count(state, -1)
+	}
+	stays := func(state *InputState) bool { return hasPayload(state) && !going[state] }
+	g.payloads, _ = k.Payloads.sweep(inputs, 0, ended.payloads, stays, now)
 	return g
 }
 
@@ -123,24 +128,6 @@ func (k Retention) pruneRun(r *run, latest *Receipt) (gone []*Receipt) {
 		}
 	}
 	return gone
-}
-
-// dropPayloads leaves out those of inputs that go themselves.
-func (g *gone) dropPayloads() {
-	if len(g.inputs) == 0 || len(g.payloads) == 0 {
-		return
-	}
-	drop := make(map[*InputState]bool, len(g.inputs))
-	for _, state := range g.inputs {
-		drop[state] = true
-	}
-	kept := g.payloads[:0]
-	for _, state := range g.payloads {
-		if !drop[state] {
-			kept = append(kept, state)
-		}
-	}
-	g.payloads = kept
 }
 
 // removed counts it.
@@ -261,13 +248,16 @@ func (w *sweep) note(k Keep, at uint64, state *InputState) {
 // due is when a State's Retention may have something to do with a runtime. The
 // zero value says now.
 type due struct {
-	runs             []*run // that have new receipts
+	runs             []RunID // that may have one receipt too many
 	inputs, payloads sweep
 }
 
-func (d *due) touch(r *run) {
-	if d != nil {
-		d.runs = append(d.runs, r)
+// touch takes notice of a new receipt. The one that was the latest until then
+// may go now.
+func (d *due) touch(rt *runtime, receipt *Receipt) {
+	d.runs = append(d.runs, receipt.RunID)
+	if rt.latest != nil {
+		d.runs = append(d.runs, rt.latest.RunID)
 	}
 }
 
@@ -288,10 +278,12 @@ func (s *State) retain(rt *runtime) {
 		return
 	}
 	k, d := s.Retention, rt.due
-	for _, r := range d.runs {
-		s.remove(rt, gone{receipts: k.pruneRun(r, rt.latest)})
+	for _, id := range d.runs {
+		if r, _, ok := rt.runs.find(id); ok {
+			s.remove(rt, gone{receipts: k.pruneRun(r, rt.latest)})
+		}
 	}
-	d.runs = nil
+	d.runs = d.runs[:0]
 	s.remove(rt, gone{runs: k.pruneRuns(rt.runs.values, rt.latest)})
 	s.remove(rt, gone{inputs: d.inputs.again(k.Inputs, rt.inputs.values, rt.ended.inputs, hasEnded, s.Now)})
 	s.remove(rt, gone{payloads: d.payloads.again(k.Payloads, rt.inputs.values, rt.ended.payloads, hasPayload, s.Now)})

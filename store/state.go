@@ -158,8 +158,10 @@ func (s *State) PutReceipt(id RuntimeID, receipt *Receipt) {
 		held.addReceipt(receipt, 1)
 	}
 	r.put(receipt)
+	if rt.due != nil {
+		rt.due.touch(rt, receipt)
+	}
 	s.setLatest(rt, receipt)
-	rt.due.touch(r)
 }
 
 func (s *State) setLatest(rt *runtime, receipt *Receipt) {

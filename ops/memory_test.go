@@ -1,0 +1,82 @@
+//go:build !race
+
+package ops_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+)
+
+// What a record takes in memory is no more than Totals.Bytes counts for it, and
+// than these, which are promised.
+func TestBytesPerRecord(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million records of each kind")
+	}
+	const n = 1_000_000
+	digest := strings.Repeat("0123456789abcdef", 4)
+	for name, kind := range map[string]struct {
+		most int64
+		put  call
+		held func(store.Totals) (count int, bytes int64)
+	}{
+		"receipts with one input": {
+			most: 160,
+			held: func(held store.Totals) (int, int64) { return held.Receipts, held.ReceiptBytes },
+			put: func(s *store.State) error {
+				i := s.Totals().Receipts
+				return callOf(ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{Receipt: store.RunBoundaryReceipt{
+					RunID: store.RunID{byte(i % 100)}, Boundary: store.RunStart, Sequence: uint64(i / 100),
+					ContributingInputIDs: []store.InputID{{1}}, ConversationDigest: &digest,
+				}}})(s)
+			},
+		},
+		"bare inputs": {
+			most: 400,
+			held: func(held store.Totals) (int, int64) { return held.InputStates, held.InputBytes },
+			put: func(s *store.State) error {
+				return callOf(ops.PersistInputState{RuntimeID: "a", State: store.NewInputState(store.NewInputID(), store.Time{})})(s)
+			},
+		},
+		"bare runtimes": {
+			most: 800,
+			held: func(held store.Totals) (int, int64) { return held.Runtimes, held.RuntimeBytes },
+			put: func(s *store.State) error {
+				id := store.RuntimeID(fmt.Sprintf("agent-%08d", s.Totals().Runtimes))
+				return callOf(ops.PersistRuntimeState{RuntimeID: id, State: store.RuntimeIdle})(s)
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s store.State
+			before := heap()
+			for range n {
+				require.NoError(t, kind.put(&s))
+			}
+			each := int64(heap()-before) / n
+			count, counted := kind.held(s.Totals())
+			t.Logf("%d bytes each, %d are counted", each, counted/n)
+			assert.Equal(t, n, count)
+			assert.LessOrEqual(t, each, kind.most)
+			assert.LessOrEqual(t, each, counted/n)
+			runtime.KeepAlive(&s)
+		})
+	}
+}
+
+// heap returns how much of the heap is in use.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what finalizers and pools have let go in the first
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
