@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -324,4 +325,27 @@ func benchmarkCommit(b *testing.B, callers int, sessions [2][]byte) {
 		return err
 	})
 	b.ReportMetric(float64(waited.Load())/float64(b.N), "ns/op")
+}
+
+// BenchmarkGrowth commits where there are already so many receipts, of one run.
+func BenchmarkGrowth(b *testing.B) {
+	for _, n := range []int{0, 1_000, 1_000_000} {
+		b.Run(fmt.Sprintf("receipts=%d", n), func(b *testing.B) {
+			l := loopstore.New(loopstore.Options{})
+			defer l.Close()
+			for i := range n {
+				require.NoError(b, l.AtomicApply(b.Context(), "runtime", store.BoundaryApply{
+					Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart, Sequence: uint64(i)},
+				}))
+			}
+			runtime.GC()
+			commit := store.BoundaryCommit{
+				Session: store.SessionDelta{SessionSnapshot: sessionOf(1 << 10)}, Boundary: store.RunCheckpoint,
+			}
+			for b.Loop() {
+				_, err := l.CommitSessionBoundary(b.Context(), "runtime", commit)
+				require.NoError(b, err)
+			}
+		})
+	}
 }

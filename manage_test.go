@@ -53,7 +53,8 @@ func TestListing(t *testing.T) {
 	assert.Equal(t, name(25), page.Items[0].RuntimeID)
 	assert.False(t, page.More)
 
-	for range loop.Runtimes(t.Context(), store.Paging{}) {
+	for _, err := range loop.Runtimes(t.Context(), store.Paging{}) {
+		require.NoError(t, err)
 		break // may be left at any time
 	}
 	ended, end := context.WithCancel(t.Context())

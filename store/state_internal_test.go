@@ -36,4 +36,15 @@ func TestReadsLeaveNoTrace(t *testing.T) {
 	}}, s.runtimes)
 	assert.Zero(t, s.sessions)
 	assert.Empty(t, s.changed)
+
+	s.PutSession("b", SessionID{}, new(SnapshotOf(nil)))
+	s.DeleteRuntime("a")
+	s.DeleteRuntime("b")
+	s.Settle()
+	look()
+	assert.Empty(t, s.runtimes)
+	assert.Zero(t, s.order.len)
+	assert.Empty(t, s.order.chunks)
+	assert.Empty(t, s.sessions.places)
+	assert.Zero(t, s.held)
 }
