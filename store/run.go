@@ -31,3 +31,116 @@ func (r *run) get(sequence uint64) *Receipt {
 	receipt, _ := r.receipts.get(sequence)
 	return receipt
 }
+
+// PutReceipt adds a receipt, or replaces the one at its run and sequence.
+func (s *State) PutReceipt(id RuntimeID, receipt *Receipt) {
+	rt := s.open(id)
+	r := s.openRun(rt, receipt.RunID)
+	old := r.get(receipt.Sequence)
+	for _, held := range s.holders(rt) {
+		held.addReceipt(old, -1)
+		held.addReceipt(receipt, 1)
+	}
+	r.put(receipt)
+	if rt.due != nil {
+		rt.due.touch(rt, receipt)
+	}
+	s.setLatest(rt, receipt)
+}
+
+func (s *State) setLatest(rt *runtime, receipt *Receipt) {
+	if s.trying {
+		old := rt.latest
+		s.undo = append(s.undo, func() { rt.latest = old })
+	}
+	rt.latest = receipt
+}
+
+// deleteReceipt removes a receipt of a runtime that may be changed. It must not
+// be the latest, nor the last of its run.
+func (s *State) deleteReceipt(rt *runtime, receipt *Receipt) {
+	s.openRun(rt, receipt.RunID).receipts.remove(receipt.Sequence)
+	for _, held := range s.holders(rt) {
+		held.addReceipt(receipt, -1)
+	}
+}
+
+// UseSequences makes the next receipt that is minted for a run come after a
+// sequence.
+func (s *State) UseSequences(id RuntimeID, run RunID, highest uint64) {
+	rt := s.open(id)
+	if _, _, ok := rt.runs.find(run); ok {
+		r := s.openRun(rt, run)
+		r.highest = max(r.highest, highest)
+		return
+	}
+	old, at, _ := rt.dropped.find(run)
+	s.setDropped(rt, at, dropped{run, max(old.highest, highest)}, true)
+}
+
+// openRun returns a run that may be changed, a new one if it is unknown.
+func (s *State) openRun(rt *runtime, id RunID) *run {
+	old, at, ok := rt.runs.find(id)
+	if ok && old.copies == rt.copies {
+		return old
+	}
+	r := &run{id: id, copies: rt.copies}
+	if ok {
+		r = old.copy(rt.copies)
+	} else {
+		for _, held := range s.holders(rt) {
+			held.addRun(r, 1)
+		}
+		if left, at, ok := rt.dropped.find(id); ok {
+			r.highest = left.highest
+			s.setDropped(rt, at, left, false)
+		}
+	}
+	s.setRun(rt, id, at, old, r)
+	return r
+}
+
+// setRun puts a run in the place of another. Either may be nil.
+func (s *State) setRun(rt *runtime, id RunID, at uint64, old, r *run) {
+	if s.trying {
+		s.undo = append(s.undo, func() { rt.setRun(id, at, old) })
+	}
+	rt.setRun(id, at, r)
+}
+
+func (rt *runtime) setRun(id RunID, at uint64, r *run) {
+	if r == nil {
+		rt.runs.remove(id, at)
+	} else {
+		rt.runs.put(id, at, r)
+	}
+}
+
+// dropRun removes a run, but for its highest sequence.
+func (s *State) dropRun(rt *runtime, r *run) {
+	_, at, _ := rt.runs.find(r.id)
+	for _, held := range s.holders(rt) {
+		held.addRun(r, -1)
+	}
+	s.setRun(rt, r.id, at, r, nil)
+	_, at, _ = rt.dropped.find(r.id)
+	s.setDropped(rt, at, dropped{r.id, r.highest}, true)
+}
+
+// setDropped puts what is left of a run, or takes it away.
+func (s *State) setDropped(rt *runtime, at uint64, left dropped, there bool) {
+	if s.trying {
+		old, _, ok := rt.dropped.find(left.id)
+		old.id = left.id
+		s.undo = append(s.undo, func() { rt.setDropped(at, old, ok) })
+	}
+	rt.setDropped(at, left, there)
+}
+
+func (rt *runtime) setDropped(at uint64, left dropped, there bool) {
+	if there {
+		rt.dropped.put(left.id, at, left)
+	} else {
+		rt.dropped.remove(left.id, at)
+	}
+}
