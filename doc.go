@@ -98,7 +98,28 @@
 // caller that made the change, before its call returns, or, where they are
 // hundreds, on one that ends with that.
 //
+// # Listing
+//
+// [Loop.Runtimes] lists all runtimes, a page at a time, in the order in which
+// they were made. What is there throughout is listed once, whatever else comes
+// and goes meanwhile. Input states and receipts are listed from a view.
+//
+// # Deleting
+//
+// [Loop.DeleteRuntime] removes all of a runtime in one step. [Loop.Prune]
+// removes what a retention lets go, and Options.Retention does so with every
+// operation; nothing goes unless it is asked for. Neither ever removes an input
+// that has not ended, nor lets a sequence be minted twice: only a runtime that
+// was deleted and made again begins at 0.
+//
+// # Limits
+//
+// Nothing is limited unless Options say so. A call beyond a limit is refused
+// whole; its *store.LimitError says which limit, how much that is, and what was
+// asked for.
+//
 // # No trace
 //
-// Reading, viewing or watching what is not there adds nothing to any map.
+// Reading, viewing or watching what is not there, or not any more, adds nothing
+// to any map.
 package loopstore

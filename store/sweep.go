@@ -121,12 +121,15 @@ func (s *State) retain(rt *runtime) {
 	s.remove(rt, gone{payloads: d.payloads.again(k.Payloads, rt.inputs.values, rt.ended.payloads, hasPayload, s.Now)})
 }
 
-// again looks for more if there may be some.
+// again looks for more if there may be some: at all inputs if one may be too old,
+// else at the first ones.
 func (w *sweep) again(k Keep, inputs list[*InputState], n int, match func(*InputState) bool, now Time) (gone []*InputState) {
-	tooMany := k.Last > 0 && n > k.Last
-	tooOld := k.For > 0 && !now.Time().Before(w.due)
-	if tooMany || tooOld {
+	switch {
+	case k.For > 0 && !now.Time().Before(w.due):
 		gone, *w = k.sweep(inputs, w.from, n, match, now)
+	case k.Last > 0 && n > k.Last:
+		first, next := Keep{Last: k.Last}.sweep(inputs, w.from, n, match, now)
+		gone, w.from = first, next.from
 	}
 	return gone
 }
