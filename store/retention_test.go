@@ -151,7 +151,7 @@ func TestDroppedRunsGoOn(t *testing.T) {
 // A State with a Retention is at each moment what a plain one is that is pruned
 // after each operation.
 func TestRetentionIsPruneAfterEachOperation(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 4))
 		keep := someRetention(r)
 		var kept, pruned store.State
