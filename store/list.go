@@ -114,7 +114,8 @@ func (l *list[V]) remove(number uint64) {
 	l.merge(at - 1)
 }
 
-// merge puts a chunk and the next one together, if both are nearly empty.
+// merge puts a chunk and the next one together, if both are nearly empty. One
+// of them was changed before.
 func (l *list[V]) merge(at int) {
 	if at < 0 || at+1 == len(l.chunks) {
 		return
@@ -123,7 +124,6 @@ func (l *list[V]) merge(at int) {
 	if len(a)+len(b) > chunkSize/4 {
 		return
 	}
-	l.ownChunks()
 	l.chunks[at] = &chunk[V]{slices.Concat(a, b), l.copies}
 	l.chunks = slices.Delete(l.chunks, at+1, at+2)
 }

@@ -94,4 +94,33 @@ func TestListHoldsOnlyWhatItShows(t *testing.T) {
 	kept := l.copy()
 	assert.Less(t, int64(heap()-before), int64(n*size/20))
 	goruntime.KeepAlive(kept)
+
+	for i := range uint64(n) {
+		if i%chunkSize != 0 {
+			l.remove(i)
+		}
+	}
+	assert.LessOrEqual(t, len(l.chunks), l.len/4, "few chunks hold what is left of many")
+}
+
+// A list goes on at any number, whether there is something or not.
+func TestListFrom(t *testing.T) {
+	var l list[uint64]
+	for i := uint64(1); i < 1000; i += 3 {
+		l.set(i, i)
+	}
+	for from := range uint64(1010) {
+		want := (from + 1) / 3 * 3 // the first at from or after is one more
+		for number, value := range l.from(from) {
+			require.Equal(t, want+1, number)
+			require.Equal(t, number, value)
+			want += 3
+			if want > from+300 {
+				break
+			}
+		}
+		if from <= 997 {
+			require.Greater(t, want, from)
+		}
+	}
 }

@@ -144,6 +144,12 @@ func TestDroppedRunsGoOn(t *testing.T) {
 	}
 	_, ok := v.HighestSequence(store.RunID{8})
 	assert.False(t, ok)
+	s.PutReceipt("a", store.NewReceipt(&store.RunBoundaryReceipt{RunID: store.RunID{0}, Boundary: store.RunStart, Sequence: 1}))
+	mint(0, 5)
+	s.UseSequences("a", store.RunID{0}, 2)
+	mint(0, 6)
+	s.UseSequences("a", store.RunID{0}, 9)
+	mint(0, 10)
 	s.DeleteRuntime("a")
 	mint(1, 0)
 }
@@ -156,6 +162,7 @@ func TestRetentionIsPruneAfterEachOperation(t *testing.T) {
 		keep := someRetention(r)
 		var kept, pruned store.State
 		kept.Retention, kept.Now = keep, at(100)
+		kept.Limits.InputsPerRuntime = r.IntN(2) * 4
 		for range 60 {
 			step := r.Uint64()
 			do := func(s *store.State) error {
@@ -169,7 +176,10 @@ func TestRetentionIsPruneAfterEachOperation(t *testing.T) {
 				failed := errors.New("failed")
 				require.Equal(t, failed, kept.Do(func() error { change(&kept, r); return failed }))
 			}
-			require.NoError(t, kept.Do(func() error { return do(&kept) }))
+			if err := kept.Do(func() error { return do(&kept) }); err != nil {
+				require.ErrorIs(t, err, store.ErrLimit)
+				continue
+			}
 			require.NoError(t, do(&pruned))
 			for _, id := range runtimeIDs {
 				pruned.Prune(id, keep, at(100))
@@ -184,7 +194,7 @@ func TestRetentionIsPruneAfterEachOperation(t *testing.T) {
 // What is too old goes with a change that comes after, though late by a 64th.
 func TestRetentionByAge(t *testing.T) {
 	var s store.State
-	s.Retention.Inputs.For = 64 * time.Second
+	s.Retention.Inputs = store.Keep{Last: 5, For: 64 * time.Second}
 	put := func(id byte, now int64) int {
 		s.Now = at(now)
 		state := inputState(id, store.InputConsumed)
@@ -199,7 +209,10 @@ func TestRetentionByAge(t *testing.T) {
 	assert.Equal(t, 3, put(4, 64), "the first is not")
 	assert.LessOrEqual(t, put(5, 65), 4)
 	assert.Equal(t, 4, put(6, 66), "3, 4, 5 and this one")
-	assert.Equal(t, 1, put(7, 1000))
+	for i := range byte(9) {
+		assert.LessOrEqual(t, put(10+i, 67), 5)
+	}
+	assert.Equal(t, 1, put(7, 1000), "though there were too many in between")
 }
 
 func TestRetentionIsValid(t *testing.T) {

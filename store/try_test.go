@@ -200,6 +200,21 @@ func TestTryTakesBackExactly(t *testing.T) {
 	}
 }
 
+// What fails takes back what was tried within it, too.
+func TestTryWithinTry(t *testing.T) {
+	var s store.State
+	failed := errors.New("failed")
+	assert.Equal(t, failed, s.Try(func() error {
+		s.PutRuntimeState("a", store.RuntimeIdle)
+		assert.NoError(t, s.Try(func() error { s.PutRuntimeState("b", store.RuntimeIdle); return nil }))
+		s.PutRuntimeState("c", store.RuntimeIdle)
+		return failed
+	}))
+	assert.Nil(t, s.Settle())
+	assert.Zero(t, s.Totals())
+	assert.Empty(t, s.Runtimes(store.Paging{}).Items)
+}
+
 // A View shows what it showed, whatever comes after it, and is current until
 // its runtime changes.
 func TestViewsDoNotChange(t *testing.T) {
