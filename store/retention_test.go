@@ -215,6 +215,28 @@ func TestRetentionByAge(t *testing.T) {
 	assert.Equal(t, 1, put(7, 1000), "though there were too many in between")
 }
 
+// What was let go by an operation that failed is let go by the next one.
+func TestRetentionAfterAFailure(t *testing.T) {
+	var s store.State
+	s.Limits.InputsPerRuntime = 3
+	s.Retention.Inputs.Last = 1
+	do := func(changes func()) error {
+		defer s.Settle()
+		return s.Do(func() error { changes(); return nil })
+	}
+	put := func(id byte, state store.InputLifecycleState) { s.PutInputState("a", inputState(id, state)) }
+	require.NoError(t, do(func() { put(1, store.InputConsumed); put(2, store.InputQueued) }))
+	require.ErrorIs(t, do(func() {
+		put(3, store.InputConsumed)
+		put(4, store.InputQueued)
+		put(5, store.InputQueued)
+	}), store.ErrLimit)
+	assert.NotNil(t, s.InputState("a", store.InputID{1}))
+	require.NoError(t, do(func() { put(6, store.InputConsumed) }))
+	assert.Nil(t, s.InputState("a", store.InputID{1}))
+	assert.Equal(t, 2, s.InputStates("a").Len())
+}
+
 func TestRetentionIsValid(t *testing.T) {
 	assert.NoError(t, store.Retention{ReceiptsPerRun: 1, Inputs: store.Keep{For: 1}}.Validate())
 	err := store.Retention{Payloads: store.Keep{Last: -1}}.Validate()
