@@ -61,9 +61,15 @@ type Looker interface {
 }
 
 // Run does the three steps of op on state, in the caller's goroutine. The
-// error is the step's own.
+// error is the step's own, or that of a limit.
 func Run[R any, O Request[R], P Steps[R, O]](state *store.State, op O) (R, error) {
 	p := P(&op)
+	if heavy, ok := any(p).(Weigher); ok && state.Limits != (store.Limits{}) {
+		if err := heavy.Weigh().Check(state.Limits); err != nil {
+			var none R
+			return none, err
+		}
+	}
 	if l, ok := any(p).(Looker); ok {
 		for look, wants := l.Look(); wants; look, wants = l.Look() {
 			standing, _ := Run(state, look) // it cannot fail
@@ -151,6 +157,9 @@ func (k Kind) String() string {
 	}
 	return "unknown operation"
 }
+
+// MarshalText returns the operation's name.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // validRuntime refuses an id that is not text. Only writes ask: a read finds
 // nothing under such an id.
