@@ -3,6 +3,7 @@ package loopstore
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -11,36 +12,6 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 )
-
-// Options are the settings of a Loop. The zero value is useful.
-type Options struct {
-	// InboxSize is how many requests may wait for the owner. More callers
-	// than that wait, under their contexts, for a place. A request that its
-	// caller gives up keeps its place until the owner comes to it. 0 means
-	// 128, and so does a negative number.
-	InboxSize int
-
-	// StrictReceipts refuses a receipt at a run and sequence that has another
-	// one, with store.ErrReceiptConflict, where it would replace it otherwise.
-	// The same receipt again means that this AtomicApply was done before: it
-	// succeeds, and changes nothing, so one whose answer was lost on its way to
-	// a remote caller may be repeated. Only receipts are compared: what else a
-	// repeated call brings is not looked at, and not stored. In a Batch this is
-	// so for that PutReceipt alone.
-	StrictReceipts bool
-
-	// Limits bound what is held, and what one call may bring. A call that
-	// would go beyond one is refused with store.ErrLimit.
-	Limits store.Limits
-
-	// Retention is what is kept of a runtime, whenever it changes: what it lets
-	// go goes with the operation that made it too many or too old, as if Prune
-	// came with it. Nobody is told. What is too old may stay up to a 64th of
-	// that age longer. A runtime that does not change is left alone.
-	Retention store.Retention
-}
-
-const defaultInboxSize = 128
 
 // A Loop is a store in memory, owned by one goroutine. Its methods may be
 // called from any number of goroutines. New makes one, and Close ends it; the
@@ -55,6 +26,15 @@ type Loop struct {
 	failure atomic.Pointer[store.PanicError]
 	wakers  sync.WaitGroup          // goroutines that wake many
 	pools   [ops.NumKinds]sync.Pool // of requests; not the package's, since a channel must stay in its synctest bubble
+	meter   *meter
+
+	limits         store.Limits
+	inFlight       *room // nil is without bounds
+	weighs         bool  // there is something that the weight of a request counts for
+	refuseWhenFull bool
+	logger         *slog.Logger // nil tells nobody
+	slow           time.Duration
+	toldFailure    atomic.Bool
 }
 
 // The phases of a Loop.
@@ -78,8 +58,15 @@ func New(opts Options) *Loop {
 	if opts.InboxSize <= 0 {
 		opts.InboxSize = defaultInboxSize
 	}
-	l := &Loop{inbox: make(chan task, opts.InboxSize), done: make(chan struct{})}
+	l := &Loop{
+		inbox: make(chan task, opts.InboxSize), done: make(chan struct{}),
+		meter:  newMeter(opts.Logger != nil && opts.SlowThreshold > 0),
+		limits: opts.Limits, inFlight: newRoom(opts.BytesInFlight), refuseWhenFull: opts.RefuseWhenFull,
+		logger: opts.Logger, slow: opts.SlowThreshold,
+	}
+	l.weighs = l.inFlight != nil || opts.Limits != store.Limits{}
 	go l.own(opts)
+	l.logStart()
 	return l
 }
 
@@ -125,6 +112,9 @@ func (l *Loop) settle(state *store.State) store.Waiters {
 // found empty is refused here; the sender of a later one sees the phase.
 func (l *Loop) refuseRest() {
 	l.phase.Store(ended)
+	if l.inFlight != nil {
+		l.inFlight.end()
+	}
 	for {
 		select {
 		case t := <-l.inbox:
@@ -142,7 +132,8 @@ func (l *Loop) refuseRest() {
 // anywhere and more than once. It returns nil, or the *store.PanicError that
 // ended the store before.
 func (l *Loop) Close() error {
-	if l.phase.CompareAndSwap(serving, closing) {
+	first := l.phase.CompareAndSwap(serving, closing)
+	if first {
 		select {
 		case l.inbox <- nil:
 		case <-l.done:
@@ -151,7 +142,11 @@ func (l *Loop) Close() error {
 	<-l.done
 	l.wakers.Wait()
 	if failure := l.failure.Load(); failure != nil {
+		l.logFailure(failure)
 		return failure
+	}
+	if first {
+		l.logClose()
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 
 	"github.com/loopstore/loopstore/ops"
@@ -34,11 +35,17 @@ type kind interface {
 // received the answer, when the owner is known to be through with it. One that
 // is left in the inbox when the owner has ended is garbage.
 type request[R any, O kind, P ops.Steps[R, O]] struct {
-	op     O
+	// What both touch in every call is together: the memory of the one is far
+	// from the other's.
 	claim  atomic.Uint32
-	answer chan error    // has room for one
-	wake   store.Waiters // for the caller to wake, so that the owner need not
+	sample sample
+	answer chan error // has room for one
 	loop   *Loop
+	op     O
+	wake   store.Waiters // for the caller to wake, so that the owner need not
+
+	timing timing
+	bytes  int64 // that it takes of the room in flight
 }
 
 const (
@@ -48,11 +55,12 @@ const (
 )
 
 func newRequest[R any, O kind, P ops.Steps[R, O]](l *Loop, op O) *request[R, O, P] {
-	r, ok := l.pools[op.Kind()].Get().(*request[R, O, P])
+	kind := op.Kind()
+	r, ok := l.pools[kind].Get().(*request[R, O, P])
 	if !ok {
-		r = &request[R, O, P]{answer: make(chan error, 1), loop: l}
+		r = &request[R, O, P]{sample: sample{kind: kind, uses: uint8(rand.Uint32())}, answer: make(chan error, 1), loop: l}
 	}
-	r.op = op
+	r.op, r.sample.standsFor = op, 0
 	r.claim.Store(queued)
 	return r
 }
@@ -60,13 +68,25 @@ func newRequest[R any, O kind, P ops.Steps[R, O]](l *Loop, op O) *request[R, O, 
 func (r *request[R, O, P]) recycle() {
 	var zero O
 	r.op, r.wake = zero, nil // it holds a caller's data
-	r.loop.pools[r.op.Kind()].Put(r)
+	if r.bytes > 0 {
+		r.loop.inFlight.leave(r.bytes)
+		r.bytes = 0
+	}
+	r.loop.pools[r.sample.kind].Put(r)
 }
 
 func (r *request[R, O, P]) serve(state *store.State) {
 	if r.take() {
+		m := r.loop.meter
+		if r.sample.standsFor > 0 {
+			m.begin(&r.timing, r.sample)
+		}
 		err := ops.Apply(state, P(&r.op))
 		r.wake = r.loop.settle(state)
+		if r.sample.standsFor > 0 {
+			m.end(&r.timing, r.sample)
+		}
+		m.count(r.sample.kind, state, err)
 		r.answer <- err
 	}
 }
@@ -93,19 +113,38 @@ func (r *request[R, O, P]) take() bool {
 // The caller must not touch it after that.
 func (r *request[R, O, P]) abandon() bool { return r.claim.CompareAndSwap(queued, abandoned) }
 
+// A holder says who has a request, as its caller knows.
+type holder uint8
+
+const (
+	caller holder = iota
+	both          // it was sent, and the claim says who has it
+	owner         // it was abandoned
+)
+
 // do takes one operation from its call to its return.
-func do[R any, O kind, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
+func do[R any, O kind, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (answer R, err error) {
 	r := newRequest[R, O, P](l, op)
-	var answer R
-	err, ours := r.call(ctx, l)
-	if err == nil {
+	has := caller
+	defer func() {
+		if has == both && !r.abandon() { // ctx panicked, and the owner was quicker
+			_, has = <-r.answer, caller // what became of it nobody can be told
+		}
+		if has == caller {
+			r.recycle()
+		}
+	}()
+	if err = r.call(ctx, l, &has); err == nil {
 		r.wake.Wake()
 		answer = P(&r.op).Answer()
 	} else {
-		err = opError(op, err)
+		l.meter.errors[op.Kind()].Add(1)
 	}
-	if ours {
-		r.recycle()
+	if l.logger != nil && has == caller {
+		l.logCall(r.sample, r.timing, op.Runtime(), err)
+	}
+	if err != nil {
+		err = opError(op, err)
 	}
 	return answer, err
 }
@@ -114,42 +153,91 @@ func opError(op kind, err error) error {
 	return &store.OpError{Op: op.Kind().String(), RuntimeID: op.Runtime(), Err: err}
 }
 
-// call prepares the request, sends it, and waits for what becomes of it. ours
-// says that the request is the caller's again; without it the owner may still
-// reach for it.
-func (r *request[R, O, P]) call(ctx context.Context, l *Loop) (err error, ours bool) {
+// call prepares the request, sends it, and waits for what becomes of it. has
+// says at any time who has the request.
+func (r *request[R, O, P]) call(ctx context.Context, l *Loop, has *holder) error {
 	if ctx.Err() != nil {
-		return cancelled(ctx), true
+		return cancelled(ctx)
 	}
 	if l.phase.Load() != serving {
-		return l.unavailable(), true
+		return l.unavailable()
+	}
+	if l.weighs {
+		if err := r.weigh(ctx, l); err != nil {
+			return err
+		}
 	}
 	if err := r.prepare(ctx, l); err != nil {
-		return err, true
+		return err
+	}
+	if r.sample.next(l.meter) {
+		r.timing = timing{sent: l.meter.now()}
 	}
 	select {
 	case l.inbox <- r:
-	default: // full
-		select {
-		case l.inbox <- r:
-		case <-ctx.Done():
-			return cancelled(ctx), true
-		case <-l.done:
-			return l.unavailable(), true
+	default:
+		if err := r.squeeze(ctx, l); err != nil {
+			return err
 		}
 	}
+	*has = both
+	l.meter.sent(len(l.inbox)) // here, since the owner would have to fetch that from far
 	if l.phase.Load() == ended && r.abandon() {
-		return l.unavailable(), false
+		*has = owner
+		return l.unavailable()
 	}
 	select {
 	case err := <-r.answer:
-		return err, true
+		*has = caller
+		return err
 	case <-ctx.Done():
 		if r.abandon() {
-			return cancelled(ctx), false
+			*has = owner
+			return cancelled(ctx)
 		}
 	}
-	return <-r.answer, true // the owner has it
+	err := <-r.answer // the owner has it
+	*has = caller
+	return err
+}
+
+// weigh refuses a request that is over a limit, and takes the room in flight
+// for one that is not.
+func (r *request[R, O, P]) weigh(ctx context.Context, l *Loop) error {
+	heavy, ok := any(P(&r.op)).(ops.Weigher)
+	if !ok {
+		return nil
+	}
+	weight := heavy.Weigh()
+	if err := weight.Check(l.limits); err != nil {
+		return err
+	}
+	if l.inFlight == nil || weight.Bytes == 0 {
+		return nil
+	}
+	if err := l.enter(ctx, weight.Bytes); err != nil {
+		return err
+	}
+	r.bytes = weight.Bytes
+	return nil
+}
+
+// squeeze sends a request when there is a place for it in the full inbox.
+func (r *request[R, O, P]) squeeze(ctx context.Context, l *Loop) error {
+	if l.refuseWhenFull {
+		size := int64(cap(l.inbox))
+		return &store.LimitError{Limit: "inbox_size", Most: size, Asked: size + 1, Busy: true}
+	}
+	l.meter.waiting.Add(1)
+	defer l.meter.waiting.Add(-1)
+	select {
+	case l.inbox <- r:
+		return nil
+	case <-ctx.Done():
+		return cancelled(ctx)
+	case <-l.done:
+		return l.unavailable()
+	}
 }
 
 // prepare prepares the operation, with a look at the state before if that

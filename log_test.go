@@ -1,0 +1,166 @@
+package loopstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// A book is a slog.Handler that keeps what it is told. It does something
+// besides, if it has anything to do.
+type book struct {
+	slog.Handler
+	mu   sync.Mutex
+	text bytes.Buffer
+	do   func(message string)
+}
+
+func newBook() *book {
+	b := new(book)
+	b.Handler = slog.NewJSONHandler(&b.text, nil)
+	return b
+}
+
+func (b *book) Handle(ctx context.Context, r slog.Record) error {
+	b.mu.Lock()
+	err := b.Handler.Handle(ctx, r)
+	b.mu.Unlock()
+	if b.do != nil {
+		b.do(r.Message)
+	}
+	return err
+}
+
+// entries are what was said, without the moment.
+func (b *book) entries(t *testing.T) (all []map[string]any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for line := range strings.Lines(b.text.String()) {
+		var entry map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &entry))
+		delete(entry, "time")
+		all = append(all, entry)
+	}
+	return all
+}
+
+// The logger is told of the start, of slow operations and of the end, and of
+// ids and sizes alone.
+func TestLogger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook()
+		l := New(Options{Logger: slog.New(b), SlowThreshold: 2 * time.Second})
+		_, err := l.CommitSessionBoundary(t.Context(), "a", commitOf(store.NewRunID()))
+		require.NoError(t, err)
+		errs := make(chan error)
+		go func() { errs <- runTestOp(t.Context(), l, "b", func() { time.Sleep(2*time.Second - 1) }) }()
+		synctest.Wait()
+		require.NoError(t, runTestOp(t.Context(), l, "c", func() { time.Sleep(time.Nanosecond) }))
+		require.NoError(t, <-errs)
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.NoError(t, runTestOp(t.Context(), l, "c", func() { time.Sleep(2 * time.Second) }))
+		for range 10 { // with the request of that one
+			require.Error(t, runTestOp(cancelled, l, "c", nil), "what was never sent is not slow")
+		}
+		held := l.Stats().Held
+		require.NoError(t, l.Close())
+		require.NoError(t, l.Close())
+		assert.Equal(t, []map[string]any{
+			{"level": "INFO", "msg": "store started", "inbox_size": 128.},
+			{"level": "WARN", "msg": "slow operation", "operation": "persist_runtime_state", "runtime_id": "c",
+				"waited": 2e9 - 1, "took": 1., "done": true},
+			{"level": "WARN", "msg": "slow operation", "operation": "persist_runtime_state", "runtime_id": "c",
+				"waited": 0., "took": 2e9, "done": true},
+			{"level": "INFO", "msg": "store closed", "uptime": 4e9, "done": 4., "errors": 10.,
+				"runtimes": 3., "bytes": float64(held.Bytes())},
+		}, b.entries(t))
+		assert.NotContains(t, b.text.String(), "hello", "nothing of the session")
+	})
+}
+
+func TestNoSlowOperationWithoutThreshold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook()
+		l := New(Options{Logger: slog.New(b)})
+		require.NoError(t, runTestOp(t.Context(), l, "b", func() { time.Sleep(time.Hour) }))
+		require.NoError(t, l.Close())
+		assert.Len(t, b.entries(t), 2)
+	})
+}
+
+// The panic that ends the store is told once, by the call that it was in, with
+// the stack.
+func TestLoggerIsToldOfAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook()
+		l := New(Options{Logger: slog.New(b)})
+		b.do = func(string) { // it may call the loop, which is over
+			require.ErrorIs(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle), store.ErrFailed)
+			require.ErrorIs(t, l.Close(), store.ErrFailed)
+		}
+		require.ErrorIs(t, runTestOp(t.Context(), l, "bad", func() { panic("half way") }), store.ErrFailed)
+		require.ErrorIs(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle), store.ErrFailed)
+		require.ErrorIs(t, l.Close(), store.ErrFailed)
+		entries := b.entries(t)
+		require.Len(t, entries, 2)
+		assert.Equal(t, "store failed", entries[1]["msg"])
+		assert.Equal(t, "half way", entries[1]["panic"])
+		assert.Contains(t, entries[1]["stack"], "TestLoggerIsToldOfAPanic")
+	})
+}
+
+// A brokenTask panics where no caller waits.
+type brokenTask struct{ task }
+
+func (brokenTask) serve(*store.State) { panic("between calls") }
+func (brokenTask) fail(error)         {}
+
+func TestCloseTellsOfAPanicThatNoCallWasIn(t *testing.T) {
+	b := newBook()
+	l := New(Options{Logger: slog.New(b)})
+	l.inbox <- brokenTask{}
+	require.ErrorIs(t, l.Close(), store.ErrFailed)
+	require.ErrorIs(t, l.Close(), store.ErrFailed)
+	entries := b.entries(t)
+	require.Len(t, entries, 2)
+	assert.Equal(t, "between calls", entries[1]["panic"])
+}
+
+// A logger that takes its time holds up the call that it is told of, and nobody
+// else; it may call the loop; and if it panics nobody sees that.
+func TestLoggerHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook()
+		opts := Options{Logger: slog.New(b), SlowThreshold: time.Second}
+		l := New(opts)
+		release := make(chan struct{})
+		b.do = func(message string) {
+			if message == "slow operation" {
+				<-release
+				assert.True(t, has(t, l, "slow"))
+			}
+			panic("a logger's")
+		}
+		slow := make(chan error, 1)
+		go func() { slow <- runTestOp(t.Context(), l, "slow", func() { time.Sleep(time.Second) }) }()
+		time.Sleep(time.Minute)
+		require.True(t, has(t, l, "slow"), "the owner is free")
+		require.Empty(t, slow)
+		close(release)
+		require.NoError(t, <-slow)
+		require.NoError(t, l.Close())
+		require.NoError(t, New(opts).Close())
+	})
+}
