@@ -1,0 +1,121 @@
+// Package otelstats shows the figures of a loopstore.Loop as OpenTelemetry
+// metrics. It is a module of its own, so that only those who use it need
+// OpenTelemetry. What the figures mean is said at loopstore.Stats.
+package otelstats
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+)
+
+// A Source has figures to show, as a *loopstore.Loop does.
+type Source interface{ Stats() loopstore.Stats }
+
+// Register observes a Loop whenever the metrics of meter are collected, until
+// the registration is undone. The attributes tell it from others.
+func Register(meter metric.Meter, loop Source, attributes ...attribute.KeyValue) (metric.Registration, error) {
+	r := recorder{meter: meter, attributes: attributes}
+
+	operations := r.counter("loopstore.operations", "{operation}", "Operations that have returned, by name; those with an error.type changed nothing.")
+	items := r.upDown("loopstore.held.items", "{item}", "What is held.")
+	bytes := r.upDown("loopstore.held.size", "By", "Memory that what is held takes, about.")
+	inbox := r.upDown("loopstore.inbox.length", "{request}", "Requests that wait for the owner.")
+	limit := r.upDown("loopstore.inbox.limit", "{request}", "Requests that may wait for the owner.")
+	highest := r.upDown("loopstore.inbox.highest", "{request}", "The most requests that have waited for the owner.")
+	waiting := r.upDown("loopstore.callers.waiting", "{caller}", "Callers that wait for a place in the inbox, or for room in flight.")
+	inFlight := r.upDown("loopstore.in_flight.size", "By", "Payload bytes of calls under way, if they are bounded.")
+	busy := r.seconds("loopstore.owner.busy_time", "Time that the owner has spent on operations, estimated.")
+	waited := r.seconds("loopstore.handoff.wait_time", "Time that operations have waited for the owner, added up, estimated.")
+	saturation := r.gauge("loopstore.owner.utilization", "1", "Share of the last ten seconds in which the owner was busy, estimated.")
+	quantiles := r.gauge("loopstore.handoff.wait", "s", "What so many of the recent operations waited at most, to a power of two.")
+	slowest := r.gauge("loopstore.operation.slowest", "s", "The time of the owner that the slowest recent operation took.")
+	if r.err != nil {
+		return nil, r.err
+	}
+
+	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		s := loop.Stats()
+		for kind, of := range s.Operations {
+			name := attribute.String("db.operation.name", kind.String())
+			o.ObserveInt64(operations, int64(of.Done), r.with(name))
+			o.ObserveInt64(operations, int64(of.Errors), r.with(name, attribute.String("error.type", "_OTHER")))
+		}
+		for _, p := range partsOf(s.Held) {
+			o.ObserveInt64(items, int64(p.items), r.with(attribute.String("loopstore.part", p.name)))
+			o.ObserveInt64(bytes, p.bytes, r.with(attribute.String("loopstore.part", p.name)))
+		}
+		o.ObserveInt64(inbox, int64(s.InboxLength), r.with())
+		o.ObserveInt64(limit, int64(s.InboxSize), r.with())
+		o.ObserveInt64(highest, int64(s.InboxHighest), r.with())
+		o.ObserveInt64(waiting, int64(s.Waiting), r.with())
+		o.ObserveInt64(inFlight, s.InFlight, r.with())
+		o.ObserveFloat64(busy, s.Busy.Seconds(), r.with())
+		o.ObserveFloat64(waited, s.Wait.Seconds(), r.with())
+		o.ObserveFloat64(saturation, s.Saturation, r.with())
+		o.ObserveFloat64(quantiles, s.WaitP50.Seconds(), r.with(attribute.Float64("quantile", 0.5)))
+		o.ObserveFloat64(quantiles, s.WaitP99.Seconds(), r.with(attribute.Float64("quantile", 0.99)))
+		if s.Slowest != nil {
+			o.ObserveFloat64(slowest, s.Slowest.Took.Seconds(), r.with(attribute.String("db.operation.name", s.Slowest.Kind.String())))
+		}
+		return nil
+	}, r.all...)
+}
+
+type part struct {
+	name  string
+	items int
+	bytes int64
+}
+
+func partsOf(t store.Totals) []part {
+	return []part{
+		{"runtimes", t.Runtimes, t.RuntimeBytes},
+		{"input_states", t.InputStates, t.InputBytes},
+		{"receipts", t.Receipts, t.ReceiptBytes},
+		{"snapshots", t.Snapshots + t.Sessions, t.SnapshotBytes},
+	}
+}
+
+// A recorder makes the instruments. Its error is that of all of them.
+type recorder struct {
+	meter      metric.Meter
+	attributes []attribute.KeyValue
+	all        []metric.Observable
+	err        error
+}
+
+func (r *recorder) with(more ...attribute.KeyValue) metric.ObserveOption {
+	return metric.WithAttributes(slices.Concat(r.attributes, more)...)
+}
+
+func keep[I metric.Observable](r *recorder, instrument I, err error) I {
+	r.all, r.err = append(r.all, instrument), errors.Join(r.err, err)
+	return instrument
+}
+
+func (r *recorder) counter(name, unit, text string) metric.Int64ObservableCounter {
+	i, err := r.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(text))
+	return keep(r, i, err)
+}
+
+func (r *recorder) upDown(name, unit, text string) metric.Int64ObservableUpDownCounter {
+	i, err := r.meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(text))
+	return keep(r, i, err)
+}
+
+func (r *recorder) seconds(name, text string) metric.Float64ObservableCounter {
+	i, err := r.meter.Float64ObservableCounter(name, metric.WithUnit("s"), metric.WithDescription(text))
+	return keep(r, i, err)
+}
+
+func (r *recorder) gauge(name, unit, text string) metric.Float64ObservableGauge {
+	i, err := r.meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(text))
+	return keep(r, i, err)
+}
