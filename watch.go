@@ -16,7 +16,8 @@ import (
 // is 0, it waits for one.
 //
 // It ends when the loop over it ends, or with a *store.OpError that wraps ctx's
-// error, store.ErrClosed or store.ErrFailed. There is no goroutine and nothing
+// error, store.ErrClosed or store.ErrFailed, and with Options.RefuseWhenFull it
+// may with store.ErrBusy. There is no goroutine and nothing
 // to close. A watcher that takes its time holds up nobody.
 func (l *Loop) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*store.View, error] {
 	return func(yield func(*store.View, error) bool) {

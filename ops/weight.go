@@ -32,35 +32,17 @@ func within(limit string, most, asked int) error {
 // snapshotWeight is the weight of a snapshot.
 func snapshotWeight(b []byte) Weight { return Weight{Snapshot: len(b), Bytes: int64(len(b))} }
 
-// addInputs adds what callers can make large in input states.
-func (w *Weight) addInputs(states ...store.InputState) {
-	const perEntry = 64
+func (w *Weight) addInputs(states []store.InputState) {
 	for i := range states {
-		s := &states[i]
-		w.Bytes += int64(len(s.PersistedInput) + textBytes(s.IdempotencyKey) + perEntry*len(s.History))
-		for j := range s.History {
-			w.Bytes += int64(textBytes(s.History[j].Reason))
-		}
-		if from := s.ReconstructionSource; from != nil {
-			w.Bytes += int64(len(from.RuleID)+len(from.SourceEventID)) + idBytes(from.SourceInputIDs)
-		}
+		w.Bytes += int64(states[i].PayloadBytes())
 	}
 }
-
-func textBytes(text *string) int {
-	if text == nil {
-		return 0
-	}
-	return len(*text)
-}
-
-func idBytes(ids []store.InputID) int64 { return int64(len(ids) * len(store.InputID{})) }
 
 // Weigh weighs the snapshot and the updates.
 func (op *CommitSessionBoundary) Weigh() Weight {
 	w := snapshotWeight(op.Commit.Session.SessionSnapshot)
-	w.Bytes += idBytes(op.Commit.ContributingInputIDs)
-	w.addInputs(op.Commit.InputUpdates...)
+	w.Bytes += int64(len(store.InputID{}) * len(op.Commit.ContributingInputIDs))
+	w.addInputs(op.Commit.InputUpdates)
 	return w
 }
 
@@ -69,21 +51,17 @@ func (op *AtomicApply) Weigh() (w Weight) {
 	if op.Commit.Session != nil {
 		w = snapshotWeight(op.Commit.Session.SessionSnapshot)
 	}
-	receipt := &op.Commit.Receipt
-	w.Bytes += idBytes(receipt.ContributingInputIDs) + int64(textBytes(receipt.ConversationDigest))
-	w.addInputs(op.Commit.InputUpdates...)
+	w.Bytes += int64(op.Commit.Receipt.PayloadBytes())
+	w.addInputs(op.Commit.InputUpdates)
 	return w
 }
 
 // Weigh weighs the state.
-func (op *PersistInputState) Weigh() (w Weight) {
-	w.addInputs(op.State)
-	return w
-}
+func (op *PersistInputState) Weigh() Weight { return Weight{Bytes: int64(op.State.PayloadBytes())} }
 
 // Weigh weighs the states.
 func (op *AtomicLifecycleCommit) Weigh() (w Weight) {
-	w.addInputs(op.Commit.InputStates...)
+	w.addInputs(op.Commit.InputStates)
 	return w
 }
 

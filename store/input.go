@@ -132,6 +132,27 @@ func (s *InputState) Detach() InputState {
 	return c
 }
 
+// PayloadBytes are about how many bytes there are in what can grow: texts,
+// lists, and the input itself.
+func (s *InputState) PayloadBytes() int {
+	const perEntry = 80
+	n := len(s.PersistedInput) + textBytes(s.IdempotencyKey) + perEntry*len(s.History)
+	for i := range s.History {
+		n += textBytes(s.History[i].Reason)
+	}
+	if r := s.ReconstructionSource; r != nil {
+		n += len(r.RuleID) + len(r.SourceEventID) + len(InputID{})*len(r.SourceInputIDs)
+	}
+	return n
+}
+
+func textBytes(text *string) int {
+	if text == nil {
+		return 0
+	}
+	return len(*text)
+}
+
 func detachText(text *string) {
 	if text != nil {
 		*text = strings.Clone(*text)

@@ -37,6 +37,12 @@ func (r *RunBoundaryReceipt) Detach() RunBoundaryReceipt {
 	return c
 }
 
+// PayloadBytes are how many bytes there are in what can grow: the ids and the
+// digest.
+func (r *RunBoundaryReceipt) PayloadBytes() int {
+	return len(InputID{})*len(r.ContributingInputIDs) + textBytes(r.ConversationDigest)
+}
+
 // Validate returns a *ValueError if a part of r is not valid for its type, or the
 // digest is not valid UTF-8.
 func (r *RunBoundaryReceipt) Validate() error {

@@ -2,17 +2,17 @@ package store
 
 // Totals say how much a State, or a runtime, holds.
 type Totals struct {
-	Runtimes    int // 1 or 0 of one runtime
-	InputStates int
-	Runs        int // that have receipts
-	Receipts    int
-	Snapshots   int // latest ones of runtimes
-	Sessions    int // snapshots that are filed under a session's id
+	Runtimes    int `json:"runtimes"` // 1 or 0 of one runtime
+	InputStates int `json:"input_states"`
+	Runs        int `json:"runs"` // that have receipts
+	Receipts    int `json:"receipts"`
+	Snapshots   int `json:"snapshots"` // latest ones of runtimes
+	Sessions    int `json:"sessions"`  // snapshots that are filed under a session's id
 
-	RuntimeBytes  int64 // of ids, and what there is once for each runtime
-	InputBytes    int64
-	ReceiptBytes  int64
-	SnapshotBytes int64 // one that is filed too is counted twice
+	RuntimeBytes  int64 `json:"runtime_bytes"` // of ids, and what there is once for each runtime
+	InputBytes    int64 `json:"input_bytes"`
+	ReceiptBytes  int64 `json:"receipt_bytes"`
+	SnapshotBytes int64 `json:"snapshot_bytes"` // one that is filed too is counted twice
 }
 
 // Bytes are about what all of it takes in memory: the length of texts, lists
@@ -44,8 +44,6 @@ const (
 	inputBytes    = 400
 	receiptBytes  = 160 // with one contributing input
 	snapshotBytes = 256
-	idBytes       = 16
-	historyBytes  = 80
 )
 
 // Each of these counts a thing n times, 1 or -1, and nothing if there is none.
@@ -58,26 +56,8 @@ func (t *Totals) addRuntime(id RuntimeID, n int) {
 func (t *Totals) addInput(s *InputState, n int) {
 	if s != nil {
 		t.InputStates += n
-		t.InputBytes += int64(n * s.size())
+		t.InputBytes += int64(n * (inputBytes + s.PayloadBytes()))
 	}
-}
-
-func (s *InputState) size() int {
-	bytes := inputBytes + len(s.PersistedInput) + textBytes(s.IdempotencyKey) + len(s.History)*historyBytes
-	for i := range s.History {
-		bytes += textBytes(s.History[i].Reason)
-	}
-	if r := s.ReconstructionSource; r != nil {
-		bytes += len(r.RuleID) + len(r.SourceEventID) + len(r.SourceInputIDs)*idBytes
-	}
-	return bytes
-}
-
-func textBytes(text *string) int {
-	if text == nil {
-		return 0
-	}
-	return len(*text)
 }
 
 func (t *Totals) addReceipt(r *Receipt, n int) {
@@ -86,7 +66,7 @@ func (t *Totals) addReceipt(r *Receipt, n int) {
 	}
 	bytes := receiptBytes
 	if r.rest != nil {
-		bytes += len(r.rest.ids)*idBytes + len(r.rest.digest)
+		bytes += len(r.rest.ids)*len(InputID{}) + len(r.rest.digest)
 	}
 	t.Receipts += n
 	t.ReceiptBytes += int64(n * bytes)
