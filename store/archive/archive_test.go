@@ -255,7 +255,7 @@ func large() *store.State {
 		state.PutSession("a", id(i), new(store.SnapshotOf([]byte("x"))))
 		state.PutRuntimeState(store.RuntimeID(strconv.Itoa(i)), store.RuntimeIdle)
 	}
-	state.PutSnapshot("b", new(store.SnapshotOf(make([]byte, 1<<20))))
+	state.PutSnapshot("b", new(store.SnapshotOf(make([]byte, 1<<15))))
 	state.Settle()
 	return state
 }
