@@ -215,6 +215,19 @@ func TestAFiledSnapshotIsNotDoubled(t *testing.T) {
 	assert.Equal(t, 1, bytes.Count(file, []byte("the bytes")))
 	again := read(t, file)
 	assert.Same(t, again.Snapshot("a"), again.Session(store.SessionID{1}))
+
+	// But for one of the same bytes that was read as a document, where the other
+	// was not.
+	text := documentOf(store.SessionID{2}, 1, "x")
+	apply := store.BoundaryApply{
+		Session: &store.SessionDelta{SessionSnapshot: text}, SessionStoreKey: &store.SessionID{2}, Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
+	}
+	perform(&state, ops.AtomicApply{RuntimeID: "b", Commit: apply})
+	apply.SessionStoreKey = nil
+	perform(&state, ops.AtomicApply{RuntimeID: "b", Commit: apply})
+	again = read(t, write(t, &state))
+	assert.Nil(t, again.Snapshot("b").Document())
+	assert.NotNil(t, again.Session(store.SessionID{2}).Document())
 }
 
 func TestWhatIsNotValidIsNotWritten(t *testing.T) {

@@ -3,18 +3,22 @@
 // # Format
 //
 // A file is JSON Lines in UTF-8: on every line one object, and a line feed
-// after it. This is a whole one, of one runtime (the lines are broken here, and
-// the hash is cut short):
+// after it. This is a whole one, of one runtime (long lines are broken here, and
+// ids and the hash cut short):
 //
-//	{"type":"header","format":"loopstore","version":1,"revision":3,"runtimes":1,"input_states":1,
-//	    "runs":1,"receipts":1,"snapshots":1,"sessions":0,"check":"c0c24bd8c3e18a3a"}
-//	{"type":"runtime","runtime_id":"agent-1","version":3,"runtime_state":"idle","snapshots":1,"input_states":1,
-//	    "runs":1,"dropped_runs":0,"latest_receipt":{"run_id":"0195b1c2-…","sequence":0},"check":"5bd9ed0bd1c2b5b6"}
-//	{"type":"snapshot","text":"any bytes","check":"4a3d0d5f9a1c7e52"}
-//	{"type":"input_state","state":{"input_id":"0195b1c2-…",…},"check":"9b1a54c5c3f8a2d0"}
-//	{"type":"run","run_id":"0195b1c2-…","highest_sequence":0,"receipts":1,"check":"7a2f0c11d4e6b893"}
-//	{"type":"receipt","receipt":{"run_id":"0195b1c2-…",…},"check":"e1f7c29a40d35b68"}
-//	{"type":"end","lines":7,"sha256":"2f1c…","check":"08d6a3b7f5149ec2"}
+//	{"type":"header","format":"loopstore","version":1,"revision":1,"runtimes":1,"input_states":1,"runs":1,
+//	    "receipts":1,"snapshots":1,"sessions":1,"check":"63a8b94398d61063"}
+//	{"type":"runtime","runtime_id":"agent-1","version":1,"snapshots":1,"input_states":1,"runs":1,
+//	    "dropped_runs":0,"latest_receipt":{"run_id":"02000000-…","sequence":0},"check":"08170a03c91fcd1c"}
+//	{"type":"snapshot","text":"any bytes","check":"7a7984ca008a51e3"}
+//	{"type":"input_state","state":{"input_id":"01000000-…","current_state":"accepted","attempt_count":0,
+//	    "recovery_count":0,"created_at":"2026-03-12T16:37:06Z","updated_at":"2026-03-12T16:37:06Z"},
+//	    "persisted_input":"{ \"input_type\": \"prompt\" }","check":"ad09dab71ef0adad"}
+//	{"type":"run","run_id":"02000000-…","highest_sequence":0,"receipts":1,"check":"75e0bb0514ef2bb5"}
+//	{"type":"receipt","receipt":{"run_id":"02000000-…","boundary":"run_start",
+//	    "contributing_input_ids":["01000000-…"],"message_count":0,"sequence":0},"check":"a0a15ae353d67d0c"}
+//	{"type":"session","session_id":"03000000-…","runtime_id":"agent-1","check":"63fcd086afd8fc87"}
+//	{"type":"end","lines":8,"sha256":"544c…","check":"d4852679f8e263cb"}
 //
 // What each line counts comes after it, in the order in which it is counted
 // here and in that of the store, so there is one line that may come next, and
