@@ -98,13 +98,23 @@ func TestVerifyTellsTheLine(t *testing.T) {
 
 func TestVerifyNotesAReceiptOfAnotherConversation(t *testing.T) {
 	w := played(t)
-	apply := store.BoundaryApply{Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart, ConversationDigest: new("other")}}
-	require.NoError(t, w.loop.AtomicApply(t.Context(), w.agents[1].id, apply))
+	for i, change := range []func(*store.RunBoundaryReceipt){
+		func(r *store.RunBoundaryReceipt) { r.ConversationDigest = new("other") },
+		func(r *store.RunBoundaryReceipt) { r.MessageCount++ },
+		func(*store.RunBoundaryReceipt) {},
+	} {
+		a := w.agents[i]
+		receipt, ok, err := w.loop.LoadBoundaryReceipt(t.Context(), a.id, a.run, a.sequence)
+		require.NoError(t, err)
+		require.True(t, ok)
+		change(&receipt)
+		require.NoError(t, w.loop.AtomicApply(t.Context(), a.id, store.BoundaryApply{Receipt: receipt}))
+	}
 	name := filepath.Join(t.TempDir(), "state.jsonl")
 	require.NoError(t, export(t.Context(), w.loop, name))
 	code, stdout, _ := shell(t.Context(), "verify", name)
 	require.Equal(t, exitOK, code, "it is what a caller may do")
-	require.Contains(t, stdout, "note: the latest receipt is not of the conversation that is held, in 1 runtime:\n  agent-001\n")
+	require.Contains(t, stdout, "note: the latest receipt is not of the conversation that is held, in 2 runtimes:\n  agent-000\n  agent-001\n\nok\n")
 }
 
 // unprintable is what must not reach a terminal.
