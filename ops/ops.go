@@ -30,7 +30,7 @@ type Request[R any] interface {
 		LoadInputStates | LoadInputState | LoadBoundaryReceipt |
 		LoadSessionSnapshot | LoadSessionDocument | LoadRuntimeState |
 		Commit | LoadSession | LoadView |
-		DeleteRuntime | Prune | ListRuntimes | LoadImage
+		DeleteRuntime | Prune | ListRuntimes | LoadImage | Import
 	Kind() Kind
 	Runtime() store.RuntimeID
 	answers() R
@@ -126,6 +126,7 @@ const (
 	KindPrune
 	KindListRuntimes
 	KindLoadImage
+	KindImport
 	NumKinds // how many there are
 )
 
@@ -148,6 +149,7 @@ var kindNames = [NumKinds]string{
 	"prune",
 	"list_runtimes",
 	"load_image",
+	"import",
 }
 
 // String returns the operation's name, as Meerkat spells it where it has it.

@@ -54,3 +54,39 @@ type FiledSnapshot struct {
 	By       RuntimeID // that filed it
 	Snapshot Snapshot
 }
+
+// A RunView is what a View shows of a run that has receipts.
+type RunView struct{ run *run }
+
+// RunViews returns the runs that have receipts, in the order in which their
+// first ones were stored. It needs no index.
+func (v *View) RunViews() iter.Seq[RunView] {
+	return func(yield func(RunView) bool) {
+		for r := range v.runs.all() {
+			if !yield(RunView{r}) {
+				return
+			}
+		}
+	}
+}
+
+// RunID names the run.
+func (r RunView) RunID() RunID { return r.run.id }
+
+// HighestSequence returns the highest sequence that a receipt of the run has
+// had. It may be gone.
+func (r RunView) HighestSequence() uint64 { return r.run.highest }
+
+// NumReceipts returns how many receipts there are.
+func (r RunView) NumReceipts() int { return r.run.receipts.len }
+
+// Receipts returns them by ascending sequence.
+func (r RunView) Receipts() iter.Seq[RunBoundaryReceipt] {
+	return func(yield func(RunBoundaryReceipt) bool) {
+		for receipt := range r.run.receipts.all() {
+			if !yield(receipt.Value()) {
+				return
+			}
+		}
+	}
+}

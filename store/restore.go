@@ -26,12 +26,7 @@ func (s *State) Adopt(other *State) error {
 	if s.revision > 0 || len(s.changed) > 0 {
 		return ErrNotEmpty
 	}
-	for rt := range other.order.all() {
-		if err := s.Limits.checkInputs(rt.held.InputStates, 0); err != nil {
-			return err
-		}
-	}
-	if err := s.Limits.checkTotal(other.held, Totals{}); err != nil {
+	if err := s.Limits.check(other); err != nil {
 		return err
 	}
 	s.runtimes, s.order, s.next = other.runtimes, other.order, other.next
@@ -41,5 +36,32 @@ func (s *State) Adopt(other *State) error {
 		s.over = s.endAbsence(at, s.over)
 	}
 	*other = State{}
+	return nil
+}
+
+// check returns a *LimitError if a State holds more than it may.
+func (l Limits) check(s *State) error {
+	if l.InputsPerRuntime > 0 || l.SnapshotBytes > 0 { // so long may it take
+		for rt := range s.order.all() {
+			if err := l.checkInputs(rt.held.InputStates, 0); err != nil {
+				return err
+			}
+			if err := l.checkSnapshot(rt.snapshot); err != nil {
+				return err
+			}
+		}
+		for f := range s.sessions.values.all() {
+			if err := l.checkSnapshot(f.snapshot); err != nil {
+				return err
+			}
+		}
+	}
+	return l.checkTotal(s.held, Totals{})
+}
+
+func (l Limits) checkSnapshot(s *Snapshot) error {
+	if s != nil && l.SnapshotBytes > 0 && s.Len() > l.SnapshotBytes {
+		return &LimitError{Limit: "snapshot_bytes", Most: int64(l.SnapshotBytes), Asked: int64(s.Len())}
+	}
 	return nil
 }

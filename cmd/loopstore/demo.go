@@ -82,6 +82,9 @@ func (s settings) drive(ctx context.Context, documents []*document, progress io.
 	if r.Turns == 0 && err == nil {
 		r.fail(fmt.Errorf("nothing was done: no turn ended in %s", brief(elapsed)))
 	}
+	if s.export != "" {
+		r.fail(export(context.WithoutCancel(ctx), loop, s.export))
+	}
 	r.fail(loop.Close())
 	return r
 }

@@ -15,6 +15,7 @@ type settings struct {
 	runtimes, turns, callers int
 	duration                 time.Duration // 0 if only the turns end it
 	json, quiet              bool
+	export                   string // the file to write at the end, empty if none
 	note                     string // what is not as it was asked for
 }
 
@@ -33,6 +34,7 @@ func (s *settings) parse(args []string, help io.Writer) (files []string, err err
 	flags.Func("duration", fmt.Sprintf("end after this `time`, such as 30s, whatever the turns\n(default %s; with -turns there is no limit but one that is given)", defaultDuration), s.setDuration)
 	flags.IntVar(&s.callers, "callers", 8, fmt.Sprintf("how many goroutines share the runtimes, at most %d; a runtime is\nwith one at a time, so no more than runtimes", maxCallers))
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of tables")
+	flags.StringVar(&s.export, "export", "", "write what the store holds in the end to this `file`, for\n\"loopstore inspect\" and \"loopstore verify\"")
 	flags.BoolVar(&s.quiet, "quiet", false, "show no progress")
 	err = flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {

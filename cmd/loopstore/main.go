@@ -34,6 +34,8 @@ type command struct {
 
 var commands = []command{
 	{"demo", "drive a workload of agent runtimes through a store in memory, and check it", demo},
+	{"inspect", "show what is in an exported file", inspect},
+	{"verify", "check an exported file: every line, value, sequence and digest", verify},
 	{"version", "print the versions of the module and of Go", version},
 }
 

@@ -50,6 +50,13 @@ func TestUsage(t *testing.T) {
 		{[]string{"version", "demo"}, exitUsage, "", "takes no arguments"},
 		{[]string{"demo", "-h"}, exitOK, "-runtimes", ""},
 		{[]string{"demo", "nowhere.json"}, exitUsage, "", "open nowhere.json"},
+		{[]string{"inspect", "-h"}, exitOK, "-payloads", ""},
+		{[]string{"inspect"}, exitUsage, "", "it takes one file, not 0"},
+		{[]string{"inspect", "-nonsense", "x"}, exitUsage, "", "-nonsense"},
+		{[]string{"inspect", "x", "-json"}, exitUsage, "", "-json comes after x, but flags go before files"},
+		{[]string{"verify", "-h"}, exitOK, "usage: loopstore verify FILE", ""},
+		{[]string{"verify", "x", "y"}, exitUsage, "", "it takes one file, not 2"},
+		{[]string{"verify", "nowhere.jsonl"}, exitUsage, "", "open nowhere.jsonl"},
 	} {
 		code, stdout, stderr := shell(t.Context(), c.args...)
 		require.Equal(t, c.code, code, "%q", c.args)

@@ -1,0 +1,63 @@
+package loopstore
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/archive"
+)
+
+// Export writes all that is held at one moment, in the format of package
+// archive. It takes the owner no longer than any load, however much there is;
+// what changes while it is written is not in it. If ctx ends, so does the
+// writing, when w returns. After an error, what was written is of no use.
+func (l *Loop) Export(ctx context.Context, w io.Writer) error {
+	image, err := Do(ctx, l, ops.LoadImage{})
+	if err != nil {
+		err = errors.Unwrap(err) // it was not asked for by the caller
+	} else {
+		err = archive.Write(writerUnder{ctx, w}, image)
+	}
+	if err != nil {
+		return &store.OpError{Op: "export", Err: err}
+	}
+	return nil
+}
+
+// Import takes over all that Export has written: the values, their order, the
+// versions and the revision. All of it is read and checked before, on the
+// caller's goroutine; the error of a file that is not as it was written wraps an
+// *archive.Error, which names the line. The store must never have held anything
+// (store.ErrNotEmpty). If ctx ends, so does the reading, when r returns.
+func (l *Loop) Import(ctx context.Context, r io.Reader) (store.Totals, error) {
+	return Do(ctx, l, ops.Import{Source: readerUnder{ctx, r}})
+}
+
+// A readerUnder fails once its context has ended.
+type readerUnder struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u readerUnder) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, cancelled(u.ctx)
+	}
+	return u.r.Read(p)
+}
+
+// A writerUnder fails once its context has ended.
+type writerUnder struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (u writerUnder) Write(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, cancelled(u.ctx)
+	}
+	return u.w.Write(p)
+}

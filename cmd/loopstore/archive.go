@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/archive"
+)
+
+// stdin is what the file name "-" stands for.
+var stdin io.Reader = os.Stdin
+
+// errUsage is an error that has been told.
+var errUsage = errors.New("called in a wrong way")
+
+// parseFile reads flags and the one file after them. What is wrong has been
+// told then, as has the help: the error is errUsage or flag.ErrHelp.
+func parseFile(flags *flag.FlagSet, args []string, help string, notes string, stdout, stderr io.Writer) (name string, err error) {
+	flags.SetOutput(io.Discard)
+	err = flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		say(stdout, "%s", help)
+		flags.SetOutput(stdout)
+		flags.PrintDefaults()
+		say(stdout, "%s", notes)
+		return "", err
+	}
+	files := flags.Args()
+	if err == nil && len(files) > 0 && files[0] != "-" {
+		err = strayFlag(args, files)
+	}
+	if err == nil && len(files) != 1 {
+		err = fmt.Errorf("it takes one file, not %d", len(files))
+	}
+	if err != nil {
+		say(stderr, "loopstore %s: %v\n\"loopstore %[1]s -h\" lists the flags\n", flags.Name(), err)
+		return "", errUsage
+	}
+	return files[0], nil
+}
+
+// A source counts what is read of a file, and ends with its context.
+type source struct {
+	ctx          context.Context
+	r            io.Reader
+	lines, bytes int64
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := s.r.Read(p)
+	s.lines += int64(bytes.Count(p[:n], []byte("\n")))
+	s.bytes += int64(n)
+	return n, err
+}
+
+// readArchive reads an exported file.
+func readArchive(ctx context.Context, name string) (*store.State, *source, error) {
+	in := &source{ctx: ctx, r: stdin}
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer func() { _ = file.Close() }() // it was only read
+		in.r = file
+	}
+	state, err := archive.Read(in)
+	return state, in, err
+}
+
+// refuse tells why a file was not read, and returns the exit code.
+func refuse(stderr io.Writer, command, name string, err error) int {
+	if path, ok := errors.AsType[*os.PathError](err); ok && path.Op == "open" {
+		say(stderr, "loopstore %s: %v\n", command, err)
+		return exitUsage
+	}
+	say(stderr, "loopstore %s: %s: %v\n", command, printable(name), err)
+	return exitFailed
+}
+
+// export writes what a loop holds to a file, which is there whole or not at
+// all.
+func export(ctx context.Context, loop *loopstore.Loop, name string) (err error) {
+	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*") // only its owner may read it
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file.Name())
+		}
+	}()
+	err = errors.Join(loop.Export(ctx, file), file.Sync(), file.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), name)
+}
+
+// printable escapes what a terminal might take for more than text.
+func printable(text string) string {
+	var safe strings.Builder
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		if strconv.IsPrint(r) && (r != utf8.RuneError || n > 1) {
+			safe.WriteString(text[:n])
+		} else {
+			quoted := strconv.Quote(text[:n])
+			safe.WriteString(quoted[1 : len(quoted)-1])
+		}
+		text = text[n:]
+	}
+	return safe.String()
+}
+
+// named writes a name so that nothing in it can be mistaken, in at most so many
+// characters.
+func named(text string, room int) string {
+	if text == "" || strings.ContainsAny(text, "\" \\") || printable(text) != text {
+		text = strconv.Quote(text)
+	}
+	if runes := []rune(text); len(runes) > room {
+		text = string(runes[:room-1]) + "…"
+	}
+	return text
+}

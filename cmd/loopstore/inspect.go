@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// inspect is the subcommand.
+func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var one *store.RuntimeID
+	flags := flag.NewFlagSet("inspect", flag.ContinueOnError)
+	flags.Func("runtime", "show all of the runtime with this `id`", func(id string) error {
+		one = new(store.RuntimeID(id))
+		return nil
+	})
+	payloads := flags.Bool("payloads", false, "show snapshots and inputs too, with -runtime")
+	asJSON := flags.Bool("json", false, "print JSON instead of a table")
+	name, err := parseFile(flags, args, inspectHelp, inspectNotes, stdout, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		return exitUsage
+	}
+	state, _, err := readArchive(ctx, name)
+	if err != nil {
+		return refuse(stderr, "inspect", name, err)
+	}
+	var shown interface{ table() string }
+	if one == nil {
+		shown = inventoryOf(state.Image())
+	} else if state.Version(*one) == 0 {
+		say(stderr, "loopstore inspect: there is no runtime %s\n", named(string(*one), 80))
+		return exitFailed
+	} else {
+		shown = detailsOf(state, *one, *payloads)
+	}
+	if *asJSON {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(shown)
+	} else {
+		_, err = io.WriteString(stdout, shown.table())
+	}
+	if err != nil {
+		say(stderr, "loopstore inspect: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// An inventory is what -json prints of a file. "loopstore inspect -h" lists the
+// fields too.
+type inventory struct {
+	Revision uint64         `json:"revision"`
+	Runtimes []summary      `json:"runtimes"`
+	Sessions []filedSession `json:"sessions"`
+}
+
+// A summary is of one runtime.
+type summary struct {
+	RuntimeID     store.RuntimeID    `json:"runtime_id"`
+	Version       uint64             `json:"version"`
+	RuntimeState  store.RuntimeState `json:"runtime_state,omitempty"`
+	InputStates   int                `json:"input_states"`
+	Ended         int                `json:"ended"`
+	Runs          int                `json:"runs"`
+	Receipts      int                `json:"receipts"`
+	SnapshotBytes *int               `json:"snapshot_bytes"`
+	Bytes         int64              `json:"bytes"`
+}
+
+// A filedSession is a snapshot that is filed under its id.
+type filedSession struct {
+	SessionID store.SessionID `json:"session_id"`
+	RuntimeID store.RuntimeID `json:"runtime_id"`
+	Bytes     int             `json:"bytes"`
+}
+
+func inventoryOf(image *store.Image) inventory {
+	c := inventory{Revision: image.Revision(), Runtimes: []summary{}, Sessions: sessionsOf(image, func(store.RuntimeID) bool { return true })}
+	for view := range image.Views() {
+		c.Runtimes = append(c.Runtimes, summaryOf(view))
+	}
+	return c
+}
+
+func summaryOf(view *store.View) summary {
+	v := view.Summary()
+	s := summary{
+		RuntimeID: v.RuntimeID, Version: v.Version, RuntimeState: v.RuntimeState, InputStates: v.Held.InputStates, Ended: v.Ended,
+		Runs: v.Held.Runs, Receipts: v.Held.Receipts, Bytes: v.Held.Bytes(),
+	}
+	if snapshot, ok := view.Snapshot(); ok {
+		s.SnapshotBytes = new(snapshot.Len())
+	}
+	return s
+}
+
+func sessionsOf(image *store.Image, by func(store.RuntimeID) bool) []filedSession {
+	all := []filedSession{}
+	for id, f := range image.Sessions() {
+		if by(f.By) {
+			all = append(all, filedSession{id, f.By, f.Snapshot.Len()})
+		}
+	}
+	return all
+}
+
+// details are what -json prints of a runtime.
+type details struct {
+	summary
+	Snapshot    *snapshotDetails   `json:"snapshot"`
+	Inputs      []store.InputState `json:"inputs"`
+	RunDetails  []runDetails       `json:"run_details"`
+	DroppedRuns []droppedRun       `json:"dropped_runs"`
+	Sessions    []filedSession     `json:"sessions"`
+
+	payloads bool
+}
+
+type snapshotDetails struct {
+	Bytes    int     `json:"bytes"`
+	Digest   *string `json:"digest"`   // null if it was not read as a session document
+	Messages *uint64 `json:"messages"` // as well
+	Base64   []byte  `json:"base64,omitempty"`
+}
+
+type runDetails struct {
+	RunID           store.RunID                `json:"run_id"`
+	HighestSequence uint64                     `json:"highest_sequence"`
+	Receipts        []store.RunBoundaryReceipt `json:"receipts"`
+}
+
+type droppedRun struct {
+	RunID           store.RunID `json:"run_id"`
+	HighestSequence uint64      `json:"highest_sequence"`
+}
+
+func detailsOf(state *store.State, id store.RuntimeID, payloads bool) *details {
+	view, image := state.View(id), state.Image()
+	d := &details{
+		summary: summaryOf(view), Inputs: []store.InputState{}, RunDetails: []runDetails{}, DroppedRuns: []droppedRun{},
+		Sessions: sessionsOf(image, func(by store.RuntimeID) bool { return by == id }), payloads: payloads,
+	}
+	if snapshot, ok := view.Snapshot(); ok {
+		d.Snapshot = &snapshotDetails{Bytes: snapshot.Len()}
+		if document := snapshot.Document(); document != nil {
+			d.Snapshot.Digest, d.Snapshot.Messages = new(document.HexDigest()), new(document.MessageCount())
+		}
+		if payloads {
+			d.Snapshot.Base64 = snapshot.Bytes()
+		}
+	}
+	for input := range view.InputStates() {
+		if !payloads {
+			input.PersistedInput = nil
+		}
+		d.Inputs = append(d.Inputs, input)
+	}
+	for r := range view.RunViews() {
+		run := runDetails{RunID: r.RunID(), HighestSequence: r.HighestSequence()}
+		for receipt := range r.Receipts() {
+			run.Receipts = append(run.Receipts, receipt)
+		}
+		d.RunDetails = append(d.RunDetails, run)
+	}
+	for run, highest := range view.DroppedRuns() {
+		d.DroppedRuns = append(d.DroppedRuns, droppedRun{run, highest})
+	}
+	return d
+}
+
+const inspectHelp = `usage: loopstore inspect [flags] FILE
+
+inspect shows what is in a file that Loop.Export, or "loopstore demo -export",
+has written: a table of the runtimes, or all of one. - is the standard input.
+Payloads, the snapshots and the inputs themselves, are shown only if they are
+asked for. Characters that a terminal might take for more than text are escaped.
+
+It exits with 1 if the file is not as it was written, or has no such runtime,
+and 2 if it was called in a wrong way.
+
+flags:
+`
+
+const inspectNotes = `
+-json prints one object:
+  revision          of the last change
+  runtimes          each with runtime_id, version (the revision of its last
+                    change), runtime_state (left out without one), input_states,
+                    ended (how many of these are in a terminal state), runs,
+                    receipts, snapshot_bytes (null without one) and bytes (about what it
+                    takes in memory)
+  sessions          snapshots that are filed under a session's id, each with
+                    session_id, runtime_id, bytes
+
+With -runtime it is one of these runtimes, with these besides:
+  snapshot          bytes, digest, messages (both null if it was not read as a
+                    session document), base64 (with -payloads)
+  inputs            their states, as package store writes them
+  run_details       each with run_id, highest_sequence (that a receipt of it has
+                    had), receipts
+  dropped_runs      that have no receipts any more, each with run_id,
+                    highest_sequence
+  sessions          those that it has filed
+`
+
+const verifyHelp = `usage: loopstore verify FILE
+
+verify checks a file that Loop.Export, or "loopstore demo -export", has written:
+that no line was altered, lost or moved, every value and sequence, that counts
+and ids agree, and, anew, the digest of every session document. - is the standard
+input. A latest receipt of another conversation than the one that is held, which
+a caller's own receipt may be, is noted.
+
+It exits with 1, and names the line, if the file is not as it was written, and
+with 2 if it was called in a wrong way.
+`

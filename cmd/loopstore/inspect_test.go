@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/archive"
+)
+
+const hostile = "a\x1b[31m\n\u202eb"
+
+// exported writes a file with three runtimes, one of which nobody should print
+// as it is.
+func exported(t *testing.T) string {
+	t.Helper()
+	var state store.State
+	input := store.NewInputState(store.InputID{1}, store.Time{})
+	input.PersistedInput = []byte("{\n\"secret\": \"\u009b31m\"}")
+	state.PutInputState(hostile, &input)
+	state.PutSnapshot(hostile, new(store.SnapshotOf([]byte("hidden\x1b[0m\xff"))))
+	state.PutSession(hostile, store.SessionID{3}, new(store.SnapshotOf([]byte("filed"))))
+	state.PutReceipt(hostile, store.NewReceipt(&store.RunBoundaryReceipt{
+		RunID: store.RunID{2}, Boundary: store.RunStart, Sequence: 4, ConversationDigest: new("\x1b[2J"), ContributingInputIDs: []store.InputID{{1}},
+	}))
+	state.UseSequences(hostile, store.RunID{5}, 6)
+	state.PutRuntimeState("", store.RuntimeIdle)
+	state.PutRuntimeState(store.RuntimeID(strings.Repeat("x", 100)), store.RuntimeIdle)
+	state.Settle()
+	var file bytes.Buffer
+	require.NoError(t, archive.Write(&file, state.Image()))
+	name := filepath.Join(t.TempDir(), "state.jsonl")
+	require.NoError(t, os.WriteFile(name, file.Bytes(), 0o600))
+	return name
+}
+
+func TestDemoExportsWhatCanBeVerifiedAndInspected(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "state.jsonl")
+	code, stdout, stderr := shell(t.Context(), "demo", "-runtimes", "5", "-turns", "3", "-quiet", "-export", name)
+	require.Equal(t, exitOK, code, stdout+stderr)
+	info, err := os.Stat(name)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+	left, err := filepath.Glob(name + ".*")
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	code, stdout, stderr = shell(t.Context(), "verify", name)
+	require.Equal(t, exitOK, code, stderr)
+	for what, count := range map[string]string{"runtimes": "5", "input states": "20", "runs": "5", "receipts": "15", "snapshots": "5", "documents": "5"} {
+		require.Regexp(t, `(?m)^`+what+` +`+count+`  `, stdout)
+	}
+	require.NotContains(t, stdout, "note:")
+	require.True(t, strings.HasSuffix(stdout, "\nok\n"))
+
+	code, stdout, stderr = shell(t.Context(), "inspect", name)
+	require.Equal(t, exitOK, code, stderr)
+	require.Regexp(t, `(?m)^agent-004 +\d+ stopped +4 +4 +1 +3 `, stdout)
+	require.Contains(t, stdout, "5 runtimes with 20 inputs and 15 receipts, 0 sessions filed by id\n")
+
+	nowhere := filepath.Join(t.TempDir(), "no", "such", "folder")
+	code, stdout, _ = shell(t.Context(), "demo", "-runtimes", "1", "-turns", "1", "-quiet", "-export", nowhere)
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, stdout, "no such file")
+}
+
+func TestAFailedExportLeavesNoFile(t *testing.T) {
+	folder := t.TempDir()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := played(t)
+	require.ErrorIs(t, export(ended, w.loop, filepath.Join(folder, "state.jsonl")), context.Canceled)
+	left, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestVerifyTellsTheLine(t *testing.T) {
+	name := exported(t)
+	file, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(name, bytes.Replace(file, []byte(`"idle"`), []byte(`"gone"`), 1), 0o600))
+	for _, command := range []string{"verify", "inspect"} {
+		code, stdout, stderr := shell(t.Context(), command, name)
+		require.Equal(t, exitFailed, code)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, "line 8: altered")
+	}
+}
+
+func TestVerifyNotesAReceiptOfAnotherConversation(t *testing.T) {
+	w := played(t)
+	for i, change := range []func(*store.RunBoundaryReceipt){
+		func(r *store.RunBoundaryReceipt) { r.ConversationDigest = new("other") },
+		func(r *store.RunBoundaryReceipt) { r.MessageCount++ },
+		func(*store.RunBoundaryReceipt) {},
+	} {
+		a := w.agents[i]
+		receipt, ok, err := w.loop.LoadBoundaryReceipt(t.Context(), a.id, a.run, a.sequence)
+		require.NoError(t, err)
+		require.True(t, ok)
+		change(&receipt)
+		require.NoError(t, w.loop.AtomicApply(t.Context(), a.id, store.BoundaryApply{Receipt: receipt}))
+	}
+	name := filepath.Join(t.TempDir(), "state.jsonl")
+	require.NoError(t, export(t.Context(), w.loop, name))
+	code, stdout, _ := shell(t.Context(), "verify", name)
+	require.Equal(t, exitOK, code, "it is what a caller may do")
+	require.Contains(t, stdout, "note: the latest receipt is not of the conversation that is held, in 2 runtimes:\n  agent-000\n  agent-001\n\nok\n")
+}
+
+// unprintable is what must not reach a terminal.
+var unprintable = regexp.MustCompile(`[\x00-\x09\x0b-\x1f\x7f-\x{9f}\x{202a}-\x{202e}]|\xff`)
+
+func TestInspectEscapesWhatIsNotText(t *testing.T) {
+	name := exported(t)
+	for _, args := range [][]string{{name}, {"-runtime", hostile, name}, {"-runtime", hostile, "-payloads", name}} {
+		code, stdout, stderr := shell(t.Context(), append([]string{"inspect"}, args...)...)
+		require.Equal(t, exitOK, code, stderr)
+		require.NotRegexp(t, unprintable, stdout)
+		require.Contains(t, stdout, `"a\x1b[31m\n\u202eb"`)
+		require.Equal(t, len(args) == 4, strings.Contains(stdout, "hidden") && strings.Contains(stdout, "secret"), "payloads only if asked for")
+		for line := range strings.Lines(stdout) {
+			require.Less(t, len(line), 150)
+		}
+	}
+	_, stdout, _ := shell(t.Context(), "inspect", name)
+	require.Regexp(t, `(?m)^"" +1 idle `, stdout)
+	require.Regexp(t, `(?m)^x{23}… +1 idle `, stdout)
+	code, _, stderr := shell(t.Context(), "inspect", "-runtime", "no\x1b", name)
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, stderr, `there is no runtime "no\x1b"`)
+}
+
+func TestInspectReadsStandardInput(t *testing.T) {
+	file, err := os.Open(exported(t))
+	require.NoError(t, err)
+	defer func() { stdin = os.Stdin; require.NoError(t, file.Close()) }()
+	stdin = file
+	code, stdout, stderr := shell(t.Context(), "inspect", "-runtime", "", "-")
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, stdout, `runtime "": version 1, state idle`)
+}
+
+func TestInspectPrintsJSON(t *testing.T) {
+	name := exported(t)
+	decode := func(v any, args ...string) {
+		code, stdout, stderr := shell(t.Context(), append([]string{"inspect", "-json"}, args...)...)
+		require.Equal(t, exitOK, code, stderr)
+		dec := json.NewDecoder(strings.NewReader(stdout))
+		dec.DisallowUnknownFields()
+		require.NoError(t, dec.Decode(v))
+	}
+	var all inventory
+	decode(&all, name)
+	require.EqualValues(t, 1, all.Revision)
+	require.Len(t, all.Runtimes, 3)
+	require.EqualValues(t, hostile, all.Runtimes[0].RuntimeID)
+	require.Equal(t, len("hidden\x1b[0m\xff"), *all.Runtimes[0].SnapshotBytes)
+	require.Nil(t, all.Runtimes[1].SnapshotBytes)
+	require.Equal(t, []filedSession{{store.SessionID{3}, hostile, 5}}, all.Sessions)
+
+	var bare, whole details
+	decode(&bare, "-runtime", hostile, name)
+	decode(&whole, "-runtime", hostile, "-payloads", name)
+	require.Empty(t, bare.Snapshot.Base64)
+	require.Equal(t, "hidden\x1b[0m\xff", string(whole.Snapshot.Base64))
+	require.Nil(t, bare.Inputs[0].PersistedInput)
+	require.NotNil(t, whole.Inputs[0].PersistedInput)
+	require.Nil(t, bare.Snapshot.Digest)
+	require.EqualValues(t, 4, bare.RunDetails[0].Receipts[0].Sequence)
+	require.Equal(t, []droppedRun{{store.RunID{5}, 6}}, bare.DroppedRuns)
+	require.Equal(t, all.Sessions, bare.Sessions)
+}
+
+func TestTheJSONOfInspectIsDocumented(t *testing.T) {
+	name := exported(t)
+	_, help, _ := shell(t.Context(), "inspect", "-h")
+	for _, args := range [][]string{{name}, {"-runtime", hostile, "-payloads", name}} {
+		_, stdout, _ := shell(t.Context(), append([]string{"inspect", "-json"}, args...)...)
+		var top map[string]any
+		require.NoError(t, json.Unmarshal([]byte(stdout), &top))
+		for field := range top {
+			require.Regexp(t, `\b`+field+`\b`, help)
+		}
+	}
+}

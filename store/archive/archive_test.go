@@ -1,0 +1,330 @@
+package archive_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/archive"
+)
+
+func write(t testing.TB, state *store.State) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	require.NoError(t, archive.Write(&file, state.Image()))
+	return file.Bytes()
+}
+
+func read(t testing.TB, file []byte) *store.State {
+	t.Helper()
+	state, err := archive.Read(bytes.NewReader(file))
+	require.NoError(t, err)
+	return state
+}
+
+// What a State answers, put so that it can be compared.
+type (
+	picture struct {
+		Revision uint64
+		Totals   store.Totals
+		Runtimes []runtimeAnswers
+		Sessions []session
+	}
+	runtimeAnswers struct {
+		Summary  store.RuntimeSummary // without the latest receipt, which is compared apart
+		State    store.RuntimeState
+		Snapshot *snapshot
+		Inputs   []store.InputState
+		Keys     map[string]store.InputID
+		Runs     []history
+		Dropped  []history
+		Latest   store.RunBoundaryReceipt
+	}
+	history struct { // of a run
+		ID       store.RunID
+		Highest  uint64
+		Next     uint64
+		Err      error
+		Receipts []store.RunBoundaryReceipt
+	}
+	snapshot struct {
+		Text, Digest string // the digest is empty if it was not read as a document
+		Messages     uint64
+	}
+	session struct {
+		ID       store.SessionID
+		By       store.RuntimeID
+		Snapshot *snapshot
+	}
+)
+
+func pictureOf(s *store.State) picture {
+	image := s.Image()
+	p := picture{Revision: image.Revision(), Totals: image.Totals()}
+	for v := range image.Views() {
+		p.Runtimes = append(p.Runtimes, runtimeOf(s, v))
+	}
+	for id, f := range image.Sessions() {
+		p.Sessions = append(p.Sessions, session{id, f.By, snapshotOf(&f.Snapshot)})
+	}
+	return p
+}
+
+func runtimeOf(s *store.State, v *store.View) runtimeAnswers {
+	id := v.RuntimeID()
+	sum := v.Summary()
+	rt := runtimeAnswers{
+		Summary: store.RuntimeSummary{RuntimeID: id, Version: s.Version(id), RuntimeState: sum.RuntimeState, Held: sum.Held, Ended: sum.Ended},
+		State:   s.RuntimeState(id), Snapshot: snapshotOf(s.Snapshot(id)), Inputs: slices.Collect(v.InputStates()),
+	}
+	rt.Keys = make(map[string]store.InputID)
+	for i := range rt.Inputs {
+		if key := rt.Inputs[i].IdempotencyKey; key != nil && s.HasKey(id, *key) {
+			first, _ := v.InputStateByKey(*key)
+			rt.Keys[*key] = first.InputID
+		}
+	}
+	runOf := func(run store.RunID, highest uint64) (r history) {
+		r.ID, r.Highest = run, highest
+		r.Next, r.Err = s.NextSequence(id, run)
+		return r
+	}
+	for r := range v.RunViews() {
+		add := runOf(r.RunID(), r.HighestSequence())
+		add.Receipts = slices.Collect(r.Receipts())
+		rt.Runs = append(rt.Runs, add)
+	}
+	for run, highest := range v.DroppedRuns() {
+		rt.Dropped = append(rt.Dropped, runOf(run, highest))
+	}
+	rt.Latest, _ = v.LatestReceipt()
+	return rt
+}
+
+func snapshotOf(s *store.Snapshot) *snapshot {
+	if s == nil {
+		return nil
+	}
+	p := &snapshot{Text: s.String()}
+	if d := s.Document(); d != nil {
+		p.Digest, p.Messages = d.HexDigest(), d.MessageCount()
+	}
+	return p
+}
+
+func TestRoundTripIsExact(t *testing.T) {
+	seen := map[string]int{}
+	for seed := range uint64(50) {
+		var state store.State
+		newProgram(seed).run(&state, 60)
+		before := pictureOf(&state)
+		count(seen, before)
+
+		file := write(t, &state)
+		again := read(t, file)
+		require.Equal(t, before, pictureOf(again), "seed %d", seed)
+		require.Equal(t, string(file), string(write(t, again)), "seed %d", seed)
+
+		// A loop adopts what was read: it must go on from there as the other does.
+		var adopted store.State
+		require.NoError(t, adopted.Adopt(again))
+		newProgram(seed+1).run(&state, 30)
+		newProgram(seed+1).run(&adopted, 30)
+		require.Equal(t, pictureOf(&state), pictureOf(&adopted), "seed %d", seed)
+		require.Equal(t, string(write(t, &state)), string(write(t, &adopted)), "seed %d", seed)
+	}
+	for _, what := range []string{
+		"runtime", "empty runtime", "document", "raw snapshot", "empty snapshot", "snapshot of no UTF-8", "input", "spaced payload",
+		"run", "run whose highest receipt is gone", "exhausted run", "dropped run", "exhausted dropped run", "latest receipt that is not the last",
+		"session", "session that its runtime has", "session that its runtime has not", "version behind the revision",
+	} {
+		assert.Positive(t, seen[what], "no %s", what)
+	}
+}
+
+// count counts what must have been there for the test to say something.
+func count(seen map[string]int, p picture) {
+	note := func(what string, when bool) {
+		if when {
+			seen[what]++
+		}
+	}
+	own := map[store.RuntimeID]*snapshot{}
+	for _, rt := range p.Runtimes {
+		own[rt.Summary.RuntimeID] = rt.Snapshot
+		note("runtime", true)
+		note("empty runtime", rt.State == "" && rt.Snapshot == nil && rt.Inputs == nil && rt.Runs == nil && rt.Dropped == nil)
+		note("version behind the revision", rt.Summary.Version < p.Revision)
+		if s := rt.Snapshot; s != nil {
+			note("document", s.Digest != "")
+			note("raw snapshot", s.Digest == "")
+			note("empty snapshot", s.Text == "")
+			note("snapshot of no UTF-8", strings.ToValidUTF8(s.Text, "") != s.Text)
+		}
+		for _, i := range rt.Inputs {
+			note("input", true)
+			note("spaced payload", bytes.ContainsAny(i.PersistedInput, "\n"))
+		}
+		for i, r := range rt.Runs {
+			last := r.Receipts[len(r.Receipts)-1]
+			note("run", true)
+			note("run whose highest receipt is gone", r.Highest > last.Sequence)
+			note("exhausted run", r.Err != nil)
+			note("latest receipt that is not the last", i == len(rt.Runs)-1 && rt.Latest.Sequence != last.Sequence)
+		}
+		for _, r := range rt.Dropped {
+			note("dropped run", true)
+			note("exhausted dropped run", r.Err != nil)
+		}
+	}
+	for _, s := range p.Sessions {
+		note("session", true)
+		same := own[s.By] != nil && *own[s.By] == *s.Snapshot
+		note("session that its runtime has", same)
+		note("session that its runtime has not", !same)
+	}
+}
+
+func TestAnEmptyStateIsTwoLines(t *testing.T) {
+	var state store.State
+	file := write(t, &state)
+	assert.Equal(t, 2, bytes.Count(file, []byte("\n")))
+	assert.Equal(t, pictureOf(&state), pictureOf(read(t, file)))
+}
+
+// A snapshot that is filed too is written once, and read as one.
+func TestAFiledSnapshotIsNotDoubled(t *testing.T) {
+	var state store.State
+	s := store.SnapshotOf([]byte("the bytes"))
+	state.PutSnapshot("a", &s)
+	state.PutSession("a", store.SessionID{1}, &s)
+	state.Settle()
+	file := write(t, &state)
+	assert.Equal(t, 1, bytes.Count(file, []byte("the bytes")))
+	again := read(t, file)
+	assert.Same(t, again.Snapshot("a"), again.Session(store.SessionID{1}))
+
+	// But for one of the same bytes that was read as a document, where the other
+	// was not.
+	text := documentOf(store.SessionID{2}, 1, "x")
+	apply := store.BoundaryApply{
+		Session: &store.SessionDelta{SessionSnapshot: text}, SessionStoreKey: &store.SessionID{2}, Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
+	}
+	perform(&state, ops.AtomicApply{RuntimeID: "b", Commit: apply})
+	apply.SessionStoreKey = nil
+	perform(&state, ops.AtomicApply{RuntimeID: "b", Commit: apply})
+	again = read(t, write(t, &state))
+	assert.Nil(t, again.Snapshot("b").Document())
+	assert.NotNil(t, again.Session(store.SessionID{2}).Document())
+}
+
+func TestWhatIsNotValidIsNotWritten(t *testing.T) {
+	var state store.State
+	state.PutRuntimeState("\xff", store.RuntimeIdle) // which no operation does
+	state.Settle()
+	require.Error(t, archive.Write(io.Discard, state.Image()))
+}
+
+// A limited writer takes so many bytes.
+type limitedWriter int
+
+var errFull = errors.New("full")
+
+func (w *limitedWriter) Write(p []byte) (int, error) {
+	n := min(len(p), int(*w))
+	*w -= limitedWriter(n)
+	if n < len(p) {
+		return n, errFull
+	}
+	return n, nil
+}
+
+// large returns a State whose lines of each kind are more than a buffer.
+func large() *store.State {
+	state := new(store.State)
+	const n = 1000
+	id := func(i int) [16]byte { return [16]byte{byte(i >> 8), byte(i)} }
+	put := func(run store.RunID, sequence int) {
+		state.PutReceipt("a", store.NewReceipt(&store.RunBoundaryReceipt{RunID: run, Boundary: store.Immediate, Sequence: uint64(sequence)}))
+	}
+	for i := range n {
+		input := store.NewInputState(id(i), store.Time{})
+		state.PutInputState("a", &input)
+		put(store.RunID{15: 1}, i)
+		put(id(i), 0)
+		state.UseSequences("a", store.RunID{byte(i >> 8), byte(i), 2}, 7)
+		state.PutSession("a", id(i), new(store.SnapshotOf([]byte("x"))))
+		state.PutRuntimeState(store.RuntimeID(strconv.Itoa(i)), store.RuntimeIdle)
+	}
+	state.PutSnapshot("b", new(store.SnapshotOf(make([]byte, 1<<15))))
+	state.Settle()
+	return state
+}
+
+func TestErrorsOfWriterAndReaderAreTheirOwn(t *testing.T) {
+	image := large().Image()
+	var file bytes.Buffer
+	require.NoError(t, archive.Write(&file, image))
+	for n := 0; n < file.Len(); n += 30_000 {
+		w := limitedWriter(n)
+		require.ErrorIs(t, archive.Write(&w, image), errFull)
+	}
+	for n := 0; n <= file.Len(); n += file.Len() / 8 {
+		_, err := archive.Read(io.MultiReader(bytes.NewReader(file.Bytes()[:n]), iotest.ErrReader(context.Canceled)))
+		require.ErrorIs(t, err, context.Canceled)
+		_, ok := errors.AsType[*archive.Error](err)
+		require.False(t, ok, "nothing is wrong with the file")
+	}
+	_, err := archive.Read(io.MultiReader(&file, iotest.ErrReader(context.Canceled)))
+	require.ErrorIs(t, err, context.Canceled, "after the last line, too")
+}
+
+// sample is a small file with a line of every kind.
+func sample(t testing.TB) []byte {
+	t.Helper()
+	var state store.State
+	perform(&state, ops.CommitSessionBoundary{RuntimeID: "a\nb", Commit: store.BoundaryCommit{
+		Session: store.SessionDelta{SessionSnapshot: documentOf(store.SessionID{9}, 2, "x")}, RunID: store.RunID{1}, Boundary: store.RunStart,
+		InputUpdates: []store.InputState{{InputID: store.InputID{1}, CurrentState: store.InputAccepted, PersistedInput: []byte("{ }")}},
+	}})
+	perform(&state, ops.AtomicApply{RuntimeID: "", Commit: store.BoundaryApply{
+		Session: &store.SessionDelta{SessionSnapshot: []byte("\xff")}, Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart, Sequence: 3},
+		SessionStoreKey: &store.SessionID{8},
+	}})
+	perform(&state, ops.AtomicApply{RuntimeID: "", Commit: store.BoundaryApply{
+		Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart, Sequence: 5},
+	}})
+	state.PutRuntimeState("", store.RuntimeIdle)
+	state.UseSequences("", store.RunID{2}, 9)
+	state.Settle()
+	return write(t, &state)
+}
+
+// kinds counts the lines of each kind.
+func kinds(file []byte) map[string]int {
+	n := map[string]int{}
+	for text := range bytes.Lines(file) {
+		_, kind, _ := strings.Cut(string(text), `{"type":"`)
+		kind, _, _ = strings.Cut(kind, `"`)
+		n[kind]++
+	}
+	return n
+}
+
+func TestTheSampleHasALineOfEveryKind(t *testing.T) {
+	assert.ElementsMatch(t, []string{
+		"header", "runtime", "snapshot", "input_state", "run", "receipt", "dropped_run", "session", "end",
+	}, slices.Collect(maps.Keys(kinds(sample(t)))))
+}

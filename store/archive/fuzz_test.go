@@ -1,0 +1,29 @@
+package archive_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store/archive"
+)
+
+// FuzzRead reads anything, as it is and with its checks made right, without a
+// panic. What is accepted is what would be written.
+func FuzzRead(f *testing.F) {
+	f.Add(sample(f), false)
+	f.Add([]byte(strings.Join(unseal(sample(f)), "\n")), true)
+	f.Fuzz(func(t *testing.T, file []byte, sealed bool) {
+		if sealed {
+			file = sealAll(strings.Split(string(file), "\n"))
+		}
+		state, err := archive.Read(bytes.NewReader(file))
+		if err != nil {
+			require.Nil(t, state)
+			return
+		}
+		require.Equal(t, string(file), string(write(t, state)))
+	})
+}

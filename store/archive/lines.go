@@ -1,0 +1,170 @@
+package archive
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+const (
+	format  = "loopstore"
+	version = 1
+)
+
+// A line is one of the types below, without its type and check.
+type line interface{ kind() string }
+
+type header struct {
+	Format      string `json:"format"`
+	Version     uint64 `json:"version"`
+	Revision    uint64 `json:"revision"`
+	Runtimes    uint64 `json:"runtimes"`
+	InputStates uint64 `json:"input_states"`
+	Runs        uint64 `json:"runs"`
+	Receipts    uint64 `json:"receipts"`
+	Snapshots   uint64 `json:"snapshots"`
+	Sessions    uint64 `json:"sessions"`
+}
+
+type runtime struct {
+	RuntimeID     store.RuntimeID    `json:"runtime_id"`
+	Version       uint64             `json:"version"`
+	RuntimeState  store.RuntimeState `json:"runtime_state,omitzero"`
+	Snapshots     uint64             `json:"snapshots"`
+	InputStates   uint64             `json:"input_states"`
+	Runs          uint64             `json:"runs"`
+	DroppedRuns   uint64             `json:"dropped_runs"`
+	LatestReceipt *boundary          `json:"latest_receipt,omitzero"`
+}
+
+type boundary struct {
+	RunID    store.RunID `json:"run_id"`
+	Sequence uint64      `json:"sequence"`
+}
+
+type snapshot struct {
+	Digest   string  `json:"digest,omitzero"`
+	Messages *uint64 `json:"messages,omitzero"`
+	Text     *string `json:"text,omitzero"`
+	Base64   []byte  `json:"base64,omitzero"`
+}
+
+type inputState struct {
+	State          store.InputState `json:"state"`
+	PersistedInput *string          `json:"persisted_input,omitzero"`
+}
+
+type run struct {
+	RunID           store.RunID `json:"run_id"`
+	HighestSequence uint64      `json:"highest_sequence"`
+	Receipts        uint64      `json:"receipts"`
+}
+
+type receipt struct {
+	Receipt store.RunBoundaryReceipt `json:"receipt"`
+}
+
+type droppedRun struct {
+	RunID           store.RunID `json:"run_id"`
+	HighestSequence uint64      `json:"highest_sequence"`
+}
+
+type filedSession struct {
+	SessionID store.SessionID `json:"session_id"`
+	RuntimeID store.RuntimeID `json:"runtime_id"`
+	Snapshot  *snapshot       `json:"snapshot,omitzero"`
+}
+
+type end struct {
+	Lines  uint64 `json:"lines"`
+	SHA256 string `json:"sha256"`
+}
+
+func (header) kind() string       { return "header" }
+func (runtime) kind() string      { return "runtime" }
+func (snapshot) kind() string     { return "snapshot" }
+func (inputState) kind() string   { return "input_state" }
+func (run) kind() string          { return "run" }
+func (receipt) kind() string      { return "receipt" }
+func (droppedRun) kind() string   { return "dropped_run" }
+func (filedSession) kind() string { return "session" }
+func (end) kind() string          { return "end" }
+
+func headerOf(revision uint64, held store.Totals) header {
+	return header{
+		Format: format, Version: version, Revision: revision,
+		Runtimes: uint64(held.Runtimes), InputStates: uint64(held.InputStates), Runs: uint64(held.Runs),
+		Receipts: uint64(held.Receipts), Snapshots: uint64(held.Snapshots), Sessions: uint64(held.Sessions),
+	}
+}
+
+func snapshotOf(s store.Snapshot) (l snapshot) {
+	if d := s.Document(); d != nil {
+		l.Digest, l.Messages = d.HexDigest(), new(d.MessageCount())
+	}
+	if text := s.String(); utf8.ValidString(text) { // a document need not be
+		l.Text = &text
+	} else {
+		l.Base64 = s.Bytes()
+	}
+	return l
+}
+
+func inputStateOf(state store.InputState) inputState {
+	l := inputState{State: state}
+	if text := state.PersistedInput; text != nil && !compact(text) {
+		l.State.PersistedInput, l.PersistedInput = nil, new(string(text))
+	}
+	return l
+}
+
+// compact reports whether the encoder leaves valid JSON as it is.
+func compact(text jsontext.Value) bool {
+	if !bytes.ContainsAny(text, " \t\r\n") {
+		return true
+	}
+	c := text.Clone()
+	return c.Compact() == nil && bytes.Equal(c, text)
+}
+
+// sessionOf returns the line of a filed snapshot. own is the snapshot of the
+// runtime that filed it, if it has one.
+func sessionOf(id store.SessionID, f store.FiledSnapshot, own *store.Snapshot) filedSession {
+	l := filedSession{SessionID: id, RuntimeID: f.By}
+	if own == nil || own.String() != f.Snapshot.String() || (own.Document() == nil) != (f.Snapshot.Document() == nil) {
+		l.Snapshot = new(snapshotOf(f.Snapshot))
+	}
+	return l
+}
+
+// encode writes a line up to its check.
+func encode(buf *bytes.Buffer, l line) error {
+	before := opening(l.kind())
+	buf.Reset()
+	buf.WriteString(before[:len(before)-1])
+	if err := json.MarshalWrite(buf, l, asWritten); err != nil {
+		return err
+	}
+	buf.Bytes()[len(before)-1] = ',' // where the object of the members begins
+	buf.Truncate(buf.Len() - 1)      // and where it ends
+	return nil
+}
+
+// decode reads the members of a line that ends with its check. It leaves the
+// line as it is.
+func decode(text []byte, l line) error {
+	from, to := len(opening(l.kind()))-1, len(text)-sealLength
+	defer func() { text[from], text[to] = ',', ',' }()
+	text[from], text[to] = '{', '}'
+	return json.Unmarshal(text[from:to+1], l, asWritten)
+}
+
+// asWritten leaves the raw JSON of a payload as it stands.
+var asWritten = json.JoinOptions(jsontext.PreserveRawStrings(true), jsontext.AllowDuplicateNames(true))
+
+// opening returns what stands in a line of a kind before its members.
+func opening(kind string) string { return `{"type":"` + kind + `",` }
