@@ -51,6 +51,7 @@ const (
 // long are the operations that may keep the owner for a while.
 var long = [ops.NumKinds]bool{
 	ops.KindCommit: true, ops.KindPrune: true, ops.KindListRuntimes: true, ops.KindLoadImage: true, ops.KindDeleteRuntime: true,
+	ops.KindImport: true,
 }
 
 func newMeter(timeAll bool) *meter {
