@@ -118,6 +118,19 @@
 // whole; its *store.LimitError says which limit, how much that is, and what was
 // asked for.
 //
+// # Exporting
+//
+// [Loop.Export] writes all that is held at one moment, and holds up the owner no
+// longer for more of it. [Loop.Import] gives back exactly that, with its order
+// and versions, or names the line that is not as it was written and takes
+// nothing.
+//
+// # Observing
+//
+// [Loop.Stats] never waits for the owner, and answers after Close too. Its
+// counts are exact. What it tells, and what Options.Logger is told, holds no
+// payload.
+//
 // # No trace
 //
 // Reading, viewing or watching what is not there, or not any more, adds nothing

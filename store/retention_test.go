@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -132,11 +133,7 @@ func TestDroppedRunsGoOn(t *testing.T) {
 	mint(1, 4)
 	v := s.View("a")
 	assert.Equal(t, []store.RunID{{1}}, slices.Collect(v.Runs()))
-	highest := map[store.RunID]uint64{}
-	for run, sequence := range v.DroppedRuns() {
-		highest[run] = sequence
-	}
-	assert.Equal(t, map[store.RunID]uint64{{0}: 4, {2}: 2, {9}: 0}, highest)
+	assert.Equal(t, map[store.RunID]uint64{{0}: 4, {2}: 2, {9}: 0}, maps.Collect(v.DroppedRuns()))
 	for run, want := range map[store.RunID]uint64{{0}: 4, {1}: 4} {
 		sequence, ok := v.HighestSequence(run)
 		assert.True(t, ok)
