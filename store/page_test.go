@@ -124,6 +124,8 @@ func TestInputPages(t *testing.T) {
 		assert.Equal(t, []byte{1, 5, 7}, ids(limit, store.InputConsumed, store.InputStaged))
 		assert.Empty(t, ids(limit, store.InputStaged))
 	}
+	assert.Equal(t, map[store.InputLifecycleState]int{store.InputQueued: 4, store.InputConsumed: 3}, s.View("a").CountInputStates())
+	assert.Empty(t, s.View("none").CountInputStates())
 	page := s.View("a").InputPage(store.Paging{Limit: 1})
 	page.Items[0].PersistedInput[0] = 'x'
 	assert.Equal(t, byte('"'), s.InputState("a", store.InputID{0}).PersistedInput[0], "what is given out is a copy")

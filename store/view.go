@@ -79,6 +79,16 @@ func (v *View) Snapshot() (snapshot Snapshot, ok bool) {
 // NumInputStates returns how many input states there are.
 func (v *View) NumInputStates() int { return v.inputs.Len() }
 
+// CountInputStates returns how many inputs are in each state, but for those that
+// none is in.
+func (v *View) CountInputStates() map[InputLifecycleState]int {
+	counts := make(map[InputLifecycleState]int)
+	for state := range v.inputs.All() {
+		counts[state.CurrentState]++
+	}
+	return counts
+}
+
 // InputStates returns all input states, in the order in which their inputs were
 // first stored.
 func (v *View) InputStates() iter.Seq[InputState] {

@@ -35,21 +35,26 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if s.quiet {
 		progress = io.Discard
 	}
-	r := s.drive(ctx, documents, progress)
+	loop := loopstore.New(loopstore.Options{})
+	site, err := openSite(s.http, loop, len(files) == 0, stderr)
+	if err != nil {
+		say(stderr, "loopstore demo: %v\n", errors.Join(err, loop.Close()))
+		return exitFailed
+	}
+	r := s.drive(ctx, loop, documents, progress)
 	write := r.writeTable
 	if s.json {
 		write = r.writeJSON
 	}
-	if err := write(stdout); err != nil {
+	if err := errors.Join(write(stdout), site.stay(ctx, stderr), loop.Close()); err != nil {
 		say(stderr, "loopstore demo: %v\n", err)
 		return exitFailed
 	}
 	return r.exitCode()
 }
 
-// drive runs the workload, checks it and closes the store.
-func (s settings) drive(ctx context.Context, documents []*document, progress io.Writer) *report {
-	loop := loopstore.New(loopstore.Options{})
+// drive runs the workload and checks it.
+func (s settings) drive(ctx context.Context, loop *loopstore.Loop, documents []*document, progress io.Writer) *report {
 	w := newWorkload(s, loop, documents)
 
 	timed, cancel := ctx, context.CancelFunc(func() {})
@@ -85,7 +90,6 @@ func (s settings) drive(ctx context.Context, documents []*document, progress io.
 	if s.export != "" {
 		r.fail(export(context.WithoutCancel(ctx), loop, s.export))
 	}
-	r.fail(loop.Close())
 	return r
 }
 

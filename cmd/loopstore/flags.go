@@ -16,6 +16,7 @@ type settings struct {
 	duration                 time.Duration // 0 if only the turns end it
 	json, quiet              bool
 	export                   string // the file to write at the end, empty if none
+	http                     string // the address to show the store at, empty if nowhere
 	note                     string // what is not as it was asked for
 }
 
@@ -35,6 +36,7 @@ func (s *settings) parse(args []string, help io.Writer) (files []string, err err
 	flags.IntVar(&s.callers, "callers", 8, fmt.Sprintf("how many goroutines share the runtimes, at most %d; a runtime is\nwith one at a time, so no more than runtimes", maxCallers))
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of tables")
 	flags.StringVar(&s.export, "export", "", "write what the store holds in the end to this `file`, for\n\"loopstore inspect\" and \"loopstore verify\"")
+	flags.StringVar(&s.http, "http", "", "show the store to browsers at this `address`, such as :8080 or\nlocalhost:8080, and stay after the report until Ctrl-C")
 	flags.BoolVar(&s.quiet, "quiet", false, "show no progress")
 	err = flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {

@@ -17,6 +17,10 @@ flags:
 `
 
 const demoNotes = `
+http: the pages have the messages and inputs of the demo's own conversations, but
+not those of files: anyone who reaches the address can read them. :8080 is reached
+from other machines, localhost:8080 is not.
+
 operations: the table has the calls of the workload, not those of the checks.
 Callers beyond the number of CPUs wait for one, and that is most of p99 and max
 then; see -callers 1.

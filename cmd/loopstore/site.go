@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/loopstore/loopstore"
+	pages "github.com/loopstore/loopstore/store/inspect"
+)
+
+// A site shows a store to browsers. A nil one shows nothing.
+type site struct {
+	server *http.Server
+	url    string
+	leave  context.CancelFunc // ends live pages
+	served chan error
+}
+
+// openSite serves the pages of a store at an address, or nothing if that is empty.
+func openSite(addr string, loop *loopstore.Loop, payloads bool, stderr io.Writer) (*site, error) {
+	if addr == "" {
+		return nil, nil
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	base, leave := context.WithCancel(context.Background())
+	s := &site{leave: leave, served: make(chan error, 1), server: &http.Server{
+		Handler:           pages.Handler(loop, pages.Options{Payloads: payloads}),
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		BaseContext: func(net.Listener) context.Context { return base },
+	}}
+	var note string
+	s.url, note = urlOf(listener.Addr().(*net.TCPAddr))
+	say(stderr, "the store is to be seen at %s%s\n", s.url, note)
+	go func() { s.served <- s.server.Serve(listener) }()
+	return s, nil
+}
+
+// urlOf returns where a browser on this machine finds an address, and a note if
+// others may reach it.
+func urlOf(addr *net.TCPAddr) (url, note string) {
+	at := addr.String()
+	if addr.IP.IsUnspecified() {
+		at = net.JoinHostPort("localhost", strconv.Itoa(addr.Port))
+	}
+	if !addr.IP.IsLoopback() {
+		note = ", also from other machines"
+	}
+	return "http://" + at + "/", note
+}
+
+// stay returns when ctx ends or the site does.
+func (s *site) stay(ctx context.Context, stderr io.Writer) error {
+	if s == nil {
+		return nil
+	}
+	if ctx.Err() == nil {
+		say(stderr, "the store stays at %s until Ctrl-C\n", s.url)
+	}
+	select {
+	case <-ctx.Done():
+	case err := <-s.served:
+		s.leave()
+		return err
+	}
+	s.leave()
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.server.Shutdown(limited); err != nil {
+		return errors.Join(err, s.server.Close())
+	}
+	if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+//go:build unix
+
+package inspect_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/inspect"
+)
+
+// overflow lists what is wider than the window, but for what scrolls by itself.
+const overflow = `(() => {
+	const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+	return wide <= 0 ? [] : [wide + 'px'].concat([...document.querySelectorAll('body *')]
+		.filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + '.' + e.className));
+})()`
+
+// pale lists the texts whose contrast is below the 4.5 of WCAG 2.2, 1.4.3.
+const pale = `(() => {
+	const channels = color => color.match(/[\d.]+/g).map(Number);
+	const light = color => {
+		const [r, g, b] = channels(color).map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+	};
+	const ground = e => {
+		for (; e; e = e.parentElement) {
+			const color = getComputedStyle(e).backgroundColor;
+			if (channels(color)[3] !== 0) return color;
+		}
+		return getComputedStyle(document.body).backgroundColor;
+	};
+	return [...document.querySelectorAll('body, body *')]
+		.filter(e => e.checkVisibility() && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+		.map(e => [e, light(getComputedStyle(e).color), light(ground(e))])
+		.map(([e, a, b]) => [e, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)])
+		.filter(([, contrast]) => contrast < 4.5)
+		.map(([e, contrast]) => e.tagName + '.' + e.className + ' ' + contrast.toFixed(2));
+})()`
+
+const isLive = `document.getElementById('live').checkVisibility() && document.getElementById('live').textContent === 'live'`
+
+// serve serves a loop's pages under a prefix, and returns where that is.
+func serve(t *testing.T, loop *loopstore.Loop) string {
+	mux := http.NewServeMux()
+	mux.Handle("/under/", http.StripPrefix("/under", inspect.Handler(loop, inspect.Options{Payloads: true})))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections) // those of live pages
+	return server.URL + "/under/"
+}
+
+// Every page fits a window of 320 pixels, can be read in both schemes, needs no
+// script, and does nothing that its own policy forbids.
+func TestBrowserShowsPages(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t)
+	loop := sample(t)
+	for i, id := range []store.RuntimeID{"agent-1", "agent-2", store.RuntimeID(strings.Repeat("a-long-id-without-a-place-to-break", 4)), "", "a\nb"} {
+		require.NoError(t, loop.PersistRuntimeState(t.Context(), id, []store.RuntimeState{store.RuntimeIdle, store.RuntimeRetired, store.RuntimeStopped}[i%3]))
+	}
+	at, id := serve(t, loop), "?id="+url.QueryEscape(string(busy))
+	for name, path := range map[string]string{
+		"runtimes": "?q=a&sort=id", "runtime": "runtime" + id, "inputs": "inputs" + id, "input": "input" + id + "&input=" + first.String(),
+		"runs": "runs" + id, "run": "run" + id + "&run=" + run.String(), "stats": "stats",
+	} {
+		b.scripts(false)
+		b.visit(at + path)
+		var shown bool
+		b.eval(`document.getElementById('live')?.checkVisibility() ?? false`, &shown)
+		require.False(t, shown, "%s is live without scripts", name)
+		var text string
+		b.eval(`document.querySelector('main').innerText`, &text)
+		require.NotEmpty(t, text)
+
+		b.scripts(true)
+		b.visit(at + path)
+		if strings.Contains(path, "?id=") {
+			b.until(isLive)
+		}
+		for _, scheme := range []string{"light", "dark"} {
+			for _, width := range []int{320, 1200} {
+				b.look(width, scheme)
+				seen := fmt.Sprintf("%s-%s-%d", name, scheme, width)
+				var faults []string
+				b.eval(overflow, &faults)
+				require.Empty(t, faults, "too wide: %s", seen)
+				b.eval(pale, &faults)
+				require.Empty(t, faults, "too pale: %s", seen)
+				var ground string
+				b.eval(`getComputedStyle(document.body).backgroundColor`, &ground)
+				require.Equal(t, map[string]string{"light": "rgb(251, 251, 250)", "dark": "rgb(20, 21, 19)"}[scheme], ground)
+				b.picture(seen, width)
+			}
+		}
+	}
+	b.noFaults()
+}
+
+// A page follows its runtime, keeps what its reader has opened and where the
+// keyboard is, stays as it is while it is paused, and shows that the runtime has
+// gone, or come back.
+func TestBrowserFollowsRuntime(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t)
+	loop := sample(t)
+	at := serve(t, loop)
+	persist := func(state store.RuntimeState) {
+		t.Helper()
+		require.NoError(t, loop.PersistRuntimeState(t.Context(), busy, state))
+	}
+	shows := func(text string) string {
+		return fmt.Sprintf("document.querySelector('main').innerText.includes(%q)", text)
+	}
+	const press = `document.getElementById('live').click(), true`
+	var done bool
+
+	b.visit(at + "runtime?id=" + url.QueryEscape(string(busy)))
+	b.until(isLive)
+	b.eval(`document.querySelector('details').open = true, document.querySelector('.legend a, h3 a.id').focus(), document.querySelector('h3 a.id').focus(), true`, &done)
+	persist(store.RuntimeRecovering)
+	b.until(shows("recovering"))
+	b.until(shows("canary-message </script><img src=x onerror=alert(1)>")) // it is open, and text
+	b.eval(`document.activeElement === document.querySelector('h3 a.id')`, &done)
+	require.True(t, done, "the keyboard is elsewhere")
+
+	b.eval(press, &done)
+	b.until(`document.getElementById('live').textContent === 'paused'`)
+	persist(store.RuntimeRetired)
+	b.eval(press, &done)
+	b.until(isLive)
+	b.until(shows("retired"))
+
+	b.noFaults() // what follows is one, to the console
+	_, err := loop.DeleteRuntime(t.Context(), busy)
+	require.NoError(t, err)
+	b.until(shows("The store has no such runtime"))
+	persist(store.RuntimeIdle)
+	b.until(shows("idle"))
+
+	require.NoError(t, loop.Close())
+	b.until(`document.getElementById('live').textContent === 'not live'`)
+}

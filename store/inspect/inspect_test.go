@@ -1,0 +1,301 @@
+package inspect_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/inspect"
+	"github.com/loopstore/loopstore/store/storetest"
+)
+
+func escaped(id store.RuntimeID) string { return "id=" + url.QueryEscape(string(id)) }
+
+// everyPage returns the addresses of all that there is of the sample.
+func everyPage() []string {
+	id, input := escaped(busy), "&input="+uuidOf(store.ParseInputID, 1).String()
+	pages := []string{"/", "/?q=agent&sort=bytes&desc=1", "/stats", "/runtime?" + id, "/inputs?" + id, "/inputs?" + id + "&state=queued",
+		"/runs?" + id, "/run?" + id + "&run=" + run.String(), "/run?" + id + "&sequence=1&run=" + run.String()}
+	for n := 1; n <= 9; n++ {
+		pages = append(pages, "/input?"+id+"&input="+uuidOf(store.ParseInputID, n).String())
+	}
+	return append(pages, "/payload?"+id+input, "/snapshot?"+id, "/nowhere", "/runtime?id=nobody")
+}
+
+func TestPayloadsAreHiddenUnlessAllowed(t *testing.T) {
+	loop := sample(t)
+	hidden, shown := inspect.Handler(loop, inspect.Options{}), inspect.Handler(loop, inspect.Options{Payloads: true})
+	met := 0
+	for _, target := range everyPage() {
+		w := get(t, hidden, target)
+		require.NotContains(t, w.Body.String()+fmt.Sprint(w.Header()), "canary", target)
+		met += strings.Count(get(t, shown, target).Body.String(), "canary")
+	}
+	require.Equal(t, 3+1+1+1, met, "three inputs and the snapshot in pages, one of each as a file")
+	for _, target := range []string{"/payload?" + escaped(busy) + "&input=" + first.String(), "/snapshot?" + escaped(busy)} {
+		require.Equal(t, http.StatusForbidden, get(t, hidden, target).Code)
+	}
+}
+
+func TestNothingBecomesMarkup(t *testing.T) {
+	h := inspect.Handler(sample(t), inspect.Options{Payloads: true})
+	for _, target := range everyPage() {
+		w := get(t, h, target)
+		if !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
+			continue
+		}
+		body := w.Body.String()
+		for _, part := range []string{"<script>alert", "<script>document", "<img", "<b>"} {
+			require.NotContains(t, body, part, target)
+		}
+		require.LessOrEqual(t, strings.Count(body, "</script>"), 1, target)
+	}
+	require.Contains(t, get(t, h, "/").Body.String(), "agent/1 &lt;script&gt;alert(1)&lt;/script&gt;")
+	require.Contains(t, get(t, h, "/?q=%22%3E%3Cb%3E").Body.String(), `value="&#34;&gt;&lt;b&gt;"`)
+}
+
+func TestPayloadsAreFiles(t *testing.T) {
+	h := inspect.Handler(sample(t), inspect.Options{Payloads: true})
+	for target, want := range map[string]string{
+		"/payload?" + escaped(busy) + "&input=" + first.String(): secretInput,
+		"/snapshot?" + escaped(busy):                             secretSnapshot,
+	} {
+		w := get(t, h, target)
+		require.Equal(t, want, w.Body.String())
+		require.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
+		require.Regexp(t, `^attachment; filename="[-a-z0-9]+\.txt"$`, w.Header().Get("Content-Disposition"))
+	}
+}
+
+func TestLongPayloadsAreCut(t *testing.T) {
+	loop := storetest.New(t)
+	long := "\xff" + strings.Repeat("é", 20_000)
+	require.NoError(t, loop.AtomicApply(t.Context(), "a", store.BoundaryApply{
+		Session: &store.SessionDelta{SessionSnapshot: []byte("x" + long)},
+		Receipt: store.RunBoundaryReceipt{RunID: run, Boundary: store.Immediate},
+	}))
+	h := inspect.Handler(loop, inspect.Options{Payloads: true})
+	body := get(t, h, "/runtime?id=a").Body.String()
+	require.Contains(t, body, "<pre tabindex=\"0\">x\uFFFD"+strings.Repeat("é", 16_383)+"</pre>")
+	require.Contains(t, body, "These are the first 32.8 kB of 40.0 kB.")
+	require.Contains(t, body, "stored as it came, not read")
+	require.Contains(t, body, "no digest")
+	require.Equal(t, "x"+long, get(t, h, "/snapshot?id=a").Body.String())
+}
+
+func TestRuntimePage(t *testing.T) {
+	h := inspect.Handler(sample(t), inspect.Options{})
+	body := get(t, h, "/runtime?"+escaped(busy)).Body.String()
+	for _, part := range []string{
+		`<span class="state running">running</span>`, "<dt>Version</dt><dd>10</dd>", `<dd>9 <span class="open">(3 open)</span></dd>`,
+		"0195b1c2-0000-7000-8000-000000000001", "What it says is hidden",
+		`<h3 id="consumed">consumed <span class="count">3</span></h3>`, `<h3 id="queued">`,
+		"run start", "run checkpoint", "All 9 in one list",
+	} {
+		require.Contains(t, body, part)
+	}
+	require.Less(t, strings.Index(body, `id="queued"`), strings.Index(body, `id="consumed"`), "what is open comes first")
+	require.NotContains(t, body, `id="applied"`, "there is none")
+}
+
+// Every link of every page leads to a page, and one of a receipt to its inputs
+// and back.
+func TestLinksLeadSomewhere(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.Handle("/a/b/", http.StripPrefix("/a/b", inspect.Handler(sample(t), inspect.Options{Payloads: true})))
+	base, err := url.Parse("http://example.com/a/b/")
+	require.NoError(t, err)
+	seen := map[string]bool{base.String(): true}
+	href := regexp.MustCompile(`(?:href|data-events)="([^"]+)"`)
+	for queue := []*url.URL{base}; len(queue) > 0; queue = queue[1:] {
+		if strings.HasSuffix(queue[0].Path, "/events") {
+			continue // it does not end
+		}
+		w := get(t, mux, queue[0].String())
+		require.Equal(t, http.StatusOK, w.Code, queue[0])
+		body, _, _ := strings.Cut(w.Body.String(), "<script>")
+		for _, link := range href.FindAllStringSubmatch(body, -1) {
+			if strings.HasPrefix(link[1], "data:") || strings.HasPrefix(link[1], "#") {
+				continue
+			}
+			to, err := queue[0].Parse(html.UnescapeString(link[1]))
+			require.NoError(t, err)
+			require.True(t, strings.HasPrefix(to.Path, "/a/b/"), to)
+			if !seen[to.String()] {
+				seen[to.String()] = true
+				queue = append(queue, to)
+			}
+		}
+	}
+	for _, target := range everyPage() {
+		if !strings.Contains(target, "nobody") && !strings.HasPrefix(target, "/runs") && target != "/nowhere" && !strings.Contains(target, "state=") && !strings.Contains(target, "q=") {
+			to, err := base.Parse("." + target)
+			require.NoError(t, err)
+			to.RawQuery = to.Query().Encode()
+			require.True(t, seen[to.String()], "%s is not linked to", to)
+		}
+	}
+}
+
+func TestAnyIDHasItsPage(t *testing.T) {
+	loop := storetest.New(t)
+	h := inspect.Handler(loop, inspect.Options{})
+	for id, name := range map[store.RuntimeID]string{
+		"": `&#34;&#34;`, "/": "/", "a\nb": `&#34;a\nb&#34;`, " a": `&#34; a&#34;`, "é": "é", `"q"`: `&#34;\&#34;q\&#34;&#34;`,
+		"../../x?y#z&a=b": "../../x?y#z&amp;a=b", "\u202Eabc": `&#34;\u202eabc&#34;`, "javascript:alert(1)": "javascript:alert(1)", "a+b %41": "a&#43;b %41",
+		store.RuntimeID(strings.Repeat("é", 120)): strings.Repeat("é", 120),
+	} {
+		require.NoError(t, loop.PersistRuntimeState(t.Context(), id, store.RuntimeIdle))
+		list := get(t, h, "/").Body.String()
+		target := "runtime?" + escaped(id)
+		require.Contains(t, html.UnescapeString(list), `href="`+target+`"`, "%q", id)
+		require.Contains(t, list, ">"+name+"</a>")
+		w := get(t, h, "/"+target)
+		require.Equal(t, http.StatusOK, w.Code, "%q", id)
+		require.Contains(t, w.Body.String(), "<h1>"+name+"</h1>", "%q", id)
+	}
+}
+
+func TestLongIDsAreCutInLists(t *testing.T) {
+	loop := storetest.New(t)
+	require.NoError(t, loop.PersistRuntimeState(t.Context(), store.RuntimeID(strings.Repeat("é", 121)), store.RuntimeIdle))
+	h := inspect.Handler(loop, inspect.Options{})
+	require.Contains(t, get(t, h, "/").Body.String(), ">"+strings.Repeat("é", 120)+"…</a>")
+}
+
+func TestProblems(t *testing.T) {
+	loop := sample(t)
+	h := inspect.Handler(loop, inspect.Options{Payloads: true})
+	id, unknown := escaped(busy), "0197f3a2-0000-7000-8000-00000000ffff"
+	for target, status := range map[string]int{
+		"/nowhere": 404, "/runtime": 404, "/runtime?id=nobody": 404, "/runtime?id=%FF": 404, "/inputs?id=nobody": 404, "/runs?id=nobody": 404,
+		"/input?id=nobody": 404, "/run?id=nobody": 404, "/snapshot?id=nobody": 404, "/payload?id=nobody": 404,
+		"/input?" + id: 400, "/input?input=x&" + id: 400, "/input?input=" + unknown + "&" + id: 404,
+		"/inputs?state=x&" + id: 400, "/inputs?from=x&" + id: 400,
+		"/run?" + id: 400, "/run?run=" + unknown + "&" + id: 404, "/run?from=x&run=" + run.String() + "&" + id: 400,
+		"/run?sequence=x&run=" + run.String() + "&" + id: 400, "/run?sequence=99&run=" + run.String() + "&" + id: 404,
+		"/payload?input=" + last.String() + "&" + id: 404, "/events?after=x": 400,
+	} {
+		w := get(t, h, target)
+		require.Equal(t, status, w.Code, target)
+		require.Contains(t, w.Body.String(), `<p><a href="./">All runtimes</a></p>`, "in the look of the others")
+	}
+	require.NoError(t, loop.PersistRuntimeState(t.Context(), "bare", store.RuntimeIdle))
+	require.Equal(t, 404, get(t, h, "/snapshot?id=bare").Code)
+
+	require.NoError(t, loop.Close())
+	for _, target := range append(everyPage(), "/events?"+id) {
+		if target == "/stats" || target == "/nowhere" {
+			continue
+		}
+		w := get(t, h, target)
+		require.Equal(t, http.StatusServiceUnavailable, w.Code, target)
+		require.Contains(t, w.Body.String(), "The store is closed")
+	}
+	require.Contains(t, get(t, h, "/stats").Body.String(), "serves nothing any more")
+}
+
+func TestItOnlyReads(t *testing.T) {
+	h := inspect.Handler(sample(t), inspect.Options{})
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions, "NONSENSE"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, "/", nil))
+		require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+		require.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
+	}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	for _, target := range []string{"/", "/events"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodHead, server.URL+target, nil)
+		require.NoError(t, err)
+		answer, err := server.Client().Do(request)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, http.StatusOK, answer.StatusCode)
+	}
+}
+
+// A source that fails, or says what it is told.
+type source struct {
+	inspect.Source
+	err   error
+	stats loopstore.Stats
+}
+
+func (s source) View(context.Context, store.RuntimeID) (*store.View, error) { return nil, s.err }
+
+func (s source) Runtimes(context.Context, store.Paging) iter.Seq2[store.RuntimeSummary, error] {
+	return func(yield func(store.RuntimeSummary, error) bool) { yield(store.RuntimeSummary{}, s.err) }
+}
+
+func (s source) Stats() loopstore.Stats { return s.stats }
+
+func TestErrorsAreNotQuoted(t *testing.T) {
+	for err, title := range map[error]string{
+		&store.OpError{Op: "load_view", Err: &store.PanicError{Value: "canary"}}: "The store has failed",
+		errors.New("canary"): "Not now",
+	} {
+		h := inspect.Handler(source{err: err}, inspect.Options{Payloads: true})
+		for _, target := range []string{"/", "/runtime?id=a"} {
+			w := get(t, h, target)
+			require.Equal(t, http.StatusServiceUnavailable, w.Code)
+			require.Contains(t, w.Body.String(), title)
+			require.NotContains(t, w.Body.String(), "canary")
+		}
+	}
+}
+
+// Each figure has a value that no other has, and that nothing else in the page
+// is.
+func TestStatsHasAllFigures(t *testing.T) {
+	var stats loopstore.Stats
+	var want []string
+	next := 100
+	var fill func(v reflect.Value)
+	fill = func(v reflect.Value) {
+		for _, f := range v.Fields() {
+			next++
+			switch {
+			case f.Type() == reflect.TypeFor[time.Duration]():
+				f.SetInt(int64(next) * int64(time.Second))
+				want = append(want, (time.Duration(next) * time.Second).String())
+			case f.CanInt():
+				f.SetInt(int64(next))
+				want = append(want, fmt.Sprint(next))
+			case f.CanUint():
+				f.SetUint(uint64(next))
+				want = append(want, fmt.Sprint(next))
+			case f.CanFloat():
+				f.SetFloat(float64(next) / 1000)
+				want = append(want, fmt.Sprintf("%.1f %%", float64(next)/10))
+			case f.Type() == reflect.TypeFor[store.Totals]():
+				fill(f)
+			}
+		}
+	}
+	fill(reflect.ValueOf(&stats).Elem())
+	stats.Slowest = &loopstore.Slow{Kind: ops.KindPrune, Took: 777 * time.Microsecond, At: noon.Time()}
+	stats.Operations = map[ops.Kind]loopstore.Operations{ops.KindCommit: {Done: 888, Errors: 999}}
+	want = append(want, "prune, 777µs", "2026-11-23 12:00:00 UTC", "<td role=\"cell\" class=\"number\">888<", "warn\">999<", "serves nothing any more")
+	body := get(t, inspect.Handler(source{stats: stats}, inspect.Options{}), "/stats").Body.String()
+	_, body, _ = strings.Cut(body, "<main")
+	for _, figure := range want {
+		require.Contains(t, body, figure)
+	}
+	require.Contains(t, get(t, inspect.Handler(source{stats: loopstore.Stats{Serving: true}}, inspect.Options{}), "/stats").Body.String(), "There was none.")
+}

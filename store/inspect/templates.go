@@ -1,0 +1,171 @@
+package inspect
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+var (
+	//go:embed pages
+	files embed.FS
+	//go:embed pages/style.css
+	style string
+	//go:embed pages/live.js
+	script string
+)
+
+// policy allows the style and the script that are in the pages, by their hashes,
+// and what these need.
+var policy = strings.Join([]string{
+	"default-src 'none'", "img-src data:", "style-src " + hash(style), "script-src " + hash(script), "connect-src 'self'",
+	"form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'",
+}, "; ")
+
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// A page is what the layout shows.
+type page struct {
+	Template string // that of its main part
+	Title    string
+	Follow   *store.View // the runtime that it is of, if it is of one
+	Body     any
+}
+
+// templates are the pages by their names: the layout, with the main part of each.
+var templates = func() map[string]*template.Template {
+	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
+		"brief":   brief,
+		"bytes":   size,
+		"clock":   clock,
+		"count":   grouped,
+		"cut":     cut,
+		"last":    func(text string) string { return "…" + text[max(0, len(text)-8):] },
+		"link":    link,
+		"more":    func(n, than int) int { return n - than },
+		"name":    name,
+		"next":    next,
+		"open":    open,
+		"percent": func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) },
+		"timeOf":  store.TimeOf,
+		"rows":    func(id store.RuntimeID, mixed bool, items any) part { return part{id, items, mixed} },
+		"style":   func() template.HTML { return template.HTML("<style>" + style + "</style>") },
+		"script": func() template.HTML {
+			return template.HTML("<script>" + script + "</script>")
+		},
+		"words": func(value any) string { return strings.ReplaceAll(text(value), "_", " ") },
+	}).ParseFS(files, "pages/layout.html", "pages/parts.html"))
+	all := make(map[string]*template.Template)
+	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "stats", "problem"} {
+		all[page] = template.Must(template.Must(layout.Clone()).ParseFS(files, "pages/"+page+".html"))
+	}
+	return all
+}()
+
+// A part is what a list shows of a runtime.
+type part struct {
+	RuntimeID store.RuntimeID
+	Items     any
+	Mixed     bool // inputs in several states
+}
+
+// A turn leads to other pages of a list.
+type turn struct {
+	First, More bool
+	Start, Next string
+}
+
+func next(page string, first, more bool, from store.Cursor, pairs ...any) turn {
+	return turn{first, more, link(page, pairs...), link(page, append(pairs, "from", from)...)}
+}
+
+// text returns a value's text, or that of what it points to.
+func text(value any) string {
+	switch v := value.(type) {
+	case *string:
+		return *v
+	case *uint64:
+		return strconv.FormatUint(*v, 10)
+	}
+	return fmt.Sprint(value)
+}
+
+// clock writes a time to the millisecond.
+func clock(t store.Time) string {
+	date, rest, _ := strings.Cut(t.String(), "T")
+	second, decimals, _ := strings.Cut(strings.TrimSuffix(rest, "Z"), ".")
+	if decimals != "" {
+		second += "." + decimals[:3]
+	}
+	return date + " " + second + " UTC"
+}
+
+// link returns the address of a page with parameters, in pairs of a name and a
+// value. It leaves out those that are empty, but for ids, which may be.
+func link(page string, pairs ...any) string {
+	query := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		key, value := text(pairs[i]), text(pairs[i+1])
+		if value != "" || key == "id" {
+			query.Set(key, value)
+		}
+	}
+	if len(query) == 0 {
+		return page
+	}
+	return page + "?" + query.Encode()
+}
+
+// name returns a text as it is if that is plain to see, and quoted otherwise.
+func name(value any) string {
+	plain := text(value)
+	if plain == "" || plain[0] == '"' || plain != strings.TrimSpace(plain) ||
+		strings.ContainsFunc(plain, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(plain)
+	}
+	return plain
+}
+
+// cut returns a text's first characters.
+func cut(most int, text string) string {
+	at := 0
+	for i := range text {
+		if at++; at > most {
+			return text[:i] + "…"
+		}
+	}
+	return text
+}
+
+// grouped writes a number with a comma between thousands.
+func grouped(number any) string {
+	digits := text(number)
+	first := len(digits) - len(strings.TrimLeft(digits, "-"))
+	for at := len(digits) - 3; at > first; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
+
+// size writes a number of bytes with three digits, in units of a thousand.
+func size(number any) string {
+	n, _ := strconv.ParseFloat(text(number), 64)
+	if n < 1000 {
+		return fmt.Sprintf("%.0f B", n)
+	}
+	units := []string{"kB", "MB", "GB", "TB", "PB", "EB"}
+	for n /= 1000; n >= 999.5; n /= 1000 {
+		units = units[1:]
+	}
+	return strconv.FormatFloat(n, 'f', max(0, 2-len(strconv.Itoa(int(n)))+1), 64) + " " + units[0]
+}
