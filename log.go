@@ -40,7 +40,7 @@ func (l *Loop) logClose() {
 
 // logCall tells of a call that the owner has answered, if it was slow or the
 // last.
-func (l *Loop) logCall(s sample, t timing, id store.RuntimeID, err error) {
+func (l *Loop) logCall(s sample, t timing, op kind, err error) {
 	if failure, ok := err.(*store.PanicError); ok {
 		l.logFailure(failure)
 		return
@@ -48,6 +48,7 @@ func (l *Loop) logCall(s sample, t timing, id store.RuntimeID, err error) {
 	if l.slow <= 0 || s.standsFor == 0 || t.waited+t.took < l.slow {
 		return
 	}
+	id, _ := op.Runtime()
 	l.log(slog.LevelWarn, "slow operation", slog.String("operation", s.kind.String()), slog.String("runtime_id", string(id)),
 		slog.Duration("waited", t.waited), slog.Duration("took", t.took), slog.Bool("done", err == nil))
 }

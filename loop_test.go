@@ -27,9 +27,9 @@ type testOp struct {
 	prepare func() // may be nil
 }
 
-func (testOp) Kind() ops.Kind              { return ops.KindPersistRuntimeState }
-func (op testOp) Runtime() store.RuntimeID { return op.id }
-func (*testOp) Answer() ops.None           { return ops.None{} }
+func (testOp) Kind() ops.Kind                      { return ops.KindPersistRuntimeState }
+func (op testOp) Runtime() (store.RuntimeID, bool) { return op.id, true }
+func (*testOp) Answer() ops.None                   { return ops.None{} }
 func (op *testOp) Prepare() error {
 	if op.prepare != nil {
 		op.prepare()
@@ -163,7 +163,7 @@ func TestClosing(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrClosed)
 		var e *store.OpError
 		require.ErrorAs(t, err, &e)
-		assert.Equal(t, store.OpError{Op: "load_runtime_state", RuntimeID: "a", Err: store.ErrClosed}, *e)
+		assert.Equal(t, store.OpError{Op: "load_runtime_state", RuntimeID: "a", OnRuntime: true, Err: store.ErrClosed}, *e)
 	})
 
 	t.Run("with a full inbox", func(t *testing.T) {

@@ -22,7 +22,7 @@ type task interface {
 // their own.
 type kind interface {
 	Kind() ops.Kind
-	Runtime() store.RuntimeID
+	Runtime() (id store.RuntimeID, one bool)
 }
 
 // A request is one call on its way to the owner and back. Caller and owner
@@ -141,7 +141,7 @@ func do[R any, O kind, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (a
 		l.meter.errors[op.Kind()].Add(1)
 	}
 	if l.logger != nil && has == caller {
-		l.logCall(r.sample, r.timing, op.Runtime(), err)
+		l.logCall(r.sample, r.timing, op, err)
 	}
 	if err != nil {
 		err = opError(op, err)
@@ -150,7 +150,8 @@ func do[R any, O kind, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (a
 }
 
 func opError(op kind, err error) error {
-	return &store.OpError{Op: op.Kind().String(), RuntimeID: op.Runtime(), Err: err}
+	id, one := op.Runtime()
+	return &store.OpError{Op: op.Kind().String(), RuntimeID: id, OnRuntime: one, Err: err}
 }
 
 // call prepares the request, sends it, and waits for what becomes of it. has

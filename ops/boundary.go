@@ -49,7 +49,7 @@ func (op *CommitSessionBoundary) read(text string) (*session.Document, error) {
 func (CommitSessionBoundary) Kind() Kind { return KindCommitSessionBoundary }
 
 // Runtime names the runtime it is on.
-func (op CommitSessionBoundary) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op CommitSessionBoundary) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything, and reads the snapshot.
 func (op *CommitSessionBoundary) Prepare() (err error) {
@@ -110,7 +110,7 @@ type AtomicApply struct {
 func (AtomicApply) Kind() Kind { return KindAtomicApply }
 
 // Runtime names the runtime it is on.
-func (op AtomicApply) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op AtomicApply) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything.
 func (op *AtomicApply) Prepare() (err error) {
@@ -193,7 +193,7 @@ type LoadBoundaryReceipt struct {
 func (LoadBoundaryReceipt) Kind() Kind { return KindLoadBoundaryReceipt }
 
 // Runtime names the runtime it is on.
-func (op LoadBoundaryReceipt) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op LoadBoundaryReceipt) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare has nothing to do.
 func (*LoadBoundaryReceipt) Prepare() error { return nil }

@@ -21,7 +21,7 @@ type Commit struct {
 
 // A write is an operation of this package, or what there is no operation for.
 type write interface {
-	Runtime() store.RuntimeID
+	Runtime() (store.RuntimeID, bool)
 	Prepare() error
 	Apply(*store.State) error
 }
@@ -50,8 +50,8 @@ func writeOf(w store.Write) write {
 // Kind names the operation.
 func (Commit) Kind() Kind { return KindCommit }
 
-// Runtime is empty: a batch is on any number of runtimes.
-func (Commit) Runtime() store.RuntimeID { return "" }
+// Runtime names none: a batch is on any number of them.
+func (Commit) Runtime() (store.RuntimeID, bool) { return "", false }
 
 // open finds out what the writes are.
 func (op *Commit) open() {
@@ -100,7 +100,8 @@ func (op *Commit) Prepare() error {
 
 // writeError says of which write an error is.
 func writeError(i int, w write, err error) error {
-	return &store.WriteError{Index: i, RuntimeID: w.Runtime(), Err: err}
+	id, _ := w.Runtime()
+	return &store.WriteError{Index: i, RuntimeID: id, Err: err}
 }
 
 // Apply checks the conditions, and does all writes or none.
@@ -138,7 +139,7 @@ type putSnapshot struct {
 	snapshot *store.Snapshot
 }
 
-func (op *putSnapshot) Runtime() store.RuntimeID { return op.id }
+func (op *putSnapshot) Runtime() (store.RuntimeID, bool) { return op.id, true }
 
 func (op *putSnapshot) Prepare() error {
 	if err := validRuntime(op.id); err != nil {
@@ -155,7 +156,7 @@ func (op *putSnapshot) Apply(state *store.State) error {
 
 type deleteInputState struct{ store.DeleteInputState }
 
-func (op *deleteInputState) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op *deleteInputState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 func (op *deleteInputState) Prepare() error { return validRuntime(op.RuntimeID) }
 
@@ -166,7 +167,7 @@ func (op *deleteInputState) Apply(state *store.State) error {
 
 type deleteRuntime struct{ store.DeleteRuntime }
 
-func (op *deleteRuntime) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op *deleteRuntime) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 func (op *deleteRuntime) Prepare() error { return validRuntime(op.RuntimeID) }
 

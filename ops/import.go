@@ -21,8 +21,8 @@ type Import struct {
 // Kind names the operation.
 func (Import) Kind() Kind { return KindImport }
 
-// Runtime is empty: it is about all of them.
-func (Import) Runtime() store.RuntimeID { return "" }
+// Runtime names none: it is about all of them.
+func (Import) Runtime() (store.RuntimeID, bool) { return "", false }
 
 // Prepare reads and checks all of it.
 func (op *Import) Prepare() (err error) {

@@ -20,7 +20,7 @@ type PersistInputState struct {
 func (PersistInputState) Kind() Kind { return KindPersistInputState }
 
 // Runtime names the runtime it is on.
-func (op PersistInputState) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op PersistInputState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies the state.
 func (op *PersistInputState) Prepare() error {
@@ -58,7 +58,7 @@ type LoadInputState struct {
 func (LoadInputState) Kind() Kind { return KindLoadInputState }
 
 // Runtime names the runtime it is on.
-func (op LoadInputState) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op LoadInputState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare has nothing to do.
 func (*LoadInputState) Prepare() error { return nil }
@@ -90,7 +90,7 @@ type LoadInputStates struct {
 func (LoadInputStates) Kind() Kind { return KindLoadInputStates }
 
 // Runtime names the runtime it is on.
-func (op LoadInputStates) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op LoadInputStates) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare has nothing to do.
 func (*LoadInputStates) Prepare() error { return nil }

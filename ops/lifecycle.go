@@ -14,7 +14,7 @@ type PersistRuntimeState struct {
 func (PersistRuntimeState) Kind() Kind { return KindPersistRuntimeState }
 
 // Runtime names the runtime it is on.
-func (op PersistRuntimeState) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op PersistRuntimeState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks the state.
 func (op *PersistRuntimeState) Prepare() error {
@@ -50,7 +50,7 @@ type LoadRuntimeState struct {
 func (LoadRuntimeState) Kind() Kind { return KindLoadRuntimeState }
 
 // Runtime names the runtime it is on.
-func (op LoadRuntimeState) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op LoadRuntimeState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare has nothing to do.
 func (*LoadRuntimeState) Prepare() error { return nil }
@@ -80,7 +80,7 @@ type AtomicLifecycleCommit struct {
 func (AtomicLifecycleCommit) Kind() Kind { return KindAtomicLifecycleCommit }
 
 // Runtime names the runtime it is on.
-func (op AtomicLifecycleCommit) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op AtomicLifecycleCommit) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything.
 func (op *AtomicLifecycleCommit) Prepare() (err error) {

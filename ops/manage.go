@@ -15,7 +15,7 @@ type DeleteRuntime struct {
 func (DeleteRuntime) Kind() Kind { return KindDeleteRuntime }
 
 // Runtime names the runtime it is on.
-func (op DeleteRuntime) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op DeleteRuntime) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare refuses an id that no runtime can have.
 func (op *DeleteRuntime) Prepare() error { return validRuntime(op.RuntimeID) }
@@ -44,7 +44,7 @@ type Prune struct {
 func (Prune) Kind() Kind { return KindPrune }
 
 // Runtime names the runtime it is on.
-func (op Prune) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op Prune) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks the retention.
 func (op *Prune) Prepare() error {
@@ -76,8 +76,8 @@ type ListRuntimes struct {
 // Kind names the operation.
 func (ListRuntimes) Kind() Kind { return KindListRuntimes }
 
-// Runtime is empty: it is about all of them.
-func (ListRuntimes) Runtime() store.RuntimeID { return "" }
+// Runtime names none: it is about all of them.
+func (ListRuntimes) Runtime() (store.RuntimeID, bool) { return "", false }
 
 // Prepare has nothing to do.
 func (*ListRuntimes) Prepare() error { return nil }
@@ -101,8 +101,8 @@ type LoadImage struct {
 // Kind names the operation.
 func (LoadImage) Kind() Kind { return KindLoadImage }
 
-// Runtime is empty: it is about all of them.
-func (LoadImage) Runtime() store.RuntimeID { return "" }
+// Runtime names none: it is about all of them.
+func (LoadImage) Runtime() (store.RuntimeID, bool) { return "", false }
 
 // Prepare has nothing to do.
 func (*LoadImage) Prepare() error { return nil }

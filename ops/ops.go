@@ -32,7 +32,7 @@ type Request[R any] interface {
 		Commit | LoadSession | LoadView |
 		DeleteRuntime | Prune | ListRuntimes | LoadImage | Import
 	Kind() Kind
-	Runtime() store.RuntimeID
+	Runtime() (id store.RuntimeID, one bool)
 	answers() R
 }
 

@@ -18,7 +18,7 @@ type LoadSessionSnapshot struct {
 func (LoadSessionSnapshot) Kind() Kind { return KindLoadSessionSnapshot }
 
 // Runtime names the runtime it is on.
-func (op LoadSessionSnapshot) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op LoadSessionSnapshot) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare has nothing to do.
 func (*LoadSessionSnapshot) Prepare() error { return nil }
@@ -52,7 +52,7 @@ type LoadSessionDocument struct {
 func (LoadSessionDocument) Kind() Kind { return KindLoadSessionDocument }
 
 // Runtime names the runtime it is on.
-func (op LoadSessionDocument) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op LoadSessionDocument) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare has nothing to do.
 func (*LoadSessionDocument) Prepare() error { return nil }
@@ -80,8 +80,8 @@ type LoadSession struct {
 // Kind names the operation.
 func (LoadSession) Kind() Kind { return KindLoadSession }
 
-// Runtime is empty: a session is of any runtime.
-func (LoadSession) Runtime() store.RuntimeID { return "" }
+// Runtime names none: a session is of any.
+func (LoadSession) Runtime() (store.RuntimeID, bool) { return "", false }
 
 // Prepare has nothing to do.
 func (*LoadSession) Prepare() error { return nil }

@@ -15,7 +15,7 @@ type LoadView struct {
 func (LoadView) Kind() Kind { return KindLoadView }
 
 // Runtime names the runtime it is on.
-func (op LoadView) Runtime() store.RuntimeID { return op.RuntimeID }
+func (op LoadView) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare has nothing to do.
 func (*LoadView) Prepare() error { return nil }

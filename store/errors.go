@@ -62,7 +62,8 @@ var (
 // that panicked (Err is the *PanicError itself) that cannot be said.
 type OpError struct {
 	Op        string    // the operation's name, such as "persist_input_state"
-	RuntimeID RuntimeID // empty if the operation is not on one runtime
+	RuntimeID RuntimeID // if it is on one
+	OnRuntime bool      // it is: an id may be empty
 	Err       error     // a context's error, or one that wraps one of this package's
 }
 
@@ -71,11 +72,11 @@ func (e *OpError) Error() string {
 	if _, panicked := e.Err.(*PanicError); panicked {
 		outcome = ""
 	}
-	switch e.Op {
-	case "commit", "load_session", "list_runtimes", "load_image", "import", "export": // on none, or many
-		return fmt.Sprintf("%s: %v%s", e.Op, e.Err, outcome)
+	on := ""
+	if e.OnRuntime {
+		on = ofRuntime(e.RuntimeID)
 	}
-	return fmt.Sprintf("%s%s: %v%s", e.Op, ofRuntime(e.RuntimeID), e.Err, outcome)
+	return fmt.Sprintf("%s%s: %v%s", e.Op, on, e.Err, outcome)
 }
 
 func ofRuntime(id RuntimeID) string { return fmt.Sprintf(" of runtime %q", shorten(string(id))) }

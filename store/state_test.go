@@ -78,11 +78,11 @@ func TestNextSequence(t *testing.T) {
 }
 
 func TestErrorTexts(t *testing.T) {
-	err := &store.OpError{Op: "persist_input_state", RuntimeID: "agent-1", Err: store.InField("a", store.InField("b", &store.ValueError{Reason: "null"}))}
+	err := &store.OpError{Op: "persist_input_state", RuntimeID: "agent-1", OnRuntime: true, Err: store.InField("a", store.InField("b", &store.ValueError{Reason: "null"}))}
 	assert.Equal(t, `persist_input_state of runtime "agent-1": invalid value: a.b: null (nothing was applied)`, err.Error())
 	require.ErrorIs(t, err, store.ErrInvalidValue)
 	panicked := &store.PanicError{Value: "x"}
-	err = &store.OpError{Op: "persist_input_state", RuntimeID: "agent-1", Err: panicked}
+	err = &store.OpError{Op: "persist_input_state", RuntimeID: "agent-1", OnRuntime: true, Err: panicked}
 	assert.NotContains(t, err.Error(), "applied", "of the call that panicked nobody can say")
 	err.Err = fmt.Errorf("an earlier operation panicked: %w", panicked)
 	assert.Contains(t, err.Error(), "nothing was applied")
@@ -97,7 +97,7 @@ func TestErrorTexts(t *testing.T) {
 	} {
 		assert.EqualError(t, err, text)
 	}
-	long := &store.OpError{Op: "x", RuntimeID: store.RuntimeID(make([]byte, 1<<20)), Err: store.ErrClosed}
+	long := &store.OpError{Op: "x", RuntimeID: store.RuntimeID(make([]byte, 1<<20)), OnRuntime: true, Err: store.ErrClosed}
 	assert.Less(t, len(long.Error()), 1000, "an error does not repeat a large id")
 	long.RuntimeID = store.RuntimeID("x" + strings.Repeat("ééé", 99))
 	assert.NotContains(t, long.Error(), `\x`, "nor cuts a character in two")
