@@ -216,3 +216,17 @@ func TestAdopt(t *testing.T) {
 	limited.Limits = store.Limits{InputsPerRuntime: 8, TotalBytes: 100_000}
 	assert.NoError(t, limited.Adopt(lived()))
 }
+
+func TestPartsAddUp(t *testing.T) {
+	s := lived()
+	s.PutSnapshot("a", new(store.SnapshotOf([]byte("12345"))))
+	s.PutSession("a", store.SessionID{1}, new(store.SnapshotOf([]byte("1"))))
+	var bytes int64
+	items := map[string]int{}
+	for _, part := range s.Totals().Parts() {
+		bytes += part.Bytes
+		items[part.Name] = part.Items
+	}
+	assert.Equal(t, s.Totals().Bytes(), bytes)
+	assert.Equal(t, map[string]int{"runtimes": 1, "input_states": 8, "receipts": 9, "snapshots": 2}, items)
+}

@@ -22,6 +22,24 @@ func (t Totals) Bytes() int64 {
 	return t.RuntimeBytes + t.InputBytes + t.ReceiptBytes + t.SnapshotBytes
 }
 
+// A Part is one kind of what is held.
+type Part struct {
+	Name  string // such as "input_states"
+	Items int
+	Bytes int64
+}
+
+// Parts are those that Bytes is made of. Snapshots are all of them, those of
+// runtimes and those that are filed.
+func (t Totals) Parts() []Part {
+	return []Part{
+		{"runtimes", t.Runtimes, t.RuntimeBytes},
+		{"input_states", t.InputStates, t.InputBytes},
+		{"receipts", t.Receipts, t.ReceiptBytes},
+		{"snapshots", t.Snapshots + t.Sessions, t.SnapshotBytes},
+	}
+}
+
 // minus returns what t has more than another.
 func (t Totals) minus(other Totals) Totals {
 	t.Runtimes -= other.Runtimes

@@ -12,7 +12,6 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/store"
 )
 
 // A Source has figures to show, as a *loopstore.Loop does.
@@ -47,9 +46,9 @@ func Register(meter metric.Meter, loop Source, attributes ...attribute.KeyValue)
 			o.ObserveInt64(operations, int64(of.Done), r.with(name))
 			o.ObserveInt64(operations, int64(of.Errors), r.with(name, attribute.String("error.type", "_OTHER")))
 		}
-		for _, p := range partsOf(s.Held) {
-			o.ObserveInt64(items, int64(p.items), r.with(attribute.String("loopstore.part", p.name)))
-			o.ObserveInt64(bytes, p.bytes, r.with(attribute.String("loopstore.part", p.name)))
+		for _, p := range s.Held.Parts() {
+			o.ObserveInt64(items, int64(p.Items), r.with(attribute.String("loopstore.part", p.Name)))
+			o.ObserveInt64(bytes, p.Bytes, r.with(attribute.String("loopstore.part", p.Name)))
 		}
 		o.ObserveInt64(inbox, int64(s.InboxLength), r.with())
 		o.ObserveInt64(limit, int64(s.InboxSize), r.with())
@@ -66,21 +65,6 @@ func Register(meter metric.Meter, loop Source, attributes ...attribute.KeyValue)
 		}
 		return nil
 	}, r.all...)
-}
-
-type part struct {
-	name  string
-	items int
-	bytes int64
-}
-
-func partsOf(t store.Totals) []part {
-	return []part{
-		{"runtimes", t.Runtimes, t.RuntimeBytes},
-		{"input_states", t.InputStates, t.InputBytes},
-		{"receipts", t.Receipts, t.ReceiptBytes},
-		{"snapshots", t.Snapshots + t.Sessions, t.SnapshotBytes},
-	}
 }
 
 // A recorder makes the instruments. Its error is that of all of them.

@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/store"
 )
 
 // A Source has figures to show, as a *loopstore.Loop does.
@@ -68,9 +67,9 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 		send(c.done, prometheus.CounterValue, float64(of.Done), kind.String())
 		send(c.failed, prometheus.CounterValue, float64(of.Errors), kind.String())
 	}
-	for _, p := range partsOf(s.Held) {
-		send(c.items, prometheus.GaugeValue, float64(p.items), p.name)
-		send(c.bytes, prometheus.GaugeValue, float64(p.bytes), p.name)
+	for _, p := range s.Held.Parts() {
+		send(c.items, prometheus.GaugeValue, float64(p.Items), p.Name)
+		send(c.bytes, prometheus.GaugeValue, float64(p.Bytes), p.Name)
 	}
 	send(c.inbox, prometheus.GaugeValue, float64(s.InboxLength))
 	send(c.size, prometheus.GaugeValue, float64(s.InboxSize))
@@ -84,20 +83,5 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	send(c.mostWaited, prometheus.GaugeValue, s.WaitP99.Seconds())
 	if s.Slowest != nil {
 		send(c.slowest, prometheus.GaugeValue, s.Slowest.Took.Seconds(), s.Slowest.Kind.String())
-	}
-}
-
-type part struct {
-	name  string
-	items int
-	bytes int64
-}
-
-func partsOf(t store.Totals) []part {
-	return []part{
-		{"runtimes", t.Runtimes, t.RuntimeBytes},
-		{"input_states", t.InputStates, t.InputBytes},
-		{"receipts", t.Receipts, t.ReceiptBytes},
-		{"snapshots", t.Snapshots + t.Sessions, t.SnapshotBytes},
 	}
 }
