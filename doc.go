@@ -101,8 +101,8 @@
 // # Listing
 //
 // [Loop.Runtimes] lists all runtimes, a page at a time, in the order in which
-// they were made. What is there throughout is listed once, whatever else comes
-// and goes meanwhile. Input states and receipts are listed from a view.
+// they were made, and [Loop.Inputs] and [Loop.Receipts] what one has. What is
+// there throughout is listed once, whatever else comes and goes meanwhile.
 //
 // # Deleting
 //

@@ -16,19 +16,44 @@ import (
 // yields. Whoever wants one page, and to know whether there is more, runs
 // ops.ListRuntimes.
 func (l *Loop) Runtimes(ctx context.Context, page store.Paging) iter.Seq2[store.RuntimeSummary, error] {
-	return func(yield func(store.RuntimeSummary, error) bool) {
+	return pages(page, func(page store.Paging) (store.Page[store.RuntimeSummary], error) {
+		return Do(ctx, l, ops.ListRuntimes{Paging: page})
+	})
+}
+
+// Inputs yields a runtime's input states, as InputPage lists them, a page at a
+// time. What is said of Runtimes is so of them too.
+func (l *Loop) Inputs(ctx context.Context, id store.RuntimeID, page store.Paging, states ...store.InputLifecycleState) iter.Seq2[store.InputState, error] {
+	return pages(page, func(page store.Paging) (store.Page[store.InputState], error) {
+		return l.InputPage(ctx, id, page, states...)
+	})
+}
+
+// Receipts yields a runtime's receipts, as ReceiptPage lists them, a page at a
+// time. What is said of Runtimes is so of them too.
+func (l *Loop) Receipts(ctx context.Context, id store.RuntimeID, page store.Paging, runs ...store.RunID) iter.Seq2[store.RunBoundaryReceipt, error] {
+	return pages(page, func(page store.Paging) (store.Page[store.RunBoundaryReceipt], error) {
+		return l.ReceiptPage(ctx, id, page, runs...)
+	})
+}
+
+// pages yields what is on a page and on all after it.
+func pages[T any](page store.Paging, load func(store.Paging) (store.Page[T], error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		at := page // the sequence may be used again
 		for more := true; more; {
-			found, err := Do(ctx, l, ops.ListRuntimes{Paging: page})
+			found, err := load(at)
 			if err != nil {
-				yield(store.RuntimeSummary{}, err)
+				var none T
+				yield(none, err)
 				return
 			}
-			for _, summary := range found.Items {
-				if !yield(summary, nil) {
+			for _, item := range found.Items {
+				if !yield(item, nil) {
 					return
 				}
 			}
-			page.From, more = found.Next, found.More
+			at.From, more = found.Next, found.More
 		}
 	}
 }

@@ -84,6 +84,23 @@ func TestListingOfOneRuntime(t *testing.T) {
 			InputUpdates: []store.InputState{state},
 		}))
 	}
+	var listed []byte
+	for state, err := range loop.Inputs(t.Context(), "a", store.Paging{Limit: 2}, store.InputQueued) {
+		require.NoError(t, err)
+		listed = append(listed, state.InputID[0])
+	}
+	assert.Equal(t, []byte{0, 2, 4}, listed)
+	all := loop.Receipts(t.Context(), "a", store.Paging{Limit: 4}, run)
+	for range 2 {
+		next := uint64(0)
+		for receipt, err := range all {
+			require.NoError(t, err)
+			assert.Equal(t, next, receipt.Sequence)
+			next++
+		}
+		assert.EqualValues(t, 6, next, "each time from its start")
+	}
+
 	inputs, err := loop.InputPage(t.Context(), "a", store.Paging{Limit: 2}, store.InputQueued)
 	require.NoError(t, err)
 	require.Len(t, inputs.Items, 2)
