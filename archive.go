@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
@@ -27,11 +29,34 @@ func (l *Loop) Export(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
+// ExportFile exports to a file that only its owner may read. It is there whole, on
+// disk, when this returns; after an error there is what was there before.
+func (l *Loop) ExportFile(ctx context.Context, name string) error {
+	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return &store.OpError{Op: "export", Err: err}
+	}
+	err = l.Export(ctx, file)
+	if done := errors.Join(file.Sync(), file.Close()); err == nil && done != nil {
+		err = &store.OpError{Op: "export", Err: done}
+	}
+	if err == nil {
+		if err = os.Rename(file.Name(), name); err == nil {
+			return nil
+		}
+		err = &store.OpError{Op: "export", Err: err}
+	}
+	_ = os.Remove(file.Name())
+	return err
+}
+
 // Import takes over all that Export has written: the values, their order, the
 // versions and the revision. All of it is read and checked before, on the
 // caller's goroutine; the error of a file that is not as it was written wraps an
 // *archive.Error, which names the line. The store must never have held anything
-// (store.ErrNotEmpty). If ctx ends, so does the reading, when r returns.
+// (store.ErrNotEmpty), and its Limits hold (store.ErrLimit): to bring less, import
+// into one without, and prune that. If ctx ends, so does the reading, when r
+// returns.
 func (l *Loop) Import(ctx context.Context, r io.Reader) (store.Totals, error) {
 	return Do(ctx, l, ops.Import{Source: readerUnder{ctx, r}})
 }

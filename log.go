@@ -45,12 +45,17 @@ func (l *Loop) logCall(s sample, t timing, op kind, err error) {
 		l.logFailure(failure)
 		return
 	}
-	if l.slow <= 0 || s.standsFor == 0 || t.waited+t.took < l.slow {
+	prepared := t.sent - t.called
+	if l.slow <= 0 || s.standsFor == 0 || prepared+t.waited+t.took < l.slow {
 		return
 	}
+	level := slog.LevelWarn
+	if prepared+t.took < l.slow {
+		level = slog.LevelInfo // another one made it wait
+	}
 	id, _ := op.Runtime()
-	l.log(slog.LevelWarn, "slow operation", slog.String("operation", s.kind.String()), slog.String("runtime_id", string(id)),
-		slog.Duration("waited", t.waited), slog.Duration("took", t.took), slog.Bool("done", err == nil))
+	l.log(level, "slow operation", slog.String("operation", s.kind.String()), slog.String("runtime_id", string(id)),
+		slog.Duration("prepared", prepared), slog.Duration("waited", t.waited), slog.Duration("took", t.took), slog.Bool("done", err == nil))
 }
 
 // logFailure tells once of the panic that ended the store.

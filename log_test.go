@@ -74,17 +74,23 @@ func TestLogger(t *testing.T) {
 		for range 10 { // with the request of that one
 			require.Error(t, runTestOp(cancelled, l, "c", nil), "what was never sent is not slow")
 		}
+		_, err = doTestOp(t.Context(), l, testOp{
+			id: "d", do: func() { time.Sleep(time.Second / 2) }, prepare: func() { time.Sleep(3 * time.Second / 2) },
+		})
+		require.NoError(t, err)
 		held := l.Stats().Held
 		require.NoError(t, l.Close())
 		require.NoError(t, l.Close())
 		assert.Equal(t, []map[string]any{
 			{"level": "INFO", "msg": "store started", "inbox_size": 128.},
+			{"level": "INFO", "msg": "slow operation", "operation": "persist_runtime_state", "runtime_id": "c",
+				"prepared": 0., "waited": 2e9 - 1, "took": 1., "done": true},
 			{"level": "WARN", "msg": "slow operation", "operation": "persist_runtime_state", "runtime_id": "c",
-				"waited": 2e9 - 1, "took": 1., "done": true},
-			{"level": "WARN", "msg": "slow operation", "operation": "persist_runtime_state", "runtime_id": "c",
-				"waited": 0., "took": 2e9, "done": true},
-			{"level": "INFO", "msg": "store closed", "uptime": 4e9, "done": 4., "errors": 10.,
-				"runtimes": 3., "bytes": float64(held.Bytes())},
+				"prepared": 0., "waited": 0., "took": 2e9, "done": true},
+			{"level": "WARN", "msg": "slow operation", "operation": "persist_runtime_state", "runtime_id": "d",
+				"prepared": 15e8, "waited": 0., "took": 5e8, "done": true},
+			{"level": "INFO", "msg": "store closed", "uptime": 6e9, "done": 5., "errors": 10.,
+				"runtimes": 4., "bytes": float64(held.Bytes())},
 		}, b.entries(t))
 		assert.NotContains(t, b.text.String(), "hello", "nothing of the session")
 	})

@@ -2,6 +2,7 @@ package loopstore
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
@@ -60,8 +61,14 @@ func pages[T any](page store.Paging, load func(store.Paging) (store.Page[T], err
 
 // InputPage returns a part of a runtime's list of input states, in their order:
 // of those in one of these states, or of all if none is named. The owner's part
-// of it does not grow with the list.
+// of it does not grow with the list. What is no state is refused with
+// store.ErrInvalidValue.
 func (l *Loop) InputPage(ctx context.Context, id store.RuntimeID, page store.Paging, states ...store.InputLifecycleState) (store.Page[store.InputState], error) {
+	for i, state := range states {
+		if err := state.Validate(); err != nil {
+			return store.Page[store.InputState]{}, opError(ops.LoadView{RuntimeID: id}, store.InField(fmt.Sprintf("states[%d]", i), err))
+		}
+	}
 	view, err := l.View(ctx, id)
 	if err != nil {
 		return store.Page[store.InputState]{}, err

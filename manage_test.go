@@ -101,6 +101,10 @@ func TestListingOfOneRuntime(t *testing.T) {
 		assert.EqualValues(t, 6, next, "each time from its start")
 	}
 
+	_, err := loop.InputPage(t.Context(), "a", store.Paging{}, store.InputQueued, "queud")
+	require.ErrorIs(t, err, store.ErrInvalidValue)
+	require.ErrorContains(t, err, "states[1]")
+
 	inputs, err := loop.InputPage(t.Context(), "a", store.Paging{Limit: 2}, store.InputQueued)
 	require.NoError(t, err)
 	require.Len(t, inputs.Items, 2)
@@ -133,7 +137,7 @@ func TestDeleting(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, store.Removed{Totals: store.Totals{
 		Runtimes: 1, InputStates: 1, Runs: 1, Receipts: 1, Snapshots: 1, Sessions: 1,
-		RuntimeBytes: 801, InputBytes: 400, ReceiptBytes: 160, SnapshotBytes: 2 * (256 + 3),
+		RuntimeBytes: 1201, InputBytes: 400, ReceiptBytes: 160 + 160, SnapshotBytes: 2 * (320 + 3),
 	}}, removed)
 	assert.False(t, view.Current())
 	after, err := loop.View(t.Context(), "a")
@@ -233,7 +237,7 @@ func TestLimits(t *testing.T) {
 		InputUpdates: []store.InputState{input(2), input(3)},
 	})
 	require.ErrorIs(t, err, store.ErrLimit)
-	require.EqualError(t, err, `commit_session_boundary of runtime "a": limit exceeded: inputs_per_runtime is 2, asked for 3 (nothing was applied)`)
+	require.EqualError(t, err, `commit_session_boundary of runtime "a": limit exceeded: inputs_per_runtime would be 3, the most is 2 (nothing was applied)`)
 	_, ok, err := loop.LoadSessionSnapshot(t.Context(), "a")
 	require.NoError(t, err)
 	assert.False(t, ok)

@@ -85,7 +85,11 @@ func (s *sample) next(m *meter) bool {
 }
 
 // A timing is when, since the start of the meter, and how long.
-type timing struct{ sent, began, waited, took time.Duration }
+type timing struct {
+	called       time.Duration // 0 unless slow operations are told of
+	sent, began  time.Duration
+	waited, took time.Duration
+}
 
 // sent notes how many requests are in the inbox after one was sent.
 func (m *meter) sent(n int) {

@@ -25,13 +25,15 @@ type Options struct {
 	StrictReceipts bool
 
 	// Limits bound what is held, and what one call may bring. A call that
-	// would go beyond one is refused with store.ErrLimit.
+	// would go beyond one is refused with store.ErrLimit. 0 means no limit, and
+	// so does a negative number.
 	Limits store.Limits
 
 	// Retention is what is kept of a runtime, whenever it changes: what it lets
 	// go goes with the operation that made it too many or too old, as if Prune
 	// came with it. Nobody is told. What is too old may stay up to a 64th of
-	// that age longer. A runtime that does not change is left alone.
+	// that age longer. A runtime that does not change is left alone, also when
+	// it comes with an Import: Prune it. What is negative is as if it were 0.
 	Retention store.Retention
 
 	// BytesInFlight bounds the payload bytes of all calls under way, see
@@ -53,10 +55,14 @@ type Options struct {
 	// may call the Loop, and a panic of it is dropped. nil tells nobody.
 	Logger *slog.Logger
 
-	// SlowThreshold is how long an operation may take, from the moment when it
-	// is ready to be sent until the owner has done it, before Logger is told.
-	// With a Logger and a threshold every operation is timed, which costs it
-	// some 100 ns. 0 means that none is slow, and so does a negative number.
+	// SlowThreshold is how long an operation may take, from its call until the
+	// owner has done it, before Logger is told: how long it was prepared (which
+	// is reading and copying, and waiting for room in flight), how long it
+	// waited for the owner, and how long it took there. That is a warning, or
+	// information if it only waited for the owner. Operations that the store
+	// makes for itself are told of too, see Stats.Operations. Every operation is
+	// timed then, which costs it some 100 ns. 0 means that none is slow, and so
+	// does a negative number.
 	SlowThreshold time.Duration
 }
 

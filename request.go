@@ -163,6 +163,9 @@ func (r *request[R, O, P]) call(ctx context.Context, l *Loop, has *holder) error
 	if l.phase.Load() != serving {
 		return l.unavailable()
 	}
+	if l.slow > 0 {
+		r.timing = timing{called: l.meter.now()}
+	}
 	if l.weighs {
 		if err := r.weigh(ctx, l); err != nil {
 			return err
@@ -172,7 +175,7 @@ func (r *request[R, O, P]) call(ctx context.Context, l *Loop, has *holder) error
 		return err
 	}
 	if r.sample.next(l.meter) {
-		r.timing = timing{sent: l.meter.now()}
+		r.timing.sent = l.meter.now()
 	}
 	select {
 	case l.inbox <- r:

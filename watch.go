@@ -15,10 +15,10 @@ import (
 // that shows nothing, of version 0. If there is no runtime at first, and after
 // is 0, it waits for one.
 //
-// It ends when the loop over it ends, or with a *store.OpError that wraps ctx's
-// error, store.ErrClosed or store.ErrFailed, and with Options.RefuseWhenFull it
-// may with store.ErrBusy. There is no goroutine and nothing
-// to close. A watcher that takes its time holds up nobody.
+// It ends when the loop over it ends, or by yielding a nil view and a
+// *store.OpError that wraps ctx's error, store.ErrClosed or store.ErrFailed, or
+// store.ErrBusy with Options.RefuseWhenFull. There is no goroutine and nothing to
+// close. A watcher that takes its time holds up nobody.
 func (l *Loop) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*store.View, error] {
 	return func(yield func(*store.View, error) bool) {
 		version := after

@@ -22,6 +22,14 @@ func TestBytesPerRecord(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a million records")
 	}
+	full := accepted(1)
+	full.Policy = &store.PolicySnapshot{Decision: store.PolicyDecision{
+		ApplyMode: store.StageRunStart, WakeMode: store.WakeIfIdle, QueueMode: store.QueueFIFO, ConsumePoint: store.ConsumeOnApply,
+	}}
+	full.TerminalOutcome = &store.TerminalOutcome{Type: store.OutcomeConsumed}
+	full.ReconstructionSource = &store.ReconstructionSource{Type: store.SourceProjection, RuleID: "r", SourceEventID: "e"}
+	full.LastRunID, full.LastBoundarySequence = new(store.RunID), new(uint64)
+	full.History = []store.HistoryEntry{{From: store.InputAccepted, To: store.InputQueued, Reason: new("because")}}
 	digest := strings.Repeat("0123456789abcdef", 4)
 	for name, kind := range map[string]struct {
 		n    int
@@ -47,6 +55,45 @@ func TestBytesPerRecord(t *testing.T) {
 				id := store.InputID{0: 1}
 				binary.BigEndian.PutUint64(id[8:], uint64(s.Totals().InputStates))
 				return callOf(ops.PersistInputState{RuntimeID: "a", State: store.NewInputState(id, store.Time{})})(s)
+			},
+		},
+		"runs of one receipt": {
+			n: 100_000, most: 320,
+			held: func(held store.Totals) (int, int64) { return held.Runs, held.ReceiptBytes },
+			put: func(s *store.State) error {
+				run := store.RunID{0: 1}
+				binary.BigEndian.PutUint64(run[8:], uint64(s.Totals().Runs))
+				return callOf(ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{Receipt: store.RunBoundaryReceipt{
+					RunID: run, Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}}, ConversationDigest: &digest,
+				}}})(s)
+			},
+		},
+		"full inputs": {
+			n: 100_000, most: 1200,
+			held: func(held store.Totals) (int, int64) { return held.InputStates, held.InputBytes },
+			put: func(s *store.State) error {
+				n := s.Totals().InputStates
+				in := full
+				in.InputID, in.IdempotencyKey = store.InputID{0: 1}, new(fmt.Sprint("key ", n))
+				binary.BigEndian.PutUint64(in.InputID[8:], uint64(n))
+				return callOf(ops.PersistInputState{RuntimeID: "a", State: in})(s)
+			},
+		},
+		"runtimes with a little of everything": {
+			n: 30_000, most: 3000,
+			held: func(held store.Totals) (int, int64) { return held.Runtimes, held.Bytes() },
+			put: func(s *store.State) error {
+				n := s.Totals().Runtimes
+				id := store.RuntimeID(fmt.Sprintf("agent-%08d", n))
+				in := store.NewInputState(store.InputID{1}, store.Time{})
+				in.IdempotencyKey = new("key")
+				key := store.SessionID{0: 1}
+				binary.BigEndian.PutUint64(key[8:], uint64(n))
+				return callOf(ops.AtomicApply{RuntimeID: id, Commit: store.BoundaryApply{
+					Session: &store.SessionDelta{SessionSnapshot: []byte("any")}, SessionStoreKey: &key,
+					Receipt:      store.RunBoundaryReceipt{Boundary: store.RunStart, ConversationDigest: &digest},
+					InputUpdates: []store.InputState{in},
+				}})(s)
 			},
 		},
 		"bare runtimes": {

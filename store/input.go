@@ -132,11 +132,16 @@ func (s *InputState) Detach() InputState {
 	return c
 }
 
-// PayloadBytes are about how many bytes there are in what can grow: texts,
-// lists, and the input itself.
+// PayloadBytes are about how many bytes there are in what can be absent or grow:
+// optional members, texts, lists, and the input itself.
 func (s *InputState) PayloadBytes() int {
-	const perEntry = 80
+	const perEntry, perMember = 80, 112 // no less than they take
 	n := len(s.PersistedInput) + textBytes(s.IdempotencyKey) + perEntry*len(s.History)
+	for _, there := range []bool{s.Policy != nil, s.TerminalOutcome != nil, s.IdempotencyKey != nil, s.ReconstructionSource != nil, s.LastRunID != nil || s.LastBoundarySequence != nil} {
+		if there {
+			n += perMember
+		}
+	}
 	for i := range s.History {
 		n += textBytes(s.History[i].Reason)
 	}

@@ -115,8 +115,8 @@ type Viewer interface {
 
 // A Watcher is a store that can be watched. It yields the newest view whenever
 // its version is another than that of the one before, at first than after. It
-// may skip versions, and never misses the last. It ends with an error, that of
-// ctx or ErrClosed, and leaves no goroutine.
+// may skip versions, and never misses the last. It ends by yielding a nil view
+// and an error, that of ctx or ErrClosed, and leaves no goroutine.
 type Watcher interface {
 	Watch(ctx context.Context, id RuntimeID, after uint64) iter.Seq2[*View, error]
 }

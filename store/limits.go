@@ -4,7 +4,8 @@ import "fmt"
 
 // Limits bound what a State holds. 0 means that there is no limit. What was
 // there before a limit is not touched by it; a call that adds nothing to what
-// is over one is not refused.
+// is over one is not refused. A store that is full takes no larger values
+// either: leave room, and delete or prune before it is.
 type Limits struct {
 	SnapshotBytes    int   // of one session snapshot
 	BatchWrites      int   // of one Batch; and as many conditions
@@ -31,10 +32,12 @@ func (l Limits) checkTotal(held, before Totals) error {
 
 // A LimitError says which limit a call would have gone beyond.
 type LimitError struct {
-	Limit string // such as "inputs_per_runtime"
-	Most  int64  // what is allowed
-	Asked int64  // what there would have been
-	Busy  bool   // it may be otherwise in a moment
+	// Limit is snapshot_bytes, batch_writes, inputs_per_runtime or total_bytes,
+	// of Limits, or inbox_size or bytes_in_flight, of loopstore.Options.
+	Limit string
+	Most  int64 // what is allowed
+	Asked int64 // what there would have been
+	Busy  bool  // it may be otherwise in a moment
 }
 
 func (e *LimitError) Error() string {
@@ -42,7 +45,7 @@ func (e *LimitError) Error() string {
 	if e.Busy {
 		kind = ErrBusy
 	}
-	return fmt.Sprintf("%v: %s is %d, asked for %d", kind, e.Limit, e.Most, e.Asked)
+	return fmt.Sprintf("%v: %s would be %d, the most is %d", kind, e.Limit, e.Asked, e.Most)
 }
 
 // Is reports whether target is ErrLimit, or ErrBusy if it was that.

@@ -49,18 +49,18 @@ func (c *Cursor) UnmarshalText(text []byte) error {
 
 // A Page is a part of a list.
 type Page[T any] struct {
-	Items []T
-	Next  Cursor // where the next page begins
-	More  bool   // the list goes on there
+	Items []T    `json:"items"`
+	Next  Cursor `json:"next"` // where the next page begins
+	More  bool   `json:"more"` // the list goes on there
 }
 
 // A RuntimeSummary says what a runtime holds, without it.
 type RuntimeSummary struct {
-	RuntimeID    RuntimeID
-	Version      uint64
-	RuntimeState RuntimeState // empty if there is none
-	Held         Totals       // but for what it has filed under ids of sessions
-	Ended        int          // how many of the inputs are in a terminal state
+	RuntimeID    RuntimeID    `json:"runtime_id"`
+	Version      uint64       `json:"version"`
+	RuntimeState RuntimeState `json:"runtime_state,omitempty"` // empty if there is none
+	Held         Totals       `json:"held"`                    // but for what it has filed under ids of sessions
+	Ended        int          `json:"ended"`                   // how many of the inputs are in a terminal state
 
 	latest *Receipt
 }

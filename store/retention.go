@@ -6,7 +6,7 @@ import "time"
 //
 // Whatever it says, these stay: inputs that are in no terminal state, the
 // receipt that was stored last, and the run that this is of. A run whose
-// receipts have all gone leaves about 70 bytes behind, so that none of its
+// receipts have all gone leaves about 100 bytes behind, so that none of its
 // sequences is ever minted again.
 type Retention struct {
 	ReceiptsPerRun int  // with the highest sequences of each run; 0 means all
@@ -25,7 +25,7 @@ type Keep struct {
 // Removed says how much has gone.
 type Removed struct {
 	Totals
-	Payloads int // of inputs that are still there
+	Payloads int `json:"payloads"` // of inputs that are still there
 }
 
 // Validate returns a *ValueError if a part of k is negative.
@@ -85,14 +85,14 @@ func (k Retention) prune(runs list[*run], latest *Receipt, inputs list[*InputSta
 			g.receipts = append(g.receipts, k.pruneRun(r, latest)...)
 		}
 	}
-	g.inputs, _ = k.Inputs.sweep(inputs, 0, ended.inputs, hasEnded, now)
+	g.inputs, _ = k.Inputs.sweep(only(inputs, hasEnded), ended.inputs, now)
 	going := make(map[*InputState]bool, len(g.inputs))
 	for _, state := range g.inputs {
 		going[state] = true
 		ended.count(state, -1)
 	}
 	stays := func(state *InputState) bool { return hasPayload(state) && !going[state] }
-	g.payloads, _ = k.Payloads.sweep(inputs, 0, ended.payloads, stays, now)
+	g.payloads, _ = k.Payloads.sweep(only(inputs, stays), ended.payloads, now)
 	return g
 }
 
@@ -134,6 +134,7 @@ func (k Retention) pruneRun(r *run, latest *Receipt) (gone []*Receipt) {
 func (g *gone) removed() (n Removed) {
 	for _, r := range g.runs {
 		n.addRun(r, 1)
+		n.addDropped(-1) // it stays
 	}
 	for _, receipt := range g.receipts {
 		n.addReceipt(receipt, 1)
@@ -161,11 +162,15 @@ func (s *State) remove(rt *runtime, g gone) {
 		s.deleteReceipt(rt, receipt)
 	}
 	for _, state := range g.inputs {
-		s.DeleteInputState(rt.id, state.InputID)
+		if s.InputState(rt.id, state.InputID) == state {
+			s.DeleteInputState(rt.id, state.InputID)
+		}
 	}
 	for _, state := range g.payloads {
-		bare := *state
-		bare.PersistedInput = nil
-		s.PutInputState(rt.id, &bare)
+		if s.InputState(rt.id, state.InputID) == state {
+			bare := *state
+			bare.PersistedInput = nil
+			s.PutInputState(rt.id, &bare)
+		}
 	}
 }

@@ -212,6 +212,44 @@ func TestRetentionByAge(t *testing.T) {
 	assert.Equal(t, 1, put(7, 1000), "though there were too many in between")
 }
 
+// What came with another State is looked at when its runtime changes.
+func TestRetentionOfWhatWasAdopted(t *testing.T) {
+	var s store.State
+	s.Retention = store.Retention{ReceiptsPerRun: 1, Inputs: store.Keep{Last: 1}, Payloads: store.Keep{For: time.Second}}
+	s.Now = at(100)
+	require.NoError(t, s.Do(func() error { return s.Adopt(lived()) }))
+	assert.Equal(t, 9, s.Totals().Receipts)
+	require.NoError(t, s.Do(func() error { s.PutRuntimeState("a", store.RuntimeIdle); return nil }))
+	assert.Equal(t, 3, s.Totals().Receipts)
+	assert.Equal(t, 5, s.Totals().InputStates)
+	assert.Nil(t, s.InputState("a", store.InputID{7}).PersistedInput)
+}
+
+// An input that is too old when it comes goes at once.
+func TestRetentionOfWhatComesLate(t *testing.T) {
+	var s store.State
+	s.Retention.Inputs.For = 64 * time.Second
+	s.Now = at(1000)
+	for i := range byte(9) {
+		require.NoError(t, s.Do(func() error {
+			late := inputState(i, store.InputConsumed)
+			late.UpdatedAt = at(int64(i))
+			s.PutInputState("a", late)
+			young := inputState(100+i, store.InputConsumed)
+			young.UpdatedAt = at(990)
+			s.PutInputState("a", young)
+			replaced := inputState(200, store.InputConsumed)
+			replaced.UpdatedAt = at(1)
+			s.PutInputState("a", replaced)
+			s.PutInputState("a", inputState(200, store.InputQueued))
+			return nil
+		}))
+		s.Settle()
+		require.EqualValues(t, 2+i, s.InputStates("a").Len())
+		require.NotNil(t, s.InputState("a", store.InputID{200}))
+	}
+}
+
 // What was let go by an operation that failed is let go by the next one.
 func TestRetentionAfterAFailure(t *testing.T) {
 	var s store.State

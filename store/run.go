@@ -22,9 +22,12 @@ func (r *run) copy(copies int) *run {
 	return &run{id: r.id, receipts: receipts.copy(), highest: r.highest, copies: copies}
 }
 
-func (r *run) put(receipt *Receipt) {
-	r.receipts.set(receipt.Sequence, receipt)
-	r.highest = max(r.highest, receipt.Sequence)
+func (r *run) set(sequence uint64, receipt *Receipt) {
+	if receipt == nil {
+		r.receipts.remove(sequence)
+	} else {
+		r.receipts.set(sequence, receipt)
+	}
 }
 
 func (r *run) get(sequence uint64) *Receipt {
@@ -36,12 +39,8 @@ func (r *run) get(sequence uint64) *Receipt {
 func (s *State) PutReceipt(id RuntimeID, receipt *Receipt) {
 	rt := s.open(id)
 	r := s.openRun(rt, receipt.RunID)
-	old := r.get(receipt.Sequence)
-	for _, held := range s.holders(rt) {
-		held.addReceipt(old, -1)
-		held.addReceipt(receipt, 1)
-	}
-	r.put(receipt)
+	s.setReceipt(rt, r, receipt.Sequence, r.get(receipt.Sequence), receipt)
+	s.raise(r, receipt.Sequence)
 	if rt.due != nil {
 		rt.due.touch(rt, receipt)
 	}
@@ -59,10 +58,28 @@ func (s *State) setLatest(rt *runtime, receipt *Receipt) {
 // deleteReceipt removes a receipt of a runtime that may be changed. It must not
 // be the latest, nor the last of its run.
 func (s *State) deleteReceipt(rt *runtime, receipt *Receipt) {
-	s.openRun(rt, receipt.RunID).receipts.remove(receipt.Sequence)
-	for _, held := range s.holders(rt) {
-		held.addReceipt(receipt, -1)
+	s.setReceipt(rt, s.openRun(rt, receipt.RunID), receipt.Sequence, receipt, nil)
+}
+
+// setReceipt puts a receipt in the place of another. Either may be nil.
+func (s *State) setReceipt(rt *runtime, r *run, sequence uint64, old, receipt *Receipt) {
+	if s.trying {
+		s.undo = append(s.undo, func() { r.set(sequence, old) })
 	}
+	r.set(sequence, receipt)
+	for _, held := range s.holders(rt) {
+		held.addReceipt(old, -1)
+		held.addReceipt(receipt, 1)
+	}
+}
+
+// raise makes a run's highest sequence no less than this.
+func (s *State) raise(r *run, sequence uint64) {
+	old := r.highest
+	if s.trying {
+		s.undo = append(s.undo, func() { r.highest = old })
+	}
+	r.highest = max(old, sequence)
 }
 
 // UseSequences makes the next receipt that is minted for a run come after a
@@ -70,8 +87,7 @@ func (s *State) deleteReceipt(rt *runtime, receipt *Receipt) {
 func (s *State) UseSequences(id RuntimeID, run RunID, highest uint64) {
 	rt := s.open(id)
 	if _, _, ok := rt.runs.find(run); ok {
-		r := s.openRun(rt, run)
-		r.highest = max(r.highest, highest)
+		s.raise(s.openRun(rt, run), highest)
 		return
 	}
 	old, at, _ := rt.dropped.find(run)
@@ -133,6 +149,15 @@ func (s *State) setDropped(rt *runtime, at uint64, left dropped, there bool) {
 		old, _, ok := rt.dropped.find(left.id)
 		old.id = left.id
 		s.undo = append(s.undo, func() { rt.setDropped(at, old, ok) })
+	}
+	if _, _, was := rt.dropped.find(left.id); was != there {
+		n := 1
+		if was {
+			n = -1
+		}
+		for _, held := range s.holders(rt) {
+			held.addDropped(n)
+		}
 	}
 	rt.setDropped(at, left, there)
 }

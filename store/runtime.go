@@ -88,12 +88,15 @@ func (s *State) change(rt *runtime) *runtime {
 	rt.changed = true
 	s.changed = append(s.changed, rt)
 	if s.trying {
-		rt.copies++ // what is there now must stay as it is
 		held := rt.held
 		s.before = append(s.before, held)
-		s.undo = append(s.undo, func() { rt.held, rt.due = held, nil })
+		s.undo = append(s.undo, func() {
+			if rt.held = held; rt.due != nil {
+				rt.due.forget()
+			}
+		})
 		if rt.due == nil && s.Retention != (Retention{}) {
-			rt.due = new(due)
+			rt.due = newDue(rt)
 		}
 	}
 	return rt

@@ -80,7 +80,7 @@ func (s *State) setInput(rt *runtime, id InputID, at uint64, old, state *InputSt
 		held.InputBytes += change.InputBytes
 	}
 	if rt.due != nil {
-		rt.due.note(s.Retention, at, state)
+		rt.due.note(s.Retention, s.Now, state)
 	}
 }
 
@@ -89,6 +89,9 @@ func (rt *runtime) setInput(id InputID, at uint64, old, state *InputState) {
 	rt.countKey(state, 1)
 	rt.ended.count(old, -1)
 	rt.ended.count(state, 1)
+	if rt.due != nil {
+		rt.due.set(at, state)
+	}
 	switch {
 	case state == nil:
 		rt.inputs.remove(id, at)

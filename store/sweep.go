@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // counts are those of the inputs in a terminal state.
 type counts struct{ inputs, payloads int }
@@ -18,34 +21,37 @@ func hasEnded(s *InputState) bool { return s != nil && s.CurrentState.IsTerminal
 
 func hasPayload(s *InputState) bool { return hasEnded(s) && s.PersistedInput != nil }
 
-// sweep returns those of n inputs that match, at a place or after, which are
-// not kept, and when to look for more.
-func (k Keep) sweep(inputs list[*InputState], from uint64, n int, match func(*InputState) bool, now Time) (gone []*InputState, next sweep) {
+// only yields the inputs of a list that match.
+func only(inputs list[*InputState], match func(*InputState) bool) iter.Seq[*InputState] {
+	return func(yield func(*InputState) bool) {
+		for state := range inputs.all() {
+			if match(state) && !yield(state) {
+				return
+			}
+		}
+	}
+}
+
+// sweep returns those of n inputs that are not kept, and when the next one will
+// be too old.
+func (k Keep) sweep(inputs iter.Seq[*InputState], n int, now Time) (gone []*InputState, next time.Time) {
+	next = distantFuture
 	over := 0
 	if k.Last > 0 {
 		over = n - k.Last
 	}
-	if over <= 0 && k.For <= 0 {
-		return nil, sweep{from: from}
-	}
-	next = sweep{from: inputsEnd, due: distantFuture}
-	for at, state := range inputs.from(from) {
-		if over <= 0 && k.For <= 0 {
-			next.from = min(next.from, at)
-			break
-		}
-		if !match(state) {
-			continue
-		}
-		if over > 0 || k.expired(state, now) {
+	for state := range inputs {
+		switch {
+		case over <= 0 && k.For <= 0:
+			return gone, next
+		case over > 0 || k.expired(state, now):
 			gone = append(gone, state)
-		} else {
-			next.note(k, at, state)
+		default:
+			if at := k.expiry(state); at.Before(next) {
+				next = at
+			}
 		}
 		over--
-	}
-	if soonest := now.Time().Add(k.For / 64); next.due.Before(soonest) {
-		next.due = soonest // or each change might go through all inputs
 	}
 	return gone, next
 }
@@ -56,32 +62,66 @@ func (k Keep) expired(state *InputState, now Time) bool {
 
 func (k Keep) expiry(state *InputState) time.Time { return state.UpdatedAt.Time().Add(k.For) }
 
-// A sweep says when a Keep may let another input go: when one at this place or
-// after is one too many, or when this time has come.
-type sweep struct {
-	from uint64
-	due  time.Time
-}
-
-const inputsEnd = 1<<64 - 1
-
 var distantFuture = time.Unix(1<<40, 0)
 
-// note takes notice of an input that matches.
-func (w *sweep) note(k Keep, at uint64, state *InputState) {
-	w.from = min(w.from, at)
-	if k.For > 0 {
-		if expiry := k.expiry(state); expiry.Before(w.due) {
-			w.due = expiry
-		}
+// due is what a State's Retention has to look at in a runtime, so that it need
+// not look at all of it.
+type due struct {
+	runs             []RunID // that may have a receipt too many
+	looked           bool    // else any run may
+	inputs, payloads sweep   // of those that have ended, and those of them with a payload
+}
+
+// A sweep knows the inputs that a Keep is about.
+type sweep struct {
+	inputs list[*InputState] // by place
+	late   []*InputState     // that were too old when they came
+	due    time.Time         // when another one is too old
+	floor  time.Time         // before this it is not looked, or each change might go through all
+}
+
+// newDue returns what there is to look at in a runtime that was not looked at
+// before: all of it.
+func newDue(rt *runtime) *due {
+	d := new(due)
+	for at, state := range rt.inputs.values.from(0) {
+		d.set(at, state)
+	}
+	return d
+}
+
+// set puts an input, nil if there is none, in its place.
+func (d *due) set(at uint64, state *InputState) {
+	d.inputs.set(at, state, hasEnded(state))
+	d.payloads.set(at, state, hasPayload(state))
+}
+
+func (w *sweep) set(at uint64, state *InputState, matches bool) {
+	if matches {
+		w.inputs.set(at, state)
+	} else {
+		w.inputs.remove(at)
 	}
 }
 
-// due is when a State's Retention may have something to do with a runtime. The
-// zero value says now.
-type due struct {
-	runs             []RunID // that may have one receipt too many
-	inputs, payloads sweep
+// note takes notice of when a new input will be too old, nil if there is none.
+func (d *due) note(k Retention, now Time, state *InputState) {
+	if hasEnded(state) {
+		d.inputs.note(k.Inputs, now, state)
+	}
+	if hasPayload(state) {
+		d.payloads.note(k.Payloads, now, state)
+	}
+}
+
+func (w *sweep) note(k Keep, now Time, state *InputState) {
+	switch at := k.expiry(state); {
+	case k.For <= 0:
+	case k.expired(state, now):
+		w.late = append(w.late, state)
+	case at.Before(w.due):
+		w.due = at
+	}
 }
 
 // touch takes notice of a new receipt. The one that was the latest until then
@@ -93,23 +133,19 @@ func (d *due) touch(rt *runtime, receipt *Receipt) {
 	}
 }
 
-func (d *due) note(k Retention, at uint64, state *InputState) {
-	if !hasEnded(state) {
-		return
-	}
-	d.inputs.note(k.Inputs, at, state)
-	if hasPayload(state) {
-		d.payloads.note(k.Payloads, at, state)
-	}
-}
-
 // retain removes what the State's Retention lets go of a runtime that has
-// changed, without a look at all of it.
+// changed.
 func (s *State) retain(rt *runtime) {
 	if rt.deleted || rt.due == nil {
 		return
 	}
 	k, d := s.Retention, rt.due
+	if !d.looked {
+		d.runs, d.looked = nil, true
+		for r := range rt.runs.values.all() {
+			d.runs = append(d.runs, r.id)
+		}
+	}
 	for _, id := range d.runs {
 		if r, _, ok := rt.runs.find(id); ok {
 			s.remove(rt, gone{receipts: k.pruneRun(r, rt.latest)})
@@ -117,19 +153,30 @@ func (s *State) retain(rt *runtime) {
 	}
 	d.runs = d.runs[:0]
 	s.remove(rt, gone{runs: k.pruneRuns(rt.runs.values, rt.latest)})
-	s.remove(rt, gone{inputs: d.inputs.again(k.Inputs, rt.inputs.values, rt.ended.inputs, hasEnded, s.Now)})
-	s.remove(rt, gone{payloads: d.payloads.again(k.Payloads, rt.inputs.values, rt.ended.payloads, hasPayload, s.Now)})
+	s.remove(rt, gone{inputs: d.inputs.gone(k.Inputs, s.Now)})
+	s.remove(rt, gone{payloads: d.payloads.gone(k.Payloads, s.Now)})
 }
 
-// again looks for more if there may be some: at all inputs if one may be too old,
-// else at the first ones.
-func (w *sweep) again(k Keep, inputs list[*InputState], n int, match func(*InputState) bool, now Time) (gone []*InputState) {
-	switch {
-	case k.For > 0 && !now.Time().Before(w.due):
-		gone, *w = k.sweep(inputs, w.from, n, match, now)
-	case k.Last > 0 && n > k.Last:
-		first, next := Keep{Last: k.Last}.sweep(inputs, w.from, n, match, now)
-		gone, w.from = first, next.from
+// gone returns the inputs that are not kept, and some that are not there any
+// more.
+func (w *sweep) gone(k Keep, now Time) []*InputState {
+	gone := w.late
+	w.late = nil
+	var more []*InputState
+	if at := now.Time(); k.For > 0 && !at.Before(w.due) && !at.Before(w.floor) {
+		more, w.due = k.sweep(w.inputs.all(), w.inputs.len, now)
+		w.floor = at.Add(k.For / 64)
+	} else if k.Last > 0 {
+		more, _ = Keep{Last: k.Last}.sweep(w.inputs.all(), w.inputs.len, now)
 	}
-	return gone
+	return append(gone, more...)
+}
+
+// forget makes the next look one at everything, since what was let go is there
+// again.
+func (d *due) forget() {
+	d.looked = false
+	for _, w := range []*sweep{&d.inputs, &d.payloads} {
+		w.late, w.due, w.floor = nil, time.Time{}, time.Time{}
+	}
 }

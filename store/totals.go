@@ -11,7 +11,7 @@ type Totals struct {
 
 	RuntimeBytes  int64 `json:"runtime_bytes"` // of ids, and what there is once for each runtime
 	InputBytes    int64 `json:"input_bytes"`
-	ReceiptBytes  int64 `json:"receipt_bytes"`
+	ReceiptBytes  int64 `json:"receipt_bytes"`  // of runs, too, and what is left of those that were dropped
 	SnapshotBytes int64 `json:"snapshot_bytes"` // one that is filed too is counted twice
 }
 
@@ -58,10 +58,12 @@ func (t Totals) minus(other Totals) Totals {
 // What a record takes in memory beyond its texts, lists and payloads. A test
 // measures that it is no more.
 const (
-	runtimeBytes  = 800
+	runtimeBytes  = 1200
 	inputBytes    = 400
 	receiptBytes  = 160 // with one contributing input
-	snapshotBytes = 256
+	runBytes      = 160
+	droppedBytes  = 100 // of what is left of a run
+	snapshotBytes = 320
 )
 
 // Each of these counts a thing n times, 1 or -1, and nothing if there is none.
@@ -92,10 +94,14 @@ func (t *Totals) addReceipt(r *Receipt, n int) {
 
 func (t *Totals) addRun(r *run, n int) {
 	t.Runs += n
+	t.ReceiptBytes += int64(n * runBytes)
 	for receipt := range r.receipts.all() {
 		t.addReceipt(receipt, n)
 	}
 }
+
+// addDropped counts what is left of a run that was dropped.
+func (t *Totals) addDropped(n int) { t.ReceiptBytes += int64(n * droppedBytes) }
 
 func (t *Totals) addSnapshot(s *Snapshot, n int) {
 	if s != nil {

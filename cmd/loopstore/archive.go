@@ -92,25 +92,6 @@ func refuse(stderr io.Writer, command, name string, err error) int {
 	return exitFailed
 }
 
-// export writes what a loop holds to a file, which is there whole or not at
-// all.
-func export(ctx context.Context, loop *loopstore.Loop, name string) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*") // only its owner may read it
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(file.Name())
-		}
-	}()
-	err = errors.Join(loop.Export(ctx, file), file.Sync(), file.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), name)
-}
-
 // printable escapes what a terminal might take for more than text.
 func printable(text string) string {
 	var safe strings.Builder

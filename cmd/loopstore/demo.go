@@ -88,7 +88,11 @@ func (s settings) drive(ctx context.Context, loop *loopstore.Loop, documents []*
 		r.fail(fmt.Errorf("nothing was done: no turn ended in %s", brief(elapsed)))
 	}
 	if s.export != "" {
-		r.fail(export(context.WithoutCancel(ctx), loop, s.export))
+		if err := loop.ExportFile(context.WithoutCancel(ctx), s.export); err != nil {
+			r.fail(err)
+		} else {
+			say(progress, "exported to %s: see loopstore verify and inspect\n", printable(s.export))
+		}
 	}
 	return r
 }

@@ -26,6 +26,9 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	case err != nil:
 		return exitUsage
+	case *payloads && one == nil:
+		say(stderr, "loopstore inspect: -payloads goes with -runtime\n")
+		return exitUsage
 	}
 	state, _, err := readArchive(ctx, name)
 	if err != nil {

@@ -77,7 +77,7 @@ func TestAFailedExportLeavesNoFile(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := played(t)
-	require.ErrorIs(t, export(ended, w.loop, filepath.Join(folder, "state.jsonl")), context.Canceled)
+	require.ErrorIs(t, w.loop.ExportFile(ended, filepath.Join(folder, "state.jsonl")), context.Canceled)
 	left, err := os.ReadDir(folder)
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -111,7 +111,7 @@ func TestVerifyNotesAReceiptOfAnotherConversation(t *testing.T) {
 		require.NoError(t, w.loop.AtomicApply(t.Context(), a.id, store.BoundaryApply{Receipt: receipt}))
 	}
 	name := filepath.Join(t.TempDir(), "state.jsonl")
-	require.NoError(t, export(t.Context(), w.loop, name))
+	require.NoError(t, w.loop.ExportFile(t.Context(), name))
 	code, stdout, _ := shell(t.Context(), "verify", name)
 	require.Equal(t, exitOK, code, "it is what a caller may do")
 	require.Contains(t, stdout, "note: the latest receipt is not of the conversation that is held, in 2 runtimes:\n  agent-000\n  agent-001\n\nok\n")

@@ -34,7 +34,7 @@ var ErrVersion = errors.New("unknown version of the format")
 // What else may be wrong with a line.
 var (
 	errFormat   = errors.New("not an export of loopstore")
-	errCheck    = errors.New("altered, moved or after a lost one: its check is another")
+	errCheck    = errors.New("it does not match its check: it was altered or moved, or a line before it is missing")
 	errSpelling = errors.New("not spelled as it is written")
 	errTwice    = errors.New("there is one with its id already")
 	errTwo      = errors.New("more than one snapshot")
