@@ -1,6 +1,7 @@
 package loopstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -31,23 +32,35 @@ func (l *Loop) Export(ctx context.Context, w io.Writer) error {
 
 // ExportFile exports to a file that only its owner may read. It is there whole, on
 // disk, when this returns; after an error there is what was there before.
+// What there is may be a link to a file, and nothing but a file.
 func (l *Loop) ExportFile(ctx context.Context, name string) error {
+	err := l.exportFile(ctx, name)
+	if _, ours := errors.AsType[*store.OpError](err); err == nil || ours {
+		return err
+	}
+	return &store.OpError{Op: "export", Err: err}
+}
+
+func (l *Loop) exportFile(ctx context.Context, name string) (err error) {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return &os.PathError{Op: "export", Path: name, Err: errors.New("not a regular file")}
+	}
 	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {
-		return &store.OpError{Op: "export", Err: err}
+		return err
 	}
-	err = l.Export(ctx, file)
-	if done := errors.Join(file.Sync(), file.Close()); err == nil && done != nil {
-		err = &store.OpError{Op: "export", Err: done}
-	}
-	if err == nil {
-		if err = os.Rename(file.Name(), name); err == nil {
-			return nil
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file.Name())
 		}
-		err = &store.OpError{Op: "export", Err: err}
+	}()
+	if err := cmp.Or(l.Export(ctx, file), file.Sync(), file.Close()); err != nil {
+		return err
 	}
-	_ = os.Remove(file.Name())
-	return err
+	return os.Rename(file.Name(), name)
 }
 
 // Import takes over all that Export has written: the values, their order, the

@@ -170,3 +170,35 @@ func TestLoggerHoldsUpNobody(t *testing.T) {
 		require.NoError(t, New(opts).Close())
 	})
 }
+
+// What a logger writes to the store finds the room that the call took of which
+// it is told.
+func TestLoggerHasRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		input := store.NewInputState(store.InputID{1}, store.Time{})
+		input.PersistedInput = []byte(`"12345678"`)
+		var l *Loop
+		var once sync.Once
+		l = newLoop(t, Options{BytesInFlight: 10, SlowThreshold: 1, Logger: slog.New(handler(func(r slog.Record) {
+			if r.Message == "slow operation" {
+				once.Do(func() { assert.NoError(t, l.PersistInputState(t.Context(), "log", input)) })
+			}
+		}))})
+		g := hold(t.Context(), l, "a")
+		errs := make(chan error)
+		go func() { errs <- l.PersistInputState(t.Context(), "a", input) }()
+		time.Sleep(time.Second)
+		close(g.open)
+		require.NoError(t, <-g.err)
+		require.NoError(t, <-errs)
+		assert.Zero(t, l.Stats().InFlight)
+	})
+}
+
+// A handler is a function that is told of everything.
+type handler func(slog.Record)
+
+func (handler) Enabled(context.Context, slog.Level) bool        { return true }
+func (h handler) Handle(_ context.Context, r slog.Record) error { h(r); return nil }
+func (h handler) WithAttrs([]slog.Attr) slog.Handler            { return h }
+func (h handler) WithGroup(string) slog.Handler                 { return h }

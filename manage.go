@@ -12,9 +12,9 @@ import (
 
 // Runtimes yields a summary of each runtime, in the order in which they were
 // made, from page.From on. It asks for page.Limit of them at a time, of which
-// each is what it was when it was asked for. No runtime is yielded twice, and
-// none that was there throughout is missed. An error is the last thing that it
-// yields. Whoever wants one page, and to know whether there is more, runs
+// each is what it was when it was asked for. Those that are there throughout are
+// each yielded once; one that is deleted and made again meanwhile may be yielded
+// again, since it is a new one. An error is the last thing that it yields. Whoever wants one page, and to know whether there is more, runs
 // ops.ListRuntimes.
 func (l *Loop) Runtimes(ctx context.Context, page store.Paging) iter.Seq2[store.RuntimeSummary, error] {
 	return pages(page, func(page store.Paging) (store.Page[store.RuntimeSummary], error) {

@@ -21,7 +21,8 @@ type Options struct {
 	// succeeds, and changes nothing, so one whose answer was lost on its way to
 	// a remote caller may be repeated. Only receipts are compared: what else a
 	// repeated call brings is not looked at, and not stored. In a Batch this is
-	// so for that PutReceipt alone.
+	// so for that PutReceipt alone. A receipt that was pruned is not known any
+	// more: keep as many as a call may be late.
 	StrictReceipts bool
 
 	// Limits bound what is held, and what one call may bring. A call that
@@ -52,7 +53,8 @@ type Options struct {
 	// Logger is told of the start and the end of the store, of slow operations,
 	// and of the panic that ends it. It is told ids and sizes, and never what is
 	// stored. It is called on the goroutines of callers, never on the owner's,
-	// may call the Loop, and a panic of it is dropped. nil tells nobody.
+	// may call the Loop (what it does there may be slow too), and a panic of it
+	// is dropped. nil tells nobody.
 	Logger *slog.Logger
 
 	// SlowThreshold is how long an operation may take, from its call until the

@@ -120,6 +120,7 @@ const (
 	caller holder = iota
 	both          // it was sent, and the claim says who has it
 	owner         // it was abandoned
+	nobody        // it was recycled
 )
 
 // do takes one operation from its call to its return.
@@ -141,7 +142,10 @@ func do[R any, O kind, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (a
 		l.meter.errors[op.Kind()].Add(1)
 	}
 	if l.logger != nil && has == caller {
-		l.logCall(r.sample, r.timing, op, err)
+		sample, timing := r.sample, r.timing
+		r.recycle() // the logger must not hold up who waits for its room in flight
+		has = nobody
+		l.logCall(sample, timing, op, err)
 	}
 	if err != nil {
 		err = opError(op, err)
@@ -219,11 +223,7 @@ func (r *request[R, O, P]) weigh(ctx context.Context, l *Loop) error {
 	if l.inFlight == nil || weight.Bytes == 0 {
 		return nil
 	}
-	if err := l.enter(ctx, weight.Bytes); err != nil {
-		return err
-	}
-	r.bytes = weight.Bytes
-	return nil
+	return l.enter(ctx, weight.Bytes, &r.bytes)
 }
 
 // squeeze sends a request when there is a place for it in the full inbox.

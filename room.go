@@ -29,13 +29,16 @@ func newRoom(most int64) *room {
 	return m
 }
 
-// enter takes n bytes of the room in flight, and waits for them if it may.
-func (l *Loop) enter(ctx context.Context, n int64) error {
+// enter takes n bytes of the room in flight, and waits for them if it may. It
+// says at once in taken that it has, since a context may panic after that.
+func (l *Loop) enter(ctx context.Context, n int64, taken *int64) error {
 	m := l.inFlight
 	switch {
 	case n > m.most:
 		return &store.LimitError{Limit: "bytes_in_flight", Most: m.most, Asked: n}
 	case m.free.TryAcquire(n):
+		m.taken.Add(n)
+		*taken = n
 	case l.refuseWhenFull:
 		return &store.LimitError{Limit: "bytes_in_flight", Most: m.most, Asked: max(m.taken.Load()+n, m.most+1), Busy: true}
 	default:
@@ -50,8 +53,9 @@ func (l *Loop) enter(ctx context.Context, n int64) error {
 			}
 			return cancelled(ctx)
 		}
+		m.taken.Add(n)
+		*taken = n
 	}
-	m.taken.Add(n)
 	return nil
 }
 

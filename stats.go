@@ -23,6 +23,10 @@ type Stats struct {
 	// commit, a LoadView in a Watch.
 	Operations map[ops.Kind]Operations `json:"operations"`
 
+	// Limits are those of the Options, so that Held can be compared with them.
+	Limits      store.Limits `json:"limits"`
+	MaxInFlight int64        `json:"max_in_flight"` // Options.BytesInFlight
+
 	InboxSize    int   `json:"inbox_size"`
 	InboxLength  int   `json:"inbox_length"`  // requests that wait for the owner now
 	InboxHighest int   `json:"inbox_highest"` // the most that have, since New
@@ -39,8 +43,8 @@ type Stats struct {
 
 	// Busy is the time that the owner has spent on operations since New, and
 	// Saturation is which share of the recent time it was, from 0 to 1. At 1
-	// the owner can do no more. The time of an operation counts when it ends,
-	// and of one that may take long while it is under way.
+	// the owner can do no more. In Busy the time of an operation counts when it
+	// ends, in Saturation that of one that may take long while it is under way.
 	Busy       time.Duration `json:"busy_ns"`
 	Saturation float64       `json:"saturation"`
 
@@ -73,17 +77,20 @@ func (l *Loop) Stats() Stats {
 	s := Stats{
 		Held:        m.totals(),
 		Operations:  make(map[ops.Kind]Operations, ops.NumKinds),
+		Limits:      l.limits,
 		InboxSize:   cap(l.inbox),
 		InboxLength: len(l.inbox),
 		Waiting:     int(m.waiting.Load()),
 		Wait:        time.Duration(m.waited.Load()),
 		Busy:        time.Duration(m.busy.Load()),
 		Timed:       m.timed.Load(),
-		Uptime:      m.now(),
 		Serving:     phase == serving,
 	}
 	s.InboxHighest = max(int(m.highest.Load()), s.InboxLength)
 	if l.inFlight != nil {
+		s.MaxInFlight = l.inFlight.most
+	}
+	if l.inFlight != nil && phase != ended {
 		s.InFlight = l.inFlight.taken.Load()
 	}
 	for kind := range ops.NumKinds {
@@ -98,6 +105,8 @@ func (m *meter) recently(s *Stats, over bool) {
 	var waits waits
 	var busy time.Duration
 	var slowest span
+	running := span(m.running.Load()) // before the time: it must have begun by then
+	s.Uptime = m.now()
 	var number, current = int64(0), numberOf(s.Uptime)
 	for i := range m.recent {
 		r := &m.recent[i]
@@ -115,10 +124,9 @@ func (m *meter) recently(s *Stats, over bool) {
 			slowest, number = longest, of
 		}
 	}
-	if running := span(m.running.Load()); running != 0 && !over {
+	if running != 0 && !over {
 		began, kind := running.split()
 		busy += s.Uptime - began
-		s.Busy += s.Uptime - began
 		if longest := spanOf(s.Uptime-began, kind); longest > slowest {
 			slowest, number = longest, current
 		}

@@ -6,11 +6,14 @@ import "fmt"
 // there before a limit is not touched by it; a call that adds nothing to what
 // is over one is not refused. A store that is full takes no larger values
 // either: leave room, and delete or prune before it is.
+//
+// State.Do looks after the last two. The others are of single calls, which
+// ops.Run and a Loop weigh before they do anything else.
 type Limits struct {
-	SnapshotBytes    int   // of one session snapshot
-	BatchWrites      int   // of one Batch; and as many conditions
-	InputsPerRuntime int   // input states of one runtime
-	TotalBytes       int64 // of all that is held, see Totals.Bytes
+	SnapshotBytes    int   `json:"snapshot_bytes"`     // of one session snapshot
+	BatchWrites      int   `json:"batch_writes"`       // of one Batch; and as many conditions
+	InputsPerRuntime int   `json:"inputs_per_runtime"` // input states of one runtime
+	TotalBytes       int64 `json:"total_bytes"`        // of all that is held, see Totals.Bytes
 }
 
 // checkInputs returns a *LimitError if a runtime has more inputs than it may,

@@ -3,17 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
 )
@@ -90,6 +90,32 @@ func refuse(stderr io.Writer, command, name string, err error) int {
 	}
 	say(stderr, "loopstore %s: %s: %v\n", command, printable(name), err)
 	return exitFailed
+}
+
+// writeJSON writes a value for people and programs. Payloads stay compact: one
+// may be nested so deep that its spaces would be more than it.
+func writeJSON(w io.Writer, v any, payloads bool) error {
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
+	if !payloads {
+		enc.SetIndent("", "  ")
+	}
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	var safe strings.Builder // all that is not printable stands within strings
+	for _, r := range text.String() {
+		switch {
+		case r == '\n' || strconv.IsPrint(r):
+			safe.WriteRune(r)
+		default:
+			for _, unit := range utf16.AppendRune(nil, r) {
+				_, _ = fmt.Fprintf(&safe, `\u%04x`, unit)
+			}
+		}
+	}
+	_, err := io.WriteString(w, safe.String())
+	return err
 }
 
 // printable escapes what a terminal might take for more than text.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"io"
@@ -44,9 +43,7 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		shown = detailsOf(state, *one, *payloads)
 	}
 	if *asJSON {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(shown)
+		err = writeJSON(stdout, shown, *payloads)
 	} else {
 		_, err = io.WriteString(stdout, shown.table())
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
 )
@@ -92,7 +93,7 @@ func TestVerifyTellsTheLine(t *testing.T) {
 		code, stdout, stderr := shell(t.Context(), command, name)
 		require.Equal(t, exitFailed, code)
 		require.Empty(t, stdout)
-		require.Contains(t, stderr, "line 8: altered")
+		require.Contains(t, stderr, "line 8: it does not match its check")
 	}
 }
 
@@ -192,4 +193,45 @@ func TestTheJSONOfInspectIsDocumented(t *testing.T) {
 			require.Regexp(t, `\b`+field+`\b`, help)
 		}
 	}
+}
+
+// Nothing that a user names reaches a terminal as more than text.
+func TestNamesAreEscaped(t *testing.T) {
+	evil := filepath.Join(t.TempDir(), "x\x1b[31m\u202e")
+	for _, args := range [][]string{
+		{"verify", evil}, {"inspect", evil}, {"inspect", "-\x1b[31m"}, {"\x1b[31m"},
+		{"demo", "-turns", "1", "-runtimes", "1", "-quiet", "-export", filepath.Join(evil, "x")},
+	} {
+		code, stdout, stderr := shell(t.Context(), args...)
+		require.NotEqual(t, exitOK, code)
+		require.NotContains(t, stdout+stderr, "\x1b")
+		require.NotContains(t, stdout+stderr, "\u202e")
+	}
+	var text strings.Builder
+	value := map[string]string{"a": "\u009b\u202e\x7f\U000e0001é\n"}
+	require.NoError(t, writeJSON(&text, value, false))
+	require.Regexp(t, "^[ -~\né]*$", text.String())
+	read := map[string]string{}
+	require.NoError(t, json.Unmarshal([]byte(text.String()), &read))
+	require.Equal(t, value, read)
+}
+
+// An export takes the place of a file, and of nothing else.
+func TestExportReplacesFilesOnly(t *testing.T) {
+	loop := loopstore.New(loopstore.Options{})
+	defer loop.Close()
+	folder := t.TempDir()
+	require.Error(t, loop.ExportFile(t.Context(), folder))
+	link, file := filepath.Join(folder, "link"), filepath.Join(folder, "file")
+	require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+	require.NoError(t, os.Symlink(file, link))
+	require.NoError(t, loop.ExportFile(t.Context(), link))
+	info, err := os.Lstat(link)
+	require.NoError(t, err)
+	require.NotZero(t, info.Mode()&os.ModeSymlink)
+	code, _, stderr := shell(t.Context(), "verify", file)
+	require.Equal(t, exitOK, code, stderr)
+	entries, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, entries, 2, "nothing else is left")
 }

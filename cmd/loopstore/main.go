@@ -90,6 +90,13 @@ func usage() string {
 	return text.String()
 }
 
-// say writes to a terminal or its like. If that is gone, there is nobody left
+// say writes text to a terminal or its like: what that might take for more is
+// escaped. If that is gone, there is nobody left
 // to tell.
-func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+func say(w io.Writer, format string, args ...any) {
+	lines := strings.Split(fmt.Sprintf(format, args...), "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	_, _ = fmt.Fprint(w, strings.Join(lines, "\n"))
+}

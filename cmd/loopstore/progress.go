@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -25,11 +26,11 @@ func showProgress(w io.Writer, t *tally) (stop func()) {
 			select {
 			case <-ticker.C:
 				now, operations := time.Now(), t.operations.Load()
-				say(w, "%s%5.1fs  %s turns, %s operations, now %s per second%s", before, now.Sub(start).Seconds(),
+				_, _ = fmt.Fprintf(w, "%s%5.1fs  %s turns, %s operations, now %s per second%s", before, now.Sub(start).Seconds(),
 					grouped(t.turns.Load()), grouped(operations), grouped(perSecond(operations-shown, now.Sub(shownAt))), after)
 				shown, shownAt = operations, now
 			case <-ended:
-				say(w, "%s", before) // clears the terminal's line
+				_, _ = fmt.Fprint(w, before) // clears the terminal's line
 				return
 			}
 		}

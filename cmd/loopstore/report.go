@@ -65,7 +65,7 @@ func (r *report) interrupt(cause error) {
 // fail adds an error of a call, if it is one.
 func (r *report) fail(err error) {
 	if err != nil {
-		r.Errors, r.OK = append(r.Errors, err.Error()), false
+		r.Errors, r.OK = append(r.Errors, printable(err.Error())), false
 	}
 }
 

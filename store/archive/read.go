@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -77,6 +78,9 @@ func (r *reader) file() error {
 	head, err := r.header()
 	if err != nil {
 		return err
+	}
+	if head.Revision > math.MaxInt64 {
+		return r.fail(errors.New("no store comes to such a revision")) // and one that goes on from it must not come to its end
 	}
 	for range head.Runtimes {
 		if err := r.runtime(head.Revision); err != nil {
@@ -336,7 +340,7 @@ func (r *reader) next() error {
 		case err == nil:
 			return nil
 		case err == io.EOF:
-			return r.fail(io.ErrUnexpectedEOF)
+			return r.fail(fmt.Errorf("the file ends too early: %w", io.ErrUnexpectedEOF))
 		case err != bufio.ErrBufferFull:
 			return err
 		case r.line == 1: // no header is as long

@@ -283,7 +283,7 @@ func TestStatsHasAllFigures(t *testing.T) {
 			case f.CanFloat():
 				f.SetFloat(float64(next) / 1000)
 				want = append(want, fmt.Sprintf("%.1f %%", float64(next)/10))
-			case f.Type() == reflect.TypeFor[store.Totals]():
+			case f.Type() == reflect.TypeFor[store.Totals](), f.Type() == reflect.TypeFor[store.Limits]():
 				fill(f)
 			}
 		}
