@@ -18,7 +18,7 @@ func TestWeigh(t *testing.T) {
 	input.IdempotencyKey = text(100)
 	input.History = []store.HistoryEntry{{Reason: text(10)}, {}}
 	input.ReconstructionSource = &store.ReconstructionSource{RuleID: "12", SourceEventID: "345", SourceInputIDs: make([]store.InputID, 2)}
-	const inputBytes = 1000 + 100 + 2*80 + 10 + 2 + 3 + 2*16
+	const inputBytes = 2*112 + 1000 + 100 + 2*80 + 10 + 2 + 3 + 2*16
 	commit := commitWith(make([]byte, 5000), input, input)
 	commit.ContributingInputIDs = make([]store.InputID, 3)
 	receipt := store.RunBoundaryReceipt{ContributingInputIDs: make([]store.InputID, 3), ConversationDigest: text(64)}

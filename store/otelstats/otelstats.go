@@ -22,6 +22,9 @@ type Source interface{ Stats() loopstore.Stats }
 func Register(meter metric.Meter, loop Source, attributes ...attribute.KeyValue) (metric.Registration, error) {
 	r := recorder{meter: meter, attributes: attributes}
 
+	serving := r.upDown("loopstore.serving", "1", "1 until the store is closed, or has failed.")
+	uptime := r.gauge("loopstore.uptime", "s", "Time since the store was made.")
+	most := r.upDown("loopstore.held.limit", "By", "The most that loopstore.held.size may come to, if that is limited.")
 	operations := r.counter("loopstore.operations", "{operation}", "Operations that have returned, by name; those with an error.type changed nothing.")
 	items := r.upDown("loopstore.held.items", "{item}", "What is held.")
 	bytes := r.upDown("loopstore.held.size", "By", "Memory that what is held takes, about.")
@@ -41,6 +44,15 @@ func Register(meter metric.Meter, loop Source, attributes ...attribute.KeyValue)
 
 	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := loop.Stats()
+		if s.Serving {
+			o.ObserveInt64(serving, 1, r.with())
+		} else {
+			o.ObserveInt64(serving, 0, r.with())
+		}
+		o.ObserveFloat64(uptime, s.Uptime.Seconds(), r.with())
+		if s.Limits.TotalBytes > 0 {
+			o.ObserveInt64(most, s.Limits.TotalBytes, r.with())
+		}
 		for kind, of := range s.Operations {
 			name := attribute.String("db.operation.name", kind.String())
 			o.ObserveInt64(operations, int64(of.Done), r.with(name))

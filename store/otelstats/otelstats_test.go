@@ -69,6 +69,7 @@ func TestEveryFigureIsCollected(t *testing.T) {
 	}
 	figures.InboxSize, figures.InboxLength, figures.InboxHighest, figures.Waiting, figures.InFlight = 10, 11, 12, 13, 14
 	figures.Busy, figures.Wait, figures.WaitP50, figures.WaitP99 = 15e9, 16e9, 17e9, 18e9
+	figures.Uptime, figures.Limits.TotalBytes = 20e9, 21
 	figures.Saturation, figures.Slowest = 0.5, &loopstore.Slow{Took: 19e9}
 
 	got := collect(t, fixed(figures))
@@ -99,6 +100,9 @@ func TestEveryFigureIsCollected(t *testing.T) {
 		"loopstore.handoff.wait_time{db.namespace=x} s":                                           "16",
 		"loopstore.handoff.wait{db.namespace=x,quantile=0.5} s":                                   "17",
 		"loopstore.handoff.wait{db.namespace=x,quantile=0.99} s":                                  "18",
+		"loopstore.serving{db.namespace=x} 1":                                                     "1",
+		"loopstore.uptime{db.namespace=x} s":                                                      "20",
+		"loopstore.held.limit{db.namespace=x} By":                                                 "21",
 		"loopstore.owner.utilization{db.namespace=x} 1":                                           "0.5",
 		"loopstore.operation.slowest{db.namespace=x,db.operation.name=commit_session_boundary} s": "19",
 	}, got)

@@ -15,6 +15,7 @@ type Source interface{ Stats() loopstore.Stats }
 // A Collector shows a Loop whenever it is scraped. New makes one.
 type Collector struct {
 	loop                                                      Source
+	serving, uptime, most                                     *prometheus.Desc
 	done, failed, items, bytes                                *prometheus.Desc
 	inbox, size, highest, waiting, inFlight                   *prometheus.Desc
 	busy, waited, saturation, halfWaited, mostWaited, slowest *prometheus.Desc
@@ -29,6 +30,9 @@ func New(loop Source, labels prometheus.Labels) *Collector {
 	}
 	return &Collector{
 		loop:       loop,
+		serving:    desc("serving", "1 until the store is closed, or has failed."),
+		uptime:     desc("uptime_seconds", "Time since the store was made."),
+		most:       desc("held_limit_bytes", "The most that held_bytes may come to, if that is limited."),
 		done:       desc("operations_done_total", "Operations that were done.", "operation"),
 		failed:     desc("operation_errors_total", "Calls that returned an error, and so changed nothing.", "operation"),
 		items:      desc("held_items", "What is held.", "part"),
@@ -50,7 +54,7 @@ func New(loop Source, labels prometheus.Labels) *Collector {
 // Describe sends all that there may be.
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.done, c.failed, c.items, c.bytes, c.inbox, c.size, c.highest, c.waiting, c.inFlight,
+		c.serving, c.uptime, c.most, c.done, c.failed, c.items, c.bytes, c.inbox, c.size, c.highest, c.waiting, c.inFlight,
 		c.busy, c.waited, c.saturation, c.halfWaited, c.mostWaited, c.slowest,
 	} {
 		descs <- d
@@ -63,6 +67,15 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- prometheus.MustNewConstMetric(d, of, value, labels...)
 	}
 	s := c.loop.Stats()
+	serving := 0.
+	if s.Serving {
+		serving = 1
+	}
+	send(c.serving, prometheus.GaugeValue, serving)
+	send(c.uptime, prometheus.GaugeValue, s.Uptime.Seconds())
+	if s.Limits.TotalBytes > 0 {
+		send(c.most, prometheus.GaugeValue, float64(s.Limits.TotalBytes))
+	}
 	for kind, of := range s.Operations {
 		send(c.done, prometheus.CounterValue, float64(of.Done), kind.String())
 		send(c.failed, prometheus.CounterValue, float64(of.Errors), kind.String())

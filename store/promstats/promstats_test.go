@@ -65,6 +65,7 @@ func TestEveryFigureIsScraped(t *testing.T) {
 		InboxSize: 10, InboxLength: 11, InboxHighest: 12, Waiting: 13, InFlight: 14,
 		Busy: 15e9, Wait: 16e9, WaitP50: 17e9, WaitP99: 18e9, Saturation: 0.5,
 		Slowest: &loopstore.Slow{Kind: ops.KindPrune, Took: 19e9},
+		Serving: true, Uptime: 20e9, Limits: store.Limits{TotalBytes: 21},
 	}
 	registry := prometheus.NewPedanticRegistry()
 	require.NoError(t, registry.Register(promstats.New(fixed(figures), nil)))
@@ -101,6 +102,9 @@ func TestEveryFigureIsScraped(t *testing.T) {
 		`loopstore_handoff_wait_p99_seconds 18`,
 		`loopstore_slowest_operation_seconds{operation="prune"} 19`,
 		`loopstore_owner_saturation_ratio 0.5`,
+		`loopstore_serving 1`,
+		`loopstore_uptime_seconds 20`,
+		`loopstore_held_limit_bytes 21`,
 	}, got)
 	for name, of := range types {
 		assert.Equal(t, strings.HasSuffix(name, "_total"), of == "counter", name)
