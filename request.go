@@ -124,28 +124,45 @@ const (
 )
 
 // do takes one operation from its call to its return.
-func do[R any, O kind, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (answer R, err error) {
+func do[R any, O kind, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
 	r := newRequest[R, O, P](l, op)
+	if l.inFlight != nil {
+		return r.runGuarded(ctx, l, op)
+	}
+	has := caller
+	return r.run(ctx, l, op, &has)
+}
+
+// runGuarded gives back the room that a request takes in flight also if ctx
+// panics.
+func (r *request[R, O, P]) runGuarded(ctx context.Context, l *Loop, op O) (R, error) {
 	has := caller
 	defer func() {
-		if has == both && !r.abandon() { // ctx panicked, and the owner was quicker
+		if has == both && !r.abandon() { // the owner was quicker
 			_, has = <-r.answer, caller // what became of it nobody can be told
 		}
 		if has == caller {
 			r.recycle()
 		}
 	}()
-	if err = r.call(ctx, l, &has); err == nil {
+	return r.run(ctx, l, op, &has)
+}
+
+// run makes the call, and recycles the request if it is the caller's again.
+func (r *request[R, O, P]) run(ctx context.Context, l *Loop, op O, has *holder) (answer R, err error) {
+	if err = r.call(ctx, l, has); err == nil {
 		r.wake.Wake()
 		answer = P(&r.op).Answer()
 	} else {
 		l.meter.errors[op.Kind()].Add(1)
 	}
-	if l.logger != nil && has == caller {
+	if *has == caller {
 		sample, timing := r.sample, r.timing
-		r.recycle() // the logger must not hold up who waits for its room in flight
-		has = nobody
-		l.logCall(sample, timing, op, err)
+		*has = nobody
+		r.recycle() // before the logger, which must not hold up who waits for its room in flight
+		if l.logger != nil {
+			l.logCall(sample, timing, op, err)
+		}
 	}
 	if err != nil {
 		err = opError(op, err)
