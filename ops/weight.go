@@ -15,19 +15,7 @@ type Weight struct {
 
 // Check refuses what is over a limit of a single call. The error is a
 // *store.LimitError.
-func (w Weight) Check(limits store.Limits) error {
-	if err := within("snapshot_bytes", limits.SnapshotBytes, w.Snapshot); err != nil {
-		return err
-	}
-	return within("batch_writes", limits.BatchWrites, w.Writes)
-}
-
-func within(limit string, most, asked int) error {
-	if most <= 0 || asked <= most {
-		return nil
-	}
-	return &store.LimitError{Limit: limit, Most: int64(most), Asked: int64(asked)}
-}
+func (w Weight) Check(limits store.Limits) error { return limits.CheckCall(w.Snapshot, w.Writes) }
 
 // snapshotWeight is the weight of a snapshot.
 func snapshotWeight(b []byte) Weight { return Weight{Snapshot: len(b), Bytes: int64(len(b))} }

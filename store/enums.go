@@ -173,10 +173,6 @@ func (s InputLifecycleState) Validate() error { return oneOf(inputStates, s) }
 // part of.
 func (s RuntimeState) Detach() RuntimeState { return constant(runtimeStates, s) }
 
-// Detach returns the same boundary, without the memory of a text that b may be
-// a part of.
-func (b RunApplyBoundary) Detach() RunApplyBoundary { return constant(boundaries, b) }
-
 // validate takes the empty one too, which is absent.
 func (d InputDurability) validate() error {
 	if d == "" {

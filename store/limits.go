@@ -16,21 +16,30 @@ type Limits struct {
 	TotalBytes       int64 `json:"total_bytes"`        // of all that is held, see Totals.Bytes
 }
 
-// checkInputs returns a *LimitError if a runtime has more inputs than it may,
-// and than before.
-func (l Limits) checkInputs(n, before int) error {
-	if l.InputsPerRuntime > 0 && n > max(l.InputsPerRuntime, before) {
-		return &LimitError{Limit: "inputs_per_runtime", Most: int64(l.InputsPerRuntime), Asked: int64(n)}
+// CheckCall returns a *LimitError if a call brings a larger snapshot, or more
+// writes, than it may.
+func (l Limits) CheckCall(snapshotBytes, writes int) error {
+	if err := within("snapshot_bytes", int64(l.SnapshotBytes), int64(snapshotBytes), 0); err != nil {
+		return err
 	}
-	return nil
+	return within("batch_writes", int64(l.BatchWrites), int64(writes), 0)
 }
 
-// checkTotal returns a *LimitError if more is held than may be, and than before.
+func (l Limits) checkInputs(n, before int) error {
+	return within("inputs_per_runtime", int64(l.InputsPerRuntime), int64(n), int64(before))
+}
+
 func (l Limits) checkTotal(held, before Totals) error {
-	if n := held.Bytes(); l.TotalBytes > 0 && n > max(l.TotalBytes, before.Bytes()) {
-		return &LimitError{Limit: "total_bytes", Most: l.TotalBytes, Asked: n}
+	return within("total_bytes", l.TotalBytes, held.Bytes(), before.Bytes())
+}
+
+// within returns a *LimitError if there is more than there may be, and than
+// before.
+func within(limit string, most, n, before int64) error {
+	if most <= 0 || n <= max(most, before) {
+		return nil
 	}
-	return nil
+	return &LimitError{Limit: limit, Most: most, Asked: n}
 }
 
 // A LimitError says which limit a call would have gone beyond.

@@ -28,15 +28,6 @@ func (r *RunBoundaryReceipt) Clone() RunBoundaryReceipt {
 	return c
 }
 
-// Detach returns a copy like Clone's whose texts are its own too. r must be
-// valid.
-func (r *RunBoundaryReceipt) Detach() RunBoundaryReceipt {
-	c := r.Clone()
-	c.Boundary = c.Boundary.Detach()
-	detachText(c.ConversationDigest)
-	return c
-}
-
 // PayloadBytes are how many bytes there are in what can grow: the ids and the
 // digest.
 func (r *RunBoundaryReceipt) PayloadBytes() int {

@@ -60,8 +60,8 @@ func (l Limits) check(s *State) error {
 }
 
 func (l Limits) checkSnapshot(s *Snapshot) error {
-	if s != nil && l.SnapshotBytes > 0 && s.Len() > l.SnapshotBytes {
-		return &LimitError{Limit: "snapshot_bytes", Most: int64(l.SnapshotBytes), Asked: int64(s.Len())}
+	if s == nil {
+		return nil
 	}
-	return nil
+	return l.CheckCall(s.Len(), 0)
 }

@@ -129,11 +129,7 @@ func (v *View) Runs() iter.Seq[RunID] {
 func (v *View) Receipts(id RunID) iter.Seq[RunBoundaryReceipt] {
 	return func(yield func(RunBoundaryReceipt) bool) {
 		if r := v.indexed().runs[id]; r != nil {
-			for receipt := range r.receipts.all() {
-				if !yield(receipt.Value()) {
-					return
-				}
-			}
+			RunView{r}.Receipts()(yield)
 		}
 	}
 }
@@ -159,6 +155,9 @@ func (v *View) HighestSequence(id RunID) (sequence uint64, ok bool) {
 	}
 	return 0, false
 }
+
+// NumDroppedRuns returns how many runs there are whose receipts have all gone.
+func (v *View) NumDroppedRuns() int { return v.dropped.len }
 
 // DroppedRuns returns the runs whose receipts have all gone, with their highest
 // sequences.

@@ -30,10 +30,7 @@ func parseFile(flags *flag.FlagSet, args []string, help string, notes string, st
 	flags.SetOutput(io.Discard)
 	err = flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		say(stdout, "%s", help)
-		flags.SetOutput(stdout)
-		flags.PrintDefaults()
-		say(stdout, "%s", notes)
+		showHelp(stdout, flags, help, notes)
 		return "", err
 	}
 	files := flags.Args()

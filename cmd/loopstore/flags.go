@@ -40,10 +40,7 @@ func (s *settings) parse(args []string, help io.Writer) (files []string, err err
 	flags.BoolVar(&s.quiet, "quiet", false, "show no progress")
 	err = flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		say(help, "%s", demoHelp)
-		flags.SetOutput(help)
-		flags.PrintDefaults()
-		say(help, "%s", demoNotes)
+		showHelp(help, flags, demoHelp, demoNotes)
 		return nil, err
 	}
 	if err != nil {
@@ -63,6 +60,14 @@ func (s *settings) parse(args []string, help io.Writer) (files []string, err err
 	})
 	s.callers = min(s.callers, s.runtimes)
 	return files, nil
+}
+
+// showHelp writes what -h asks for.
+func showHelp(w io.Writer, flags *flag.FlagSet, help, notes string) {
+	say(w, "%s", help)
+	flags.SetOutput(w)
+	flags.PrintDefaults()
+	say(w, "%s", notes)
 }
 
 func (s *settings) setDuration(text string) (err error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"slices"
 
 	"github.com/loopstore/loopstore/store"
 )
@@ -164,11 +165,7 @@ func detailsOf(state *store.State, id store.RuntimeID, payloads bool) *details {
 		d.Inputs = append(d.Inputs, input)
 	}
 	for r := range view.RunViews() {
-		run := runDetails{RunID: r.RunID(), HighestSequence: r.HighestSequence()}
-		for receipt := range r.Receipts() {
-			run.Receipts = append(run.Receipts, receipt)
-		}
-		d.RunDetails = append(d.RunDetails, run)
+		d.RunDetails = append(d.RunDetails, runDetails{r.RunID(), r.HighestSequence(), slices.Collect(r.Receipts())})
 	}
 	for run, highest := range view.DroppedRuns() {
 		d.DroppedRuns = append(d.DroppedRuns, droppedRun{run, highest})

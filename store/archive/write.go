@@ -52,9 +52,7 @@ func (w *writer) runtime(view *store.View) error {
 	l := runtime{
 		RuntimeID: held.RuntimeID, Version: held.Version, RuntimeState: held.RuntimeState,
 		Snapshots: uint64(held.Held.Snapshots), InputStates: uint64(held.Held.InputStates), Runs: uint64(held.Held.Runs),
-	}
-	for range view.DroppedRuns() {
-		l.DroppedRuns++
+		DroppedRuns: uint64(view.NumDroppedRuns()),
 	}
 	if r, ok := held.LatestReceipt(); ok {
 		l.LatestReceipt = &boundary{r.RunID, r.Sequence}

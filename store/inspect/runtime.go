@@ -74,7 +74,7 @@ func (h *handler) runtime(r *http.Request) (page, error) {
 		return page{}, err
 	}
 	summary := view.Summary()
-	o := &overview{View: view, Summary: &summary, Session: h.factsOf(view)}
+	o := &overview{View: view, Summary: &summary, Session: h.factsOf(view), Dropped: view.NumDroppedRuns()}
 	if latest, ok := view.LatestReceipt(); ok {
 		o.Latest = &latest
 	}
@@ -82,9 +82,6 @@ func (h *handler) runtime(r *http.Request) (page, error) {
 	runs := slices.Collect(view.Runs())
 	for _, run := range slices.Backward(runs[max(0, len(runs)-fewRuns):]) {
 		o.Runs = append(o.Runs, runReceipts{run, view.ReceiptPage(store.Paging{Limit: fewReceipts}, run)})
-	}
-	for range view.DroppedRuns() {
-		o.Dropped++
 	}
 	return ofRuntime(view, "runtime", "", o), nil
 }
@@ -184,14 +181,8 @@ func (h *handler) input(r *http.Request) (page, error) {
 type runList struct {
 	*store.View
 
-	Runs               []runEnd
+	Runs               []store.RunView
 	Count, Page, Pages int
-}
-
-// A runEnd is a run and its highest sequence.
-type runEnd struct {
-	RunID   store.RunID
-	Highest uint64
 }
 
 func (h *handler) runs(r *http.Request) (page, error) {
@@ -199,14 +190,10 @@ func (h *handler) runs(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	all := slices.Collect(view.Runs())
+	all := slices.Collect(view.RunViews())
 	slices.Reverse(all)
 	list := &runList{View: view, Count: len(all)}
-	all, list.Page, list.Pages = turnTo(r.URL.Query().Get("page"), all)
-	for _, run := range all {
-		highest, _ := view.HighestSequence(run)
-		list.Runs = append(list.Runs, runEnd{run, highest})
-	}
+	list.Runs, list.Page, list.Pages = turnTo(r.URL.Query().Get("page"), all)
 	return ofRuntime(view, "runs", "Runs of ", list), nil
 }
 

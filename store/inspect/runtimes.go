@@ -95,8 +95,7 @@ func (h *handler) runtimes(r *http.Request) (page, error) {
 }
 
 func newListing(query url.Values) *listing {
-	l := &listing{Query: query.Get("q"), State: query.Get("state"), Sort: query.Get("sort"), Desc: query.Get("desc") != "", Columns: columns}
-	return l
+	return &listing{Query: query.Get("q"), State: query.Get("state"), Sort: query.Get("sort"), Desc: query.Get("desc") != "", Columns: columns}
 }
 
 // sort sorts what was found, which is in the order in which it was made.
