@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/locked"
 )
 
 // Under the race detector sync.Pool drops requests at random, so this file is
@@ -106,44 +106,6 @@ func BenchmarkBareHandOff(b *testing.B) {
 			}
 		})
 	})
-}
-
-// locked is the strongest simple rival: the same operations on the same state,
-// with a lock around the step that needs it and no other.
-type locked struct {
-	store.RuntimeStore // nil: only what is measured is there
-	mu                 sync.Mutex
-	state              store.State
-}
-
-func (s *locked) LoadRuntimeState(_ context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
-	found, err := withLock(s, ops.LoadRuntimeState{RuntimeID: id})
-	return found.Value, found.OK, err
-}
-
-func (s *locked) PersistInputState(_ context.Context, id store.RuntimeID, state store.InputState) error {
-	_, err := withLock(s, ops.PersistInputState{RuntimeID: id, State: state})
-	return err
-}
-
-func (s *locked) CommitSessionBoundary(_ context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
-	return withLock(s, ops.CommitSessionBoundary{RuntimeID: id, Commit: commit})
-}
-
-func withLock[R any, O ops.Request[R], P ops.Steps[R, O]](s *locked, op O) (answer R, err error) {
-	p := P(&op)
-	if err := p.Prepare(); err != nil {
-		return answer, err
-	}
-	s.mu.Lock()
-	err = p.Apply(&s.state)
-	waiters := s.state.Settle()
-	s.mu.Unlock()
-	waiters.Wake()
-	if err == nil {
-		answer = p.Answer()
-	}
-	return answer, err
 }
 
 // sessionOf is a session document of about size bytes.
@@ -270,7 +232,8 @@ func BenchmarkLocked(b *testing.B) {
 		case "load_runtime_state", "persist_input_state", "commit_session_boundary_1KB", "commit_session_boundary_10KB":
 			b.Run(op.name, func(b *testing.B) {
 				op.measure(b, func() (store.RuntimeStore, func() error) {
-					return new(locked), func() error { return nil }
+					s := locked.New(new(store.State))
+					return s, s.Close
 				})
 			})
 		}

@@ -66,7 +66,7 @@ func pages[T any](page store.Paging, load func(store.Paging) (store.Page[T], err
 func (l *Loop) InputPage(ctx context.Context, id store.RuntimeID, page store.Paging, states ...store.InputLifecycleState) (store.Page[store.InputState], error) {
 	for i, state := range states {
 		if err := state.Validate(); err != nil {
-			return store.Page[store.InputState]{}, opError(ops.LoadView{RuntimeID: id}, store.InField(fmt.Sprintf("states[%d]", i), err))
+			return store.Page[store.InputState]{}, ops.Error(ops.LoadView{RuntimeID: id}, store.InField(fmt.Sprintf("states[%d]", i), err))
 		}
 	}
 	view, err := l.View(ctx, id)
@@ -109,7 +109,7 @@ func (l *Loop) Prune(ctx context.Context, id store.RuntimeID, keep store.Retenti
 func (l *Loop) WouldPrune(ctx context.Context, id store.RuntimeID, keep store.Retention) (store.Removed, error) {
 	op := ops.Prune{RuntimeID: id, Keep: keep, Now: store.TimeOf(time.Now())}
 	if err := op.Prepare(); err != nil {
-		return store.Removed{}, opError(op, err)
+		return store.Removed{}, ops.Error(op, err)
 	}
 	view, err := l.View(ctx, id)
 	if err != nil {

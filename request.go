@@ -165,14 +165,9 @@ func (r *request[R, O, P]) run(ctx context.Context, l *Loop, op O, has *holder) 
 		}
 	}
 	if err != nil {
-		err = opError(op, err)
+		err = ops.Error(op, err)
 	}
 	return answer, err
-}
-
-func opError(op kind, err error) error {
-	id, one := op.Runtime()
-	return &store.OpError{Op: op.Kind().String(), RuntimeID: id, OnRuntime: one, Err: err}
 }
 
 // call prepares the request, sends it, and waits for what becomes of it. has

@@ -15,6 +15,7 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/locked"
 )
 
 const batchSize = 64
@@ -41,7 +42,7 @@ func BenchmarkBatch(b *testing.B) {
 		perWrite(b)
 	})
 	b.Run("mutex", func(b *testing.B) {
-		var s locked
+		s := locked.New(new(store.State))
 		each(b, 1, func(ctx context.Context, _, _ int) error {
 			for _, state := range states {
 				if err := s.PersistInputState(ctx, "a", state); err != nil {

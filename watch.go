@@ -45,7 +45,7 @@ func (l *Loop) next(ctx context.Context, view *store.View) (*store.View, error) 
 		}
 	case <-l.done:
 	case <-ctx.Done():
-		return nil, opError(ops.LoadView{RuntimeID: view.RuntimeID()}, cancelled(ctx))
+		return nil, ops.Error(ops.LoadView{RuntimeID: view.RuntimeID()}, cancelled(ctx))
 	}
 	return l.View(ctx, view.RuntimeID())
 }

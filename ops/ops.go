@@ -94,6 +94,15 @@ func Apply(state *store.State, op interface{ Apply(*store.State) error }) error 
 	return state.Do(func() error { return op.Apply(state) })
 }
 
+// Error returns the error of an operation that failed with err.
+func Error(op interface {
+	Kind() Kind
+	Runtime() (id store.RuntimeID, one bool)
+}, err error) *store.OpError {
+	id, one := op.Runtime()
+	return &store.OpError{Op: op.Kind().String(), RuntimeID: id, OnRuntime: one, Err: err}
+}
+
 // Found is the answer of a load: the value, and whether there is one.
 type Found[T any] struct {
 	Value T

@@ -18,6 +18,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/lincheck"
+	"github.com/loopstore/loopstore/store/locked"
 )
 
 // said is what Check says of stores that wrap returns.
@@ -139,7 +140,7 @@ func TestNilStoreIsCaught(t *testing.T) {
 
 // A closable store counts the calls of Close, the last of which fails.
 type closable struct {
-	stateStore
+	*locked.Store
 	closed *int
 }
 
@@ -151,7 +152,7 @@ func (s *closable) Close() error {
 func TestProgramsStoreIsClosed(t *testing.T) {
 	opened, closed := 0, 0
 	r := falsify(t, func(t *rapid.T) {
-		lincheck.CheckProgram(t, func() store.RuntimeStore { opened++; return &closable{closed: &closed} })
+		lincheck.CheckProgram(t, func() store.RuntimeStore { opened++; return &closable{locked.New(new(store.State)), &closed} })
 	})
 	assert.Positive(t, opened)
 	assert.Equal(t, opened, closed)

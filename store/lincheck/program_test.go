@@ -17,13 +17,16 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/lincheck"
+	"github.com/loopstore/loopstore/store/locked"
 )
 
 // TestModel runs random programs on a Loop, and on a State without one, and
 // compares each answer with the model's.
 func TestModel(t *testing.T) {
 	t.Run("Loop", rapid.MakeCheck(checkLoop))
-	t.Run("State", rapid.MakeCheck(func(t *rapid.T) { lincheck.CheckProgram(t, func() store.RuntimeStore { return new(stateStore) }) }))
+	t.Run("State", rapid.MakeCheck(func(t *rapid.T) {
+		lincheck.CheckProgram(t, func() store.RuntimeStore { return locked.New(new(store.State)) })
+	}))
 }
 
 func checkLoop(t *rapid.T) {
@@ -32,10 +35,10 @@ func checkLoop(t *rapid.T) {
 
 // A sorting store answers with the inputs by id, not in the order in which
 // they came.
-type sorting struct{ stateStore }
+type sorting struct{ *locked.Store }
 
 func (s *sorting) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]store.InputState, error) {
-	states, err := s.stateStore.LoadInputStates(ctx, id)
+	states, err := s.Store.LoadInputStates(ctx, id)
 	slices.SortFunc(states, func(a, b store.InputState) int { return bytes.Compare(a.InputID[:], b.InputID[:]) })
 	return states, err
 }
@@ -85,7 +88,7 @@ func falsify(t *testing.T, property func(*rapid.T)) *rapidListener {
 // id. Programs with batches shrink less surely, so there are none.
 func TestFailingProgramsShrink(t *testing.T) {
 	l := falsify(t, func(t *rapid.T) {
-		lincheck.CheckProgram(t, func() store.RuntimeStore { return plainStore{new(sorting)} })
+		lincheck.CheckProgram(t, func() store.RuntimeStore { return plainStore{&sorting{locked.New(new(store.State))}} })
 	})
 	t.Log(strings.Join(l.lines, "\n"))
 
