@@ -52,8 +52,8 @@ func (w *world) told(c *call, got *answer) *world {
 	id, version := c.runtime, got.version
 	if got.view != nil {
 		version = got.view.version
-	} else if c.batch != nil && got.refusal != store.ErrConflict {
-		for _, on := range c.batch.conditions { // they held
+	} else if c.batch != nil && got.refusal != store.ErrConflict && c.batch.refusal() == nil {
+		for _, on := range c.batch.conditions { // they were looked at, and held
 			if is, ok := on.Condition.(store.VersionIs); ok {
 				version = is.Version
 			}
