@@ -17,10 +17,11 @@ func (s *State) PutSession(id RuntimeID, session SessionID, snapshot *Snapshot) 
 // It counts as the State's alone: the runtime that loses one has not changed.
 func (s *State) file(f filed) {
 	old, at, _ := s.sessions.find(f.session)
-	if s.trying {
-		old.session = f.session
+	if s.undoing {
+		old := filed{f.session, old.snapshot, old.by}
 		s.undo = append(s.undo, func() { s.fileAt(at, old) })
 	}
+	s.noteSnapshot(part{kind: partFiled, at: at}, old.snapshot)
 	s.fileAt(at, f)
 	s.held.addSession(old.snapshot, -1)
 	s.held.addSession(f.snapshot, 1)

@@ -104,30 +104,59 @@ func finish(moments []*moment) (waiters Waiters) {
 // No View of what was changed is made before all Views of what stood are over.
 // So whoever was given one part of the changes finds no View that is current and
 // lacks another.
+//
+// In a group all of that but the revision waits for its Commit.
 func (s *State) Settle() Waiters {
-	if len(s.changed) == 0 {
-		moments := s.over
-		s.over = nil
-		return finish(moments)
+	e := ending{absent: s.over}
+	s.over = nil
+	if len(s.changed) > 0 {
+		s.revise(&e)
 	}
+	if s.group != nil {
+		s.group.ending.add(e)
+		return nil
+	}
+	return s.end(e)
+}
+
+// An ending is what ends with changes: views, and the moments of what was not
+// there.
+type ending struct {
+	views  []*View
+	absent []*moment
+}
+
+func (e *ending) add(other ending) {
+	e.views = append(e.views, other.views...)
+	e.absent = append(e.absent, other.absent...)
+}
+
+// revise makes the changes a revision.
+func (s *State) revise(e *ending) {
+	s.noteRevision()
 	s.revision++
-	var over []*View
-	var moments []*moment
 	for _, rt := range s.changed {
 		if !rt.deleted {
 			if rt.version == 0 {
-				moments = s.endAbsence(absence(rt.id), moments)
+				e.absent = s.endAbsence(absence(rt.id), e.absent)
 			}
 			rt.version = s.revision
 		}
 		if v := rt.view; v != nil {
 			rt.view = nil
-			over, moments = append(over, v), append(moments, v.moment)
+			e.views = append(e.views, v)
 		}
 	}
 	s.forgetChanges()
+}
+
+func (s *State) end(e ending) Waiters {
+	moments := e.absent
+	for _, v := range e.views {
+		moments = append(moments, v.moment)
+	}
 	waiters := finish(moments)
-	for _, v := range over {
+	for _, v := range e.views {
 		if v.moment.watched { // or each of those who wait would ask for the next one
 			v.moment.next.Store(new(weak.Make(s.View(v.id))))
 		}

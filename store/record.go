@@ -78,12 +78,7 @@ func (r *Receipt) Value() RunBoundaryReceipt {
 	v := RunBoundaryReceipt{
 		RunID: r.RunID, Boundary: boundaries[r.boundary], MessageCount: r.messages, Sequence: r.Sequence,
 	}
-	switch {
-	case r.single:
-		v.ContributingInputIDs = []InputID{r.input}
-	case r.rest != nil:
-		v.ContributingInputIDs = slices.Clone(r.rest.ids)
-	}
+	v.ContributingInputIDs = r.inputs()
 	switch r.digests {
 	case isDigest:
 		v.ConversationDigest = new(hex.EncodeToString(r.digest[:]))
@@ -91,6 +86,17 @@ func (r *Receipt) Value() RunBoundaryReceipt {
 		v.ConversationDigest = new(r.rest.digest)
 	}
 	return v
+}
+
+// inputs returns the ids of the contributing inputs, nil if there is none.
+func (r *Receipt) inputs() []InputID {
+	switch {
+	case r.single:
+		return []InputID{r.input}
+	case r.rest != nil:
+		return slices.Clone(r.rest.ids)
+	}
+	return nil
 }
 
 func (r *Receipt) equal(other *Receipt) bool {

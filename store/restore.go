@@ -29,14 +29,21 @@ func (s *State) Adopt(other *State) error {
 	if err := s.Limits.check(other); err != nil {
 		return err
 	}
-	s.runtimes, s.order, s.next = other.runtimes, other.order, other.next
-	s.sessions, s.held, s.revision = other.sessions, other.held, other.revision
+	s.noteAdopted(other)
+	s.takeFrom(other)
 	s.images += other.images + 1 // of none of what is adopted
 	for at := range s.absences {
 		s.over = s.endAbsence(at, s.over)
 	}
-	*other = State{}
 	return nil
+}
+
+// takeFrom moves all that another State holds to this one.
+func (s *State) takeFrom(other *State) {
+	s.runtimes, s.order, s.next = other.runtimes, other.order, other.next
+	s.sessions, s.held, s.revision = other.sessions, other.held, other.revision
+	other.runtimes, other.order, other.next = nil, list[*runtime]{}, 0
+	other.sessions, other.held, other.revision = series[SessionID, filed]{}, Totals{}, 0
 }
 
 // check returns a *LimitError if a State holds more than it may.

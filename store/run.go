@@ -40,7 +40,7 @@ func (s *State) PutReceipt(id RuntimeID, receipt *Receipt) {
 	rt := s.open(id)
 	r := s.openRun(rt, receipt.RunID)
 	s.setReceipt(rt, r, receipt.Sequence, r.get(receipt.Sequence), receipt)
-	s.raise(r, receipt.Sequence)
+	s.raise(rt, r, receipt.Sequence)
 	if rt.due != nil {
 		rt.due.touch(rt, receipt)
 	}
@@ -48,7 +48,7 @@ func (s *State) PutReceipt(id RuntimeID, receipt *Receipt) {
 }
 
 func (s *State) setLatest(rt *runtime, receipt *Receipt) {
-	if s.trying {
+	if s.undoing {
 		old := rt.latest
 		s.undo = append(s.undo, func() { rt.latest = old })
 	}
@@ -63,9 +63,10 @@ func (s *State) deleteReceipt(rt *runtime, receipt *Receipt) {
 
 // setReceipt puts a receipt in the place of another. Either may be nil.
 func (s *State) setReceipt(rt *runtime, r *run, sequence uint64, old, receipt *Receipt) {
-	if s.trying {
+	if s.undoing {
 		s.undo = append(s.undo, func() { r.set(sequence, old) })
 	}
+	s.noteRun(rt, r, partReceipt, sequence)
 	r.set(sequence, receipt)
 	for _, held := range s.holders(rt) {
 		held.addReceipt(old, -1)
@@ -74,11 +75,12 @@ func (s *State) setReceipt(rt *runtime, r *run, sequence uint64, old, receipt *R
 }
 
 // raise makes a run's highest sequence no less than this.
-func (s *State) raise(r *run, sequence uint64) {
+func (s *State) raise(rt *runtime, r *run, sequence uint64) {
 	old := r.highest
-	if s.trying {
+	if s.undoing {
 		s.undo = append(s.undo, func() { r.highest = old })
 	}
+	s.noteRun(rt, r, partRun, 0)
 	r.highest = max(old, sequence)
 }
 
@@ -87,7 +89,7 @@ func (s *State) raise(r *run, sequence uint64) {
 func (s *State) UseSequences(id RuntimeID, run RunID, highest uint64) {
 	rt := s.open(id)
 	if _, _, ok := rt.runs.find(run); ok {
-		s.raise(s.openRun(rt, run), highest)
+		s.raise(rt, s.openRun(rt, run), highest)
 		return
 	}
 	old, at, _ := rt.dropped.find(run)
@@ -118,9 +120,10 @@ func (s *State) openRun(rt *runtime, id RunID) *run {
 
 // setRun puts a run in the place of another. Either may be nil.
 func (s *State) setRun(rt *runtime, id RunID, at uint64, old, r *run) {
-	if s.trying {
+	if s.undoing {
 		s.undo = append(s.undo, func() { rt.setRun(id, at, old) })
 	}
+	s.note(part{rt: rt, kind: partRun, at: at})
 	rt.setRun(id, at, r)
 }
 
@@ -135,6 +138,7 @@ func (rt *runtime) setRun(id RunID, at uint64, r *run) {
 // dropRun removes a run, but for its highest sequence.
 func (s *State) dropRun(rt *runtime, r *run) {
 	_, at, _ := rt.runs.find(r.id)
+	s.noteReceipts(rt, r)
 	for _, held := range s.holders(rt) {
 		held.addRun(r, -1)
 	}
@@ -145,11 +149,12 @@ func (s *State) dropRun(rt *runtime, r *run) {
 
 // setDropped puts what is left of a run, or takes it away.
 func (s *State) setDropped(rt *runtime, at uint64, left dropped, there bool) {
-	if s.trying {
+	if s.undoing {
 		old, _, ok := rt.dropped.find(left.id)
 		old.id = left.id
 		s.undo = append(s.undo, func() { rt.setDropped(at, old, ok) })
 	}
+	s.note(part{rt: rt, kind: partDropped, at: at})
 	if _, _, was := rt.dropped.find(left.id); was != there {
 		n := 1
 		if was {

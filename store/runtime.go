@@ -37,9 +37,10 @@ func (s *State) DeleteRuntime(id RuntimeID) Removed {
 	for session := range rt.sessions {
 		s.file(filed{session: session})
 	}
-	if s.trying {
+	if s.undoing {
 		s.undo = append(s.undo, func() { s.setRuntime(rt); rt.deleted = false })
 	}
+	s.note(part{rt: rt, kind: partAll})
 	s.removeRuntime(rt)
 	rt.deleted = true
 	s.held = s.held.minus(rt.held)
@@ -68,8 +69,8 @@ func (s *State) open(id RuntimeID) *runtime {
 	}
 	rt = &runtime{id: RuntimeID(strings.Clone(string(id))), place: s.next, images: s.images} // the id may be part of a large text
 	s.next++
-	if s.trying {
-		s.undo = append(s.undo, func() { s.removeRuntime(rt) })
+	if s.undoing {
+		s.undo = append(s.undo, func() { s.removeRuntime(rt); s.next = rt.place })
 	}
 	s.setRuntime(rt)
 	s.change(rt)
@@ -87,7 +88,8 @@ func (s *State) change(rt *runtime) *runtime {
 	}
 	rt.changed = true
 	s.changed = append(s.changed, rt)
-	if s.trying {
+	s.note(part{rt: rt, kind: partRuntime})
+	if s.undoing {
 		held := rt.held
 		s.before = append(s.before, held)
 		s.undo = append(s.undo, func() {

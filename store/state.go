@@ -32,8 +32,10 @@ type State struct {
 	before   []Totals    // what they held then, while trying
 	absences [64]*moment // of views of what is not there, by a hash of the id
 	over     []*moment   // that ended with what was adopted
-	undo     []func()    // takes back what Try has changed so far
+	undo     []func()    // takes back what Try, or the group, has changed so far
+	undoing  bool        // it is noted how: within Try, or a group
 	trying   bool
+	group    *group // nil if there is none
 }
 
 // Revision returns how many operations have changed something. It is the
@@ -68,9 +70,10 @@ func (s *State) DeleteInputState(id RuntimeID, input InputID) bool {
 
 // setInput puts a state in the place of another. Either may be nil.
 func (s *State) setInput(rt *runtime, id InputID, at uint64, old, state *InputState) {
-	if s.trying {
+	if s.undoing {
 		s.undo = append(s.undo, func() { rt.setInput(id, at, state, old) })
 	}
+	s.note(part{rt: rt, kind: partInput, at: at})
 	rt.setInput(id, at, old, state)
 	var change Totals
 	change.addInput(old, -1)
@@ -121,9 +124,10 @@ func (rt *runtime) countKey(state *InputState, n int) {
 func (s *State) PutSnapshot(id RuntimeID, snapshot *Snapshot) {
 	rt := s.open(id)
 	old := rt.snapshot
-	if s.trying {
+	if s.undoing {
 		s.undo = append(s.undo, func() { rt.snapshot = old })
 	}
+	s.noteSnapshot(part{rt: rt, kind: partSnapshot}, old)
 	rt.snapshot = snapshot
 	for _, held := range s.holders(rt) {
 		held.addSnapshot(old, -1)
@@ -134,7 +138,7 @@ func (s *State) PutSnapshot(id RuntimeID, snapshot *Snapshot) {
 // PutRuntimeState replaces the runtime's state.
 func (s *State) PutRuntimeState(id RuntimeID, state RuntimeState) {
 	rt := s.open(id)
-	if s.trying {
+	if s.undoing {
 		old := rt.state
 		s.undo = append(s.undo, func() { rt.state = old })
 	}

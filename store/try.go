@@ -4,7 +4,7 @@ package store
 // of them. If they fail, or go beyond the Limits, nothing has changed. They are
 // not settled yet, and nothing else may be.
 func (s *State) Do(changes func() error) error {
-	if s.Limits == (Limits{}) && s.Retention == (Retention{}) {
+	if s.Limits == (Limits{}) && s.Retention == (Retention{}) && s.group == nil {
 		return changes()
 	}
 	held := s.held
@@ -26,19 +26,43 @@ func (s *State) Try(changes func() error) error {
 	if s.trying {
 		return changes()
 	}
-	held := s.held
-	s.trying = true
+	held, mark := s.held, s.mark()
+	s.trying, s.undoing = true, true
 	err := changes()
-	s.trying = false
+	s.trying, s.undoing = false, s.group != nil
 	if err != nil {
-		for i := len(s.undo) - 1; i >= 0; i-- {
-			s.undo[i]()
-		}
+		s.takeBack(mark)
 		s.held = held
 		s.forgetChanges()
 	}
-	s.undo, s.before = nil, nil
+	s.before = nil
+	if s.group == nil {
+		s.undo = nil
+	}
 	return err
+}
+
+// takeBack takes back what was changed since a mark.
+func (s *State) takeBack(to mark) {
+	for i := len(s.undo) - 1; i >= to.undo; i-- {
+		s.undo[i]()
+		s.undo[i] = nil
+	}
+	s.undo = s.undo[:to.undo]
+	if s.group != nil {
+		s.group.noted = s.group.noted[:to.noted]
+	}
+}
+
+// A mark is a moment to which takeBack goes.
+type mark struct{ undo, noted int }
+
+func (s *State) mark() mark {
+	m := mark{undo: len(s.undo)}
+	if s.group != nil {
+		m.noted = len(s.group.noted)
+	}
+	return m
 }
 
 func (s *State) forgetChanges() {

@@ -1,0 +1,406 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/session"
+)
+
+// A Replay builds a State from the records of a journal, in ascending order of
+// their keys. It takes memory for what it builds, and one snapshot.
+type Replay struct {
+	state   *State
+	last    []byte // key
+	root    rootCounts
+	current owner // whose records come
+	records int
+}
+
+type rootCounts struct{ there, revision, next, runtimes, sessions uint64 }
+
+// An owner is a runtime or a filed snapshot of which not all records have come.
+type owner struct {
+	kind  byte
+	place uint64
+
+	rt     *runtime // of a runtime
+	counts [4]uint64
+	latest *part // that is to be its latest receipt
+
+	filed filed // of a filed snapshot
+
+	text     strings.Builder // of the snapshot so far
+	length   uint64          // of all of it
+	chunks   uint64
+	there    bool // there is a snapshot
+	document bool
+}
+
+// NewReplay begins to build up a State, which must never have held anything.
+func NewReplay(state *State) *Replay { return &Replay{state: state} }
+
+// Records returns how many have been put.
+func (r *Replay) Records() int { return r.records }
+
+// Put takes the next record. It keeps none of the slices. The error is
+// journal.ErrCorrupt, or journal.ErrNewerFormat.
+func (r *Replay) Put(c journal.Change) error {
+	if c.Delete || r.last != nil && bytes.Compare(r.last, c.Key) >= 0 {
+		return corrupt(c.Key, "not in ascending order of the keys")
+	}
+	r.last = append(r.last[:0], c.Key...)
+	payload, err := open(c)
+	if err != nil {
+		return err
+	}
+	b := &payloadReader{rest: payload}
+	reason := r.put(c.Key, b)
+	if reason == "" && !b.done() {
+		reason = "malformed"
+	}
+	if reason != "" {
+		return corrupt(c.Key, reason)
+	}
+	r.records++
+	return nil
+}
+
+// Done ends the building. The State is not to be used after an error.
+func (r *Replay) Done() error {
+	s := r.state
+	reason := r.finish()
+	switch {
+	case reason != "":
+	case r.root.there == 0 && r.records > 0:
+		reason = "the first record is missing"
+	case r.root.runtimes != uint64(s.order.len):
+		reason = fmt.Sprintf("%d of %d runtimes are there", s.order.len, r.root.runtimes)
+	case r.root.sessions != uint64(s.sessions.values.len):
+		reason = fmt.Sprintf("%d of %d filed snapshots are there", s.sessions.values.len, r.root.sessions)
+	}
+	if reason != "" {
+		return corrupt(r.last, reason)
+	}
+	s.revision, s.next = r.root.revision, r.root.next
+	return nil
+}
+
+func corrupt(key []byte, reason string) error {
+	const most = 32
+	return fmt.Errorf("%w: at key %x: %s", journal.ErrCorrupt, key[:min(len(key), most)], reason)
+}
+
+// open returns the payload of a value.
+func open(c journal.Change) ([]byte, error) {
+	n := len(c.Value) - 4
+	switch {
+	case n < 1:
+		return nil, corrupt(c.Key, "too short")
+	case binary.LittleEndian.Uint32(c.Value[n:]) != check(c.Key, c.Value[:n]):
+		return nil, corrupt(c.Key, "the checksum is not the record's")
+	case c.Value[0] > recordVersion:
+		return nil, fmt.Errorf("%w: a record of version %d, and %d is the highest that is known", journal.ErrNewerFormat, c.Value[0], recordVersion)
+	case c.Value[0] < recordVersion:
+		return nil, corrupt(c.Key, "unknown version")
+	}
+	return c.Value[1:n], nil
+}
+
+// put returns why a record cannot be, if it cannot.
+func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
+	if len(key) == 1 && key[0] == keyRoot {
+		r.root = rootCounts{1, b.number(), b.number(), b.number(), b.number()}
+		return ""
+	}
+	k := payloadReader{rest: key}
+	kind, place, sub := k.byte(), k.fixed(), k.byte()
+	var numbers []uint64
+	for !k.bad && len(k.rest) > 0 {
+		numbers = append(numbers, k.fixed())
+	}
+	wanted := map[byte]int{subHead: 0, subRun: 1, subDropped: 1, subReceipt: 2, subInput: 1, subSnapshot: 0, subChunk: 1}
+	if n, ok := wanted[sub]; k.bad || !ok || n != len(numbers) || kind != keyRuntime && kind != keyFiled {
+		return "unknown key"
+	}
+	if sub == subHead {
+		if reason := r.finish(); reason != "" {
+			return reason
+		}
+		r.current = owner{kind: kind, place: place}
+		return r.head(b)
+	}
+	o := &r.current
+	if o.kind != kind || o.place != place {
+		return "its head is missing"
+	}
+	switch sub {
+	case subSnapshot:
+		o.length, o.document, o.there = b.number(), b.flag(), true
+		return ""
+	case subChunk:
+		return o.chunk(numbers[0], b)
+	}
+	if kind != keyRuntime {
+		return "unknown key"
+	}
+	return r.list(sub, numbers, b)
+}
+
+// head begins a runtime or a filed snapshot.
+func (r *Replay) head(b *payloadReader) string {
+	s, o := r.state, &r.current
+	if o.kind == keyFiled {
+		o.filed.session = SessionID(b.id())
+		by, ok := s.order.get(b.number())
+		if _, _, twice := s.sessions.find(o.filed.session); !ok || twice {
+			return "filed twice, or by no runtime"
+		}
+		o.filed.by = by.id
+		return ""
+	}
+	rt := &runtime{id: RuntimeID(b.text()), place: o.place, version: b.number(), state: RuntimeState(b.text())}
+	for i := range o.counts {
+		o.counts[i] = b.number()
+	}
+	if b.flag() {
+		o.latest = &part{at: b.number(), nth: b.number()}
+	}
+	switch {
+	case b.bad, rt.id.Validate() != nil, rt.state != "" && rt.state.Validate() != nil:
+		return "malformed"
+	case s.runtimes[rt.id] != nil:
+		return "a runtime is there twice"
+	case rt.version == 0 || rt.version > r.root.revision || rt.place >= r.root.next:
+		return "later than the store itself"
+	}
+	rt.state = constant(runtimeStates, rt.state)
+	o.rt = rt
+	s.setRuntime(rt)
+	for _, held := range s.holders(rt) {
+		held.addRuntime(rt.id, 1)
+	}
+	return ""
+}
+
+// list takes what a runtime has many of.
+func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
+	s, rt, at := r.state, r.current.rt, numbers[0]
+	switch sub {
+	case subRun, subDropped:
+		left := dropped{RunID(b.id()), b.number()}
+		_, known := rt.highest(left.id)
+		switch {
+		case known:
+			return "a run is there twice"
+		case sub == subRun:
+			run := &run{id: left.id, highest: left.highest}
+			s.setRun(rt, left.id, at, nil, run)
+			for _, held := range s.holders(rt) {
+				held.addRun(run, 1)
+			}
+		default:
+			s.setDropped(rt, at, left, true)
+		}
+	case subReceipt:
+		run, ok := rt.runs.values.get(at)
+		if !ok || numbers[1] > run.highest {
+			return "a receipt without its run"
+		}
+		receipt, ok := b.receipt(run.id, numbers[1])
+		if !ok {
+			return "malformed"
+		}
+		s.setReceipt(rt, run, receipt.Sequence, nil, receipt)
+	default:
+		state, reason := b.inputState()
+		if reason != "" {
+			return reason
+		}
+		if _, _, twice := rt.inputs.find(state.InputID); twice {
+			return "an input is there twice"
+		}
+		s.setInput(rt, state.InputID, at, nil, state)
+	}
+	return ""
+}
+
+// chunk takes the next part of a snapshot.
+func (o *owner) chunk(number uint64, b *payloadReader) string {
+	chunk := b.take(len(b.rest))
+	left := o.length - uint64(o.text.Len())
+	if !o.there || number != o.chunks || uint64(len(chunk)) != min(left, snapshotChunk) || left == 0 {
+		return "not the next part of its snapshot"
+	}
+	o.chunks++
+	o.text.Write(chunk)
+	return ""
+}
+
+// finish ends the owner whose records have all come.
+func (r *Replay) finish() (reason string) {
+	s, o := r.state, &r.current
+	snapshot, reason := o.snapshot()
+	switch {
+	case reason != "" || o.kind == 0:
+		return reason
+	case o.kind == keyFiled && snapshot == nil:
+		return "a filed snapshot is missing"
+	case o.kind == keyFiled:
+		if own := s.Snapshot(o.filed.by); own != nil && own.text == snapshot.text && (own.document == nil) == (snapshot.document == nil) {
+			snapshot = own // one text for both
+		}
+		o.filed.snapshot = snapshot
+		s.fileAt(o.place, o.filed)
+		s.held.addSession(snapshot, 1)
+		return ""
+	}
+	rt := o.rt
+	if snapshot != nil {
+		rt.snapshot = snapshot
+		for _, held := range s.holders(rt) {
+			held.addSnapshot(snapshot, 1)
+		}
+	}
+	if l := o.latest; l != nil {
+		if run, ok := rt.runs.values.get(l.at); ok {
+			rt.latest = run.get(l.nth)
+		}
+		if rt.latest == nil {
+			return "the latest receipt is missing"
+		}
+	}
+	for run := range rt.runs.values.all() {
+		if run.receipts.len == 0 {
+			return "a run has no receipt"
+		}
+	}
+	if h := rt.held; o.counts != [4]uint64{uint64(h.InputStates), uint64(h.Runs), uint64(rt.dropped.values.len), uint64(h.Receipts)} {
+		return "a record of the runtime is missing, or one too many"
+	}
+	return ""
+}
+
+// snapshot returns the one that has come, nil if there is none.
+func (o *owner) snapshot() (_ *Snapshot, reason string) {
+	switch {
+	case !o.there:
+		return nil, ""
+	case uint64(o.text.Len()) != o.length:
+		return nil, "a part of a snapshot is missing"
+	case !o.document:
+		return &Snapshot{text: o.text.String()}, ""
+	}
+	document, err := session.Read(o.text.String())
+	if err != nil {
+		return nil, "a snapshot is no session document"
+	}
+	return new(SnapshotOfDocument(document)), ""
+}
+
+// A payloadReader reads numbers and texts. Once something is not there it is
+// bad, and reads zeros.
+type payloadReader struct {
+	rest []byte
+	bad  bool
+}
+
+func (b *payloadReader) done() bool { return !b.bad && len(b.rest) == 0 }
+
+func (b *payloadReader) take(n int) []byte {
+	if b.bad || n < 0 || n > len(b.rest) {
+		b.bad = true
+		return nil
+	}
+	taken := b.rest[:n]
+	b.rest = b.rest[n:]
+	return taken
+}
+
+func (b *payloadReader) byte() byte {
+	if one := b.take(1); one != nil {
+		return one[0]
+	}
+	return 0
+}
+
+func (b *payloadReader) flag() bool {
+	n := b.byte()
+	b.bad = b.bad || n > 1
+	return n == 1
+}
+
+func (b *payloadReader) fixed() uint64 {
+	if eight := b.take(8); eight != nil {
+		return binary.BigEndian.Uint64(eight)
+	}
+	return 0
+}
+
+func (b *payloadReader) number() uint64 {
+	n, size := binary.Uvarint(b.rest)
+	if b.take(max(size, 0)); size <= 0 {
+		b.bad = true
+	}
+	return n
+}
+
+func (b *payloadReader) text() string {
+	n := b.number()
+	return string(b.take(int(min(n, uint64(len(b.rest))+1))))
+}
+
+func (b *payloadReader) id() (id [16]byte) {
+	copy(id[:], b.take(len(id)))
+	return id
+}
+
+// receipt reads one, and reports whether it is one.
+func (b *payloadReader) receipt(run RunID, sequence uint64) (*Receipt, bool) {
+	boundary, messages := b.byte(), b.number()
+	r := RunBoundaryReceipt{RunID: run, Sequence: sequence, MessageCount: messages}
+	var digest []byte
+	digests := digesting(b.byte())
+	switch digests {
+	case isDigest:
+		digest = b.take(32)
+	case isText:
+		r.ConversationDigest = new(b.text())
+	}
+	n := b.number()
+	if b.bad || int(boundary) >= len(boundaries) || digests > isText || n > uint64(len(b.rest)/len(InputID{})) {
+		return nil, false
+	}
+	for range n {
+		r.ContributingInputIDs = append(r.ContributingInputIDs, b.id())
+	}
+	r.Boundary = boundaries[boundary]
+	if r.Validate() != nil {
+		return nil, false
+	}
+	receipt := NewReceipt(&r)
+	if digests == isDigest {
+		receipt.digest, receipt.digests = [32]byte(digest), isDigest
+	}
+	return receipt, true
+}
+
+func (b *payloadReader) inputState() (*InputState, string) {
+	state := new(InputState)
+	n := b.number()
+	if err := state.UnmarshalJSON(b.take(int(min(n, uint64(len(b.rest))+1)))); err != nil || b.bad {
+		return nil, "malformed"
+	}
+	if b.flag() {
+		state.PersistedInput = jsontext.Value(bytes.Clone(b.take(len(b.rest))))
+		if err := state.validatePersistedInput(); err != nil {
+			return nil, "malformed"
+		}
+	}
+	return state, ""
+}
