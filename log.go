@@ -2,6 +2,7 @@ package loopstore
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/loopstore/loopstore/store"
@@ -40,9 +41,13 @@ func (l *Loop) logClose() {
 
 // logCall tells of a call that the owner has answered, if it was slow or the
 // last.
-func (l *Loop) logCall(s sample, t timing, op kind, err error) {
+func (l *Loop) logCall(s sample, t timing, op operation, err error) {
 	if failure, ok := err.(*store.PanicError); ok {
 		l.logFailure(failure)
+		return
+	}
+	if errors.Is(err, store.ErrOutcomeUnknown) {
+		l.logFailure(l.failure.Load().error)
 		return
 	}
 	prepared := t.sent - t.called
@@ -58,9 +63,14 @@ func (l *Loop) logCall(s sample, t timing, op kind, err error) {
 		slog.Duration("prepared", prepared), slog.Duration("waited", t.waited), slog.Duration("took", t.took), slog.Bool("done", err == nil))
 }
 
-// logFailure tells once of the panic that ended the store.
-func (l *Loop) logFailure(failure *store.PanicError) {
-	if l.toldFailure.CompareAndSwap(false, true) {
-		l.log(slog.LevelError, "store failed", slog.String("panic", failure.Value), slog.String("stack", failure.Stack))
+// logFailure tells once of what ended the store.
+func (l *Loop) logFailure(err error) {
+	if !l.toldFailure.CompareAndSwap(false, true) {
+		return
 	}
+	if p, ok := errors.AsType[*store.PanicError](err); ok {
+		l.log(slog.LevelError, "store failed", slog.String("panic", p.Value), slog.String("stack", p.Stack))
+		return
+	}
+	l.log(slog.LevelError, "store failed", slog.String("error", err.Error()))
 }

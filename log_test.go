@@ -130,8 +130,8 @@ func TestLoggerIsToldOfAPanic(t *testing.T) {
 // A brokenTask panics where no caller waits.
 type brokenTask struct{ task }
 
-func (brokenTask) serve(*store.State) { panic("between calls") }
-func (brokenTask) fail(error)         {}
+func (brokenTask) serve(*store.State)        { panic("between calls") }
+func (brokenTask) reply(*store.State, error) {}
 
 func TestCloseTellsOfAPanicThatNoCallWasIn(t *testing.T) {
 	b := newBook()

@@ -23,7 +23,7 @@ type Loop struct {
 	inbox   chan task     // never closed; nil is Close's request to stop
 	phase   atomic.Uint32 // only grows
 	done    chan struct{} // closed when the owner has ended
-	failure atomic.Pointer[store.PanicError]
+	failure atomic.Pointer[failure]
 	wakers  sync.WaitGroup          // goroutines that wake many
 	pools   [ops.NumKinds]sync.Pool // of requests; not the package's, since a channel must stay in its synctest bubble
 	meter   *meter
@@ -35,7 +35,15 @@ type Loop struct {
 	logger         *slog.Logger // nil tells nobody
 	slow           time.Duration
 	toldFailure    atomic.Bool
+
+	journal     *journalMeter   // nil without a journal
+	compactions chan compaction // likewise
+	closed      error           // of the journal's Close; before done is closed it is the owner's
 }
+
+// A failure is what ended the service: a *store.PanicError, or a
+// *store.JournalError.
+type failure struct{ error }
 
 // The phases of a Loop.
 const (
@@ -54,7 +62,21 @@ var (
 // New starts a store. Close must be called when it is no longer used. A Loop
 // that is made in a synctest bubble belongs to it, and one that is made outside
 // must not be used in one: that is how channels are.
+//
+// What it holds is in memory only: Open makes one with a journal. New panics if
+// opts have one.
 func New(opts Options) *Loop {
+	if opts.Journal != nil {
+		panic("loopstore: New with a Journal, which Open takes")
+	}
+	l := prepare(opts)
+	go l.own(opts)
+	l.logStart()
+	return l
+}
+
+// prepare returns a Loop that has no owner yet.
+func prepare(opts Options) *Loop {
 	if opts.InboxSize <= 0 {
 		opts.InboxSize = defaultInboxSize
 	}
@@ -64,9 +86,7 @@ func New(opts Options) *Loop {
 		limits: opts.Limits, inFlight: newRoom(opts.BytesInFlight), refuseWhenFull: opts.RefuseWhenFull,
 		logger: opts.Logger, slow: opts.SlowThreshold,
 	}
-	l.weighs = l.inFlight != nil || opts.Limits != store.Limits{}
-	go l.own(opts)
-	l.logStart()
+	l.weighs = l.inFlight != nil || opts.Limits != store.Limits{} || opts.Journal != nil
 	return l
 }
 
@@ -75,25 +95,32 @@ func New(opts Options) *Loop {
 // else can touch it. It sends only to channels with room, and so nobody can
 // hold it up.
 func (l *Loop) own(opts Options) {
-	state := store.State{StrictReceipts: opts.StrictReceipts, Limits: opts.Limits, Retention: opts.Retention}
+	state := opts.state()
 	defer close(l.done)
 	defer l.refuseRest()
 	var current task
 	defer func() {
 		if v := recover(); v != nil { // the state may be half changed
-			failure := &store.PanicError{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
-			l.failure.Store(failure)
-			defer current.fail(failure)
+			failure := l.panicked(v)
+			defer current.reply(nil, failure)
 		}
 		state.End().Wake()
 	}()
-	ages := opts.Retention.Inputs.For > 0 || opts.Retention.Payloads.For > 0
+	ages := opts.retainsByAge()
 	for current = <-l.inbox; current != nil; current = <-l.inbox {
 		if ages {
 			state.Now = store.TimeOf(time.Now())
 		}
-		current.serve(&state)
+		current.serve(state)
 	}
+}
+
+// panicked notes the panic that ends the service. It is called where it was
+// recovered.
+func (l *Loop) panicked(v any) error {
+	err := &store.PanicError{Value: fmt.Sprint(v), Stack: string(debug.Stack())}
+	l.failure.Store(&failure{err})
+	return err
 }
 
 // settle settles the changes of an operation, and returns those whom its caller
@@ -104,8 +131,15 @@ func (l *Loop) settle(state *store.State) store.Waiters {
 	if !waiters.Many() {
 		return waiters
 	}
-	l.wakers.Go(waiters.Wake)
+	l.wake(waiters)
 	return nil
+}
+
+// wake wakes those who wait, on a goroutine of its own.
+func (l *Loop) wake(waiters store.Waiters) {
+	if len(waiters) > 0 {
+		l.wakers.Go(waiters.Wake)
+	}
 }
 
 // refuseRest ends the service. A request that is sent before the inbox is
@@ -128,9 +162,10 @@ func (l *Loop) refuseRest() {
 }
 
 // Close stops the intake, lets the requests that were taken be answered, and
-// returns when the owner has ended. It may be called at any time, from
-// anywhere and more than once. It returns nil, or the *store.PanicError that
-// ended the store before.
+// returns when the owner has ended, and has given up its journal. It may be
+// called at any time, from anywhere and more than once. It returns nil, or what
+// ended the store before: a *store.PanicError or a *store.JournalError, or else
+// the error of the journal's own Close.
 func (l *Loop) Close() error {
 	first := l.phase.CompareAndSwap(serving, closing)
 	if first {
@@ -142,21 +177,25 @@ func (l *Loop) Close() error {
 	<-l.done
 	l.wakers.Wait()
 	if failure := l.failure.Load(); failure != nil {
-		l.logFailure(failure)
-		return failure
+		l.logFailure(failure.error)
+		return failure.error
 	}
 	if first {
 		l.logClose()
 	}
-	return nil
+	return l.closed
 }
 
 // unavailable is the error of a call that the owner does not take any more.
 func (l *Loop) unavailable() error {
-	if failure := l.failure.Load(); failure != nil {
-		return fmt.Errorf("an earlier operation panicked: %w", failure)
+	failure := l.failure.Load()
+	if failure == nil {
+		return store.ErrClosed
 	}
-	return store.ErrClosed
+	if _, panicked := failure.error.(*store.PanicError); panicked {
+		return fmt.Errorf("an earlier operation panicked: %w", failure.error)
+	}
+	return failure.error
 }
 
 // Do runs an operation of package ops and returns its answer. The methods of

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
 )
 
 // Options are the settings of a Loop. The zero value is useful.
@@ -66,6 +67,19 @@ type Options struct {
 	// timed then, which costs it some 100 ns. 0 means that none is slow, and so
 	// does a negative number.
 	SlowThreshold time.Duration
+
+	// Journal is what keeps the state when the process has ended. It is for
+	// Open, which takes the Partition over. nil means that there is none.
+	Journal   journal.Engine
+	Partition string
+}
+
+func (o Options) state() *store.State {
+	return &store.State{StrictReceipts: o.StrictReceipts, Limits: o.Limits, Retention: o.Retention}
+}
+
+func (o Options) retainsByAge() bool {
+	return o.Retention.Inputs.For > 0 || o.Retention.Payloads.For > 0
 }
 
 const defaultInboxSize = 128

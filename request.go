@@ -13,14 +13,22 @@ import (
 
 // A task is a request as the owner sees it.
 type task interface {
-	serve(state *store.State) // answers the caller, if it still waits
-	refuse(err error)         // answers it with err instead
-	fail(err error)           // answers it after a panic in serve
+	serve(state *store.State) // takes, applies and answers it, if its caller still waits
+	refuse(err error)         // takes it and answers with err instead
+
+	// The steps of serve, for an owner that has something to do between them.
+	take() bool // claims the request for the owner, or recycles it if its caller has gone
+	apply(state *store.State) error
+	reply(state *store.State, err error) // state is nil if nothing was applied
+
+	kind() ops.Kind
+	runtime() (id store.RuntimeID, one bool)
+	weight() int64 // of its payload, if it was weighed
 }
 
-// kind is ops.Request without its seal, so that tests can make operations of
+// operation is ops.Request without its seal, so that tests can make operations of
 // their own.
-type kind interface {
+type operation interface {
 	Kind() ops.Kind
 	Runtime() (id store.RuntimeID, one bool)
 }
@@ -34,7 +42,7 @@ type kind interface {
 // Whoever holds a request last recycles it. The caller does so after it has
 // received the answer, when the owner is known to be through with it. One that
 // is left in the inbox when the owner has ended is garbage.
-type request[R any, O kind, P ops.Steps[R, O]] struct {
+type request[R any, O operation, P ops.Steps[R, O]] struct {
 	// What both touch in every call is together: the memory of the one is far
 	// from the other's.
 	claim  atomic.Uint32
@@ -45,7 +53,8 @@ type request[R any, O kind, P ops.Steps[R, O]] struct {
 	wake   store.Waiters // for the caller to wake, so that the owner need not
 
 	timing timing
-	bytes  int64 // that it takes of the room in flight
+	bytes  int64 // of its payload, if it was weighed
+	taken  int64 // that it takes of the room in flight
 }
 
 const (
@@ -54,13 +63,13 @@ const (
 	abandoned
 )
 
-func newRequest[R any, O kind, P ops.Steps[R, O]](l *Loop, op O) *request[R, O, P] {
+func newRequest[R any, O operation, P ops.Steps[R, O]](l *Loop, op O) *request[R, O, P] {
 	kind := op.Kind()
 	r, ok := l.pools[kind].Get().(*request[R, O, P])
 	if !ok {
 		r = &request[R, O, P]{sample: sample{kind: kind, uses: uint8(rand.Uint32())}, answer: make(chan error, 1), loop: l}
 	}
-	r.op, r.sample.standsFor = op, 0
+	r.op, r.sample.standsFor, r.bytes = op, 0, 0
 	r.claim.Store(queued)
 	return r
 }
@@ -68,39 +77,48 @@ func newRequest[R any, O kind, P ops.Steps[R, O]](l *Loop, op O) *request[R, O, 
 func (r *request[R, O, P]) recycle() {
 	var zero O
 	r.op, r.wake = zero, nil // it holds a caller's data
-	if r.bytes > 0 {
-		r.loop.inFlight.leave(r.bytes)
-		r.bytes = 0
+	if r.taken > 0 {
+		r.loop.inFlight.leave(r.taken)
+		r.taken = 0
 	}
 	r.loop.pools[r.sample.kind].Put(r)
 }
 
 func (r *request[R, O, P]) serve(state *store.State) {
 	if r.take() {
-		m := r.loop.meter
-		if r.sample.standsFor > 0 {
-			m.begin(&r.timing, r.sample)
-		}
-		err := ops.Apply(state, P(&r.op))
-		r.wake = r.loop.settle(state)
-		if r.sample.standsFor > 0 {
-			m.end(&r.timing, r.sample)
-		}
-		m.count(r.sample.kind, state, err)
-		r.answer <- err
+		r.reply(state, r.apply(state))
 	}
+}
+
+func (r *request[R, O, P]) apply(state *store.State) error {
+	if r.sample.standsFor > 0 {
+		r.loop.meter.begin(&r.timing, r.sample)
+	}
+	err := ops.Apply(state, P(&r.op))
+	r.wake = r.loop.settle(state)
+	if r.sample.standsFor > 0 {
+		r.loop.meter.end(&r.timing, r.sample)
+	}
+	return err
+}
+
+func (r *request[R, O, P]) reply(state *store.State, err error) {
+	if state != nil {
+		r.loop.meter.count(r.sample.kind, state, err)
+	}
+	r.answer <- err
 }
 
 func (r *request[R, O, P]) refuse(err error) {
 	if r.take() {
-		r.answer <- err
+		r.reply(nil, err)
 	}
 }
 
-func (r *request[R, O, P]) fail(err error) { r.answer <- err }
+func (r *request[R, O, P]) kind() ops.Kind                   { return r.sample.kind }
+func (r *request[R, O, P]) runtime() (store.RuntimeID, bool) { return r.op.Runtime() }
+func (r *request[R, O, P]) weight() int64                    { return r.bytes }
 
-// take claims the request for the owner, or recycles it if its caller has
-// gone.
 func (r *request[R, O, P]) take() bool {
 	if r.claim.CompareAndSwap(queued, claimed) {
 		return true
@@ -124,7 +142,7 @@ const (
 )
 
 // do takes one operation from its call to its return.
-func do[R any, O kind, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
+func do[R any, O operation, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
 	r := newRequest[R, O, P](l, op)
 	if l.inFlight != nil {
 		return r.runGuarded(ctx, l, op)
@@ -232,10 +250,11 @@ func (r *request[R, O, P]) weigh(ctx context.Context, l *Loop) error {
 	if err := weight.Check(l.limits); err != nil {
 		return err
 	}
+	r.bytes = weight.Bytes
 	if l.inFlight == nil || weight.Bytes == 0 {
 		return nil
 	}
-	return l.enter(ctx, weight.Bytes, &r.bytes)
+	return l.enter(ctx, weight.Bytes, &r.taken)
 }
 
 // squeeze sends a request when there is a place for it in the full inbox.

@@ -52,6 +52,9 @@ type Stats struct {
 	// that were timed. It is nil if none was.
 	Slowest *Slow `json:"slowest,omitempty"`
 
+	// Journal is what was appended to the journal. It is nil without one.
+	Journal *JournalStats `json:"journal,omitempty"`
+
 	Timed   uint64        `json:"timed"` // operations that were, since New
 	Uptime  time.Duration `json:"uptime_ns"`
 	Serving bool          `json:"serving"` // false after Close, or a panic
@@ -85,6 +88,7 @@ func (l *Loop) Stats() Stats {
 		Busy:        time.Duration(m.busy.Load()),
 		Timed:       m.timed.Load(),
 		Serving:     phase == serving,
+		Journal:     l.journal.stats(),
 	}
 	s.InboxHighest = max(int(m.highest.Load()), s.InboxLength)
 	if l.inFlight != nil {

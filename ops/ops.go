@@ -161,6 +161,16 @@ var kindNames = [NumKinds]string{
 	"import",
 }
 
+// ReadOnly reports whether the operation only looks at the state.
+func (k Kind) ReadOnly() bool {
+	switch k {
+	case KindLoadInputStates, KindLoadInputState, KindLoadBoundaryReceipt, KindLoadSessionSnapshot, KindLoadRuntimeState,
+		KindLoadSessionDocument, KindLoadSession, KindLoadView, KindListRuntimes, KindLoadImage:
+		return true
+	}
+	return false
+}
+
 // String returns the operation's name, as Meerkat spells it where it has it.
 func (k Kind) String() string {
 	if k < NumKinds {

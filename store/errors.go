@@ -7,16 +7,23 @@ import (
 )
 
 // What a call can fail with. After any of them nothing was applied, but for the
-// one call that panicked: see [PanicError]. Every RuntimeStore has those up to
+// one call that panicked, see [PanicError], and for ErrOutcomeUnknown. Every RuntimeStore has those up to
 // ErrSequenceExhausted; the others, and the types that are named here and below,
 // are those of this module's stores.
 var (
 	// ErrClosed means that the store was closed before it took the call.
 	ErrClosed = errors.New("store is closed")
 
-	// ErrFailed means that the store stopped serving after a panic. errors.As
-	// finds the *PanicError.
+	// ErrFailed means that the store stopped serving: after a panic, and then
+	// errors.As finds the *PanicError, or because its journal failed, and then it
+	// finds the *JournalError.
 	ErrFailed = errors.New("store has failed")
+
+	// ErrOutcomeUnknown means that the journal cannot say whether it has stored
+	// the call's changes. Nobody has seen them, and the store has stopped
+	// serving: what a new one finds in the journal tells. It is the only error of
+	// a call that may have been applied.
+	ErrOutcomeUnknown = errors.New("outcome is unknown")
 
 	// ErrInvalidSnapshot means that a snapshot is not a session document. The
 	// error wraps a *session.Error, which says where and why.
@@ -58,8 +65,9 @@ var (
 )
 
 // An OpError is the error of every operation: which one it was, on which
-// runtime, and what was wrong. The operation was not applied; only of the one
-// that panicked (Err is the *PanicError itself) that cannot be said.
+// runtime, and what was wrong. The operation was not applied; only of one that
+// panicked (Err is the *PanicError itself), or whose error is ErrOutcomeUnknown,
+// that cannot be said.
 type OpError struct {
 	Op        string    // the operation's name, such as "persist_input_state"
 	RuntimeID RuntimeID // if it is on one
@@ -69,7 +77,7 @@ type OpError struct {
 
 func (e *OpError) Error() string {
 	outcome := " (nothing was applied)"
-	if _, panicked := e.Err.(*PanicError); panicked {
+	if _, panicked := e.Err.(*PanicError); panicked || errors.Is(e.Err, ErrOutcomeUnknown) {
 		outcome = ""
 	}
 	on := ""
@@ -179,6 +187,18 @@ func (e *PanicError) Error() string {
 
 // Is reports whether target is ErrFailed.
 func (e *PanicError) Is(target error) bool { return target == ErrFailed }
+
+// A JournalError is the failure of a journal that ended the service. It wraps
+// what the journal said: journal.ErrFenced, for example.
+type JournalError struct{ Err error }
+
+func (e *JournalError) Error() string { return fmt.Sprintf("%v: %v", ErrFailed, e.Err) }
+
+// Unwrap returns what the journal said.
+func (e *JournalError) Unwrap() error { return e.Err }
+
+// Is reports whether target is ErrFailed.
+func (e *JournalError) Is(target error) bool { return target == ErrFailed }
 
 // InField puts the member that holds a value before the path of its
 // *ValueError. Any other error stays as it is.
