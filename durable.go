@@ -78,17 +78,22 @@ func (l *Loop) Compact(ctx context.Context) error {
 		return nil
 	}
 	c := compaction{ctx, make(chan error, 1)}
-	var err error
-	select {
-	case l.compactions <- c:
-		err = <-c.answer
-	case <-l.done:
-		err = l.unavailable()
-	case <-ctx.Done():
-		err = cancelled(ctx)
-	}
-	if err != nil {
+	if err := l.compact(ctx, c); err != nil {
 		return &store.OpError{Op: "compact", Err: err}
 	}
 	return nil
+}
+
+func (l *Loop) compact(ctx context.Context, c compaction) error {
+	if ctx.Err() != nil {
+		return cancelled(ctx)
+	}
+	select {
+	case l.compactions <- c:
+		return <-c.answer
+	case <-l.done:
+		return l.unavailable()
+	case <-ctx.Done():
+		return cancelled(ctx)
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 )
 
@@ -130,8 +131,10 @@ func TestLoggerIsToldOfAPanic(t *testing.T) {
 // A brokenTask panics where no caller waits.
 type brokenTask struct{ task }
 
-func (brokenTask) serve(*store.State)        { panic("between calls") }
-func (brokenTask) reply(*store.State, error) {}
+func (brokenTask) serve(*store.State)               { panic("between calls") }
+func (brokenTask) reply(*store.State, error)        {}
+func (brokenTask) kind() ops.Kind                   { return ops.KindLoadRuntimeState }
+func (brokenTask) runtime() (store.RuntimeID, bool) { return "", true }
 
 func TestCloseTellsOfAPanicThatNoCallWasIn(t *testing.T) {
 	b := newBook()

@@ -131,6 +131,14 @@ func (e *ending) add(other ending) {
 	e.absent = append(e.absent, other.absent...)
 }
 
+func (e *ending) moments() []*moment {
+	moments := e.absent
+	for _, v := range e.views {
+		moments = append(moments, v.moment)
+	}
+	return moments
+}
+
 // revise makes the changes a revision.
 func (s *State) revise(e *ending) {
 	s.noteRevision()
@@ -151,11 +159,7 @@ func (s *State) revise(e *ending) {
 }
 
 func (s *State) end(e ending) Waiters {
-	moments := e.absent
-	for _, v := range e.views {
-		moments = append(moments, v.moment)
-	}
-	waiters := finish(moments)
+	waiters := finish(e.moments())
 	for _, v := range e.views {
 		if v.moment.watched { // or each of those who wait would ask for the next one
 			v.moment.next.Store(new(weak.Make(s.View(v.id))))
@@ -190,6 +194,9 @@ func (s *State) End() Waiters {
 	}
 	for at := range s.absences {
 		moments = s.endAbsence(at, moments)
+	}
+	if s.group != nil {
+		moments = append(moments, s.group.ending.moments()...)
 	}
 	return finish(moments)
 }
