@@ -60,11 +60,7 @@ func (l *Loop) ownDurable(d *durable) {
 	defer close(l.done)
 	defer l.refuseRest()
 	defer d.leave()
-	for {
-		d.begin()
-		if d.over() {
-			return
-		}
+	for d.begin(); !d.over(); d.begin() {
 		d.wait()
 	}
 }
@@ -124,6 +120,9 @@ func (d *durable) serve(t task) {
 
 // begin begins a round, if none is under way and there is something to do.
 func (d *durable) begin() {
+	if d.stopped {
+		return
+	}
 	d.drain()
 	for !d.appending && len(d.waiting)+len(d.again) > 0 {
 		d.apply(d.choose())
@@ -261,6 +260,7 @@ func (d *durable) reject(err error) {
 func (d *durable) stop(err error) {
 	d.stopped = true
 	d.loop.failure.Store(&failure{&store.JournalError{Err: err}})
+	d.state.End().Wake()
 	for _, e := range d.leaveRound() {
 		if e.changed && !errors.Is(err, journal.ErrFenced) {
 			e.task.reply(nil, fmt.Errorf("%w: %w", store.ErrOutcomeUnknown, err))

@@ -197,6 +197,7 @@ func (s *State) End() Waiters {
 	}
 	if s.group != nil {
 		moments = append(moments, s.group.ending.moments()...)
+		s.group.ending = ending{}
 	}
 	return finish(moments)
 }
