@@ -1,0 +1,177 @@
+package journaltest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// ErrClosed is what the journals here fail with when they are of no use any
+// more. A caller can count on no more than that it is none of package journal's.
+var ErrClosed = errors.New("journaltest: the journal is closed, nothing was stored")
+
+// Memory is a [journal.Engine] in memory. Open takes a partition away from the
+// owner that it has. A context that has ended when Append is called ends the
+// ownership, and nothing is stored. The zero value is ready for use.
+type Memory struct {
+	Limits journal.Limits // of its journals; set it before the first Open
+
+	mu         sync.Mutex
+	partitions map[string]*partition
+}
+
+type partition struct {
+	journal.Position
+	values map[string][]byte // each is never changed in place
+	owner  *memoryJournal
+}
+
+// NewEngine returns an engine in memory, without limits.
+func NewEngine() *Memory { return new(Memory) }
+
+// Open is that of [journal.Engine].
+func (m *Memory) Open(ctx context.Context, name string, emit func(journal.Change) error) (journal.Journal, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("journaltest: open: %w", context.Cause(ctx))
+	}
+	j, values := m.takeOver(name)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if err := emit(journal.Change{Key: []byte(key), Value: bytes.Clone(values[key])}); err != nil {
+			_ = j.Close(ctx)
+			return nil, err
+		}
+	}
+	return j, nil
+}
+
+// takeOver makes a new owner, and returns it with all that stands.
+func (m *Memory) takeOver(name string) (*memoryJournal, map[string][]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.partitions[name]
+	if p == nil {
+		p = &partition{values: map[string][]byte{}}
+		if m.partitions == nil {
+			m.partitions = map[string]*partition{}
+		}
+		m.partitions[name] = p
+	}
+	if p.owner != nil {
+		close(p.owner.fenced)
+	}
+	p.Epoch++
+	p.owner = &memoryJournal{engine: m, partition: p, epoch: p.Epoch, fenced: make(chan struct{})}
+	return p.owner, maps.Clone(p.values)
+}
+
+// Standing returns what stands in a partition, in ascending order of the keys.
+func (m *Memory) Standing(name string) (all []journal.Change) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p := m.partitions[name]; p != nil {
+		for _, key := range slices.Sorted(maps.Keys(p.values)) {
+			all = append(all, journal.Change{Key: []byte(key), Value: bytes.Clone(p.values[key])})
+		}
+	}
+	return all
+}
+
+// Position returns where the latest batch of a partition stands, and its latest
+// ownership.
+func (m *Memory) Position(name string) journal.Position {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p := m.partitions[name]; p != nil {
+		return p.Position
+	}
+	return journal.Position{}
+}
+
+// A memoryJournal is one ownership. The engine's mutex guards it.
+type memoryJournal struct {
+	engine    *Memory
+	partition *partition
+	epoch     uint64
+	fenced    chan struct{}
+	ended     error // why it is of no use any more
+}
+
+func (j *memoryJournal) Append(ctx context.Context, b journal.Batch) (journal.Position, error) {
+	j.engine.mu.Lock()
+	defer j.engine.mu.Unlock()
+	if err := j.usable(ctx); err != nil {
+		return journal.Position{}, err
+	}
+	if err := j.engine.check(b); err != nil {
+		return journal.Position{}, err
+	}
+	for _, c := range b.Changes {
+		if c.Delete {
+			delete(j.partition.values, string(c.Key))
+		} else {
+			j.partition.values[string(c.Key)] = append([]byte{}, c.Value...)
+		}
+	}
+	j.partition.Index++
+	return j.partition.Position, nil
+}
+
+// usable returns why nothing can be stored, if so, and ends the ownership then.
+func (j *memoryJournal) usable(ctx context.Context) error {
+	switch {
+	case j.ended != nil:
+	case j.partition.owner != j:
+		j.ended = journal.ErrFenced
+	case ctx.Err() != nil:
+		j.ended = fmt.Errorf("%w: %w", ErrClosed, context.Cause(ctx))
+	}
+	return j.ended
+}
+
+// check refuses what is beyond the limits.
+func (m *Memory) check(b journal.Batch) error {
+	over := func(have, limit int64) bool { return limit > 0 && have > limit }
+	if len(b.Changes) == 0 {
+		return fmt.Errorf("%w: it has no changes", journal.ErrRejected)
+	}
+	if n := b.Bytes(); over(n, m.Limits.BatchBytes) {
+		return fmt.Errorf("%w: %d bytes, the limit is %d", journal.ErrRejected, n, m.Limits.BatchBytes)
+	}
+	for i, c := range b.Changes {
+		if over(int64(len(c.Key)), int64(m.Limits.KeyBytes)) {
+			return fmt.Errorf("%w: change %d has a key of %d bytes, the limit is %d", journal.ErrRejected, i, len(c.Key), m.Limits.KeyBytes)
+		}
+		if over(int64(len(c.Value)), int64(m.Limits.ValueBytes)) {
+			return fmt.Errorf("%w: change %d has a value of %d bytes, the limit is %d", journal.ErrRejected, i, len(c.Value), m.Limits.ValueBytes)
+		}
+	}
+	return nil
+}
+
+func (j *memoryJournal) Compact(ctx context.Context, _ iter.Seq[journal.Change]) error {
+	j.engine.mu.Lock()
+	defer j.engine.mu.Unlock()
+	return j.usable(ctx)
+}
+
+func (j *memoryJournal) Limits() journal.Limits  { return j.engine.Limits }
+func (j *memoryJournal) Fenced() <-chan struct{} { return j.fenced }
+
+func (j *memoryJournal) Close(context.Context) error {
+	j.engine.mu.Lock()
+	defer j.engine.mu.Unlock()
+	if j.ended == nil {
+		j.ended = ErrClosed
+	}
+	if j.partition.owner == j {
+		j.partition.owner = nil
+	}
+	return nil
+}
