@@ -61,7 +61,7 @@ func (l *Loop) ownDurable(d *durable) {
 	defer l.refuseRest()
 	defer d.leave()
 	for d.begin(); !d.over(); d.begin() {
-		d.wait()
+		d.wait(l)
 	}
 }
 
@@ -71,8 +71,8 @@ func (d *durable) over() bool {
 }
 
 // wait waits for what comes next, and takes it.
-func (d *durable) wait() {
-	inbox, compactions, fenced := d.loop.inbox, d.loop.compactions, d.journal.Fenced()
+func (d *durable) wait(l *Loop) {
+	inbox, compactions, fenced := l.inbox, l.compactions, d.journal.Fenced()
 	if d.closing || len(d.waiting) >= maxRound {
 		inbox = nil
 	}

@@ -11,7 +11,7 @@ import (
 
 // New returns a loop that is closed when the test ends. The test fails if
 // Close returns an error, or if the loop's goroutine is there after it. At most
-// one Options may be given. It works in tests that run in parallel, and in a
+// one Options may be given; one with a Journal is opened. It works in tests that run in parallel, and in a
 // synctest bubble.
 func New(t testing.TB, opts ...loopstore.Options) *loopstore.Loop {
 	t.Helper()
@@ -23,7 +23,10 @@ func New(t testing.TB, opts ...loopstore.Options) *loopstore.Loop {
 	default:
 		t.Fatalf("storetest.New: %d Options, at most one may be given", len(opts))
 	}
-	loop := loopstore.New(opt)
+	loop, err := loopstore.Open(t.Context(), opt)
+	if err != nil {
+		t.Fatalf("storetest.New: %v", err)
+	}
 	t.Cleanup(func() {
 		t.Helper()
 		if err := loop.Close(); err != nil {
@@ -51,10 +54,12 @@ func stillThere(loop *loopstore.Loop) (stack string) {
 // ownerOf finds the goroutine's stack by the address of its loop. It takes one
 // look at all goroutines, which costs the more the more there are.
 func ownerOf(loop *loopstore.Loop) string {
-	own := fmt.Sprintf("loopstore/loopstore.(*Loop).own(%p", loop)
-	for _, stack := range goroutines() {
-		if _, rest, ok := strings.Cut(stack, own); ok && strings.ContainsAny(rest[:1], ")?,") {
-			return stack
+	for _, owner := range []string{"own", "ownDurable"} {
+		own := fmt.Sprintf("loopstore/loopstore.(*Loop).%s(%p", owner, loop)
+		for _, stack := range goroutines() {
+			if _, rest, ok := strings.Cut(stack, own); ok && strings.ContainsAny(rest[:1], ")?,") {
+				return stack
+			}
 		}
 	}
 	return ""

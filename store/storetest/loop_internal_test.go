@@ -8,18 +8,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
 )
 
 // New reads the text of stacks. This fails if that no longer looks as it
 // expects, or it takes a loop that is open for one that is closed.
 func TestTheLoopsGoroutineIsFound(t *testing.T) {
-	loop, other := loopstore.New(loopstore.Options{}), loopstore.New(loopstore.Options{})
-	_, _, err := loop.LoadRuntimeState(t.Context(), "a") // so that its goroutine has begun
-	require.NoError(t, err)
+	for name, opts := range map[string]loopstore.Options{"in memory": {}, "durable": {Journal: journaltest.NewEngine()}} {
+		t.Run(name, func(t *testing.T) {
+			loop, err := loopstore.Open(t.Context(), opts)
+			require.NoError(t, err)
+			opts.Partition = "other"
+			other, err := loopstore.Open(t.Context(), opts)
+			require.NoError(t, err)
+			_, _, err = loop.LoadRuntimeState(t.Context(), "a") // so that its goroutine has begun
+			require.NoError(t, err)
 	assert.Contains(t, ownerOf(loop), "(*Loop).own", "it is open")
-	require.NoError(t, loop.Close())
-	assert.Empty(t, stillThere(loop), "it is closed, and another one is not")
-	require.NoError(t, other.Close())
+			require.NoError(t, loop.Close())
+			assert.Empty(t, stillThere(loop), "it is closed, and another one is not")
+			require.NoError(t, other.Close())
+		})
+	}
 }
 
 // What is equal but for numbers and addresses stands once.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
 	"github.com/loopstore/loopstore/store/storetest"
 )
 
@@ -23,6 +25,21 @@ func TestLoop(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A durable loop keeps the same promises, and those of reopening.
+func TestDurableLoop(t *testing.T) {
+	engines := map[store.RuntimeStore]journal.Engine{}
+	open := func(t testing.TB, engine journal.Engine) store.RuntimeStore {
+		loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: "p"})
+		require.NoError(t, err)
+		engines[loop] = engine
+		return loop
+	}
+	storetest.Run(t, storetest.Factory{
+		Open:   func(t testing.TB) store.RuntimeStore { return open(t, journaltest.NewEngine()) },
+		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, engines[s]) },
+	})
 }
 
 // Chapters that a store has not what they need for are skipped.
