@@ -6,6 +6,8 @@ require (
 	github.com/hashicorp/go-memdb v1.3.5
 	github.com/loopstore/loopstore v0.0.0
 	github.com/stretchr/testify v1.12.1
+	github.com/tidwall/buntdb v1.3.0
+	go.uber.org/goleak v1.3.0
 )
 
 require (
@@ -13,7 +15,13 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/hashicorp/go-immutable-radix v1.3.1 // indirect
 	github.com/hashicorp/golang-lru v0.5.4 // indirect
-	go.uber.org/goleak v1.3.0 // indirect
+	github.com/tidwall/btree v1.4.2 // indirect
+	github.com/tidwall/gjson v1.14.3 // indirect
+	github.com/tidwall/grect v0.1.4 // indirect
+	github.com/tidwall/match v1.1.1 // indirect
+	github.com/tidwall/pretty v1.2.0 // indirect
+	github.com/tidwall/rtred v0.1.2 // indirect
+	github.com/tidwall/tinyqueue v0.1.1 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 )
