@@ -203,6 +203,9 @@ func (e *JournalError) Is(target error) bool { return target == ErrFailed }
 // InField puts the member that holds a value before the path of its
 // *ValueError. Any other error stays as it is.
 func InField(field string, err error) error {
+	if err == nil {
+		return nil
+	}
 	v, ok := errors.AsType[*ValueError](err)
 	if !ok {
 		return err

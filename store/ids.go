@@ -13,7 +13,7 @@ import (
 type RuntimeID string
 
 // Validate returns a *ValueError if id is not valid UTF-8.
-func (id RuntimeID) Validate() error { return validText(new(string(id))) }
+func (id RuntimeID) Validate() error { return validUTF8(string(id)) }
 
 // An ID is a UUID that names a Kind of thing, so that ids of two kinds cannot
 // be mistaken for each other. Its text has hyphens and lower-case digits; it

@@ -190,7 +190,14 @@ func (s *InputState) Validate() error {
 }
 
 func validText(text *string) error {
-	if text != nil && !utf8.ValidString(*text) {
+	if text == nil {
+		return nil
+	}
+	return validUTF8(*text)
+}
+
+func validUTF8(text string) error {
+	if !utf8.ValidString(text) {
 		return &ValueError{Reason: "not valid UTF-8"}
 	}
 	return nil

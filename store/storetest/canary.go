@@ -33,6 +33,8 @@ func Canaries() []Canary {
 	return append([]Canary{
 		{"loses leap seconds", "values", "a time comes back to the nanosecond, in a leap second too",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return losesLeapSeconds{l} })},
+		{"writes a persisted input anew", "values", "an input state comes back with every member",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return compactsInputs{l} })},
 		{"never writes", "operations", "CommitSessionBoundary mints a receipt, stores it and returns it",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return neverWrites{l} })},
 		{"drops the snapshot without a session", "operations", "AtomicApply without a session leaves the snapshot",
@@ -92,6 +94,15 @@ type losesLeapSeconds struct{ *loopstore.Loop }
 
 func (s losesLeapSeconds) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
 	state.CreatedAt = store.TimeOf(state.CreatedAt.Time())
+	return s.Loop.PersistInputState(ctx, id, state)
+}
+
+// compactsInputs stores a persisted input as other text of the same JSON.
+type compactsInputs struct{ *loopstore.Loop }
+
+func (s compactsInputs) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
+	state.PersistedInput = slices.Clone(state.PersistedInput)
+	_ = state.PersistedInput.Compact() // what is not valid is refused below
 	return s.Loop.PersistInputState(ctx, id, state)
 }
 

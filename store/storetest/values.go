@@ -72,6 +72,9 @@ func (tr *trial) putInputs() (check func()) {
 	for i, s := range samples() {
 		state := tr.inputFrom(s.text)
 		require.Equal(tr, s.text, textOf(state), "this suite's own sample")
+		if state.PersistedInput != nil {
+			state.PersistedInput = append([]byte(" \n"), state.PersistedInput...) // which its JSON does not show
+		}
 		state.InputID = store.InputID{byte(i), 5}
 		other := tr.rich()
 		other.InputID = state.InputID
@@ -102,7 +105,9 @@ func (tr *trial) areThere(id store.RuntimeID, names []string, states []store.Inp
 		if stamped {
 			want.LastRunID, want.LastBoundarySequence = &store.RunID{1}, &sequence
 		}
-		tr.same(textOf(want), textOf(tr.input(id, want.InputID)), "%s, after %s, by LoadInputState", names[i], id)
+		got := tr.input(id, want.InputID)
+		tr.same(textOf(want), textOf(got), "%s, after %s, by LoadInputState", names[i], id)
+		tr.same(string(want.PersistedInput), string(got.PersistedInput), "the persisted_input of %s, after %s", names[i], id) // with the white space
 		tr.same(textOf(want), all[i], "%s, after %s, by LoadInputStates", names[i], id)
 	}
 }

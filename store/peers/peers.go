@@ -1,0 +1,73 @@
+// Package peers has what one could use instead of loopstore, each written as one
+// who knows it would write it, to compare with. Each is a store.RuntimeStore
+// that keeps every promise of that interface: this package's test tries all of
+// them on each, so what is timed answers alike.
+//
+//   - loop: loopstore itself.
+//   - seed: what loopstore comes from, one mutex around all of an operation.
+//   - mutex, rwmutex: package store/locked, loopstore's state behind a lock that
+//     is held for the step alone that needs it.
+//   - memdb: github.com/hashicorp/go-memdb v1.3.5, immutable radix trees.
+//   - buntdb: github.com/tidwall/buntdb v1.3.0, a B-tree of texts.
+//   - sqlite: modernc.org/sqlite v1.62.0, SQL in memory.
+//   - actor: github.com/asynkron/protoactor-go at 3c0e61ca19c9, loopstore's design
+//     by an actor library.
+//
+// All of them use package session for digests. Those that keep documents (loop,
+// mutex, rwmutex, memdb, actor) read a session that has grown from where the last
+// one ended; those that keep bytes read it from its start.
+package peers
+
+import (
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/locked"
+	"github.com/loopstore/loopstore/store/peers/actor"
+	"github.com/loopstore/loopstore/store/peers/bunt"
+	"github.com/loopstore/loopstore/store/peers/memdb"
+	"github.com/loopstore/loopstore/store/peers/seed"
+	"github.com/loopstore/loopstore/store/peers/sqlite"
+)
+
+// A Peer is a kind of store.
+type Peer struct {
+	Name  string
+	About string // in a line
+	// Open returns an empty store, which has a method Close() error.
+	Open func() (store.RuntimeStore, error)
+}
+
+// All returns all of them, loopstore first.
+func All() []Peer {
+	return []Peer{
+		{"loop", "loopstore: one goroutine owns the state", func() (store.RuntimeStore, error) {
+			return loopstore.New(loopstore.Options{}), nil
+		}},
+		{"seed", "the seed's algorithm: one mutex around all of an operation", func() (store.RuntimeStore, error) {
+			return seed.New(), nil
+		}},
+		{"mutex", "loopstore's state behind a sync.Mutex", func() (store.RuntimeStore, error) {
+			return locked.New(new(store.State)), nil
+		}},
+		{"rwmutex", "loopstore's state behind a sync.RWMutex", func() (store.RuntimeStore, error) {
+			return locked.NewRW(new(store.State)), nil
+		}},
+		{"memdb", "hashicorp/go-memdb: immutable radix trees", of(memdb.Open)},
+		{"buntdb", "tidwall/buntdb: JSON in a B-tree in memory", of(bunt.Open)},
+		{"sqlite", "modernc.org/sqlite: SQL in memory", of(sqlite.Open)},
+		{"actor", "asynkron/protoactor-go: an actor owns loopstore's state", func() (store.RuntimeStore, error) {
+			return actor.Open(), nil
+		}},
+	}
+}
+
+// of makes an Open of one that returns a type of its own.
+func of[S store.RuntimeStore](open func() (S, error)) func() (store.RuntimeStore, error) {
+	return func() (store.RuntimeStore, error) {
+		s, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+}

@@ -1,0 +1,110 @@
+package peers_test
+
+import (
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/peers"
+	"github.com/loopstore/loopstore/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// What keeps every promise may be timed.
+func TestConformance(t *testing.T) {
+	for _, p := range peers.All() {
+		t.Run(p.Name, func(t *testing.T) {
+			storetest.Run(t, storetest.Factory{Open: func(t testing.TB) store.RuntimeStore {
+				s, err := p.Open()
+				require.NoError(t, err)
+				if p.Name == "buntdb" && strings.Contains(t.Name(), "/closing/") {
+					t.Cleanup(func() { awaitManagers(t) })
+				}
+				return s
+			}})
+		})
+	}
+}
+
+// An input comes back as it was written, also where a peer keeps it in JSON.
+func TestInputsComeBackByteForByte(t *testing.T) {
+	run := store.RunID{1}
+	document := []byte(`{"id":"0195b1c2-0000-7000-8000-000000000001","messages":[],` +
+		`"created_at":{"secs_since_epoch":1,"nanos_since_epoch":0},"updated_at":{"secs_since_epoch":1,"nanos_since_epoch":0}}`)
+	ways := []func(store.RuntimeStore, store.InputState) error{
+		func(s store.RuntimeStore, state store.InputState) error {
+			return s.PersistInputState(t.Context(), "a", state)
+		},
+		func(s store.RuntimeStore, state store.InputState) error {
+			commit := store.LifecycleCommit{RuntimeState: store.RuntimeIdle, InputStates: []store.InputState{state}}
+			return s.AtomicLifecycleCommit(t.Context(), "a", commit)
+		},
+		func(s store.RuntimeStore, state store.InputState) error {
+			receipt := store.RunBoundaryReceipt{RunID: run, Boundary: store.RunStart}
+			return s.AtomicApply(t.Context(), "a", store.BoundaryApply{Receipt: receipt, InputUpdates: []store.InputState{state}})
+		},
+		func(s store.RuntimeStore, state store.InputState) error {
+			_, err := s.CommitSessionBoundary(t.Context(), "a", store.BoundaryCommit{
+				Session: store.SessionDelta{SessionSnapshot: document}, RunID: run, Boundary: store.RunStart,
+				InputUpdates: []store.InputState{state},
+			})
+			return err
+		},
+	}
+	inputs := []string{"", "{}", " [ 1.0E5,\n\t-0 ]\r\n", `{"a":"\u0041\/", "a" : null}`, "\"\u2028é\"\n\n"}
+	for _, p := range peers.All() {
+		s, err := p.Open()
+		require.NoError(t, err, p.Name)
+		for i, text := range inputs {
+			state := store.NewInputState(store.InputID{1}, store.Time{})
+			if text != "" {
+				state.PersistedInput = []byte(text)
+			}
+			for way, put := range ways {
+				require.NoError(t, put(s, state), "%s, input %d, way %d", p.Name, i, way)
+				got, ok, err := s.LoadInputState(t.Context(), "a", state.InputID)
+				require.NoError(t, err, p.Name)
+				require.True(t, ok, p.Name)
+				assert.Equal(t, state.PersistedInput, got.PersistedInput, "%s, input %d, way %d", p.Name, i, way)
+				all, err := s.LoadInputStates(t.Context(), "a")
+				require.NoError(t, err, p.Name)
+				assert.Equal(t, []store.InputState{got}, all, "%s, input %d, way %d", p.Name, i, way)
+			}
+		}
+		require.NoError(t, s.(io.Closer).Close(), p.Name)
+	}
+	awaitManagers(t)
+}
+
+// awaitManagers waits for the goroutines of BuntDB, which end with the first of
+// their seconds after Close. It is for the last chapter, so that the others need
+// not wait and what they leave behind is found in the end all the same.
+func awaitManagers(t testing.TB) {
+	const running = "buntdb.(*DB).backgroundManager"
+	stacks := make([]byte, 1<<20)
+	assert.Eventually(t, func() bool {
+		return !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), running)
+	}, 10*time.Second, 50*time.Millisecond, "BuntDB's goroutines have not ended")
+}
+
+func TestAllAreToldApartAndCanBeClosed(t *testing.T) {
+	names := map[string]bool{}
+	for _, p := range peers.All() {
+		assert.False(t, names[p.Name], "two are named %s", p.Name)
+		names[p.Name] = true
+		assert.NotEmpty(t, p.About)
+		s, err := p.Open()
+		require.NoError(t, err, p.Name)
+		closer, ok := s.(io.Closer)
+		require.True(t, ok, "%s has no Close", p.Name)
+		require.NoError(t, closer.Close(), p.Name)
+	}
+	awaitManagers(t)
+}

@@ -1,0 +1,111 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// schema has the tables. Runtimes are blobs, since their ids may hold a zero
+// byte, and so are sequences, 8 bytes from the highest on, since SQLite's
+// integers end at 2^63-1. An input's place in its runtime's order is its row's.
+const schema = `
+CREATE TABLE states (
+	runtime BLOB NOT NULL PRIMARY KEY,
+	state   TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE sessions (
+	runtime  BLOB NOT NULL PRIMARY KEY,
+	snapshot BLOB NOT NULL
+);
+
+CREATE TABLE inputs (
+	place   INTEGER PRIMARY KEY,
+	runtime BLOB NOT NULL,
+	input   BLOB NOT NULL,
+	state   BLOB NOT NULL, -- JSON, but for
+	payload BLOB,          -- the input itself, NULL if it is absent
+	UNIQUE (runtime, input)
+);
+CREATE INDEX inputs_in_order ON inputs (runtime, place);
+
+CREATE TABLE receipts (
+	runtime  BLOB NOT NULL,
+	run      BLOB NOT NULL,
+	sequence BLOB NOT NULL,
+	receipt  BLOB NOT NULL, -- JSON
+	PRIMARY KEY (runtime, run, sequence)
+) WITHOUT ROWID;
+`
+
+// statements are prepared once.
+type statements struct {
+	begin, commit, rollback                           *sql.Stmt
+	putState, putSession, putInput, putReceipt        *sql.Stmt
+	state, session, input, inputs, receipt, highestOf *sql.Stmt
+}
+
+func (s *statements) prepare(ctx context.Context, conn *sql.Conn) (err error) {
+	for _, p := range []struct {
+		into **sql.Stmt
+		text string
+	}{
+		{&s.begin, `BEGIN IMMEDIATE`},
+		{&s.commit, `COMMIT`},
+		{&s.rollback, `ROLLBACK`},
+		{&s.putState, `INSERT INTO states VALUES (?, ?)
+			ON CONFLICT DO UPDATE SET state = excluded.state`},
+		{&s.putSession, `INSERT INTO sessions VALUES (?, ?)
+			ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot`},
+		{&s.putInput, `INSERT INTO inputs (runtime, input, state, payload) VALUES (?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET state = excluded.state, payload = excluded.payload`},
+		{&s.putReceipt, `INSERT INTO receipts VALUES (?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET receipt = excluded.receipt`},
+		{&s.state, `SELECT state FROM states WHERE runtime = ?`},
+		{&s.session, `SELECT snapshot FROM sessions WHERE runtime = ?`},
+		{&s.input, `SELECT state, payload FROM inputs WHERE runtime = ? AND input = ?`},
+		{&s.inputs, `SELECT state, payload FROM inputs WHERE runtime = ? ORDER BY place`},
+		{&s.receipt, `SELECT receipt FROM receipts WHERE runtime = ? AND run = ? AND sequence = ?`},
+		{&s.highestOf, `SELECT sequence FROM receipts WHERE runtime = ? AND run = ? ORDER BY sequence DESC LIMIT 1`},
+	} {
+		if *p.into, err = conn.PrepareContext(ctx, p.text); err != nil {
+			return fmt.Errorf("%s: %w", p.text, err)
+		}
+	}
+	return nil
+}
+
+// A row is an input, as its table has it.
+type row struct {
+	input          store.InputID
+	state, payload []byte
+}
+
+// rowOf writes a valid state. The input itself has a column of its own: JSON
+// that is written within JSON would lose its white space.
+func rowOf(state store.InputState) (r row, err error) {
+	r.input, r.payload = state.InputID, state.PersistedInput
+	state.PersistedInput = nil
+	r.state, err = state.MarshalJSON()
+	return r, err
+}
+
+func rowsOf(states []store.InputState) ([]row, error) {
+	all := make([]row, len(states))
+	for i := range states {
+		var err error
+		if all[i], err = rowOf(states[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (r *row) value() (state store.InputState, err error) {
+	err = state.UnmarshalJSON(r.state)
+	state.PersistedInput = r.payload
+	return state, err
+}

@@ -1,0 +1,256 @@
+// Package sqlite is a store in SQLite, without C: modernc.org/sqlite v1.62.0,
+// in memory, so that nothing waits for a disk.
+//
+// There is one connection, since a database in memory is its connection's, with
+// statements that are prepared once. Each operation is a transaction; one that
+// is a single statement is one by itself. Values are JSON beside the columns
+// that are looked up. Sessions are read, and what goes in is written as JSON,
+// before the transaction, but for the updates of a boundary commit, which wait
+// for the sequence.
+//
+// A call that waits for the connection can be given up. Once it has it the
+// statements run without its context: with one the driver starts a goroutine
+// for each, and may return the context's error of a statement that was done.
+// SQLite has no values of more than a billion bytes.
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+
+	_ "modernc.org/sqlite" // the driver
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/peers/internal/rules"
+)
+
+// A Store keeps its data in a database in memory. Open makes one.
+type Store struct {
+	gate rules.Gate
+	turn chan struct{} // has room for one: who has sent has the connection
+	db   *sql.DB
+	conn *sql.Conn
+	statements
+}
+
+var _ store.RuntimeStore = (*Store)(nil)
+
+// Open returns an empty store.
+func Open() (*Store, error) {
+	ctx := context.Background()
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{turn: make(chan struct{}, 1), db: db}
+	if s.conn, err = db.Conn(ctx); err == nil {
+		_, err = s.conn.ExecContext(ctx, schema)
+	}
+	if err == nil {
+		err = s.prepare(ctx, s.conn)
+	}
+	if err != nil {
+		return nil, cmp.Or(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close waits for the call that has the connection. Later ones get
+// store.ErrClosed.
+func (s *Store) Close() error {
+	s.turn <- struct{}{}
+	defer s.leave()
+	if !s.gate.Shut() {
+		return nil
+	}
+	var err error
+	if s.conn != nil {
+		err = s.conn.Close()
+	}
+	return cmp.Or(s.db.Close(), err)
+}
+
+// enter waits for the connection. The caller must leave unless there is an
+// error, and use the context that it gets, which does not end.
+func (s *Store) enter(ctx context.Context) (context.Context, error) {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if err := s.gate.Pass(); err != nil {
+		s.leave()
+		return nil, err
+	}
+	return context.WithoutCancel(ctx), nil
+}
+
+func (s *Store) leave() { <-s.turn }
+
+// exec runs one statement, which is a transaction by itself outside of one.
+func exec(ctx context.Context, statement *sql.Stmt, args ...any) error {
+	_, err := statement.ExecContext(ctx, args...)
+	return err
+}
+
+// update does all of a write, or nothing.
+func (s *Store) update(ctx context.Context, do func(context.Context) error) (err error) {
+	if ctx, err = s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := exec(ctx, s.begin); err != nil {
+		return err
+	}
+	done := false
+	defer func() {
+		if !done { // also if do has panicked
+			err = cmp.Or(err, exec(ctx, s.rollback))
+		}
+	}()
+	if err := do(ctx); err != nil {
+		return err
+	}
+	err = exec(ctx, s.commit)
+	done = err == nil
+	return err
+}
+
+// put stores inputs.
+func (s *Store) put(ctx context.Context, id store.RuntimeID, rows ...row) error {
+	for i := range rows {
+		r := &rows[i]
+		if err := exec(ctx, s.putInput, []byte(id), r.input[:], r.state, r.payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) putSnapshot(ctx context.Context, id store.RuntimeID, snapshot []byte) error {
+	if snapshot == nil {
+		snapshot = []byte{} // nil is NULL
+	}
+	return exec(ctx, s.putSession, []byte(id), snapshot)
+}
+
+// mint stores the receipt of a boundary, at its sequence, and the updates.
+func (s *Store) mint(ctx context.Context, id store.RuntimeID, receipt *store.RunBoundaryReceipt, updates []store.InputState) error {
+	highest, found, err := s.highest(ctx, id, receipt.RunID)
+	if err != nil {
+		return err
+	}
+	if receipt.Sequence, err = rules.Next(receipt.RunID, highest, found); err != nil {
+		return err
+	}
+	rules.Stamp(updates, receipt.RunID, receipt.Sequence)
+	rows, err := rowsOf(updates)
+	if err != nil {
+		return err
+	}
+	text, err := receipt.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	if err := exec(ctx, s.putReceipt, []byte(id), receipt.RunID[:], number(receipt.Sequence), text); err != nil {
+		return err
+	}
+	return s.put(ctx, id, rows...)
+}
+
+// CommitSessionBoundary reads the session, and then mints the receipt and stores
+// both and the updates in a transaction.
+func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	var none store.RunBoundaryReceipt
+	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckCommit(id, &commit)); err != nil {
+		return none, err
+	}
+	document, err := rules.Read(string(commit.Session.SessionSnapshot), nil)
+	if err != nil {
+		return none, err
+	}
+	receipt, updates := rules.Mint(&commit, document, 0), append([]store.InputState(nil), commit.InputUpdates...)
+	if err := s.update(ctx, func(ctx context.Context) error {
+		if err := s.mint(ctx, id, &receipt, updates); err != nil {
+			return err
+		}
+		return s.putSnapshot(ctx, id, commit.Session.SessionSnapshot)
+	}); err != nil {
+		return none, err
+	}
+	return receipt, nil
+}
+
+// AtomicApply stores a receipt of the caller's, with any snapshot and input
+// updates.
+func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
+	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckApply(id, &apply)); err != nil {
+		return err
+	}
+	updates, err := rowsOf(apply.InputUpdates)
+	if err != nil {
+		return err
+	}
+	receipt := &apply.Receipt
+	text, err := receipt.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, func(ctx context.Context) error {
+		if apply.Session != nil {
+			if err := s.putSnapshot(ctx, id, apply.Session.SessionSnapshot); err != nil {
+				return err
+			}
+		}
+		if err := exec(ctx, s.putReceipt, []byte(id), receipt.RunID[:], number(receipt.Sequence), text); err != nil {
+			return err
+		}
+		return s.put(ctx, id, updates...)
+	})
+}
+
+// PersistInputState stores an input's state.
+func (s *Store) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
+	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckInput(id, &state)); err != nil {
+		return err
+	}
+	r, err := rowOf(state)
+	if err != nil {
+		return err
+	}
+	if ctx, err = s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.put(ctx, id, r)
+}
+
+// PersistRuntimeState stores the runtime's state.
+func (s *Store) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) (err error) {
+	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckState(id, state)); err != nil {
+		return err
+	}
+	if ctx, err = s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	return exec(ctx, s.putState, []byte(id), string(state))
+}
+
+// AtomicLifecycleCommit stores the runtime's state and input states in one step.
+func (s *Store) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, commit store.LifecycleCommit) error {
+	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckLifecycle(id, &commit)); err != nil {
+		return err
+	}
+	rows, err := rowsOf(commit.InputStates)
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, func(ctx context.Context) error {
+		if err := exec(ctx, s.putState, []byte(id), string(commit.RuntimeState)); err != nil {
+			return err
+		}
+		return s.put(ctx, id, rows...)
+	})
+}
