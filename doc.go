@@ -1,6 +1,6 @@
-// Package loopstore keeps the state of agent runtimes in memory: session
-// snapshots, ordered input states, run-boundary receipts and runtime states,
-// committed together.
+// Package loopstore keeps the state of agent runtimes: session snapshots, ordered
+// input states, run-boundary receipts and runtime states, committed together. It
+// is held in memory, and with a journal it is there again after the process.
 //
 // One goroutine, the owner, holds every map. Callers send it typed requests
 // over a channel, and each request carries the channel of its own answer.
@@ -29,7 +29,8 @@
 //
 // A call that returns an error changed nothing; one that returns nil is
 // applied. (Of the one call that panicked nobody can say, nor ever see: see
-// Fails closed.) If ctx ends while the request waits, the caller takes it back
+// Fails closed; and of one whose error is store.ErrOutcomeUnknown the journal
+// will tell: see Durable.) If ctx ends while the request waits, the caller takes it back
 // and it never runs, unless the owner is quicker. Once the owner has it, the
 // call waits for the answer, however ready ctx.Done is. Caller and owner settle
 // which it is by one compare-and-swap.
@@ -44,7 +45,7 @@
 // # Closing
 //
 // Close stops the intake, lets every request that was taken be answered, and
-// returns when the owner has ended. It is idempotent and safe from anywhere.
+// returns when the owner has ended and the journal is given up. It is idempotent and safe from anywhere.
 // Later calls get store.ErrClosed, unless their context has ended. No
 // goroutine, timer or channel is left behind.
 //
@@ -69,6 +70,29 @@
 // An idle loop is one goroutine parked on a channel: no ticking, no polling.
 // A Loop that is made in a testing/synctest bubble works there, and another one
 // in the next.
+//
+// # Durable
+//
+// A Loop that [Open] made has a journal, see package store/journal, and stores
+// every change there before the call that made it returns. Opened again, it holds
+// all that was acknowledged, as it was, with its order, versions and sequences,
+// nothing by halves, and nothing that was refused.
+//
+// Writes go in rounds: all that wait are applied, what they change is appended as
+// one batch, and then all are answered; so the more callers there are, the more
+// share one append. A load never shows what is not stored yet. It waits for an
+// append only if that changes the runtime that it is of, or if it is of all of
+// them; any other is answered beside it.
+//
+// What the journal says decides. A batch that it rejects, because it is too
+// large, say, changes nothing, and the store goes on; where it was of several
+// calls each is tried for itself. If another owner has taken the journal over,
+// nothing more is ever stored by this one: it stops serving, with a
+// *store.JournalError that wraps journal.ErrFenced. If the journal cannot say
+// whether it has stored a batch, the calls with changes in it get
+// store.ErrOutcomeUnknown, and it stops serving too; whoever opens it again finds
+// out. No caller's context ends an append: a call that the owner has taken waits
+// for its outcome.
 //
 // # Revisions
 //
@@ -96,7 +120,7 @@
 // versions, and never misses the last. Watchers cost the owner nothing but to
 // take the view that they wait for. They are woken on the goroutine of the
 // caller that made the change, before its call returns, or, where they are
-// hundreds, on one that ends with that.
+// hundreds or there is a journal, on one that ends with that.
 //
 // # Listing
 //

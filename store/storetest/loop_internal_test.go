@@ -23,7 +23,7 @@ func TestTheLoopsGoroutineIsFound(t *testing.T) {
 			require.NoError(t, err)
 			_, _, err = loop.LoadRuntimeState(t.Context(), "a") // so that its goroutine has begun
 			require.NoError(t, err)
-	assert.Contains(t, ownerOf(loop), "(*Loop).own", "it is open")
+			assert.Contains(t, ownerOf(loop), "(*Loop).own", "it is open")
 			require.NoError(t, loop.Close())
 			assert.Empty(t, stillThere(loop), "it is closed, and another one is not")
 			require.NoError(t, other.Close())
