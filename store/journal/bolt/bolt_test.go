@@ -90,7 +90,8 @@ func fill(t testing.TB, path string) map[string]contents {
 	t.Helper()
 	e := bolt.New(path, bolt.Options{})
 	want := map[string]contents{"p": {}, "small": {}}
-	for partition, keys := range map[string]int{"p": 400, "small": 2} {
+	for _, partition := range []string{"p", "small"} {
+		keys := map[string]int{"p": 400, "small": 2}[partition]
 		j, _, err := load(t, e, partition)
 		require.NoError(t, err)
 		for round := range 3 {
