@@ -1,0 +1,16 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+)
+
+func tryLock(*os.File) (bool, error) {
+	return false, fmt.Errorf("%w on %s: it has no flock", errors.ErrUnsupported, runtime.GOOS)
+}
+
+func syncDir(string) error { return errors.ErrUnsupported }

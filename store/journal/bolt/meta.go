@@ -1,0 +1,123 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"hash/fnv"
+	"io"
+
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// bbolt keeps all but our own records in the byte order of the machine.
+var native = binary.NativeEndian
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+const (
+	pageSize   = 4096
+	pageHeader = 16
+
+	metaMagic   = 0xED0CDAED
+	metaVersion = 2
+	noFreelist  = ^uint64(0)
+
+	sealOffset = 512 // in a meta page: a sector of its own
+	sealMagic  = "loopseal"
+	sealSize   = 20
+)
+
+// A meta is what a meta page of bbolt says, of which a file has two. Each
+// transaction writes the page that the one before has not.
+type meta struct {
+	root uint64 // the page of the root bucket
+	high uint64 // the pages from here on are not in use
+	txid uint64
+}
+
+// parseMeta reads a meta page. valid is false if it is not as it was written.
+func parseMeta(page []byte) (m meta, version uint32, valid bool) {
+	body := page[pageHeader:]
+	sum := fnv.New64a()
+	sum.Write(body[:56])
+	version = native.Uint32(body[4:])
+	valid = native.Uint32(body) == metaMagic && native.Uint64(body[56:]) == sum.Sum64()
+	return meta{
+		root: native.Uint64(body[16:]),
+		high: native.Uint64(body[40:]),
+		txid: native.Uint64(body[48:]),
+	}, version, valid
+}
+
+// A seal says that the transaction was committed. It stands on the meta page
+// that the transaction has not written, until the next one does.
+func sealOf(txid uint64) []byte {
+	s := binary.LittleEndian.AppendUint64([]byte(sealMagic), txid)
+	return binary.LittleEndian.AppendUint32(s, crc32.Checksum(s, castagnoli))
+}
+
+// writeSeal writes that of a transaction which is durable.
+func writeSeal(w io.WriterAt, txid uint64) error {
+	_, err := w.WriteAt(sealOf(txid), int64((txid+1)%2)*pageSize+sealOffset)
+	return err
+}
+
+// parseSeal returns the transaction that a page has the seal of, 0 if it has none.
+func parseSeal(page []byte) uint64 {
+	s := page[sealOffset : sealOffset+sealSize]
+	txid := binary.LittleEndian.Uint64(s[8:])
+	if string(s) != string(sealOf(txid)) {
+		return 0
+	}
+	return txid
+}
+
+// checkMetas returns the meta that counts, once it is sure that none later did.
+func checkMetas(r io.ReaderAt, size int64) (meta, error) {
+	var pages [2 * pageSize]byte
+	if size < int64(len(pages)) {
+		return meta{}, corrupt("it has %d bytes, no more than half of a header", size)
+	}
+	if _, err := r.ReadAt(pages[:], 0); err != nil {
+		return meta{}, err
+	}
+	var newest meta
+	found, known := 0, false
+	for i := range uint64(2) {
+		page := pages[i*pageSize:][:pageSize]
+		known = known || native.Uint32(page[pageHeader:]) == metaMagic
+		m, version, valid := parseMeta(page)
+		switch {
+		case !valid:
+			continue
+		case version > metaVersion:
+			return meta{}, fmt.Errorf("%w: version %d of bbolt's format, this one knows %d", journal.ErrNewerFormat, version, metaVersion)
+		case version < metaVersion || native.Uint32(page[pageHeader+8:]) != pageSize || m.txid%2 != i:
+			return meta{}, corrupt("meta page %d is that of another kind of file", i)
+		case found > 0 && m.txid+1 != newest.txid && m.txid != newest.txid+1:
+			return meta{}, corrupt("the meta pages are of transactions %d and %d", newest.txid, m.txid)
+		}
+		if found++; m.txid >= newest.txid {
+			newest = m
+		}
+	}
+	switch sealed := max(parseSeal(pages[:pageSize]), parseSeal(pages[pageSize:])); {
+	case !known:
+		return meta{}, corrupt("it is not a file of bbolt")
+	case found == 0:
+		return meta{}, corrupt("both meta pages are damaged")
+	case sealed > newest.txid:
+		return meta{}, corrupt("the meta page of transaction %d, which was committed, is damaged or stale", sealed)
+	case newest.high < 4 || newest.high > uint64(size)/pageSize:
+		return meta{}, corrupt("it has %d bytes, and should have %d pages of %d", size, newest.high, pageSize)
+	case native.Uint64(pages[newest.txid%2*pageSize+pageHeader+32:]) != noFreelist:
+		return meta{}, corrupt("it has a list of free pages")
+	}
+	return newest, nil
+}
+
+// corrupt is journal.ErrCorrupt with what was seen, which is never a payload.
+func corrupt(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", journal.ErrCorrupt, fmt.Sprintf(format, args...))
+}
