@@ -103,6 +103,9 @@ func (b *bench) spread(ctx context.Context, n int, call func(ctx context.Context
 	defer cancel()
 	calls := func(caller int) error {
 		for i := range n {
+			if i%1024 == 1023 && ctx.Err() != nil { // not every call looks at it
+				return ctx.Err()
+			}
 			if err := call(ctx, caller, b.done+i); err != nil {
 				cancel()
 				return err

@@ -100,8 +100,8 @@ type run struct {
 func (r *run) measure(ctx context.Context, cells []cell) (err error) {
 	kept := make(map[[2]string]*bench)
 	defer func() {
-		for _, b := range kept {
-			err = errors.Join(err, b.close())
+		for key, b := range kept {
+			err = errors.Join(err, failed(key[0], key[1], b.close()))
 		}
 	}()
 	for round := range r.cfg.Rounds {
@@ -129,8 +129,8 @@ func (r *run) measureOne(ctx context.Context, c cell, s Subject, kept map[[2]str
 		switch {
 		case err != nil && ctx.Err() != nil:
 			err = fmt.Errorf("measure: stopped in %s of %s: %w", c.name, s.Name, context.Cause(ctx))
-		case err != nil:
-			err = fmt.Errorf("measure: %s of %s: %w", c.name, s.Name, err)
+		default:
+			err = failed(c.name, s.Name, err)
 		}
 	}()
 	if ctx.Err() != nil {
@@ -156,6 +156,14 @@ func (r *run) measureOne(ctx context.Context, c cell, s Subject, kept map[[2]str
 	}
 	r.report.record(c.name, s.Name, b.how, sample)
 	return nil
+}
+
+// failed says what an error is of, if it is one.
+func failed(cell, subject string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("measure: %s of %s: %w", cell, subject, err)
 }
 
 // A cell is one work at one setting.

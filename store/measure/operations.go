@@ -78,7 +78,7 @@ func writes() []Operation {
 	}
 }
 
-// boundary commits two sessions in turn.
+// boundary commits two sessions in turn, at first not the one of Fill.
 func boundary(size int, inputs []store.InputState) func(context.Context, store.RuntimeStore, store.RuntimeID, int) error {
 	var commits [2]store.BoundaryCommit
 	for i, session := range Sessions(size) {
@@ -88,7 +88,7 @@ func boundary(size int, inputs []store.InputState) func(context.Context, store.R
 		}
 	}
 	return func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-		_, err := s.CommitSessionBoundary(ctx, id, commits[i%2])
+		_, err := s.CommitSessionBoundary(ctx, id, commits[(i+1)%2])
 		return err
 	}
 }

@@ -57,8 +57,10 @@ func newAgent(id store.RuntimeID) *agent {
 		input.CurrentState = to
 		return input
 	}
-	a.before = []store.InputState{input, move(store.InputQueued), move(store.InputStaged), input}
-	a.before[3].RecoveryCount++
+	a.before = []store.InputState{input}
+	a.before = append(a.before, move(store.InputQueued), move(store.InputStaged))
+	input.RecoveryCount++
+	a.before = append(a.before, input)
 	a.applied = []store.InputState{move(store.InputApplied)}
 	a.consumed = []store.InputState{move(store.InputConsumed)}
 	a.consumed[0].TerminalOutcome = &store.TerminalOutcome{Type: store.OutcomeConsumed}
