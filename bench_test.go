@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,8 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
+	"github.com/loopstore/loopstore/store/measure"
 )
 
 // Under the race detector sync.Pool drops requests at random, so this file is
@@ -80,144 +81,32 @@ func forCallers(b *testing.B, run func(b *testing.B, callers int)) {
 // BenchmarkBareHandOff is the floor under every operation: a pooled request to
 // a goroutine and back.
 func BenchmarkBareHandOff(b *testing.B) {
-	type request struct{ answer chan error }
 	forCallers(b, func(b *testing.B, callers int) {
-		inbox := make(chan *request, 128)
-		defer close(inbox)
-		go func() {
-			for r := range inbox {
-				r.answer <- nil
-			}
-		}()
-		pool := sync.Pool{New: func() any { return &request{make(chan error, 1)} }}
-		each(b, callers, func(ctx context.Context, _, _ int) error {
-			r := pool.Get().(*request)
-			defer pool.Put(r)
-			select {
-			case inbox <- r:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			select {
-			case err := <-r.answer:
-				return err
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
+		h := measure.NewHandOff()
+		defer h.Close()
+		each(b, callers, func(ctx context.Context, _, _ int) error { return h.Call(ctx) })
 	})
 }
 
-// sessionOf is a session document of about size bytes.
-func sessionOf(size int) []byte {
-	const message = `{"role":"user","content":"%s"},{"role":"block_assistant","blocks":[{"block_type":"text","data":{"text":"%[1]s"}}],"stop_reason":"end_turn"}`
-	turn := fmt.Sprintf(message, strings.Repeat("some words ", 40))
-	turns := make([]string, max(1, size/len(turn)))
-	for i := range turns {
-		turns[i] = turn
-	}
-	return fmt.Appendf(nil, `{"version":1,"id":"0195b1c2-0000-7000-8000-000000000001","messages":[%s],"created_at":{"secs_since_epoch":1,"nanos_since_epoch":2},"updated_at":{"secs_since_epoch":3,"nanos_since_epoch":4},"metadata":{},"usage":{"input_tokens":0,"output_tokens":0,"cache_creation_tokens":null,"cache_read_tokens":null}}`,
-		strings.Join(turns, ","))
-}
-
-// operation is one call to measure.
-type operation struct {
-	name string
-	call func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error
-}
-
-// operations are the ten, some of them in several sizes.
-func operations() []operation {
-	input := store.NewInputState(store.InputID{1}, store.Time{})
-	receipt := store.RunBoundaryReceipt{Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}}}
-	// Two sessions in turn, so that neither goes on from the other.
-	commit := func(size int) (two [2]store.BoundaryCommit) {
-		for i := range two {
-			session := bytes.Replace(sessionOf(size), []byte("some"), fmt.Append(nil, i), 1)
-			two[i] = store.BoundaryCommit{
-				Session:  store.SessionDelta{SessionSnapshot: session},
-				Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}}, InputUpdates: []store.InputState{input},
-			}
-		}
-		return two
-	}
-	small, large := commit(1<<10), commit(10<<10)
-
-	return []operation{
-		{"load_runtime_state", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			_, _, err := s.LoadRuntimeState(ctx, id)
-			return err
-		}},
-		{"load_input_state", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			_, _, err := s.LoadInputState(ctx, id, store.InputID{1})
-			return err
-		}},
-		{"load_input_state_miss", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			_, _, err := s.LoadInputState(ctx, id, store.InputID{99})
-			return err
-		}},
-		{"load_input_states_10", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			_, err := s.LoadInputStates(ctx, id)
-			return err
-		}},
-		{"load_boundary_receipt", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			_, _, err := s.LoadBoundaryReceipt(ctx, id, store.RunID{}, 0)
-			return err
-		}},
-		{"load_session_snapshot_1KB", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			_, _, err := s.LoadSessionSnapshot(ctx, id)
-			return err
-		}},
-		{"persist_runtime_state", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			return s.PersistRuntimeState(ctx, id, store.RuntimeIdle)
-		}},
-		{"persist_input_state", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			return s.PersistInputState(ctx, id, input)
-		}},
-		{"atomic_apply", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			return s.AtomicApply(ctx, id, store.BoundaryApply{Receipt: receipt, InputUpdates: []store.InputState{input}})
-		}},
-		{"atomic_lifecycle_commit", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			return s.AtomicLifecycleCommit(ctx, id, store.LifecycleCommit{RuntimeState: store.RuntimeIdle, InputStates: []store.InputState{input}})
-		}},
-		{"commit_session_boundary_1KB", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			_, err := s.CommitSessionBoundary(ctx, id, small[i%2])
-			return err
-		}},
-		{"commit_session_boundary_10KB", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error {
-			_, err := s.CommitSessionBoundary(ctx, id, large[i%2])
-			return err
-		}},
-	}
-}
-
-// measure runs op with every caller on a runtime of its own, which holds ten
-// inputs, a receipt and a session.
-func (op operation) measure(b *testing.B, open func() (store.RuntimeStore, func() error)) {
+// measureOperation runs op with every caller on a runtime of its own.
+func measureOperation(b *testing.B, op measure.Operation, open func() (store.RuntimeStore, func() error)) {
 	forCallers(b, func(b *testing.B, callers int) {
 		s, closeIt := open()
 		defer func() { require.NoError(b, closeIt()) }()
 		ids := make([]store.RuntimeID, callers)
 		for i := range ids {
 			ids[i] = store.RuntimeID(fmt.Sprint("runtime-", i))
-			_, err := s.CommitSessionBoundary(b.Context(), ids[i], store.BoundaryCommit{
-				Session:  store.SessionDelta{SessionSnapshot: sessionOf(1 << 10)},
-				Boundary: store.RunStart,
-			})
-			require.NoError(b, err)
-			for n := range byte(10) {
-				require.NoError(b, s.PersistInputState(b.Context(), ids[i], store.NewInputState(store.InputID{n}, store.Time{})))
-			}
+			require.NoError(b, op.Fill(b.Context(), s, ids[i]))
 		}
-		each(b, callers, func(ctx context.Context, caller, i int) error { return op.call(ctx, s, ids[caller], i) })
+		each(b, callers, func(ctx context.Context, caller, i int) error { return op.Call(ctx, s, ids[caller], i) })
 	})
 }
 
 // BenchmarkOperation measures each operation through the loop.
 func BenchmarkOperation(b *testing.B) {
-	for _, op := range operations() {
-		b.Run(op.name, func(b *testing.B) {
-			op.measure(b, func() (store.RuntimeStore, func() error) {
+	for _, op := range measure.Operations() {
+		b.Run(op.Name, func(b *testing.B) {
+			measureOperation(b, op, func() (store.RuntimeStore, func() error) {
 				l := loopstore.New(loopstore.Options{})
 				return l, l.Close
 			})
@@ -227,11 +116,11 @@ func BenchmarkOperation(b *testing.B) {
 
 // BenchmarkLocked measures some of them behind a lock instead.
 func BenchmarkLocked(b *testing.B) {
-	for _, op := range operations() {
-		switch op.name {
+	for _, op := range measure.Operations() {
+		switch op.Name {
 		case "load_runtime_state", "persist_input_state", "commit_session_boundary_1KB", "commit_session_boundary_10KB":
-			b.Run(op.name, func(b *testing.B) {
-				op.measure(b, func() (store.RuntimeStore, func() error) {
+			b.Run(op.Name, func(b *testing.B) {
+				measureOperation(b, op, func() (store.RuntimeStore, func() error) {
 					s := locked.New(new(store.State))
 					return s, s.Close
 				})
@@ -244,12 +133,9 @@ func BenchmarkLocked(b *testing.B) {
 // that has nothing in common with what the store holds (scratch), and one that
 // is the last one grown by a message of 1 KB (grown).
 func BenchmarkCommit(b *testing.B) {
-	turn := []byte(`,{"role":"user","content":"` + strings.Repeat("x", 1<<10) + `"}],"created_at"`)
 	for _, size := range []int{1 << 10, 10 << 10, 100 << 10, 1 << 20, 10 << 20} {
-		one := sessionOf(size)
-		other := bytes.Replace(one, []byte("some"), []byte("Some"), 1)
-		grown := bytes.Replace(one, []byte(`],"created_at"`), turn, 1)
-		for name, sessions := range map[string][2][]byte{"scratch": {one, other}, "grown": {one, grown}} {
+		one := measure.Session(size)
+		for name, sessions := range map[string][2][]byte{"scratch": measure.Sessions(size), "grown": {one, measure.Grown(one)}} {
 			b.Run(fmt.Sprintf("session=%dKB/%s", size>>10, name), func(b *testing.B) {
 				for _, callers := range []int{1, 8} {
 					b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { benchmarkCommit(b, callers, sessions) })
@@ -302,13 +188,42 @@ func BenchmarkGrowth(b *testing.B) {
 				}))
 			}
 			runtime.GC()
-			commit := store.BoundaryCommit{
-				Session: store.SessionDelta{SessionSnapshot: sessionOf(1 << 10)}, Boundary: store.RunCheckpoint,
-			}
-			for b.Loop() {
-				_, err := l.CommitSessionBoundary(b.Context(), "runtime", commit)
+			sessions := measure.Sessions(1 << 10) // the next is not equal to the one before
+			for i := 0; b.Loop(); i++ {
+				_, err := l.CommitSessionBoundary(b.Context(), "runtime", store.BoundaryCommit{
+					Session: store.SessionDelta{SessionSnapshot: sessions[i%2]}, Boundary: store.RunCheckpoint,
+				})
 				require.NoError(b, err)
 			}
 		})
 	}
+}
+
+// BenchmarkOwnersShare loads 1,000 input states. The owner's part is to take the
+// list as it is, the caller's to copy it.
+func BenchmarkOwnersShare(b *testing.B) {
+	state := new(store.State)
+	for i := range 1000 {
+		input := store.NewInputState(store.InputID{byte(i), byte(i >> 8)}, store.Time{})
+		_, err := ops.Run(state, ops.PersistInputState{RuntimeID: "a", State: input})
+		require.NoError(b, err)
+	}
+	op := ops.LoadInputStates{RuntimeID: "a"}
+	b.Run("owner", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := op.Apply(state); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	require.NoError(b, op.Apply(state))
+	b.Run("caller", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if len(op.Answer()) != 1000 {
+				b.Fatal("not all of them")
+			}
+		}
+	})
 }

@@ -33,6 +33,7 @@ type command struct {
 }
 
 var commands = []command{
+	{"bench", "measure the store, and compare it to one behind a lock", bench},
 	{"demo", "drive a workload of agent runtimes through a store in memory, and check it", demo},
 	{"inspect", "show what is in an exported file", inspect},
 	{"verify", "check an exported file: every line, value, sequence and digest", verify},

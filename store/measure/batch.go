@@ -1,0 +1,46 @@
+package measure
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+const batchSize = 64
+
+// batchCells store so many input states.
+func batchCells() []cell {
+	return []cell{{name: fmt.Sprintf("batch/writes=%d", batchSize), callers: 1, setUp: setUpBatch}}
+}
+
+func setUpBatch(_ context.Context, b *bench) error {
+	const id = store.RuntimeID("runtime")
+	if err := b.open(); err != nil {
+		return err
+	}
+	states := make([]store.InputState, batchSize)
+	batch := store.Batch{Then: make([]store.Write, batchSize)}
+	for i := range states {
+		states[i] = store.NewInputState(inputID(i), store.Time{})
+		batch.Then[i] = store.PutInputState{RuntimeID: id, State: states[i]}
+	}
+	if committer, ok := b.store.(store.Committer); ok {
+		b.how = "by Commit"
+		b.call = func(ctx context.Context, _, _ int) error {
+			_, err := committer.Commit(ctx, batch)
+			return err
+		}
+		return nil
+	}
+	b.how = "one call after another"
+	b.call = func(ctx context.Context, _, _ int) error {
+		for _, state := range states {
+			if err := b.store.PersistInputState(ctx, id, state); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return nil
+}

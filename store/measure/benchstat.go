@@ -1,0 +1,49 @@
+package measure
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteBenchstat writes a line for each round of each cell, in the format of Go
+// benchmarks (golang.org/design/14313-benchmark-format), which benchstat reads:
+// try benchstat -col /subject. A space in a subject's name becomes _.
+func (r *Report) WriteBenchstat(w io.Writer) error {
+	var t strings.Builder
+	m := r.Machine
+	fmt.Fprintf(&t, "goos: %s\ngoarch: %s\ngo: %s\n", m.GOOS, m.GOARCH, m.Go)
+	if m.CPU != "" {
+		fmt.Fprintf(&t, "cpu: %s\n", m.CPU)
+	}
+	procs := ""
+	if m.GOMAXPROCS != 1 { // as package testing does
+		procs = fmt.Sprintf("-%d", m.GOMAXPROCS)
+	}
+	for _, result := range r.Results {
+		subject := strings.Join(strings.Fields(result.Subject), "_")
+		for _, s := range result.Samples {
+			fmt.Fprintf(&t, "BenchmarkStore/%s/subject=%s%s\t%d", result.Cell, subject, procs, s.Calls)
+			for _, v := range s.Values {
+				fmt.Fprintf(&t, "\t%s %s", amount(v.Amount), v.Unit)
+			}
+			t.WriteByte('\n')
+		}
+	}
+	_, err := io.WriteString(w, t.String())
+	return err
+}
+
+// amount writes a number with four digits, and none after the point from 1000
+// on, as package testing does.
+func amount(x float64) string {
+	switch {
+	case x == 0:
+		return "0"
+	case x < 9.9995:
+		return fmt.Sprintf("%.4g", x)
+	case x < 999.95:
+		return fmt.Sprintf("%.1f", x)
+	}
+	return fmt.Sprintf("%.0f", x)
+}
