@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/loopstore/loopstore/ops"
@@ -17,11 +18,21 @@ const (
 	restartsAt    = 2
 )
 
+// life is what an input goes through.
+var life = []store.InputLifecycleState{
+	store.InputAccepted, store.InputQueued, store.InputStaged, store.InputApplied, store.InputConsumed,
+}
+
+const staged = 2 // in life: so far an input comes before its boundary
+
 // An agent is one agent runtime. It is for one goroutine at a time.
 type agent struct {
 	id           store.RuntimeID
-	number, turn int
+	number, turn int // turn counts those that have ended, in earlier processes too
 	record       *record
+	found        bool // left by an earlier process, and not restarted yet
+	applied      bool // the boundary of this turn is committed
+	anew         bool // its conversation is none of the documents', so the next is a new one
 
 	// What a restart loses, and finds in the store.
 	run          store.RunID
@@ -31,20 +42,27 @@ type agent struct {
 }
 
 func newAgent(number int, d *document) *agent {
-	id := store.RuntimeID(fmt.Sprintf("agent-%03d", number))
+	id := idOf(number)
 	return &agent{id: id, number: number, record: &record{id: id}, conversation: conversation{document: d}}
 }
 
-// takeTurn takes an input, or two, through their whole life.
+// takeTurn takes an input, or two, through their whole life. An agent that was
+// found goes on where it is.
 func (a *agent) takeTurn(ctx context.Context, c *caller) error {
+	if a.found {
+		if err := a.restart(ctx, c); err != nil {
+			return err
+		}
+		a.found = false
+	}
 	for _, step := range []struct {
 		due  bool
 		take func(context.Context, *caller) error
 	}{
-		{a.turn == 0, a.start},
-		{a.turn%turnsPerRun == 0, a.startRun},
-		{true, a.acceptInputs},
-		{true, a.commitBoundary},
+		{a.record.state == "", a.start},
+		{a.turn%turnsPerRun == 0 && !a.applied, a.startRun},
+		{!a.applied, a.acceptInputs},
+		{!a.applied, a.commitBoundary},
 		{a.number%restartsAmong == 1 && a.turn%restartsEvery == restartsAt, a.restart},
 		{true, a.consumeInputs},
 	} {
@@ -68,9 +86,9 @@ func (a *agent) start(ctx context.Context, c *caller) error {
 	return a.enter(ctx, c, store.RuntimeIdle)
 }
 
-// stop ends the runtime, if it has started.
+// stop ends the runtime, if it has started and not ended.
 func (a *agent) stop(ctx context.Context, c *caller) error {
-	if a.turn == 0 {
+	if a.record.state == "" || a.record.state == store.RuntimeStopped {
 		return nil
 	}
 	return a.enter(ctx, c, store.RuntimeStopped)
@@ -92,50 +110,44 @@ func (a *agent) startRun(ctx context.Context, c *caller) error {
 	if !state.Value.MayProcessQueue() {
 		return fmt.Errorf("%s is %q and may not process its queue", a.id, state.Value)
 	}
-	if a.turn > 0 {
-		if err := a.loadConversation(ctx, c); err != nil {
-			return err
-		}
+	if err := a.loadConversation(ctx, c); err != nil {
+		return err
 	}
 	a.run = store.NewRunID()
 	a.record.runs = append(a.record.runs, runRecord{id: a.run})
 	return a.enter(ctx, c, store.RuntimeRunning)
 }
 
-func (a *agent) loadConversation(ctx context.Context, c *caller) error {
-	receipt, err := do(ctx, c, ops.LoadBoundaryReceipt{RuntimeID: a.id, RunID: a.run, Sequence: a.sequence})
-	if err != nil {
-		return err
+// inputsOf returns how many inputs a turn has.
+func inputsOf(turn int) int {
+	if turn%pairEvery == pairEvery-1 {
+		return 2
 	}
-	snapshot, err := do(ctx, c, ops.LoadSessionSnapshot{RuntimeID: a.id})
-	if err != nil {
-		return err
-	}
-	if !receipt.OK || !snapshot.OK {
-		return fmt.Errorf("%s: the store has no receipt %d of run %s, or no snapshot", a.id, a.sequence, a.run)
-	}
-	if err := a.conversation.resume(snapshot.Value, receipt.Value); err != nil {
-		return fmt.Errorf("%s: %w", a.id, err)
-	}
-	return nil
+	return 1
 }
 
+// acceptInputs takes the inputs of the turn through accepted and queued to
+// staged. A restart may have found some of them.
 func (a *agent) acceptInputs(ctx context.Context, c *caller) error {
-	count := 1
-	if a.turn%pairEvery == pairEvery-1 {
-		count = 2
-	}
-	for range count {
-		input, err := a.acceptInput(ctx, c)
-		if err != nil {
-			return err
+	for i := range inputsOf(a.turn) {
+		if i == len(a.pending) {
+			input, err := a.acceptInput(ctx, c)
+			if err != nil {
+				return err
+			}
+			a.pending = append(a.pending, input)
 		}
-		a.pending = append(a.pending, input)
+		for input := &a.pending[i]; input.CurrentState != life[staged]; {
+			move(input, life[slices.Index(life, input.CurrentState)+1])
+			if err := a.persist(ctx, c, *input); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-// acceptInput takes a new input through accepted and queued to staged.
+// acceptInput takes a new input.
 func (a *agent) acceptInput(ctx context.Context, c *caller) (store.InputState, error) {
 	input := store.NewInputState(store.NewInputID(), store.TimeOf(time.Now()))
 	input.Durability = store.Durable
@@ -148,12 +160,6 @@ func (a *agent) acceptInput(ctx context.Context, c *caller) (store.InputState, e
 		return input, err
 	}
 	a.record.accept(input)
-	for _, to := range []store.InputLifecycleState{store.InputQueued, store.InputStaged} {
-		move(&input, to)
-		if err := a.persist(ctx, c, input); err != nil {
-			return input, err
-		}
-	}
 	return input, nil
 }
 
@@ -179,6 +185,14 @@ func move(s *store.InputState, to store.InputLifecycleState) {
 	}
 }
 
+// boundaryAt returns of which kind the boundary with a sequence is.
+func boundaryAt(sequence int) store.RunApplyBoundary {
+	if sequence == 0 {
+		return store.RunStart
+	}
+	return store.RunCheckpoint
+}
+
 // commitBoundary lets the conversation grow by a turn and commits it, with
 // the inputs applied.
 func (a *agent) commitBoundary(ctx context.Context, c *caller) error {
@@ -192,21 +206,17 @@ func (a *agent) commitBoundary(ctx context.Context, c *caller) error {
 		move(&a.pending[i], store.InputApplied)
 		ids = append(ids, a.pending[i].InputID)
 	}
-	boundary := store.RunCheckpoint
-	if a.turn%turnsPerRun == 0 {
-		boundary = store.RunStart
-	}
 	commit := store.BoundaryCommit{
 		Session: store.SessionDelta{SessionSnapshot: a.conversation.snapshot},
-		RunID:   a.run, Boundary: boundary, ContributingInputIDs: ids, InputUpdates: a.pending,
+		RunID:   a.run, Boundary: boundaryAt(a.turn % turnsPerRun), ContributingInputIDs: ids, InputUpdates: a.pending,
 	}
 	receipt, err := do(ctx, c, ops.CommitSessionBoundary{RuntimeID: a.id, Commit: commit})
 	if err != nil {
 		return err
 	}
-	a.sequence = receipt.Sequence
+	a.sequence, a.applied, a.anew = receipt.Sequence, true, false
 	c.tally.snapshotBytes.Add(int64(len(a.conversation.snapshot)))
-	a.record.commit(commit, boundaryRecord{digest, a.conversation.count, receipt})
+	a.record.commit(commit, boundaryRecord{&digest, a.conversation.count, receipt})
 	return nil
 }
 
@@ -233,42 +243,6 @@ func (a *agent) consumeInputs(ctx context.Context, c *caller) error {
 	}
 	a.record.state = commit.RuntimeState
 	a.record.update(a.pending...)
-	a.pending = nil
+	a.pending, a.applied = nil, false
 	return nil
-}
-
-// restart forgets everything and finds it in the store: the last stamp names
-// the last boundary, and what is not consumed is pending.
-func (a *agent) restart(ctx context.Context, c *caller) error {
-	a.run, a.sequence, a.pending = store.RunID{}, 0, nil
-	a.conversation = conversation{document: a.conversation.document}
-
-	state, err := do(ctx, c, ops.LoadRuntimeState{RuntimeID: a.id})
-	if err != nil {
-		return err
-	}
-	inputs, err := do(ctx, c, ops.LoadInputStates{RuntimeID: a.id})
-	if err != nil {
-		return err
-	}
-	a.record.restarted(state.Value, inputs)
-	if err := a.enter(ctx, c, store.RuntimeRecovering); err != nil {
-		return err
-	}
-	for _, input := range inputs {
-		if input.LastRunID != nil && input.LastBoundarySequence != nil {
-			a.run, a.sequence = *input.LastRunID, *input.LastBoundarySequence
-		}
-		if !input.CurrentState.IsTerminal() {
-			input.RecoveryCount++
-			if err := a.persist(ctx, c, input); err != nil {
-				return err
-			}
-			a.pending = append(a.pending, input)
-		}
-	}
-	if err := a.loadConversation(ctx, c); err != nil {
-		return err
-	}
-	return a.enter(ctx, c, store.RuntimeRunning)
 }

@@ -115,6 +115,21 @@ func skipToMessages(dec *jsontext.Decoder) error {
 	}
 }
 
+// holds reports whether a snapshot with so many messages is of this document, to
+// the byte.
+func (d *document) holds(snapshot []byte, count uint64) bool {
+	rest, ok := bytes.CutPrefix(snapshot, d.head)
+	for i := uint64(0); ok && i < count; i++ {
+		if i > 0 {
+			rest, ok = bytes.CutPrefix(rest, []byte{','})
+		}
+		if ok {
+			rest, ok = bytes.CutPrefix(rest, d.messages[i%uint64(len(d.messages))])
+		}
+	}
+	return ok && bytes.Equal(rest, d.tail)
+}
+
 const (
 	messagesPerTurn = 2       // an input and its answer
 	ample           = 1 << 16 // bytes of a snapshot after which a conversation starts anew

@@ -35,8 +35,12 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if s.quiet {
 		progress = io.Discard
 	}
-	loop := loopstore.New(loopstore.Options{})
-	site, err := openSite(s.http, loop, len(files) == 0, stderr)
+	loop, err := s.open(ctx)
+	if err != nil {
+		say(stderr, "loopstore demo: %v\n", err)
+		return interruptedOr(ctx, exitFailed)
+	}
+	site, err := openSite(s.http, loop, len(files) == 0 && s.journal == "", stderr)
 	if err != nil {
 		say(stderr, "loopstore demo: %v\n", errors.Join(err, loop.Close()))
 		return exitFailed
@@ -53,38 +57,31 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return r.exitCode()
 }
 
-// drive runs the workload and checks it.
+// drive takes up what the store holds, runs the workload and checks it all.
 func (s settings) drive(ctx context.Context, loop *loopstore.Loop, documents []*document, progress io.Writer) *report {
-	w := newWorkload(s, loop, documents)
-
-	timed, cancel := ctx, context.CancelFunc(func() {})
-	if s.duration > 0 {
-		timed, cancel = context.WithTimeout(ctx, s.duration)
+	w, c := newWorkload(s, loop, documents), newChecker(loop)
+	found, err := w.adopt(context.WithoutCancel(ctx), c, documents)
+	if s.journal != "" {
+		say(progress, "%s\n", found)
 	}
-	defer cancel()
-	stop := showProgress(progress, &w.tally)
-	start := time.Now()
-	err := w.run(timed)
-	elapsed := time.Since(start)
-	stop()
-
-	interrupted := ctx.Err() != nil
-	if interrupted {
-		say(progress, "interrupted; checking what was done\n")
+	if err != nil {
+		r := newReport(w, c, documents, 0)
+		r.noteJournal(loop.Stats().Journal, w, found)
+		r.fail(err)
+		return r
 	}
-	heap := liveHeap()
-	start = time.Now()
-	c := newChecker(loop)
+	elapsed, err := s.work(ctx, w, progress)
+	heap, stats, start := liveHeap(), loop.Stats(), time.Now()
 	c.all(context.WithoutCancel(ctx), w.agents)
-	checkElapsed := time.Since(start)
 
 	r := newReport(w, c, documents, elapsed)
-	r.HeapBytes, r.CheckElapsed = heap, checkElapsed
-	if interrupted {
+	r.HeapBytes, r.CheckElapsed = heap, time.Since(start)
+	r.noteJournal(stats.Journal, w, found)
+	if ctx.Err() != nil {
 		r.interrupt(context.Cause(ctx))
 	}
 	r.fail(err)
-	if r.Turns == 0 && err == nil {
+	if r.Turns == 0 && err == nil && !w.allOver() {
 		r.fail(fmt.Errorf("nothing was done: no turn ended in %s", brief(elapsed)))
 	}
 	if s.export != "" {
@@ -95,6 +92,24 @@ func (s settings) drive(ctx context.Context, loop *loopstore.Loop, documents []*
 		}
 	}
 	return r
+}
+
+// work runs the workload until its turns or its time end.
+func (s settings) work(ctx context.Context, w *workload, progress io.Writer) (elapsed time.Duration, err error) {
+	timed, cancel := ctx, context.CancelFunc(func() {})
+	if s.duration > 0 {
+		timed, cancel = context.WithTimeout(ctx, s.duration)
+	}
+	defer cancel()
+	stop := showProgress(progress, &w.tally)
+	start := time.Now()
+	err = w.run(timed)
+	elapsed = time.Since(start)
+	stop()
+	if ctx.Err() != nil {
+		say(progress, "interrupted; checking what was done\n")
+	}
+	return elapsed, err
 }
 
 // liveHeap returns how many bytes the heap holds.

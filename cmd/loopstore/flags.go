@@ -15,6 +15,7 @@ type settings struct {
 	runtimes, turns, callers int
 	duration                 time.Duration // 0 if only the turns end it
 	json, quiet              bool
+	journal                  string // the file that keeps the store, empty if it is in memory
 	export                   string // the file to write at the end, empty if none
 	http                     string // the address to show the store at, empty if nowhere
 	note                     string // what is not as it was asked for
@@ -31,9 +32,10 @@ func (s *settings) parse(args []string, help io.Writer) (files []string, err err
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.IntVar(&s.runtimes, "runtimes", 100, fmt.Sprintf("how many runtimes there are, at most %d", maxRuntimes))
-	flags.IntVar(&s.turns, "turns", 0, "turns of each runtime, 0 for as many as there is time for")
+	flags.IntVar(&s.turns, "turns", 0, "turns of each runtime, with a journal those of earlier runs too;\n0 for as many as there is time for")
 	flags.Func("duration", fmt.Sprintf("end after this `time`, such as 30s, whatever the turns\n(default %s; with -turns there is no limit but one that is given)", defaultDuration), s.setDuration)
 	flags.IntVar(&s.callers, "callers", 8, fmt.Sprintf("how many goroutines share the runtimes, at most %d; a runtime is\nwith one at a time, so no more than runtimes", maxCallers))
+	flags.StringVar(&s.journal, "journal", "", "keep the store in this `file`: killed at any moment and started again,\nthe demo goes on where it was")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of tables")
 	flags.StringVar(&s.export, "export", "", "write what the store holds in the end to this `file`, for\n\"loopstore inspect\" and \"loopstore verify\"")
 	flags.StringVar(&s.http, "http", "", "show the store to browsers at this `address`, such as :8080 or\nlocalhost:8080, and stay after the report until Ctrl-C")

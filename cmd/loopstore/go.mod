@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/go-json-experiment/json v1.27.2
 	github.com/loopstore/loopstore v0.0.0
+	github.com/loopstore/loopstore/store/journal/bolt v0.0.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sync v0.24.0
@@ -12,7 +13,12 @@ require (
 
 require (
 	github.com/google/uuid v1.6.0 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sys v0.45.0 // indirect
 )
 
-replace github.com/loopstore/loopstore => ../..
+replace (
+	github.com/loopstore/loopstore => ../..
+	github.com/loopstore/loopstore/store/journal/bolt => ../../store/journal/bolt
+)

@@ -2,12 +2,12 @@ package main
 
 const demoHelp = `usage: loopstore demo [flags] [session.json ...]
 
-demo drives agent runtimes through a store in memory. Each takes its inputs
-through accepted, queued, staged, applied and consumed, with a boundary commit
-per turn of a conversation that grows. Then it checks every receipt, sequence,
-input and snapshot against what the store has acknowledged. The conversations
-are its own, or those of the files: session documents as Meerkat, the agent
-runtime whose store this one equals, writes them.
+demo drives agent runtimes through a store in memory, or with a journal. Each
+takes its inputs through accepted, queued, staged, applied and consumed, with a
+boundary commit per turn of a conversation that grows. Then it checks every
+receipt, sequence, input and snapshot against what the store has acknowledged.
+The conversations are its own, or those of the files: session documents as
+Meerkat, the agent runtime whose store this one equals, writes them.
 
 It exits with 1 if a call or a check failed or nothing was done, and 2 if it
 was called in a wrong way. Ctrl-C or SIGTERM ends the turns; what was done is
@@ -17,13 +17,25 @@ flags:
 `
 
 const demoNotes = `
+journal: the file is one of module store/journal/bolt, with the runtimes in its
+partition "demo". Whatever ended the process, kill -9 too, the next one finds them
+where they stopped. It compares them with what a turn can leave there: receipts
+0, 1, 2, … of each run, inputs in the order of the receipts and stamped with them,
+each at the end of its history, the digest and count of the last receipt with the
+snapshot, a state that fits. If anything else is found it changes nothing, and
+exits with 1. Then each goes on: it is recovering, takes up the inputs of its turn,
+and ends that. There are never fewer runtimes than were found, whatever -runtimes
+says. A conversation that is of none of the files now is begun anew. The receipts
+of earlier processes are not compared with their conversations, but for the last.
+
 http: the pages have the messages and inputs of the demo's own conversations, but
-not those of files: anyone who reaches the address can read them. :8080 is reached
-from other machines, localhost:8080 is not.
+not those of files or of a journal: anyone who reaches the address can read them.
+:8080 is reached from other machines, localhost:8080 is not.
 
 operations: the table has the calls of the workload, not those of the checks.
 Callers beyond the number of CPUs wait for one, and that is most of p99 and max
-then; see -callers 1.
+then; see -callers 1. With a journal what changes something waits for an append,
+which is durable on the disk when it ends; all that wait together share one.
 
 memory: it grows by some 2.2 KB of heap a turn, since the store keeps every
 receipt and input, and the demo keeps them again to check it. A minute on two
@@ -39,11 +51,15 @@ any other file package session itself computes it, which proves less.
   gomaxprocs        how many of them could run at once
   elapsed_ns        of the workload, without the checks
   interrupted       by Ctrl-C or SIGTERM
-  turns             of all runtimes together
+  turns             that ended in this process, of all runtimes together
   snapshot_bytes    of all boundary commits together
   heap_bytes        live after the workload: the store, and the records to check it
   operations        those that were used, each with operation, count,
                     per_second, p50_ns, p99_ns, max_ns
+  journal           only with -journal: found (runtimes, in_turn: of these in the
+                    middle of a turn, receipts, inputs), appends, operations of
+                    the workload that change something, operations_per_append,
+                    bytes of all appends, append_ns of one on average
   verified          the checks, each with check, checked, failed
   check_elapsed_ns  of the checks
   not_canonical     names of files whose digests are package session's own

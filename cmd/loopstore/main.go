@@ -34,7 +34,7 @@ type command struct {
 
 var commands = []command{
 	{"bench", "measure the store, and compare it to one behind a lock", bench},
-	{"demo", "drive a workload of agent runtimes through a store in memory, and check it", demo},
+	{"demo", "drive a workload of agent runtimes through a store, and check it", demo},
 	{"inspect", "show what is in an exported file", inspect},
 	{"verify", "check an exported file: every line, value, sequence and digest", verify},
 	{"version", "print the versions of the module and of Go", version},
@@ -57,6 +57,17 @@ func cancelOnSignal(signals chan os.Signal, cancel context.CancelCauseFunc) {
 	} else {
 		cancel(nil)
 	}
+}
+
+// interruptedOr returns the exit code of a signal if one has ended ctx, or code.
+func interruptedOr(ctx context.Context, code int) int {
+	switch {
+	case ctx.Err() == nil:
+		return code
+	case errors.Is(context.Cause(ctx), errTerminated):
+		return exitTerminated
+	}
+	return exitInterrupted
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {

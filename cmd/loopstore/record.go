@@ -26,11 +26,20 @@ type runRecord struct {
 }
 
 // A boundaryRecord is one boundary commit: what was committed and what came
-// back.
+// back. Of one of an earlier process it is what was found.
 type boundaryRecord struct {
-	digest   [sha256.Size]byte // of the conversation that was committed
+	digest   *[sha256.Size]byte // of the conversation that was committed, nil if nobody knows any more
 	messages int
 	receipt  store.RunBoundaryReceipt
+}
+
+// last returns the last boundary. There must be one.
+func (r *record) last() *boundaryRecord {
+	for i := len(r.runs) - 1; ; i-- {
+		if n := len(r.runs[i].boundaries); n > 0 {
+			return &r.runs[i].boundaries[n-1]
+		}
+	}
 }
 
 // accept keeps the state of a new input.

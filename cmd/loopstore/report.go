@@ -22,6 +22,7 @@ type report struct {
 	SnapshotBytes int64          `json:"snapshot_bytes"` // of all boundary commits together
 	HeapBytes     uint64         `json:"heap_bytes"`     // live after the workload: the store, and the records to check it
 	Operations    []operationRow `json:"operations"`     // those that were used by the workload
+	Journal       *journalReport `json:"journal,omitempty"`
 	Verified      []check        `json:"verified"`
 	CheckElapsed  time.Duration  `json:"check_elapsed_ns"`
 	// NotCanonical names the files whose digests were recomputed by package

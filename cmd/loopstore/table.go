@@ -16,6 +16,9 @@ func (r *report) writeTable(w io.Writer) error {
 	if r.Interrupted {
 		t.WriteString(", interrupted")
 	}
+	if r.Journal != nil {
+		fmt.Fprintf(&t, "\n%s", r.Journal.Found)
+	}
 	t.WriteString("\n\n")
 	r.tableOfOperations(&t)
 	r.tableOfChecks(&t)
@@ -37,7 +40,9 @@ func (r *report) tableOfOperations(t *strings.Builder) {
 		total += int64(o.Count)
 	}
 	fmt.Fprintf(t, "%-24s %12s %12s\n", "all", grouped(total), grouped(perSecond(total, r.Elapsed)))
-	if r.Callers > r.GOMAXPROCS {
+	if r.Journal != nil {
+		fmt.Fprintf(t, "%s\na write waits for its append, which callers share: more of them, more in each, see -callers\n", r.Journal)
+	} else if r.Callers > r.GOMAXPROCS {
 		fmt.Fprintf(t, "%s on %s: p99 and max are mostly waiting for a CPU, see -callers 1\n",
 			counted(int64(r.Callers), "caller"), counted(int64(r.GOMAXPROCS), "CPU"))
 	}

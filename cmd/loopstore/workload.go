@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,7 @@ type workload struct {
 	loop    *loopstore.Loop
 	agents  []*agent
 	callers []*caller
-	turns   int // of each runtime, 0 without a limit
+	turns   int // of each runtime, in earlier processes too, 0 without a limit
 	tally   tally
 }
 
@@ -83,10 +84,14 @@ func (w *workload) run(ctx context.Context) error {
 
 // advance takes a runtime's next turn, or stops it, and reports whether it
 // goes on. A call is never cancelled, so that the record of what the store
-// acknowledged has no doubt in it.
+// acknowledged has no doubt in it. A runtime that was found and not taken up
+// when the time ends is left as it is; a turn in which one was found is ended.
 func (w *workload) advance(ctx context.Context, c *caller, a *agent) (going bool, err error) {
 	calls := context.WithoutCancel(ctx)
-	if ctx.Err() != nil || w.turns > 0 && a.turn == w.turns {
+	switch {
+	case ctx.Err() != nil && a.found:
+		return false, nil
+	case ctx.Err() != nil || w.over(a):
 		return false, a.stop(calls, c)
 	}
 	if err := a.takeTurn(calls, c); err != nil {
@@ -94,6 +99,16 @@ func (w *workload) advance(ctx context.Context, c *caller, a *agent) (going bool
 	}
 	w.tally.turns.Add(1)
 	return true, nil
+}
+
+// over reports whether a runtime has taken all its turns.
+func (w *workload) over(a *agent) bool {
+	return w.turns > 0 && a.turn >= w.turns && len(a.pending) == 0
+}
+
+// allOver reports whether there is nothing left to do.
+func (w *workload) allOver() bool {
+	return !slices.ContainsFunc(w.agents, func(a *agent) bool { return !w.over(a) })
 }
 
 // latencies returns those of all callers together. The callers must have

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal/bolt"
+)
+
+// demoPartition is the one that the demo has of a journal: one of its own, so
+// that it never works on the runtimes of anybody else.
+const demoPartition = "demo"
+
+// open starts the store of the demo: in memory, or with a journal.
+func (s *settings) open(ctx context.Context) (*loopstore.Loop, error) {
+	var opts loopstore.Options
+	if s.journal != "" {
+		opts.Journal, opts.Partition = bolt.New(s.journal, bolt.Options{}), demoPartition
+	}
+	return loopstore.Open(ctx, opts)
+}
+
+// A journalReport is what the demo found in its journal and appended to it.
+type journalReport struct {
+	Found               foundRuntimes `json:"found"`
+	Appends             uint64        `json:"appends"`    // batches that were stored
+	Operations          uint64        `json:"operations"` // of the workload that change something
+	OperationsPerAppend float64       `json:"operations_per_append"`
+	Bytes               uint64        `json:"bytes"`     // of all keys and values that were appended
+	Append              time.Duration `json:"append_ns"` // on average
+}
+
+// foundRuntimes say what earlier processes have left.
+type foundRuntimes struct {
+	Runtimes int `json:"runtimes"`
+	InTurn   int `json:"in_turn"` // of these, in the middle of one
+	Receipts int `json:"receipts"`
+	Inputs   int `json:"inputs"`
+}
+
+// String says it in a line.
+func (f foundRuntimes) String() string {
+	if f.Runtimes == 0 {
+		return "found: nothing, the journal is new"
+	}
+	return fmt.Sprintf("found: %s, %s in the middle of a turn, with %s and %s", counted(int64(f.Runtimes), "runtime"),
+		grouped(int64(f.InTurn)), counted(int64(f.Receipts), "receipt"), counted(int64(f.Inputs), "input"))
+}
+
+// noteJournal notes what was found in the journal, and appended by the workload.
+func (r *report) noteJournal(stats *loopstore.JournalStats, w *workload, found foundRuntimes) {
+	if stats == nil {
+		r.Verified = r.Verified[:foundAgain]
+		return
+	}
+	j := &journalReport{Found: found, Appends: stats.Appends, Bytes: stats.Bytes}
+	for kind, h := range w.latencies() {
+		if !ops.Kind(kind).ReadOnly() {
+			j.Operations += h.count
+		}
+	}
+	if n := stats.Appends; n > 0 {
+		j.OperationsPerAppend, j.Append = float64(j.Operations)/float64(n), stats.Took/time.Duration(n)
+	}
+	r.Journal = j
+	if found.Runtimes > 0 {
+		r.Verified[receipts].means, r.Verified[digests].means = receiptsOrFound, r.Verified[digests].means+"; of those found the last"
+	}
+}
+
+// String says what was appended in a line.
+func (j *journalReport) String() string {
+	return fmt.Sprintf("journal: %s of %.1f operations and %s, %s each on average", counted(int64(j.Appends), "append"),
+		j.OperationsPerAppend, size(int64(j.Bytes/max(1, j.Appends))), brief(j.Append))
+}
+
+// errFound ends the demo before it changes anything.
+var errFound = errors.New("the journal is not as the demo leaves it: nothing was changed")
+
+// adopt takes up the runtimes that the store holds, in the place of new ones. A
+// checker compares each with what any turn can leave.
+func (w *workload) adopt(ctx context.Context, c *checker, documents []*document) (found foundRuntimes, err error) {
+	for summary, err := range w.loop.Runtimes(ctx, store.Paging{}) {
+		if err != nil {
+			return found, err
+		}
+		view, err := w.loop.View(ctx, summary.RuntimeID)
+		if err != nil {
+			return found, err
+		}
+		a, wrong := agentOf(view, documents)
+		c.note(foundAgain, 1, wrong)
+		if wrong != nil {
+			continue
+		}
+		found.Runtimes++
+		found.Receipts += summary.Held.Receipts
+		found.Inputs += summary.Held.InputStates
+		if len(a.pending) > 0 {
+			found.InTurn++
+		}
+		for len(w.agents) <= a.number {
+			n := len(w.agents)
+			w.agents = append(w.agents, newAgent(n, documents[n%len(documents)]))
+		}
+		w.agents[a.number] = a
+	}
+	if c.failed() {
+		return found, errFound
+	}
+	return found, nil
+}

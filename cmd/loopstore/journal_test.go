@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
+)
+
+// reported runs the demo with -json and returns what it reports.
+func reported(t *testing.T, args ...string) (code int, r report) {
+	t.Helper()
+	code, stdout, stderr := shell(t.Context(), append([]string{"demo", "-quiet", "-json"}, args...)...)
+	dec := json.NewDecoder(strings.NewReader(stdout))
+	dec.DisallowUnknownFields()
+	require.NoError(t, dec.Decode(&r), stderr)
+	return code, r
+}
+
+// verifiedOf returns how many of each kind were checked.
+func verifiedOf(r report) map[string]int {
+	counts := map[string]int{}
+	for _, c := range r.Verified {
+		counts[c.Name] = c.Checked
+	}
+	return counts
+}
+
+// A process that is killed is a journal that takes nothing more from some append
+// on. Wherever that is, also within what takes up what another one has left, the
+// next process finds what a turn can leave, and ends with all turns done once.
+func TestGoesOnWhereverItWasKilled(t *testing.T) {
+	documents, err := readDocuments(nil)
+	require.NoError(t, err)
+	s := settings{journal: "-", runtimes: 2, callers: 1, turns: 9}
+	play := func(engine journal.Engine) *report {
+		loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: demoPartition})
+		require.NoError(t, err)
+		defer func() { _ = loop.Close() }()
+		return s.drive(t.Context(), loop, documents, io.Discard)
+	}
+	killedAfter := func(inner journal.Engine, appends int) *report {
+		faulty := journaltest.NewFaulty(inner)
+		faulty.Script(func(n int, _ journal.Batch) journaltest.Fault {
+			if n < appends {
+				return journaltest.Fault{}
+			}
+			return journaltest.Ambiguous(false)
+		})
+		return play(faulty)
+	}
+	whole := play(journaltest.NewEngine())
+	require.True(t, whole.OK, whole.Failures)
+	appends := int(whole.Journal.Appends)
+	require.Greater(t, appends, 100)
+	for first := range appends {
+		engine := journaltest.NewEngine()
+		require.False(t, killedAfter(engine, first).OK)
+		again := killedAfter(engine, first%13)
+		require.Zero(t, again.Verified[foundAgain].Failed, "%d: %v", first, again.Failures)
+		r := play(engine)
+		require.True(t, r.OK, "%d: %v %v", first, r.Errors, r.Failures)
+		require.Equal(t, 2*9, r.Verified[receipts].Checked, first)
+		require.Equal(t, 2*(9+3), r.Verified[inputs].Checked, first)
+		require.Equal(t, 2*2, r.Verified[sequences].Checked, first)
+	}
+}
+
+// The real thing: processes that are killed at any moment, and one that is not.
+func TestGoesOnAfterKills(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "journal")
+	start := func(ctx context.Context) (*exec.Cmd, *bytes.Buffer) {
+		cmd := exec.CommandContext(ctx, self, "demo", "-journal", file, "-runtimes", "12", "-turns", "40", "-quiet", "-json")
+		cmd.Env = append(os.Environ(), asCommand+"=1")
+		var stdout bytes.Buffer
+		cmd.Stdout = &stdout
+		require.NoError(t, cmd.Start())
+		return cmd, &stdout
+	}
+	killed := 0
+	for range 8 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(10+rand.IntN(200))*time.Millisecond)
+		cmd, stdout := start(ctx)
+		_ = cmd.Wait()
+		cancel()
+		if code := cmd.ProcessState.ExitCode(); code >= 0 {
+			require.Equal(t, exitOK, code, stdout)
+		} else {
+			killed++
+		}
+	}
+	require.Positive(t, killed)
+	cmd, stdout := start(t.Context())
+	_ = cmd.Wait()
+	require.Equal(t, exitOK, cmd.ProcessState.ExitCode(), stdout)
+	var r report
+	require.NoError(t, json.Unmarshal(stdout.Bytes(), &r))
+	counts := verifiedOf(r)
+	require.Equal(t, 12*40, counts["receipts"])
+	require.Equal(t, 12*(40+13), counts["inputs"])
+	require.Equal(t, 12*5, counts["sequences"])
+}
+
+func TestJournalIsReported(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "journal")
+	code, stdout, stderr := shell(t.Context(), "demo", "-journal", file, "-runtimes", "2", "-turns", "3")
+	require.Equal(t, exitOK, code, stdout+stderr)
+	require.Equal(t, "found: nothing, the journal is new\n", stderr)
+	require.Contains(t, stdout, "\nfound: nothing, the journal is new\n\n")
+	require.Regexp(t, `(?m)^journal: \d+ appends of 1\.\d operations and \d+ KB, [\d.]+[mµ]s each on average$`, stdout)
+	require.Contains(t, stdout, "\na write waits for its append, which callers share")
+	require.NotContains(t, stdout, "waiting for a CPU")
+
+	code, r := reported(t, "-journal", file, "-runtimes", "2", "-turns", "4", "-callers", "1")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, foundRuntimes{2, 0, 6, 8}, r.Journal.Found)
+	require.EqualValues(t, 2, r.Turns)
+	require.Equal(t, r.Journal.Appends, r.Journal.Operations, "one caller, one operation at a time")
+	require.EqualValues(t, 2*(2+3+1+1+1), r.Journal.Appends, "recovering, running, an input, a boundary, its end, stopped")
+	require.InDelta(t, 1, r.Journal.OperationsPerAppend, 0)
+	require.Positive(t, r.Journal.Bytes)
+	require.Positive(t, r.Journal.Append)
+	require.Equal(t, map[string]int{
+		"receipts": 8, "digests": 2 + 2, "sequences": 2, "inputs": 10, "snapshots": 2, "runtime_states": 2, "restarts": 2, "found": 2,
+	}, verifiedOf(r))
+
+	code, r = reported(t, "-journal", file, "-runtimes", "2", "-turns", "4")
+	require.Equal(t, exitOK, code, "nothing is left to do, and that is no failure")
+	require.Zero(t, r.Turns)
+	require.Zero(t, r.Journal.Appends)
+	require.Equal(t, 8, verifiedOf(r)["receipts"])
+}
+
+func TestTheJSONOfAJournalIsDocumented(t *testing.T) {
+	_, stdout, _ := shell(t.Context(), "demo", "-journal", filepath.Join(t.TempDir(), "journal"), "-runtimes", "1", "-turns", "1", "-quiet", "-json")
+	var r struct{ Journal map[string]any }
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	_, help, _ := shell(t.Context(), "demo", "-h")
+	_, fields, _ := strings.Cut(help, "\n-json prints one object")
+	names := slices.Collect(maps.Keys(r.Journal))
+	require.Len(t, names, 6)
+	for name := range r.Journal["found"].(map[string]any) {
+		names = append(names, name)
+	}
+	for _, name := range append(names, "journal") {
+		require.Regexp(t, `\b`+name+`\b`, fields)
+	}
+}
+
+// What was found is worked on whatever the flags of this process are.
+func TestFlagsMayDifferFromThoseBefore(t *testing.T) {
+	file, folder := filepath.Join(t.TempDir(), "journal"), t.TempDir()
+	code, r := reported(t, "-journal", file, "-runtimes", "9", "-turns", "3")
+	require.Equal(t, exitOK, code)
+	code, r = reported(t, "-journal", file, "-runtimes", "2", "-turns", "4")
+	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
+	require.Equal(t, 9, r.Runtimes, "fewer")
+	require.EqualValues(t, 9, r.Turns)
+	code, r = reported(t, "-journal", file, "-runtimes", "11", "-turns", "2")
+	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
+	require.Equal(t, 11, r.Runtimes, "more")
+	require.EqualValues(t, 2*2, r.Turns, "only of the new ones, the others have had more")
+
+	text, err := embedded.ReadFile("conversations/travel-booking.json")
+	require.NoError(t, err)
+	spaced := filepath.Join(folder, "spaced.json")
+	require.NoError(t, os.WriteFile(spaced, bytes.ReplaceAll(text, []byte(`"role":`), []byte(`"role" : `)), 0o600))
+	for _, turns := range []string{"9", "10"} {
+		code, r = reported(t, "-journal", file, "-turns", turns, "-runtimes", "11", spaced)
+		require.Equal(t, exitOK, code, "another file: %v%v", r.Errors, r.Failures)
+	}
+	require.EqualValues(t, 11, r.Turns)
+	require.Equal(t, 11+11, verifiedOf(r)["digests"], "they are conversations of this file by now")
+	code, r = reported(t, "-journal", file, "-turns", "20", "-runtimes", "11")
+	require.Equal(t, exitOK, code, "and back: %v%v", r.Errors, r.Failures)
+	require.Equal(t, 11*10, verifiedOf(r)["digests"], "of what was found nobody knows the document")
+}
+
+func TestJournalThatCannotBeHad(t *testing.T) {
+	folder := t.TempDir()
+	held := filepath.Join(folder, "held")
+	code, r := reported(t, "-journal", held, "-runtimes", "5", "-turns", "5")
+	require.Equal(t, exitOK, code, r.Errors)
+	whole, err := os.ReadFile(held)
+	require.NoError(t, err)
+	corrupt, other := filepath.Join(folder, "corrupt"), filepath.Join(folder, "other")
+	require.Contains(t, string(whole), `"role"`)
+	require.NoError(t, os.WriteFile(corrupt, bytes.ReplaceAll(whole, []byte(`"role"`), []byte(`"rule"`)), 0o600))
+	require.NoError(t, os.WriteFile(other, bytes.Repeat([]byte("\"role\"\n"), 5000), 0o600))
+
+	s := settings{journal: held}
+	loop, err := s.open(t.Context())
+	require.NoError(t, err)
+	for file, reason := range map[string]string{
+		held: "in use", corrupt: "corrupt", other: "corrupt: it is not a file of bbolt",
+		folder: "is a directory", filepath.Join(folder, "no", "file"): "no such file",
+	} {
+		code, stdout, stderr := shell(t.Context(), "demo", "-journal", file, "-turns", "1", "-quiet")
+		require.Equal(t, exitFailed, code)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, "loopstore demo: loopstore: opening partition \"demo\": ")
+		require.Contains(t, stderr, file)
+		require.Contains(t, stderr, reason)
+		require.NotContains(t, stderr, "role")
+		require.NotContains(t, stderr, "rule")
+	}
+	require.NoError(t, loop.Close())
+}
+
+// What a journal holds is compared before anything is changed.
+func TestChangesNothingThatIsNotItsOwn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "journal")
+	s := settings{journal: file}
+	loop, err := s.open(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, loop.PersistRuntimeState(t.Context(), "somebody", store.RuntimeRunning))
+	require.NoError(t, loop.Close())
+	code, r := reported(t, "-journal", file, "-turns", "1")
+	require.Equal(t, exitFailed, code)
+	require.Equal(t, []string{"the journal is not as the demo leaves it: nothing was changed"}, r.Errors)
+	require.Equal(t, []string{"found: runtime somebody is none of the demo's"}, r.Failures)
+	require.Zero(t, r.Journal.Appends)
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
+)
+
+// restart forgets everything and finds it in the store: the last stamp names
+// the last boundary, and what is not consumed is pending. So an agent goes on
+// in the turn in which it stopped, or with its next one, also in a process that
+// has only found it.
+func (a *agent) restart(ctx context.Context, c *caller) error {
+	a.run, a.sequence, a.pending = store.RunID{}, 0, nil
+	a.conversation = conversation{document: a.conversation.document}
+
+	state, err := do(ctx, c, ops.LoadRuntimeState{RuntimeID: a.id})
+	if err != nil {
+		return err
+	}
+	inputs, err := do(ctx, c, ops.LoadInputStates{RuntimeID: a.id})
+	if err != nil {
+		return err
+	}
+	a.record.restarted(state.Value, inputs)
+	if err := a.enter(ctx, c, store.RuntimeRecovering); err != nil {
+		return err
+	}
+	for _, input := range inputs {
+		if input.LastRunID != nil && input.LastBoundarySequence != nil {
+			a.run, a.sequence = *input.LastRunID, *input.LastBoundarySequence
+		}
+		if !input.CurrentState.IsTerminal() {
+			input.RecoveryCount++
+			if err := a.persist(ctx, c, input); err != nil {
+				return err
+			}
+			a.pending = append(a.pending, input)
+		}
+	}
+	if err := a.loadConversation(ctx, c); err != nil {
+		return err
+	}
+	if a.turn%turnsPerRun == 0 && !a.applied { // no boundary of its run is there
+		return a.enter(ctx, c, store.RuntimeIdle)
+	}
+	return a.enter(ctx, c, store.RuntimeRunning)
+}
+
+// loadConversation loads it from the store, if it has begun.
+func (a *agent) loadConversation(ctx context.Context, c *caller) error {
+	if a.anew || a.run == (store.RunID{}) {
+		return nil
+	}
+	receipt, err := do(ctx, c, ops.LoadBoundaryReceipt{RuntimeID: a.id, RunID: a.run, Sequence: a.sequence})
+	if err != nil {
+		return err
+	}
+	snapshot, err := do(ctx, c, ops.LoadSessionSnapshot{RuntimeID: a.id})
+	if err != nil {
+		return err
+	}
+	if !receipt.OK || !snapshot.OK {
+		return fmt.Errorf("%s: the store has no receipt %d of run %s, or no snapshot", a.id, a.sequence, a.run)
+	}
+	if err := a.conversation.resume(snapshot.Value, receipt.Value); err != nil {
+		return fmt.Errorf("%s: %w", a.id, err)
+	}
+	return nil
+}
