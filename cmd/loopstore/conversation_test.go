@@ -145,3 +145,21 @@ func TestResumeWantsTheSnapshotOfTheReceipt(t *testing.T) {
 	receipt.ConversationDigest = nil
 	require.ErrorContains(t, again.resume(c.snapshot, receipt), "not that of its receipt", "no digest")
 }
+
+func TestDocumentHoldsWhatGrewFromIt(t *testing.T) {
+	documents, err := readDocuments(nil)
+	require.NoError(t, err)
+	d, other := documents[0], documents[1]
+	c := conversation{document: d}
+	for range 2 * len(d.messages) {
+		c.grow()
+		require.True(t, d.holds(c.snapshot, uint64(c.count)))
+		require.False(t, d.holds(c.snapshot, uint64(c.count)+1))
+		require.False(t, d.holds(c.snapshot, uint64(c.count)-1))
+		require.False(t, d.holds(append(slices.Clone(c.snapshot), ' '), uint64(c.count)))
+		require.False(t, other.holds(c.snapshot, uint64(c.count)))
+		changed := slices.Clone(c.snapshot)
+		changed[len(d.head)]++
+		require.False(t, d.holds(changed, uint64(c.count)))
+	}
+}

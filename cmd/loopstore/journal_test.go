@@ -42,44 +42,84 @@ func verifiedOf(r report) map[string]int {
 	return counts
 }
 
-// A process that is killed is a journal that takes nothing more from some append
-// on. Wherever that is, also within what takes up what another one has left, the
-// next process finds what a turn can leave, and ends with all turns done once.
-func TestGoesOnWhereverItWasKilled(t *testing.T) {
+// play is a process that works on a journal.
+func play(ctx context.Context, t *testing.T, engine journal.Engine, turns int) *report {
+	t.Helper()
 	documents, err := readDocuments(nil)
 	require.NoError(t, err)
-	s := settings{journal: "-", runtimes: 2, callers: 1, turns: 9}
-	play := func(engine journal.Engine) *report {
+	loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: demoPartition})
+	require.NoError(t, err)
+	defer func() { _ = loop.Close() }()
+	return settings{journal: "-", runtimes: 2, callers: 1, turns: turns}.drive(ctx, loop, documents, io.Discard)
+}
+
+// killed is a process that ends after so many appends: the journal takes nothing
+// more.
+func killed(t *testing.T, inner journal.Engine, appends int) *report {
+	t.Helper()
+	faulty := journaltest.NewFaulty(inner)
+	faulty.Script(func(n int, _ journal.Batch) journaltest.Fault {
+		if n < appends {
+			return journaltest.Fault{}
+		}
+		return journaltest.Ambiguous(false)
+	})
+	return play(t.Context(), t, faulty, 9)
+}
+
+// eachKill calls do with a journal of a process that was killed, for each point
+// at which it can be.
+func eachKill(t *testing.T, do func(point int, engine journal.Engine)) {
+	t.Helper()
+	whole := play(t.Context(), t, journaltest.NewEngine(), 9)
+	require.True(t, whole.OK, whole.Failures)
+	require.Greater(t, whole.Journal.Appends, uint64(100))
+	for point := range int(whole.Journal.Appends) {
+		engine := journaltest.NewEngine()
+		require.False(t, killed(t, engine, point).OK)
+		do(point, engine)
+	}
+}
+
+// Also within what takes up what another process has left. In the end all turns
+// are done, each once.
+func TestGoesOnWhereverItWasKilled(t *testing.T) {
+	eachKill(t, func(point int, engine journal.Engine) {
+		again := killed(t, engine, point%13)
+		require.Zero(t, again.Verified[foundAgain].Failed, "%d: %v", point, again.Failures)
+		r := play(t.Context(), t, engine, 9)
+		require.True(t, r.OK, "%d: %v %v", point, r.Errors, r.Failures)
+		require.Equal(t, 2*9, r.Verified[receipts].Checked, point)
+		require.Equal(t, 2*(9+3), r.Verified[inputs].Checked, point)
+		require.Equal(t, 2*2, r.Verified[sequences].Checked, point)
+	})
+}
+
+// A turn that was begun is ended, also if no other is to be begun.
+func TestEndsTheTurnsThatItFinds(t *testing.T) {
+	eachKill(t, func(point int, engine journal.Engine) {
+		r := play(t.Context(), t, engine, 1)
+		require.True(t, r.OK, "%d: %v %v", point, r.Errors, r.Failures)
 		loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: demoPartition})
 		require.NoError(t, err)
-		defer func() { _ = loop.Close() }()
-		return s.drive(t.Context(), loop, documents, io.Discard)
-	}
-	killedAfter := func(inner journal.Engine, appends int) *report {
-		faulty := journaltest.NewFaulty(inner)
-		faulty.Script(func(n int, _ journal.Batch) journaltest.Fault {
-			if n < appends {
-				return journaltest.Fault{}
-			}
-			return journaltest.Ambiguous(false)
-		})
-		return play(faulty)
-	}
-	whole := play(journaltest.NewEngine())
-	require.True(t, whole.OK, whole.Failures)
-	appends := int(whole.Journal.Appends)
-	require.Greater(t, appends, 100)
-	for first := range appends {
-		engine := journaltest.NewEngine()
-		require.False(t, killedAfter(engine, first).OK)
-		again := killedAfter(engine, first%13)
-		require.Zero(t, again.Verified[foundAgain].Failed, "%d: %v", first, again.Failures)
-		r := play(engine)
-		require.True(t, r.OK, "%d: %v %v", first, r.Errors, r.Failures)
-		require.Equal(t, 2*9, r.Verified[receipts].Checked, first)
-		require.Equal(t, 2*(9+3), r.Verified[inputs].Checked, first)
-		require.Equal(t, 2*2, r.Verified[sequences].Checked, first)
-	}
+		for summary, err := range loop.Runtimes(t.Context(), store.Paging{}) {
+			require.NoError(t, err)
+			require.Equal(t, summary.Held.InputStates, summary.Ended, point)
+			require.Equal(t, store.RuntimeStopped, summary.RuntimeState, point)
+		}
+		require.NoError(t, loop.Close())
+	})
+}
+
+// A runtime that is not taken up before the time ends is left as it is.
+func TestLeavesWhatItHasNoTimeFor(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	eachKill(t, func(point int, engine journal.Engine) {
+		r := play(ended, t, engine, 9)
+		require.Empty(t, r.Failures, point)
+		require.Zero(t, r.Journal.Appends, point)
+	})
 }
 
 // The real thing: processes that are killed at any moment, and one that is not.
@@ -95,7 +135,7 @@ func TestGoesOnAfterKills(t *testing.T) {
 		require.NoError(t, cmd.Start())
 		return cmd, &stdout
 	}
-	killed := 0
+	kills := 0
 	for range 8 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(10+rand.IntN(200))*time.Millisecond)
 		cmd, stdout := start(ctx)
@@ -104,10 +144,10 @@ func TestGoesOnAfterKills(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code >= 0 {
 			require.Equal(t, exitOK, code, stdout)
 		} else {
-			killed++
+			kills++
 		}
 	}
-	require.Positive(t, killed)
+	require.Positive(t, kills)
 	cmd, stdout := start(t.Context())
 	_ = cmd.Wait()
 	require.Equal(t, exitOK, cmd.ProcessState.ExitCode(), stdout)
