@@ -80,13 +80,16 @@ func readArchive(ctx context.Context, name string) (*store.State, *source, error
 }
 
 // refuse tells why a file was not read, and returns the exit code.
-func refuse(stderr io.Writer, command, name string, err error) int {
+func refuse(ctx context.Context, stderr io.Writer, command, name string, err error) int {
 	if path, ok := errors.AsType[*os.PathError](err); ok && path.Op == "open" {
 		say(stderr, "loopstore %s: %v\n", command, err)
 		return exitUsage
 	}
 	say(stderr, "loopstore %s: %s: %v\n", command, printable(name), err)
-	return exitFailed
+	if errors.Is(err, errNoJournal) {
+		return exitUsage
+	}
+	return interruptedOr(ctx, exitFailed)
 }
 
 // writeJSON writes a value for people and programs. Payloads stay compact: one

@@ -44,9 +44,11 @@ func TestFindsWhatNoTurnLeaves(t *testing.T) {
 		tamper func(*testing.T, *loopstore.Loop, *record)
 		why    string
 	}{
-		"a gap":                  {receipt(func(r *store.RunBoundaryReceipt) { r.Sequence += 2 }), "has receipt 5 in the place of receipt 4"},
-		"another boundary":       {receipt(func(r *store.RunBoundaryReceipt) { r.Boundary = store.RunStart }), "is of the boundary run_start"},
-		"a run that did not end": {receipt(func(r *store.RunBoundaryReceipt) { r.RunID, r.Sequence, r.Boundary = store.NewRunID(), 0, store.RunStart }), "has 4 receipts, and another run came after it"},
+		"a gap":            {receipt(func(r *store.RunBoundaryReceipt) { r.Sequence += 2 }), "has receipt 5 in the place of receipt 4"},
+		"another boundary": {receipt(func(r *store.RunBoundaryReceipt) { r.Boundary = store.RunStart }), "is of the boundary run_start"},
+		"a run that did not end": {receipt(func(r *store.RunBoundaryReceipt) {
+			r.RunID, r.Sequence, r.Boundary = store.NewRunID(), 0, store.RunStart
+		}), "has 4 receipts, and another run came after it"},
 		"a receipt without inputs": {receipt(func(r *store.RunBoundaryReceipt) {
 			r.Sequence, r.ContributingInputIDs = r.Sequence+1, nil
 		}), "receipt 4 of run"},

@@ -19,6 +19,8 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return nil
 	})
 	payloads := flags.Bool("payloads", false, "show snapshots and inputs too, with -runtime")
+	var partition partitionFlag
+	partition.addTo(flags)
 	asJSON := flags.Bool("json", false, "print JSON instead of a table")
 	name, err := parseFile(flags, args, inspectHelp, inspectNotes, stdout, stderr)
 	switch {
@@ -30,13 +32,14 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		say(stderr, "loopstore inspect: -payloads goes with -runtime\n")
 		return exitUsage
 	}
-	state, _, err := readArchive(ctx, name)
+	read, err := readFile(ctx, name, partition)
 	if err != nil {
-		return refuse(stderr, "inspect", name, err)
+		return refuse(ctx, stderr, "inspect", name, err)
 	}
+	state := read.state
 	var shown interface{ table() string }
 	if one == nil {
-		shown = inventoryOf(state.Image())
+		shown = inventoryOf(read)
 	} else if state.Version(*one) == 0 {
 		say(stderr, "loopstore inspect: there is no runtime %s\n", named(string(*one), 80))
 		return exitFailed
@@ -58,9 +61,10 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // An inventory is what -json prints of a file. "loopstore inspect -h" lists the
 // fields too.
 type inventory struct {
-	Revision uint64         `json:"revision"`
-	Runtimes []summary      `json:"runtimes"`
-	Sessions []filedSession `json:"sessions"`
+	Partition *string        `json:"partition,omitempty"`
+	Revision  uint64         `json:"revision"`
+	Runtimes  []summary      `json:"runtimes"`
+	Sessions  []filedSession `json:"sessions"`
 }
 
 // A summary is of one runtime.
@@ -83,8 +87,12 @@ type filedSession struct {
 	Bytes     int             `json:"bytes"`
 }
 
-func inventoryOf(image *store.Image) inventory {
-	c := inventory{Revision: image.Revision(), Runtimes: []summary{}, Sessions: sessionsOf(image, func(store.RuntimeID) bool { return true })}
+func inventoryOf(read *holding) inventory {
+	image := read.state.Image()
+	c := inventory{
+		Partition: read.partition, Revision: image.Revision(), Runtimes: []summary{},
+		Sessions: sessionsOf(image, func(store.RuntimeID) bool { return true }),
+	}
 	for view := range image.Views() {
 		c.Runtimes = append(c.Runtimes, summaryOf(view))
 	}
@@ -176,9 +184,14 @@ func detailsOf(state *store.State, id store.RuntimeID, payloads bool) *details {
 const inspectHelp = `usage: loopstore inspect [flags] FILE
 
 inspect shows what is in a file that Loop.Export, or "loopstore demo -export",
-has written: a table of the runtimes, or all of one. - is the standard input.
-Payloads, the snapshots and the inputs themselves, are shown only if they are
-asked for. Characters that a terminal might take for more than text are escaped.
+has written, or in the journal of a store, such as that of "loopstore demo
+-journal": a table of the runtimes, or all of one. - is the standard input, which
+is no journal. Payloads, the snapshots and the inputs themselves, are shown only
+if they are asked for. Characters that a terminal might take for more than text
+are escaped.
+
+A journal that is in use is not read. To read one changes nothing that is held,
+but takes the partition over, and makes it if there is none of that name.
 
 It exits with 1 if the file is not as it was written, or has no such runtime,
 and 2 if it was called in a wrong way.
@@ -188,6 +201,7 @@ flags:
 
 const inspectNotes = `
 -json prints one object:
+  partition         of a journal; left out for an exported file
   revision          of the last change
   runtimes          each with runtime_id, version (the revision of its last
                     change), runtime_state (left out without one), input_states,
@@ -208,7 +222,7 @@ With -runtime it is one of these runtimes, with these besides:
   sessions          those that it has filed
 `
 
-const verifyHelp = `usage: loopstore verify FILE
+const verifyHelp = `usage: loopstore verify [flags] FILE
 
 verify checks a file that Loop.Export, or "loopstore demo -export", has written:
 that no line was altered, lost or moved, every value and sequence, that counts
@@ -216,6 +230,13 @@ and ids agree, and, anew, the digest of every session document. - is the standar
 input. A latest receipt of another conversation than the one that is held, which
 a caller's own receipt may be, is noted.
 
-It exits with 1, and names the line, if the file is not as it was written, and
-with 2 if it was called in a wrong way.
+Of a journal it checks as much: all pages in use, every record of the partition
+with its checksum, and their number and digest with what the last append left. A
+journal that is in use is not read. To read one changes nothing that is held, but
+takes the partition over, and makes it if there is none of that name.
+
+It exits with 1, and names the line or what else it is, if the file is not as it
+was written, and with 2 if it was called in a wrong way.
+
+flags:
 `

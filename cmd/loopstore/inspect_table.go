@@ -23,7 +23,11 @@ func (c inventory) table() string {
 		all.InputStates += s.InputStates
 		all.Receipts += s.Receipts
 	}
-	fmt.Fprintf(&t, "\nrevision %d: %s with %s and %s, %s filed by id\n", c.Revision, counted(int64(len(c.Runtimes)), "runtime"),
+	t.WriteByte('\n')
+	if c.Partition != nil {
+		fmt.Fprintf(&t, "partition %s, ", printable(strconv.Quote(*c.Partition)))
+	}
+	fmt.Fprintf(&t, "revision %d: %s with %s and %s, %s filed by id\n", c.Revision, counted(int64(len(c.Runtimes)), "runtime"),
 		counted(int64(all.InputStates), "input"), counted(int64(all.Receipts), "receipt"), counted(int64(len(c.Sessions)), "session"))
 	return t.String()
 }

@@ -208,9 +208,9 @@ func TestTheJSONOfAJournalIsDocumented(t *testing.T) {
 // What was found is worked on whatever the flags of this process are.
 func TestFlagsMayDifferFromThoseBefore(t *testing.T) {
 	file, folder := filepath.Join(t.TempDir(), "journal"), t.TempDir()
-	code, r := reported(t, "-journal", file, "-runtimes", "9", "-turns", "3")
+	code, _ := reported(t, "-journal", file, "-runtimes", "9", "-turns", "3")
 	require.Equal(t, exitOK, code)
-	code, r = reported(t, "-journal", file, "-runtimes", "2", "-turns", "4")
+	code, r := reported(t, "-journal", file, "-runtimes", "2", "-turns", "4")
 	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
 	require.Equal(t, 9, r.Runtimes, "fewer")
 	require.EqualValues(t, 9, r.Turns)

@@ -34,9 +34,10 @@ type command struct {
 
 var commands = []command{
 	{"bench", "measure the store, and compare it to one behind a lock", bench},
+	{"compact", "give back the room of what was replaced in a journal", compact},
 	{"demo", "drive a workload of agent runtimes through a store, and check it", demo},
-	{"inspect", "show what is in an exported file", inspect},
-	{"verify", "check an exported file: every line, value, sequence and digest", verify},
+	{"inspect", "show what is in an exported file or a journal", inspect},
+	{"verify", "check an exported file or a journal: every record, value, sequence and digest", verify},
 	{"version", "print the versions of the module and of Go", version},
 }
 

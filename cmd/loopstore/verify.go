@@ -6,25 +6,27 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
-
-	"github.com/loopstore/loopstore/store"
 )
 
 // verify is the subcommand.
 func verify(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	name, err := parseFile(flag.NewFlagSet("verify", flag.ContinueOnError), args, verifyHelp, "", stdout, stderr)
+	var partition partitionFlag
+	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
+	partition.addTo(flags)
+	name, err := parseFile(flags, args, verifyHelp, "", stdout, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case err != nil:
 		return exitUsage
 	}
-	state, in, err := readArchive(ctx, name)
+	read, err := readFile(ctx, name, partition)
 	if err != nil {
-		return refuse(stderr, "verify", name, err)
+		return refuse(ctx, stderr, "verify", name, err)
 	}
-	if _, err := io.WriteString(stdout, verified(state, in)); err != nil {
+	if _, err := io.WriteString(stdout, read.verified()); err != nil {
 		say(stderr, "loopstore verify: %v\n", err)
 		return exitFailed
 	}
@@ -32,40 +34,30 @@ func verify(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // verified tells what was checked of a file that is right.
-func verified(state *store.State, in *source) string {
+func (h *holding) verified() string {
 	var t strings.Builder
-	image, held := state.Image(), state.Totals()
-	documents, notes := 0, []string{}
-	for view := range image.Views() {
-		snapshot, _ := view.Snapshot()
-		d := snapshot.Document()
-		if d == nil {
-			continue
-		}
-		documents++
-		receipt, ok := view.LatestReceipt()
-		if digest := receipt.ConversationDigest; ok && digest != nil && (*digest != d.HexDigest() || receipt.MessageCount != d.MessageCount()) {
-			notes = append(notes, named(string(view.RuntimeID()), 80))
-		}
+	documents, notes := h.documents()
+	first := verifiedRow{"lines", h.parts, "each is as it was written, none is missing"}
+	fmt.Fprintf(&t, "%s, ", size(h.bytes))
+	if h.partition != nil {
+		first = verifiedRow{"records", h.parts, "each is as it was written, none is missing, in pages that are whole"}
+		fmt.Fprintf(&t, "partition %s, ", printable(strconv.Quote(*h.partition)))
 	}
-	fmt.Fprintf(&t, "%s, revision %d\n\n", size(in.bytes), image.Revision())
+	fmt.Fprintf(&t, "revision %d\n\n", h.state.Revision())
 	const row = "%-14s %12s  %s\n"
 	fmt.Fprintf(&t, row, "verified", "count", "what of them")
-	for _, c := range []struct {
-		name  string
-		count int64
-		means string
-	}{
-		{"lines", in.lines, "each is as it was written, none is missing"},
+	held := h.state.Totals()
+	for _, r := range []verifiedRow{
+		first,
 		{"runtimes", int64(held.Runtimes), "versions, and what each one counts"},
 		{"input states", int64(held.InputStates), "values, none twice"},
 		{"runs", int64(held.Runs), "sequences ascend, up to the highest"},
 		{"receipts", int64(held.Receipts), "values, the latest of each runtime"},
 		{"snapshots", int64(held.Snapshots), "bytes"},
-		{"documents", int64(documents), "of these, whose digest and number of messages were computed anew"},
+		{"documents", documents, "of these, whose digest and number of messages were computed anew"},
 		{"sessions", int64(held.Sessions), "filed by a runtime that is there, under their own ids"},
 	} {
-		fmt.Fprintf(&t, row, c.name, grouped(c.count), c.means)
+		fmt.Fprintf(&t, row, r.name, grouped(r.count), r.means)
 	}
 	if len(notes) > 0 {
 		fmt.Fprintf(&t, "note: the latest receipt is not of the conversation that is held, in %s:\n", counted(int64(len(notes)), "runtime"))
@@ -75,4 +67,29 @@ func verified(state *store.State, in *source) string {
 	}
 	t.WriteString("\nok\n")
 	return t.String()
+}
+
+// A verifiedRow says how many there are of a kind, and what of them was checked.
+type verifiedRow struct {
+	name  string
+	count int64
+	means string
+}
+
+// documents counts the snapshots that were read as session documents, and names
+// the runtimes whose latest receipt is of another one.
+func (h *holding) documents() (count int64, others []string) {
+	for view := range h.state.Image().Views() {
+		snapshot, _ := view.Snapshot()
+		d := snapshot.Document()
+		if d == nil {
+			continue
+		}
+		count++
+		receipt, ok := view.LatestReceipt()
+		if digest := receipt.ConversationDigest; ok && digest != nil && (*digest != d.HexDigest() || receipt.MessageCount != d.MessageCount()) {
+			others = append(others, named(string(view.RuntimeID()), 80))
+		}
+	}
+	return count, others
 }

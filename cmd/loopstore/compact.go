@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store/journal/bolt"
+)
+
+// compact is the subcommand.
+func compact(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var partition partitionFlag
+	flags := flag.NewFlagSet("compact", flag.ContinueOnError)
+	partition.addTo(flags)
+	name, err := parseFile(flags, args, compactHelp, "", stdout, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		return exitUsage
+	}
+	before, after, err := compactFile(ctx, name, partition.name)
+	if err != nil {
+		return refuse(ctx, stderr, "compact", name, err)
+	}
+	what := fmt.Sprintf("%s, of %s", size(after), size(before))
+	if after >= before {
+		what = size(after) + " as before, since less than a quarter of it was free"
+	}
+	say(stdout, "%s: %s\n", printable(name), what)
+	return exitOK
+}
+
+// compactFile returns how long the file was, and is.
+func compactFile(ctx context.Context, name, partition string) (before, after int64, err error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return 0, 0, err
+	}
+	info, err := file.Stat()
+	if err := errors.Join(err, file.Close()); err != nil {
+		return 0, 0, err
+	}
+	if journal, err := isJournal(name); err != nil || !journal {
+		return 0, 0, errors.Join(err, errors.New("it is not a journal"))
+	}
+	loop, err := loopstore.Open(ctx, loopstore.Options{Journal: bolt.New(name, bolt.Options{}), Partition: partition})
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := errors.Join(loop.Compact(ctx), loop.Close()); err != nil {
+		return 0, 0, err
+	}
+	now, err := os.Stat(name)
+	if err != nil {
+		return 0, 0, err
+	}
+	return info.Size(), now.Size(), nil
+}
+
+const compactHelp = `usage: loopstore compact [flags] FILE
+
+compact writes a journal anew, without the room of what was replaced or removed,
+if a quarter of it or more is that. It changes nothing that is held, and the old
+file stays until the new one is whole and checked. Nobody else may have it open.
+
+It exits with 1 if the file is not a journal, is not as it was written, or is in
+use, and 2 if it was called in a wrong way.
+
+flags:
+`

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal/bolt"
+)
+
+// journaled returns a journal of the demo.
+func journaled(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "state.jsonl") // a name says nothing
+	code, r := reported(t, "-journal", name, "-runtimes", "5", "-turns", "3")
+	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
+	return name
+}
+
+// What they say of a journal is what they say of the same store exported.
+func TestInspectAndVerifyTakeAJournal(t *testing.T) {
+	name := journaled(t)
+	file := filepath.Join(t.TempDir(), "exported")
+	s := settings{journal: name}
+	loop, err := s.open(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, loop.ExportFile(t.Context(), file))
+	require.NoError(t, loop.Close())
+	kind := regexp.MustCompile(`(?m)partition "demo", |^[\d,]+ [KM]B, |^(lines|records).*\n|\n  "partition": "demo",`)
+	for _, args := range [][]string{
+		{"inspect"}, {"inspect", "-json"}, {"inspect", "-runtime", "agent-003"}, {"inspect", "-runtime", "agent-003", "-payloads", "-json"}, {"verify"},
+	} {
+		for range 2 {
+			code, of, stderr := shell(t.Context(), append(args, file)...)
+			require.Equal(t, exitOK, code, stderr)
+			code, in, stderr := shell(t.Context(), append(args, name)...)
+			require.Equal(t, exitOK, code, stderr)
+			require.Empty(t, stderr)
+			require.Equal(t, kind.ReplaceAllString(of, ""), kind.ReplaceAllString(in, ""), "%q", args)
+		}
+	}
+	_, stdout, _ := shell(t.Context(), "verify", name)
+	require.Regexp(t, `^\d+ [KM]B, partition "demo", revision \d+\n`, stdout)
+	require.Regexp(t, `(?m)^records +\d+  each is as it was written, none is missing, in pages that are whole$`, stdout)
+	_, stdout, _ = shell(t.Context(), "inspect", name)
+	require.Contains(t, stdout, "\npartition \"demo\", revision ")
+	_, stdout, _ = shell(t.Context(), "inspect", "-json", name)
+	var all inventory
+	require.NoError(t, json.Unmarshal([]byte(stdout), &all))
+	require.Equal(t, demoPartition, *all.Partition)
+}
+
+func TestPartitionOfAJournal(t *testing.T) {
+	name := journaled(t)
+	loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: bolt.New(name, bolt.Options{}), Partition: "p0\x1b[31m"})
+	require.NoError(t, err)
+	require.NoError(t, loop.PersistRuntimeState(t.Context(), "agent-1", store.RuntimeIdle))
+	require.NoError(t, loop.Close())
+	for _, command := range []string{"inspect", "verify"} {
+		code, stdout, stderr := shell(t.Context(), command, "-partition", "p0\x1b[31m", name)
+		require.Equal(t, exitOK, code, stderr)
+		require.Contains(t, stdout, `partition "p0\x1b[31m", revision 1`)
+		code, _, stderr = shell(t.Context(), command, "-partition", "p9", name)
+		require.Equal(t, exitFailed, code)
+		require.Contains(t, stderr, `there is nothing in its partition "p9", see -partition`)
+		code, _, stderr = shell(t.Context(), command, "-partition", "p9", exported(t))
+		require.Equal(t, exitUsage, code)
+		require.Contains(t, stderr, "-partition goes with a journal")
+	}
+}
+
+// None of them takes a journal that is not as it was written, or in use, and
+// none shows what is in it.
+func TestJournalThatIsRefused(t *testing.T) {
+	name := journaled(t)
+	whole, err := os.ReadFile(name)
+	require.NoError(t, err)
+	folder := t.TempDir()
+	damaged := func(file string, change func([]byte) []byte) string {
+		file = filepath.Join(folder, file)
+		require.NoError(t, os.WriteFile(file, change(bytes.Clone(whole)), 0o600))
+		return file
+	}
+	payload := damaged("payload", func(b []byte) []byte { return bytes.ReplaceAll(b, []byte(`"role"`), []byte(`"rule"`)) })
+	header := damaged("header", func(b []byte) []byte { // the other one tells what it is
+		b = bytes.ReplaceAll(b, []byte(`"role"`), []byte(`"rule"`))
+		clear(b[:64])
+		return b
+	})
+	both := damaged("both", func(b []byte) []byte { clear(b[20:64]); clear(b[4096+20 : 4096+64]); return b })
+	short := damaged("short", func(b []byte) []byte { return b[:5*4096] })
+	s := settings{journal: name}
+	loop, err := s.open(t.Context())
+	require.NoError(t, err)
+	for _, command := range []string{"inspect", "verify", "compact"} {
+		for file, reason := range map[string]string{
+			payload: "corrupt: a record is damaged", header: "corrupt: ", both: "corrupt: ", short: "corrupt: ", name: "in use",
+		} {
+			before, err := os.ReadFile(file)
+			require.NoError(t, err)
+			code, stdout, stderr := shell(t.Context(), command, file)
+			require.Equal(t, exitFailed, code, "%s %s: %s", command, file, stdout)
+			require.Empty(t, stdout)
+			require.Contains(t, stderr, "loopstore "+command+": "+file+": ")
+			require.Regexp(t, reason, strings.Replace(stderr, `partition "demo": `, "", 1), file)
+			require.NotContains(t, stderr, "rule")
+			after, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(before, after), file)
+		}
+	}
+	require.NoError(t, loop.Close())
+}
+
+func TestCompactGivesRoomBack(t *testing.T) {
+	name := journaled(t)
+	s := settings{journal: name}
+	loop, err := s.open(t.Context())
+	require.NoError(t, err)
+	large := store.NewInputState(store.NewInputID(), store.Time{})
+	large.PersistedInput = []byte(`"` + strings.Repeat("x", 40<<20) + `"`)
+	require.NoError(t, loop.PersistInputState(t.Context(), "large", large))
+	_, err = loop.DeleteRuntime(t.Context(), "large")
+	require.NoError(t, err)
+	require.NoError(t, loop.Close())
+	_, held, _ := shell(t.Context(), "inspect", name)
+
+	code, stdout, stderr := shell(t.Context(), "compact", name)
+	require.Equal(t, exitOK, code, stderr)
+	require.Regexp(t, `^`+regexp.QuoteMeta(name)+`: \d+ [KM]B, of \d\d MB\n$`, stdout)
+	info, err := os.Stat(name)
+	require.NoError(t, err)
+	require.Less(t, info.Size(), int64(20<<20))
+	code, stdout, stderr = shell(t.Context(), "compact", name)
+	require.Equal(t, exitOK, code, stderr)
+	require.Regexp(t, `: \d+ [KM]B as before, since less than a quarter of it was free\n$`, stdout)
+	_, still, _ := shell(t.Context(), "inspect", name)
+	require.Equal(t, held, still)
+
+	missing := filepath.Join(t.TempDir(), "nowhere")
+	for file, c := range map[string]int{exported(t): exitFailed, "-": exitUsage, missing: exitUsage} {
+		code, stdout, stderr = shell(t.Context(), "compact", file)
+		require.Equal(t, c, code, file)
+		require.Empty(t, stdout)
+		require.NotEmpty(t, stderr)
+	}
+	require.NoFileExists(t, missing)
+	require.NoFileExists(t, "-")
+}
