@@ -13,6 +13,7 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/bolt"
 )
 
@@ -120,13 +121,42 @@ func TestJournalThatIsRefused(t *testing.T) {
 	require.NoError(t, loop.Close())
 }
 
+// What the engine has kept well may still be no store.
+func TestRecordsAreChecked(t *testing.T) {
+	name := journaled(t)
+	engine := bolt.New(name, bolt.Options{})
+	var all []journal.Change
+	j, err := engine.Open(t.Context(), demoPartition, func(c journal.Change) error {
+		all = append(all, journal.Change{Key: bytes.Clone(c.Key), Value: bytes.Clone(c.Value)})
+		return nil
+	})
+	require.NoError(t, err)
+	require.NoError(t, j.Close(t.Context()))
+	for partition, changes := range map[string][]journal.Change{
+		"one lost": all[:len(all)-1], "the first lost": all[1:], "none of a store": {{Key: []byte("key"), Value: []byte("secret")}},
+	} {
+		j, err := engine.Open(t.Context(), partition, func(journal.Change) error { return nil })
+		require.NoError(t, err)
+		_, err = j.Append(t.Context(), journal.Batch{Changes: changes})
+		require.NoError(t, err)
+		require.NoError(t, j.Close(t.Context()))
+		for _, command := range []string{"verify", "inspect", "compact"} {
+			code, stdout, stderr := shell(t.Context(), command, "-partition", partition, name)
+			require.Equal(t, exitFailed, code, partition)
+			require.Empty(t, stdout)
+			require.Contains(t, stderr, "journal: corrupt: at key ")
+			require.NotContains(t, stderr, "secret")
+		}
+	}
+}
+
 func TestCompactGivesRoomBack(t *testing.T) {
 	name := journaled(t)
 	s := settings{journal: name}
 	loop, err := s.open(t.Context())
 	require.NoError(t, err)
 	large := store.NewInputState(store.NewInputID(), store.Time{})
-	large.PersistedInput = []byte(`"` + strings.Repeat("x", 40<<20) + `"`)
+	large.PersistedInput = []byte(`"` + strings.Repeat("x", 24<<20) + `"`)
 	require.NoError(t, loop.PersistInputState(t.Context(), "large", large))
 	_, err = loop.DeleteRuntime(t.Context(), "large")
 	require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -68,13 +69,13 @@ func killed(t *testing.T, inner journal.Engine, appends int) *report {
 }
 
 // eachKill calls do with a journal of a process that was killed, for each point
-// at which it can be.
-func eachKill(t *testing.T, do func(point int, engine journal.Engine)) {
+// at which it can be, or some of them.
+func eachKill(t *testing.T, step int, do func(point int, engine journal.Engine)) {
 	t.Helper()
 	whole := play(t.Context(), t, journaltest.NewEngine(), 9)
 	require.True(t, whole.OK, whole.Failures)
 	require.Greater(t, whole.Journal.Appends, uint64(100))
-	for point := range int(whole.Journal.Appends) {
+	for point := 0; point < int(whole.Journal.Appends); point += step {
 		engine := journaltest.NewEngine()
 		require.False(t, killed(t, engine, point).OK)
 		do(point, engine)
@@ -84,7 +85,7 @@ func eachKill(t *testing.T, do func(point int, engine journal.Engine)) {
 // Also within what takes up what another process has left. In the end all turns
 // are done, each once.
 func TestGoesOnWhereverItWasKilled(t *testing.T) {
-	eachKill(t, func(point int, engine journal.Engine) {
+	eachKill(t, 1, func(point int, engine journal.Engine) {
 		again := killed(t, engine, point%13)
 		require.Zero(t, again.Verified[foundAgain].Failed, "%d: %v", point, again.Failures)
 		r := play(t.Context(), t, engine, 9)
@@ -97,7 +98,7 @@ func TestGoesOnWhereverItWasKilled(t *testing.T) {
 
 // A turn that was begun is ended, also if no other is to be begun.
 func TestEndsTheTurnsThatItFinds(t *testing.T) {
-	eachKill(t, func(point int, engine journal.Engine) {
+	eachKill(t, 1, func(point int, engine journal.Engine) {
 		r := play(t.Context(), t, engine, 1)
 		require.True(t, r.OK, "%d: %v %v", point, r.Errors, r.Failures)
 		loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: demoPartition})
@@ -115,7 +116,7 @@ func TestEndsTheTurnsThatItFinds(t *testing.T) {
 func TestLeavesWhatItHasNoTimeFor(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	eachKill(t, func(point int, engine journal.Engine) {
+	eachKill(t, 7, func(point int, engine journal.Engine) {
 		r := play(ended, t, engine, 9)
 		require.Empty(t, r.Failures, point)
 		require.Zero(t, r.Journal.Appends, point)
@@ -124,39 +125,38 @@ func TestLeavesWhatItHasNoTimeFor(t *testing.T) {
 
 // The real thing: processes that are killed at any moment, and one that is not.
 func TestGoesOnAfterKills(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process that is killed there says so in another way")
+	}
 	self, err := os.Executable()
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "journal")
-	start := func(ctx context.Context) (*exec.Cmd, *bytes.Buffer) {
-		cmd := exec.CommandContext(ctx, self, "demo", "-journal", file, "-runtimes", "12", "-turns", "40", "-quiet", "-json")
+	child := func(ctx context.Context, duration string) (code int, stdout bytes.Buffer) {
+		cmd := exec.CommandContext(ctx, self, "demo", "-journal", file, "-runtimes", "12", "-duration", duration, "-quiet", "-json")
 		cmd.Env = append(os.Environ(), asCommand+"=1")
-		var stdout bytes.Buffer
 		cmd.Stdout = &stdout
 		require.NoError(t, cmd.Start())
-		return cmd, &stdout
+		_ = cmd.Wait() // the error is the exit code
+		return cmd.ProcessState.ExitCode(), stdout
 	}
-	kills := 0
 	for range 8 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(10+rand.IntN(200))*time.Millisecond)
-		cmd, stdout := start(ctx)
-		_ = cmd.Wait()
+		code, stdout := child(ctx, "1h")
 		cancel()
-		if code := cmd.ProcessState.ExitCode(); code >= 0 {
-			require.Equal(t, exitOK, code, stdout)
-		} else {
-			kills++
-		}
+		require.Negative(t, code, "it was not killed but ended: %s", &stdout)
 	}
-	require.Positive(t, kills)
-	cmd, stdout := start(t.Context())
-	_ = cmd.Wait()
-	require.Equal(t, exitOK, cmd.ProcessState.ExitCode(), stdout)
+	code, stdout := child(t.Context(), "300ms")
+	require.Equal(t, exitOK, code, &stdout)
 	var r report
 	require.NoError(t, json.Unmarshal(stdout.Bytes(), &r))
+	require.Positive(t, r.Turns)
+	t.Logf("%s", r.Journal.Found)
 	counts := verifiedOf(r)
-	require.Equal(t, 12*40, counts["receipts"])
-	require.Equal(t, 12*(40+13), counts["inputs"])
-	require.Equal(t, 12*5, counts["sequences"])
+	require.Equal(t, r.Journal.Found.Runtimes, counts["found"])
+	require.GreaterOrEqual(t, counts["receipts"], r.Journal.Found.Receipts+int(r.Turns)-r.Journal.Found.InTurn)
+	code, verified, stderr := shell(t.Context(), "verify", file)
+	require.Equal(t, exitOK, code, stderr)
+	require.Regexp(t, `(?m)^receipts +`+grouped(int64(counts["receipts"]))+`  `, verified)
 }
 
 func TestJournalIsReported(t *testing.T) {

@@ -35,7 +35,8 @@ func TestStoreIsShownUntilInterrupted(t *testing.T) {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "travel-booking.json")
 	require.NoError(t, os.WriteFile(file, text, 0o600))
-	for _, files := range [][]string{nil, {file}} {
+	journal := []string{"-journal", filepath.Join(t.TempDir(), "journal")} // others may have filled it
+	for _, files := range [][]string{nil, {file}, journal} {
 		ctx, interrupt := context.WithCancel(t.Context())
 		defer interrupt()
 		var stdout bytes.Buffer
