@@ -63,11 +63,8 @@ func (s *benchSettings) report(ctx context.Context, cfg measure.Config, subjects
 		say(stderr, "loopstore bench: %v\n", err)
 		return exitFailed
 	}
-	switch {
-	case interrupted && errors.Is(context.Cause(ctx), errTerminated):
-		return exitTerminated
-	case interrupted:
-		return exitInterrupted
+	if interrupted {
+		return interruptedOr(ctx, exitOK)
 	}
 	return exitOK
 }

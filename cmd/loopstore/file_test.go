@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -119,6 +120,22 @@ func TestJournalThatIsRefused(t *testing.T) {
 		}
 	}
 	require.NoError(t, loop.Close())
+}
+
+// A signal ends the reading of a file too.
+func TestInterruptEndsTheReading(t *testing.T) {
+	journal, file := journaled(t), exported(t)
+	for cause, want := range map[error]int{nil: exitInterrupted, errTerminated: exitTerminated} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		for _, args := range [][]string{
+			{"inspect", file}, {"verify", file}, {"inspect", journal}, {"verify", journal}, {"compact", journal}, {"demo", "-journal", journal},
+		} {
+			code, stdout, stderr := shell(ctx, args...)
+			require.Equal(t, want, code, "%q: %s", args, stderr)
+			require.Empty(t, stdout)
+		}
+	}
 }
 
 // What the engine has kept well may still be no store.
