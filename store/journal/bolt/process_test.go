@@ -67,6 +67,8 @@ func TestChild(t *testing.T) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	case "append":
 		appendForEver(t, path)
+	case "work":
+		workForEver(t, path)
 	default:
 		t.Skip("it is run by other tests")
 	}
