@@ -124,7 +124,7 @@ func TestCompactGivesRoomBack(t *testing.T) {
 		appendTo(t, j, put(fmt.Sprint(i), string(make([]byte, 100_000))))
 	}
 	for i := range 39 {
-		appendTo(t, j, journal.Change{Key: []byte(fmt.Sprint(i)), Delete: true})
+		appendTo(t, j, journal.Change{Key: fmt.Append(nil, i), Delete: true})
 	}
 	before, err := os.Stat(path)
 	require.NoError(t, err)
