@@ -138,3 +138,14 @@ func TestCompactGivesRoomBack(t *testing.T) {
 	require.NoFileExists(t, path+".new")
 	appendTo(t, j, put("after", "1"))
 }
+
+func TestAPanicOfEmitLeavesNothingOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j := open(t, path)
+	appendTo(t, j, put("a", "1"))
+	require.NoError(t, j.Close(t.Context()))
+	require.PanicsWithValue(t, "mine", func() {
+		_, _ = bolt.New(path, bolt.Options{}).Open(t.Context(), "p", func(journal.Change) error { panic("mine") })
+	})
+	open(t, path)
+}
