@@ -283,8 +283,12 @@ func (s InputState) MarshalJSON() ([]byte, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
+	return s.marshalValid()
+}
+
+func (s *InputState) marshalValid() ([]byte, error) {
 	type plain InputState
-	return marshal(plain(s))
+	return marshal((*plain)(s))
 }
 
 // UnmarshalJSON reads a state. The error is a *ValueError, and s unchanged
