@@ -55,6 +55,7 @@ type appended struct {
 const (
 	maxRound      = 1024    // requests
 	maxRoundBytes = 8 << 20 // of their payloads, but for the first
+	patience      = 8       // looks in which nobody has come, when others run in between
 )
 
 // ownDurable is the owner of a Loop with a journal: see own.
@@ -136,11 +137,11 @@ func (d *durable) begin() {
 // that append in turn, each while the other waits.
 func (d *durable) gather() {
 	d.drain()
-	for !d.appending && len(d.waiting) < d.answered {
+	for idle := 0; !d.appending && len(d.waiting) < d.answered && idle < patience; idle++ {
 		before := len(d.waiting)
 		runtime.Gosched()
-		if d.drain(); len(d.waiting) == before {
-			break
+		if d.drain(); len(d.waiting) > before {
+			idle = 0
 		}
 	}
 	d.answered = 0
