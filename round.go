@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/loopstore/loopstore/store"
@@ -26,11 +27,12 @@ type durable struct {
 	journal journal.Journal
 	ages    bool
 
-	closing bool // nothing more comes from the inbox
-	stopped bool // the journal takes nothing more
-	waiting []task
-	again   []task // taken before, and rejected together: now each for itself
-	current task   // that is being served
+	closing  bool // nothing more comes from the inbox
+	stopped  bool // the journal takes nothing more
+	answered int  // in the last round, if they were more than one
+	waiting  []task
+	again    []task // taken before, and rejected together: now each for itself
+	current  task   // that is being served
 
 	round     []entry
 	appending bool // the round's changes are with the journal
@@ -53,6 +55,7 @@ type appended struct {
 const (
 	maxRound      = 1024    // requests
 	maxRoundBytes = 8 << 20 // of their payloads, but for the first
+	patience      = 8       // looks in which nobody has come, when others run in between
 )
 
 // ownDurable is the owner of a Loop with a journal: see own.
@@ -123,10 +126,25 @@ func (d *durable) begin() {
 	if d.stopped {
 		return
 	}
-	d.drain()
+	d.gather()
 	for !d.appending && len(d.waiting)+len(d.again) > 0 {
 		d.apply(d.choose())
 	}
+}
+
+// gather takes what is in the inbox. Callers that share a round come again
+// together: it waits for them while more come, or they would go on in two halves
+// that append in turn, each while the other waits.
+func (d *durable) gather() {
+	d.drain()
+	for idle := 0; !d.appending && len(d.waiting) < d.answered && idle < patience; idle++ {
+		before := len(d.waiting)
+		runtime.Gosched()
+		if d.drain(); len(d.waiting) > before {
+			idle = 0
+		}
+	}
+	d.answered = 0
 }
 
 // drain takes what is in the inbox.
@@ -231,7 +249,11 @@ func (d *durable) end(a appended) {
 // finish answers a round that stands.
 func (d *durable) finish(waiters store.Waiters) {
 	d.loop.wake(waiters)
-	for _, e := range d.leaveRound() {
+	round := d.leaveRound()
+	if len(round) > 1 {
+		d.answered = len(round)
+	}
+	for _, e := range round {
 		e.task.reply(d.state, e.err)
 	}
 }

@@ -103,9 +103,11 @@ func (op *LoadInputStates) Apply(state *store.State) error {
 
 // Answer copies the states, in order. It is empty, not nil, if there are none.
 func (op *LoadInputStates) Answer() []store.InputState {
-	states := make([]store.InputState, 0, op.found.Len())
+	states := make([]store.InputState, op.found.Len())
+	n := 0
 	for s := range op.found.All() {
-		states = append(states, s.Clone())
+		s.CloneTo(&states[n])
+		n++
 	}
 	return states
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding"
+	"encoding/hex"
 
 	"github.com/google/uuid"
 
@@ -69,6 +70,18 @@ func (id ID[Kind]) String() string { return uuid.UUID(id).String() }
 
 // MarshalText returns the id's text.
 func (id ID[Kind]) MarshalText() ([]byte, error) { return uuid.UUID(id).MarshalText() }
+
+// AppendText appends the id's text.
+func (id ID[Kind]) AppendText(text []byte) ([]byte, error) {
+	for i, b := range id {
+		switch i {
+		case 4, 6, 8, 10:
+			text = append(text, '-')
+		}
+		text = hex.AppendEncode(text, []byte{b})
+	}
+	return text, nil
+}
 
 // UnmarshalText reads an id. The error is a *ValueError, and id unchanged then.
 func (id *ID[Kind]) UnmarshalText(text []byte) error {

@@ -84,8 +84,14 @@ func NewInputState(id InputID, at Time) InputState {
 }
 
 // Clone returns a copy that shares nothing with s.
-func (s *InputState) Clone() InputState {
-	c := *s
+func (s *InputState) Clone() (c InputState) {
+	s.CloneTo(&c)
+	return c
+}
+
+// CloneTo makes c such a copy, in place.
+func (s *InputState) CloneTo(c *InputState) {
+	*c = *s
 	c.Policy = clone(s.Policy)
 	c.TerminalOutcome = clone(s.TerminalOutcome)
 	c.IdempotencyKey = clone(s.IdempotencyKey)
@@ -100,7 +106,6 @@ func (s *InputState) Clone() InputState {
 	c.PersistedInput = bytes.Clone(s.PersistedInput)
 	c.LastRunID = clone(s.LastRunID)
 	c.LastBoundarySequence = clone(s.LastBoundarySequence)
-	return c
 }
 
 // Detach returns a copy like Clone's whose texts are its own too, so that it
@@ -278,8 +283,12 @@ func (s InputState) MarshalJSON() ([]byte, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
+	return s.marshalValid()
+}
+
+func (s *InputState) marshalValid() ([]byte, error) {
 	type plain InputState
-	return marshal(plain(s))
+	return marshal((*plain)(s))
 }
 
 // UnmarshalJSON reads a state. The error is a *ValueError, and s unchanged

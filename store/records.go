@@ -273,7 +273,7 @@ func inputRecord(rt *runtime, at uint64, state *InputState) journal.Change {
 	return put(keyOf(keyRuntime, rt.place, subInput, at), func(b []byte) []byte {
 		bare := *state
 		bare.PersistedInput = nil
-		text, err := bare.MarshalJSON()
+		text, err := bare.marshalValid()
 		if err != nil {
 			panic(err) // every operation validates what it stores
 		}

@@ -1,7 +1,7 @@
 package store
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -43,33 +43,53 @@ func (t Time) Validate() error {
 
 // String returns the time's text.
 func (t Time) String() string {
-	text, _ := t.MarshalText()
+	text, _ := t.AppendText(nil)
 	return string(text)
 }
 
 // MarshalText returns the time's text.
-func (t Time) MarshalText() ([]byte, error) {
+func (t Time) MarshalText() ([]byte, error) { return t.AppendText(nil) }
+
+// AppendText appends the time's text.
+func (t Time) AppendText(text []byte) ([]byte, error) {
 	at := time.Unix(t.sec, 0).UTC()
 	second, nsec := at.Second(), t.nsec
 	if nsec >= 1e9 {
 		second, nsec = second+1, nsec-1e9
 	}
-	format := "%04d"
-	if at.Year() < 0 || at.Year() > 9999 {
-		format = "%+05d"
+	year, month, day := at.Date()
+	switch {
+	case year < 0:
+		text, year = append(text, '-'), -year
+	case year > 9999:
+		text = append(text, '+')
 	}
-	text := fmt.Appendf(nil, format+"-%02d-%02dT%02d:%02d:%02d",
-		at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), second)
+	text = appendDigits(text, year, 4)
+	text = appendDigits(append(text, '-'), int(month), 2)
+	text = appendDigits(append(text, '-'), day, 2)
+	text = appendDigits(append(text, 'T'), at.Hour(), 2)
+	text = appendDigits(append(text, ':'), at.Minute(), 2)
+	text = appendDigits(append(text, ':'), second, 2)
 	switch {
 	case nsec == 0:
 	case nsec%1e6 == 0:
-		text = fmt.Appendf(text, ".%03d", nsec/1e6)
+		text = appendDigits(append(text, '.'), int(nsec/1e6), 3)
 	case nsec%1e3 == 0:
-		text = fmt.Appendf(text, ".%06d", nsec/1e3)
+		text = appendDigits(append(text, '.'), int(nsec/1e3), 6)
 	default:
-		text = fmt.Appendf(text, ".%09d", nsec)
+		text = appendDigits(append(text, '.'), int(nsec), 9)
 	}
 	return append(text, 'Z'), nil
+}
+
+// appendDigits appends a number of at least so many digits.
+func appendDigits(text []byte, n, digits int) []byte {
+	for limit := 10; digits > 1; digits, limit = digits-1, limit*10 {
+		if n < limit {
+			return strconv.AppendInt(append(text, "00000000"[:digits-1]...), int64(n), 10)
+		}
+	}
+	return strconv.AppendInt(text, int64(n), 10)
 }
 
 // UnmarshalText reads RFC 3339 with any offset, and what else chrono, the

@@ -19,7 +19,8 @@ import (
 	"iter"
 )
 
-// A Change is what stands under a key from now on, or that nothing does.
+// A Change is what stands under a key from now on, or that nothing does. A key
+// may be any bytes, none too.
 type Change struct {
 	Key, Value []byte
 	Delete     bool // Value is nil; it is no error if there is no such key
@@ -56,8 +57,10 @@ type Engine interface {
 	// Open takes the partition over, a new one if there is none: it fences every
 	// earlier owner, so that nothing which that appends from now on is stored,
 	// and then calls emit with every key that stands, once, in ascending order of
-	// the bytes. emit must not keep the slices, nor change them. An error of
-	// emit ends Open, which returns it. After any error nothing is held open.
+	// the bytes. emit must not keep the slices, which may be memory that goes
+	// away, nor change them. An error of emit ends Open, which returns it. After
+	// any error nothing is held open. A name may be any text; one that an engine
+	// cannot take is an error.
 	Open(ctx context.Context, partition string, emit func(Change) error) (Journal, error)
 }
 
@@ -65,16 +68,18 @@ type Engine interface {
 // one goroutine, the others for any.
 type Journal interface {
 	// Append stores a batch, all or nothing, and returns when it is durable. It
-	// does not keep the slices. ctx bounds the call, and one that ends in the
-	// middle of it may be ErrAmbiguous; an engine has deadlines of its own
-	// besides. After any error but ErrRejected the journal is of no use any more:
-	// every later call but Close fails too, and stores nothing.
+	// does not keep the slices. A repeated ID may have the position that it had.
+	// ctx may bound the call, and one that ends in the middle of it may be
+	// ErrAmbiguous; an engine has deadlines of its own besides. After any error
+	// but ErrRejected the journal is of no use any more: every later call but
+	// Close fails too, and stores nothing.
 	Append(ctx context.Context, b Batch) (Position, error)
 
 	// Compact gives back the room of what was replaced. live is all that
 	// stands, in ascending order of the keys; an engine that knows that itself
 	// need not look. It changes nothing that stands. An engine that has nothing
-	// to give back returns nil.
+	// to give back returns nil. After an error the journal goes on, unless the
+	// next Append says otherwise.
 	Compact(ctx context.Context, live iter.Seq[Change]) error
 
 	// Limits returns what the journal can take. A batch beyond them is

@@ -47,6 +47,21 @@ func TestCallsTakeAboutTheGoal(t *testing.T) {
 	}
 }
 
+func TestASlowFirstCallDoesNotEndItEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{callers: 1, call: func(_ context.Context, _, i int) error {
+			time.Sleep(time.Millisecond)
+			if i == 0 {
+				time.Sleep(9 * time.Millisecond)
+			}
+			return nil
+		}}
+		s, err := b.measure(t.Context(), 100*time.Millisecond)
+		require.NoError(t, err)
+		require.Equal(t, 1+9+42+33, s.Calls, "94 ms, near enough to the goal")
+	})
+}
+
 func TestRenewingIsNotMeasuredAndDoesNotLastForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := sleeping(1, time.Millisecond)
@@ -102,6 +117,15 @@ func TestTheErrorOfACallerEndsTheOthers(t *testing.T) {
 	}}
 	_, err := b.measure(t.Context(), time.Millisecond)
 	require.ErrorIs(t, err, broken, "not that of those who were ended")
+}
+
+func TestACancellationIsNotTheReason(t *testing.T) {
+	broken := errors.New("broken")
+	require.NoError(t, firstReal())
+	require.NoError(t, firstReal(nil, nil))
+	require.Equal(t, broken, firstReal(context.Canceled, nil, broken, context.Canceled))
+	require.Equal(t, broken, firstReal(broken, context.Canceled, errors.New("later")))
+	require.Equal(t, context.Canceled, firstReal(nil, context.Canceled))
 }
 
 // A slow store loads in one and commits in three milliseconds.

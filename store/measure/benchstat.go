@@ -3,6 +3,7 @@ package measure
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -25,7 +26,7 @@ func (r *Report) WriteBenchstat(w io.Writer) error {
 		for _, s := range result.Samples {
 			fmt.Fprintf(&t, "BenchmarkStore/%s/subject=%s%s\t%d", result.Cell, subject, procs, s.Calls)
 			for _, v := range s.Values {
-				fmt.Fprintf(&t, "\t%s %s", amount(v.Amount), v.Unit)
+				fmt.Fprintf(&t, "\t%s %s", amount(v), v.Unit)
 			}
 			t.WriteByte('\n')
 		}
@@ -34,12 +35,14 @@ func (r *Report) WriteBenchstat(w io.Writer) error {
 	return err
 }
 
-// amount writes a number with four digits, and none after the point from 1000
-// on, as package testing does.
-func amount(x float64) string {
+// amount writes a value as package testing does: a time with four digits, and
+// none after the point from 1000 on; memory in whole numbers, rounded down, since
+// a part of an allocation is another goroutine's.
+func amount(v Value) string {
+	x := v.Amount
 	switch {
-	case x == 0:
-		return "0"
+	case v.Unit == Bytes || v.Unit == Allocs:
+		return fmt.Sprintf("%.0f", math.Floor(x))
 	case x < 9.9995:
 		return fmt.Sprintf("%.4g", x)
 	case x < 999.95:

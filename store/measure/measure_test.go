@@ -110,6 +110,14 @@ func TestAFailureNamesCellAndSubject(t *testing.T) {
 	}
 }
 
+func TestAFailedCommitEndsTheReads(t *testing.T) {
+	s := newSpy()
+	s.err = map[string]error{"CommitSessionBoundary": errBroken}
+	_, err := measure.Run(t.Context(), []measure.Subject{{Name: "spy", Open: s.open}},
+		measure.Config{Time: time.Hour, Only: only("^read_while_committing")})
+	require.ErrorIs(t, err, errBroken)
+}
+
 func TestASubjectThatDoesNotOpenIsNamed(t *testing.T) {
 	for _, cell := range []string{"operation=load_input_state/callers=1", "batch/writes=64", "reader/callers=1", "turn/callers=1", "growth/receipts=0", "read_while_committing/session=1MB"} {
 		s := measure.Subject{Name: "shut", Open: func() (store.RuntimeStore, error) { return nil, errBroken }}
@@ -171,11 +179,12 @@ func TestItStopsWhenTheContextEnds(t *testing.T) {
 }
 
 func TestItStopsBetweenRounds(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	s := stopper{newSpy(), "Close", cancel}
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s := stopper{newSpy(), "Close", func() { cancel(why) }}
 	r, err := measure.Run(ctx, []measure.Subject{{Name: "spy", Open: func() (store.RuntimeStore, error) { return s, nil }}},
 		measure.Config{Time: time.Nanosecond, Only: only("^batch")})
-	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, why)
 	require.Len(t, r.Result("batch/writes=64", "spy").Samples, 1, "what was measured is there")
 }
 

@@ -52,9 +52,6 @@ func (b *bench) readWhileCommitting(ctx context.Context, goal time.Duration) (Sa
 	})
 	reads, reading := b.reads(ctx, times*goal)
 	over.Store(true)
-	if reading != nil {
-		cancel()
-	}
 	wg.Wait()
 	if err := firstReal(committing, reading); err != nil {
 		return Sample{}, err

@@ -60,7 +60,7 @@ func fakeReport() *measure.Report {
 			result("hand_off/callers=1", "bare hand-off", 0, 400, 500, 300),
 			result("hand_off/callers=8", "bare hand-off", 0),
 			result("operation=small/callers=1", "loop", 0, 440, 440, 9999),
-			result("operation=small/callers=1", "a mutex", 1.2, 44.4),
+			result("operation=small/callers=1", "a mutex", 1.24, 44.4),
 			result("operation=small/callers=8", "loop", 0, 440),
 			result("operation=small/callers=8", "a mutex", 1, 39),
 			result("operation=large/callers=1", "loop", 12, 4001),
@@ -127,6 +127,7 @@ func TestBenchstatReadsALineForEachRound(t *testing.T) {
 		"BenchmarkStore/operation=small/callers=1/subject=loop-2\t1000\t440.0 ns/op\t0 B/op\t0 allocs/op",
 	}, lines[:8])
 	require.Contains(t, lines, "BenchmarkStore/read_while_committing/session=1MB/subject=a_mutex-2\t7\t2000 ns/op\t1000 p50-ns/op\t2400000000 max-ns/op")
+	require.Contains(t, lines, "BenchmarkStore/operation=small/callers=1/subject=a_mutex-2\t1000\t44.4 ns/op\t19 B/op\t1 allocs/op", "rounded down")
 	require.Contains(t, lines, "BenchmarkStore/reader/callers=1/subject=loop-2\t1000\t2.34 ns/op\t0 B/op\t0 allocs/op")
 
 	r.Machine.GOMAXPROCS, r.Machine.CPU = 1, ""

@@ -143,9 +143,9 @@ func TestCommitsFromScratchGoOnFromNothing(t *testing.T) {
 func TestGrownCommitsGoOnFromWhatIsHeld(t *testing.T) {
 	held := map[store.RuntimeID][]byte{}
 	measured := 0
-	for _, c := range spied(t, "commit=grown/session=100KB/callers=8", 100*time.Millisecond) {
+	for _, c := range spied(t, "commit=grown/session=1KB/callers=8", 300*time.Millisecond) {
 		session := c.arg.(store.BoundaryCommit).Session.SessionSnapshot
-		if bytes.Equal(session, measure.Session(100<<10)) {
+		if bytes.Equal(session, measure.Session(1<<10)) {
 			require.False(t, held[c.id] != nil && goesOn(held[c.id], session))
 		} else {
 			measured++
@@ -155,7 +155,7 @@ func TestGrownCommitsGoOnFromWhatIsHeld(t *testing.T) {
 		held[c.id] = session
 	}
 	require.Greater(t, measured, 8)
-	require.Len(t, held, 8*40)
+	require.Len(t, held, 8*64)
 }
 
 func TestATurnIsAnInputsWholeLife(t *testing.T) {

@@ -38,6 +38,10 @@ func Register(meter metric.Meter, loop Source, attributes ...attribute.KeyValue)
 	saturation := r.gauge("loopstore.owner.utilization", "1", "Share of the last ten seconds in which the owner was busy, estimated.")
 	quantiles := r.gauge("loopstore.handoff.wait", "s", "What so many of the recent operations waited at most, to a power of two.")
 	slowest := r.gauge("loopstore.operation.slowest", "s", "The time of the owner that the slowest recent operation took.")
+	appends := r.counter("loopstore.journal.appends", "{batch}", "Batches that the journal has stored, if there is one.")
+	rejected := r.counter("loopstore.journal.rejected", "{batch}", "Batches that the journal has not stored.")
+	journaled := r.counter("loopstore.journal.io", "By", "Keys and values that the journal has stored.")
+	appending := r.seconds("loopstore.journal.append_time", "Time that appends to the journal have taken.")
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -74,6 +78,12 @@ func Register(meter metric.Meter, loop Source, attributes ...attribute.KeyValue)
 		o.ObserveFloat64(quantiles, s.WaitP99.Seconds(), r.with(attribute.Float64("quantile", 0.99)))
 		if s.Slowest != nil {
 			o.ObserveFloat64(slowest, s.Slowest.Took.Seconds(), r.with(attribute.String("db.operation.name", s.Slowest.Kind.String())))
+		}
+		if j := s.Journal; j != nil {
+			o.ObserveInt64(appends, int64(j.Appends), r.with())
+			o.ObserveInt64(rejected, int64(j.Rejected), r.with())
+			o.ObserveInt64(journaled, int64(j.Bytes), r.with())
+			o.ObserveFloat64(appending, j.Took.Seconds(), r.with())
 		}
 		return nil
 	}, r.all...)

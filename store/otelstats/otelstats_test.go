@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -71,6 +72,7 @@ func TestEveryFigureIsCollected(t *testing.T) {
 	figures.Busy, figures.Wait, figures.WaitP50, figures.WaitP99 = 15e9, 16e9, 17e9, 18e9
 	figures.Uptime, figures.Limits.TotalBytes = 20e9, 21
 	figures.Saturation, figures.Slowest = 0.5, &loopstore.Slow{Took: 19e9}
+	figures.Journal = &loopstore.JournalStats{Appends: 22, Rejected: 23, Bytes: 24, Took: 25e9}
 
 	got := collect(t, fixed(figures))
 	operations := map[string]string{}
@@ -103,6 +105,10 @@ func TestEveryFigureIsCollected(t *testing.T) {
 		"loopstore.serving{db.namespace=x} 1":                                                     "1",
 		"loopstore.uptime{db.namespace=x} s":                                                      "20",
 		"loopstore.held.limit{db.namespace=x} By":                                                 "21",
+		"loopstore.journal.appends{db.namespace=x} {batch}":                                       "22",
+		"loopstore.journal.rejected{db.namespace=x} {batch}":                                      "23",
+		"loopstore.journal.io{db.namespace=x} By":                                                 "24",
+		"loopstore.journal.append_time{db.namespace=x} s":                                         "25",
 		"loopstore.owner.utilization{db.namespace=x} 1":                                           "0.5",
 		"loopstore.operation.slowest{db.namespace=x,db.operation.name=commit_session_boundary} s": "19",
 	}, got)
@@ -127,7 +133,7 @@ func collect(t *testing.T, source otelstats.Source) map[string]string {
 		}
 		switch d := m.Data.(type) {
 		case metricdata.Sum[int64]:
-			assert.Equal(t, m.Name == "loopstore.operations", d.IsMonotonic, m.Name)
+			assert.Equal(t, m.Name == "loopstore.operations" || strings.HasPrefix(m.Name, "loopstore.journal"), d.IsMonotonic, m.Name)
 			for _, p := range d.DataPoints {
 				note(p.Attributes, p.Value)
 			}

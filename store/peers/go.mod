@@ -6,11 +6,14 @@ require (
 	github.com/asynkron/protoactor-go v0.0.0-20240822202345-3c0e61ca19c9
 	github.com/hashicorp/go-memdb v1.3.5
 	github.com/loopstore/loopstore v0.0.0
+	github.com/loopstore/loopstore/store/journal/bolt v0.0.0
 	github.com/stretchr/testify v1.12.1
 	github.com/tidwall/buntdb v1.3.0
 	go.uber.org/goleak v1.3.0
 	modernc.org/sqlite v1.62.0
 )
+
+require go.etcd.io/bbolt v1.5.0 // indirect
 
 require (
 	github.com/Workiva/go-datastructures v1.1.3 // indirect
@@ -60,3 +63,5 @@ require (
 )
 
 replace github.com/loopstore/loopstore => ../..
+
+replace github.com/loopstore/loopstore/store/journal/bolt => ../journal/bolt

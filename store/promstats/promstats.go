@@ -19,6 +19,7 @@ type Collector struct {
 	done, failed, items, bytes                                *prometheus.Desc
 	inbox, size, highest, waiting, inFlight                   *prometheus.Desc
 	busy, waited, saturation, halfWaited, mostWaited, slowest *prometheus.Desc
+	appends, rejected, journaled, appending                   *prometheus.Desc
 }
 
 var _ prometheus.Collector = (*Collector)(nil)
@@ -48,6 +49,10 @@ func New(loop Source, labels prometheus.Labels) *Collector {
 		halfWaited: desc("handoff_wait_p50_seconds", "What half of the recent operations waited at most, to a power of two."),
 		mostWaited: desc("handoff_wait_p99_seconds", "What 99 in 100 of the recent operations waited at most, to a power of two."),
 		slowest:    desc("slowest_operation_seconds", "The time of the owner that the slowest recent operation took.", "operation"),
+		appends:    desc("journal_appends_total", "Batches that the journal has stored, if there is one."),
+		rejected:   desc("journal_rejected_total", "Batches that the journal has not stored."),
+		journaled:  desc("journal_bytes_total", "Keys and values that the journal has stored."),
+		appending:  desc("journal_append_seconds_total", "Time that appends to the journal have taken."),
 	}
 }
 
@@ -55,7 +60,7 @@ func New(loop Source, labels prometheus.Labels) *Collector {
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.serving, c.uptime, c.most, c.done, c.failed, c.items, c.bytes, c.inbox, c.size, c.highest, c.waiting, c.inFlight,
-		c.busy, c.waited, c.saturation, c.halfWaited, c.mostWaited, c.slowest,
+		c.busy, c.waited, c.saturation, c.halfWaited, c.mostWaited, c.slowest, c.appends, c.rejected, c.journaled, c.appending,
 	} {
 		descs <- d
 	}
@@ -96,5 +101,11 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	send(c.mostWaited, prometheus.GaugeValue, s.WaitP99.Seconds())
 	if s.Slowest != nil {
 		send(c.slowest, prometheus.GaugeValue, s.Slowest.Took.Seconds(), s.Slowest.Kind.String())
+	}
+	if j := s.Journal; j != nil {
+		send(c.appends, prometheus.CounterValue, float64(j.Appends))
+		send(c.rejected, prometheus.CounterValue, float64(j.Rejected))
+		send(c.journaled, prometheus.CounterValue, float64(j.Bytes))
+		send(c.appending, prometheus.CounterValue, j.Took.Seconds())
 	}
 }

@@ -66,6 +66,7 @@ func TestEveryFigureIsScraped(t *testing.T) {
 		Busy: 15e9, Wait: 16e9, WaitP50: 17e9, WaitP99: 18e9, Saturation: 0.5,
 		Slowest: &loopstore.Slow{Kind: ops.KindPrune, Took: 19e9},
 		Serving: true, Uptime: 20e9, Limits: store.Limits{TotalBytes: 21},
+		Journal: &loopstore.JournalStats{Appends: 22, Rejected: 23, Bytes: 24, Took: 25e9},
 	}
 	registry := prometheus.NewPedanticRegistry()
 	require.NoError(t, registry.Register(promstats.New(fixed(figures), nil)))
@@ -105,6 +106,8 @@ func TestEveryFigureIsScraped(t *testing.T) {
 		`loopstore_serving 1`,
 		`loopstore_uptime_seconds 20`,
 		`loopstore_held_limit_bytes 21`,
+		"loopstore_journal_appends_total 22", "loopstore_journal_rejected_total 23",
+		"loopstore_journal_bytes_total 24", "loopstore_journal_append_seconds_total 25",
 	}, got)
 	for name, of := range types {
 		assert.Equal(t, strings.HasSuffix(name, "_total"), of == "counter", name)

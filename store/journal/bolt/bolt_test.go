@@ -124,7 +124,7 @@ func TestCompactGivesRoomBack(t *testing.T) {
 		appendTo(t, j, put(fmt.Sprint(i), string(make([]byte, 100_000))))
 	}
 	for i := range 39 {
-		appendTo(t, j, journal.Change{Key: []byte(fmt.Sprint(i)), Delete: true})
+		appendTo(t, j, journal.Change{Key: fmt.Append(nil, i), Delete: true})
 	}
 	before, err := os.Stat(path)
 	require.NoError(t, err)
@@ -137,4 +137,15 @@ func TestCompactGivesRoomBack(t *testing.T) {
 	require.ErrorIs(t, err, journal.ErrInUse, "the new file is locked too")
 	require.NoFileExists(t, path+".new")
 	appendTo(t, j, put("after", "1"))
+}
+
+func TestAPanicOfEmitLeavesNothingOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j := open(t, path)
+	appendTo(t, j, put("a", "1"))
+	require.NoError(t, j.Close(t.Context()))
+	require.PanicsWithValue(t, "mine", func() {
+		_, _ = bolt.New(path, bolt.Options{}).Open(t.Context(), "p", func(journal.Change) error { panic("mine") })
+	})
+	open(t, path)
 }

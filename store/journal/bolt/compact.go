@@ -61,7 +61,7 @@ func (f *file) copyBeside(ctx context.Context) (_ *file, err error) {
 			err = errors.Join(err, next.discard())
 		}
 	}()
-	if next.db, err = openDB(next.fd, true); err != nil {
+	if next.db, err = openDB(next.fd, bbolt.Options{NoSync: true}); err != nil {
 		return nil, err
 	}
 	stopped := stopper(ctx)

@@ -41,7 +41,7 @@ func (f *file) create(ctx context.Context) error {
 		}
 		return errors.Join(err, os.Remove(f.beside()), fd.Close())
 	}
-	db, err := openDB(fd, false)
+	db, err := openDB(fd, bbolt.Options{})
 	if err != nil {
 		return errors.Join(err, closeAgain(fd), os.Remove(f.beside()))
 	}

@@ -160,3 +160,19 @@ func TestAnOlderRecordIsFound(t *testing.T) {
 		answers(t, path, want)
 	}
 }
+
+// A file that is cut off while it is open faults where it is mapped: that is an
+// error, and what was there before it is looked at by the next Open.
+func TestAFaultIsAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	want := fill(t, path)
+	j, _, err := load(t, bolt.New(path, bolt.Options{}), "p")
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(path, 8192))
+	for range 2 {
+		_, err = j.Append(t.Context(), journal.Batch{Changes: []journal.Change{put("key 001", "new")}})
+		require.ErrorIs(t, err, journal.ErrAmbiguous)
+	}
+	require.NoError(t, j.Close(t.Context()))
+	require.NotZero(t, answers(t, path, want))
+}

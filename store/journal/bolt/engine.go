@@ -58,15 +58,7 @@ func New(path string, opts Options) *Engine {
 // is opened, and every record of the partition before the first is emitted.
 func (e *Engine) Open(ctx context.Context, partition string, emit func(journal.Change) error) (_ journal.Journal, err error) {
 	opened := false
-	defer func() {
-		var emitted *emitError
-		switch {
-		case errors.As(err, &emitted):
-			err = emitted.err
-		case err != nil:
-			err = &Error{"open", e.path, err}
-		}
-	}()
+	defer func() { err = wrapped("open", e.path, err) }()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -88,6 +80,18 @@ func (e *Engine) Open(ctx context.Context, partition string, emit func(journal.C
 	}
 	opened = true
 	return j, nil
+}
+
+// wrapped says what an error is of, unless it is emit's own.
+func wrapped(op, path string, err error) error {
+	var emitted *emitError
+	switch {
+	case errors.As(err, &emitted):
+		return emitted.err
+	case err != nil:
+		return &Error{op, path, err}
+	}
+	return nil
 }
 
 // claim notes that a partition is open, and returns the file.

@@ -18,8 +18,9 @@ import (
 
 // A file is one that is open, or is about to be.
 type file struct {
-	path    string
-	timeout time.Duration // for a lock
+	path     string
+	timeout  time.Duration // for a lock
+	readOnly bool
 
 	mu     sync.Mutex // guards all below, and every transaction
 	db     *bbolt.DB  // nil until it is open
@@ -38,6 +39,11 @@ func (f *file) start(ctx context.Context) error {
 	if f.db != nil || f.failed != nil {
 		return f.failed
 	}
+	return f.open(func() error { return f.openOrCreate(ctx) })
+}
+
+// open claims the file for this process, and opens it.
+func (f *file) open(try func() error) error {
 	path, err := filepath.Abs(f.path)
 	if err != nil {
 		return err
@@ -50,7 +56,7 @@ func (f *file) start(ctx context.Context) error {
 	}
 	f.path, f.claim = path, path
 	for err = errMoved; errors.Is(err, errMoved); {
-		err = f.openOrCreate(ctx)
+		err = try()
 	}
 	if err != nil {
 		err = errors.Join(err, f.close())
@@ -66,6 +72,11 @@ func (f *file) openOrCreate(ctx context.Context) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return f.create(ctx)
 	}
+	return f.lockAndOpen(ctx, fd, err)
+}
+
+// lockAndOpen opens a file, or closes it again.
+func (f *file) lockAndOpen(ctx context.Context, fd *os.File, err error) error {
 	if err != nil {
 		return err
 	}
@@ -125,7 +136,7 @@ func (f *file) openLocked(ctx context.Context, fd *os.File) error {
 	if err := checkStructure(ctx, fd); err != nil {
 		return err
 	}
-	db, err := openDB(fd, false)
+	db, err := openDB(fd, bbolt.Options{ReadOnly: f.readOnly})
 	if err != nil {
 		return err
 	}
@@ -153,16 +164,13 @@ func checkStructure(ctx context.Context, fd *os.File) error {
 }
 
 // openDB opens a file that is locked. An empty one becomes a database.
-func openDB(fd *os.File, noSync bool) (db *bbolt.DB, err error) {
+func openDB(fd *os.File, opts bbolt.Options) (db *bbolt.DB, err error) {
+	opts.Timeout = time.Second
+	opts.NoFreelistSync, opts.FreelistType = true, bbolt.FreelistMapType
+	opts.PageSize = pageSize
+	opts.OpenFile = func(string, int, os.FileMode) (*os.File, error) { return fd, nil }
 	err = guarded(func() error {
-		db, err = bbolt.Open(fd.Name(), 0o600, &bbolt.Options{
-			Timeout:        time.Second,
-			NoFreelistSync: true,
-			FreelistType:   bbolt.FreelistMapType,
-			PageSize:       pageSize,
-			NoSync:         noSync,
-			OpenFile:       func(string, int, os.FileMode) (*os.File, error) { return fd, nil },
-		})
+		db, err = bbolt.Open(fd.Name(), 0o600, &opts)
 		return err
 	})
 	return db, err
@@ -236,7 +244,7 @@ func (f *file) commit(change func(*bbolt.Tx) error) error {
 // close closes the file, and lets others have it.
 func (f *file) close() (err error) {
 	if f.db != nil {
-		if f.failed == nil {
+		if f.failed == nil && !f.readOnly {
 			err = f.fd.Sync() // of the latest seal
 		}
 		if f.stuck { // what it has mapped stays so

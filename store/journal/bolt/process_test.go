@@ -67,6 +67,8 @@ func TestChild(t *testing.T) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	case "append":
 		appendForEver(t, path)
+	case "work":
+		workForEver(t, path)
 	default:
 		t.Skip("it is run by other tests")
 	}
@@ -100,7 +102,7 @@ func batchOf(index uint64) (changes []journal.Change) {
 	for i := range index % 7 {
 		changes = append(changes, put(fmt.Sprintf("key %d", (index*13+i)%200), n+strings.Repeat("v", int(index*i%900))))
 	}
-	changes = append(changes, journal.Change{Key: []byte(fmt.Sprintf("key %d", index*29%200)), Delete: true})
+	changes = append(changes, journal.Change{Key: fmt.Appendf(nil, "key %d", index*29%200), Delete: true})
 	if index%50 == 0 {
 		changes = append(changes, put("large", n+strings.Repeat("x", 200_000)))
 	}

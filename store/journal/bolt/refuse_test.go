@@ -201,7 +201,7 @@ func TestCompactOnAFullDisk(t *testing.T) {
 		appendTo(t, j, put(fmt.Sprint(i), strings.Repeat("v", 100_000)))
 	}
 	for i := range 12 {
-		appendTo(t, j, journal.Change{Key: []byte(fmt.Sprint(i)), Delete: true})
+		appendTo(t, j, journal.Change{Key: fmt.Append(nil, i), Delete: true})
 	}
 	ballast := filepath.Join(dir, "ballast")
 	_ = os.WriteFile(ballast, make([]byte, 6<<20), 0o600) // as much as there is room for

@@ -41,7 +41,7 @@ func closeEnded(tr *trial) {
 	j := tr.open("p", nil)
 	tr.append(j, put("a", "1"))
 	if err := j.Close(tr.endedCtx()); err != nil {
-		assert.True(tr, endedOf(err), "Close returned %v", err)
+		assert.True(tr, isEnded(err), "Close returned %v", err)
 	}
 	tr.ended(j)
 	tr.open("p", contents{"a": "1"})

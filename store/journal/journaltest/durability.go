@@ -2,6 +2,7 @@ package journaltest
 
 import (
 	"fmt"
+	"testing"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,7 +61,7 @@ func thereAfterCrash(tr *trial) {
 
 func manyKeys(tr *trial) {
 	n := 100_000
-	if testingShort() {
+	if testing.Short() {
 		n = 2_000
 	}
 	j := tr.open("p", nil)

@@ -1,28 +1,14 @@
 package journaltest
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
-
-func testingShort() bool        { return testing.Short() }
-func isRejected(err error) bool { return errors.Is(err, journal.ErrRejected) }
-func isFenced(err error) bool   { return errors.Is(err, journal.ErrFenced) }
-func endedOf(err error) bool    { return errors.Is(err, context.Canceled) }
-
-// endedCtx returns a context that has ended.
-func (tr *trial) endedCtx() context.Context {
-	ctx, cancel := context.WithCancel(tr.ctx)
-	cancel()
-	return ctx
-}
 
 func emission() []promise {
 	return []promise{
@@ -100,6 +86,6 @@ func openEnded(tr *trial) {
 	if err == nil {
 		tr.opened = append(tr.opened, j)
 	}
-	require.True(tr, endedOf(err), "Open returned %v", err)
+	require.True(tr, isEnded(err), "Open returned %v", err)
 	tr.open("p", contents{"a": "1"})
 }

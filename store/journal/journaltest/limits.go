@@ -2,6 +2,7 @@ package journaltest
 
 import (
 	"strconv"
+	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -50,7 +51,7 @@ func (tr *trial) refused(j journal.Journal) bool {
 // atLimit tries what is just within a limit, and what is just beyond it.
 func (tr *trial) atLimit(limit int64, what string, with func(n int) []journal.Change) {
 	tr.Helper()
-	if limit == 0 || limit > most || testingShort() && limit > 1<<20 {
+	if limit == 0 || limit > most || testing.Short() && limit > 1<<20 {
 		tr.Skipf("not tried: %s have no limit that the suite can reach (%d)", what, limit)
 	}
 	j := tr.open("p", nil)

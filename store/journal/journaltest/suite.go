@@ -86,10 +86,12 @@ func Run(t *testing.T, f Factory) {
 							t.Skipf("not tried: %s", missing)
 						}
 					}
+					defer func() {
+						if t.Failed() {
+							t.Logf("journaltest: the rule is: %s. %s", p.words, c.advice)
+						}
+					}()
 					try(t, f, before, p)
-					if t.Failed() {
-						t.Logf("journaltest: the rule is: %s. %s", p.words, c.advice)
-					}
 				})
 			}
 		})

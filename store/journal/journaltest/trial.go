@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -166,4 +167,15 @@ func noise(seed uint64, n int) string {
 		out = binary.LittleEndian.AppendUint64(out, seed^seed>>29)
 	}
 	return string(out[:n])
+}
+
+func isRejected(err error) bool { return errors.Is(err, journal.ErrRejected) }
+func isFenced(err error) bool   { return errors.Is(err, journal.ErrFenced) }
+func isEnded(err error) bool    { return errors.Is(err, context.Canceled) }
+
+// endedCtx returns a context that has ended.
+func (tr *trial) endedCtx() context.Context {
+	ctx, cancel := context.WithCancel(tr.ctx)
+	cancel()
+	return ctx
 }

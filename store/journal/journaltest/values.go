@@ -2,6 +2,7 @@ package journaltest
 
 import (
 	"strings"
+	"testing"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,7 +77,7 @@ func prefixes(tr *trial) {
 func largeValue(tr *trial) {
 	j := tr.open("p", nil)
 	size := 64 << 20
-	if testingShort() {
+	if testing.Short() {
 		size = 1 << 20
 	}
 	if n := j.Limits().ValueBytes; n > 0 {

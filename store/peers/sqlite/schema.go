@@ -12,17 +12,17 @@ import (
 // byte, and so are sequences, 8 bytes from the highest on, since SQLite's
 // integers end at 2^63-1. An input's place in its runtime's order is its row's.
 const schema = `
-CREATE TABLE states (
+CREATE TABLE IF NOT EXISTS states (
 	runtime BLOB NOT NULL PRIMARY KEY,
 	state   TEXT NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE sessions (
+CREATE TABLE IF NOT EXISTS sessions (
 	runtime  BLOB NOT NULL PRIMARY KEY,
 	snapshot BLOB NOT NULL
 );
 
-CREATE TABLE inputs (
+CREATE TABLE IF NOT EXISTS inputs (
 	place   INTEGER PRIMARY KEY,
 	runtime BLOB NOT NULL,
 	input   BLOB NOT NULL,
@@ -30,9 +30,9 @@ CREATE TABLE inputs (
 	payload BLOB,          -- the input itself, NULL if it is absent
 	UNIQUE (runtime, input)
 );
-CREATE INDEX inputs_in_order ON inputs (runtime, place);
+CREATE INDEX IF NOT EXISTS inputs_in_order ON inputs (runtime, place);
 
-CREATE TABLE receipts (
+CREATE TABLE IF NOT EXISTS receipts (
 	runtime  BLOB NOT NULL,
 	run      BLOB NOT NULL,
 	sequence BLOB NOT NULL,

@@ -1,5 +1,5 @@
 // Package sqlite is a store in SQLite, without C: modernc.org/sqlite v1.62.0,
-// in memory, so that nothing waits for a disk.
+// in memory, so that nothing waits for a disk, or in a file.
 //
 // There is one connection, since a database in memory is its connection's, with
 // statements that are prepared once. Each operation is a transaction; one that
@@ -18,6 +18,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"net/url"
 
 	_ "modernc.org/sqlite" // the driver
 
@@ -25,7 +26,7 @@ import (
 	"github.com/loopstore/loopstore/store/peers/internal/rules"
 )
 
-// A Store keeps its data in a database in memory. Open makes one.
+// A Store keeps its data in a database. Open and OpenFile make one.
 type Store struct {
 	gate rules.Gate
 	turn chan struct{} // has room for one: who has sent has the connection
@@ -36,10 +37,18 @@ type Store struct {
 
 var _ store.RuntimeStore = (*Store)(nil)
 
-// Open returns an empty store.
-func Open() (*Store, error) {
+// Open returns an empty store, in memory.
+func Open() (*Store, error) { return open(":memory:") }
+
+// OpenFile returns a store that keeps what it acknowledges in a file, also when
+// the power fails: with a write-ahead log, and a sync for each transaction.
+func OpenFile(path string) (*Store, error) {
+	return open("file:" + url.PathEscape(path) + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+}
+
+func open(name string) (*Store, error) {
 	ctx := context.Background()
-	db, err := sql.Open("sqlite", ":memory:")
+	db, err := sql.Open("sqlite", name)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,180 @@
+package bolt_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/bolt"
+	"github.com/loopstore/loopstore/store/storetest"
+)
+
+// openLoop opens a store on a file.
+func openLoop(t testing.TB, path string) *loopstore.Loop {
+	t.Helper()
+	l, err := loopstore.Open(context.WithoutCancel(t.Context()), loopstore.Options{Journal: bolt.New(path, bolt.Options{}), Partition: "p0"})
+	require.NoError(t, err)
+	return l
+}
+
+// A loop on a file keeps every promise of a store, and those of reopening.
+func TestLoopOnAFile(t *testing.T) {
+	paths := map[store.RuntimeStore]string{}
+	open := func(t testing.TB, path string) store.RuntimeStore {
+		l := openLoop(t, path)
+		paths[l] = path
+		return l
+	}
+	n, dir := 0, t.TempDir()
+	storetest.Run(t, storetest.Factory{
+		Open: func(t testing.TB) store.RuntimeStore {
+			n++
+			return open(t, filepath.Join(dir, fmt.Sprint(n)))
+		},
+		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, paths[s]) },
+	})
+}
+
+// snapshotOf is a session document of so many messages of 1 KB.
+func snapshotOf(messages int) []byte {
+	message := `{"role":"user","content":"` + strings.Repeat("x", 1<<10) + `"}`
+	return fmt.Appendf(nil, `{"id":"0195b1c2-0000-7000-8000-000000000001","messages":[%s],"created_at":{"secs_since_epoch":1,"nanos_since_epoch":2},"updated_at":{"secs_since_epoch":3,"nanos_since_epoch":4}}`,
+		strings.Join(slices.Repeat([]string{message}, messages), ","))
+}
+
+// exported is all that a loop holds.
+func exported(t testing.TB, l *loopstore.Loop) string {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, l.Export(t.Context(), &b))
+	return b.String()
+}
+
+// fillLoop makes a file in which something of every kind stands, was replaced, and
+// was removed, and returns all that its loop held.
+func fillLoop(t testing.TB, path string) string {
+	t.Helper()
+	l, ctx := openLoop(t, path), t.Context()
+	for n := range 20 {
+		id, run := store.RuntimeID(fmt.Sprint("runtime-", n)), store.NewRunID()
+		input := store.NewInputState(store.NewInputID(), store.Time{})
+		input.PersistedInput = []byte(`{"n":1}`)
+		require.NoError(t, l.PersistInputState(ctx, id, input))
+		for grown := range 3 {
+			_, err := l.CommitSessionBoundary(ctx, id, store.BoundaryCommit{
+				Session: store.SessionDelta{SessionSnapshot: snapshotOf(10 * (grown + 1))}, RunID: run, Boundary: store.RunCheckpoint,
+				ContributingInputIDs: []store.InputID{input.InputID}, InputUpdates: []store.InputState{input},
+			})
+			require.NoError(t, err)
+		}
+		require.NoError(t, l.PersistRuntimeState(ctx, id, store.RuntimeIdle))
+		if n%4 == 0 {
+			_, err := l.DeleteRuntime(ctx, id)
+			require.NoError(t, err)
+		}
+	}
+	all := exported(t, l)
+	require.NoError(t, l.Close())
+	return all
+}
+
+// A flipped bit or a lost end never gives another answer: the store is not
+// opened, or holds what it held.
+func TestLoopOnADamagedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	want := fillLoop(t, path)
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	r := rand.New(rand.NewPCG(7, 7))
+	refused, places := 0, 200
+	if testing.Short() {
+		places = 20
+	}
+	try := func(damaged []byte, what string) {
+		file := filepath.Join(t.TempDir(), "damaged")
+		require.NoError(t, os.WriteFile(file, damaged, 0o600))
+		l, err := loopstore.Open(t.Context(), loopstore.Options{Journal: bolt.New(file, bolt.Options{}), Partition: "p0"})
+		if err != nil {
+			require.ErrorIs(t, err, journal.ErrCorrupt, what)
+			refused++
+			return
+		}
+		defer func() { require.NoError(t, l.Close()) }()
+		require.Equal(t, want, exported(t, l), what)
+	}
+	for range places {
+		at := r.IntN(8 * len(whole))
+		damaged := bytes.Clone(whole)
+		damaged[at/8] ^= 1 << (at % 8)
+		try(damaged, fmt.Sprintf("bit %d of %d", at, 8*len(whole)))
+	}
+	assert.Greater(t, refused, places/4)
+	for range places / 4 {
+		n := r.IntN(len(whole))
+		if n == 0 {
+			continue // a new file
+		}
+		try(whole[:n], fmt.Sprintf("%d of %d bytes", n, len(whole)))
+	}
+}
+
+// What is another's is told apart: a second owner, and a partition beside.
+func TestLoopsOnOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	l := openLoop(t, path)
+	_, err := loopstore.Open(t.Context(), loopstore.Options{Journal: bolt.New(path, bolt.Options{Timeout: -1}), Partition: "p0"})
+	require.ErrorIs(t, err, journal.ErrInUse)
+	require.ErrorContains(t, err, path)
+	require.NoError(t, l.Close())
+
+	engine := bolt.New(path, bolt.Options{})
+	var loops []*loopstore.Loop
+	for _, partition := range []string{"p0", "p1"} {
+		l, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: partition})
+		require.NoError(t, err)
+		loops = append(loops, l)
+		require.NoError(t, l.PersistRuntimeState(t.Context(), store.RuntimeID(partition), store.RuntimeIdle))
+	}
+	_, ok, err := loops[0].LoadRuntimeState(t.Context(), "p1")
+	require.NoError(t, err)
+	require.False(t, ok)
+	require.NoError(t, errors.Join(loops[0].Close(), loops[1].Close()))
+}
+
+func TestLoopCompactsItsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	fillLoop(t, path)
+	l := openLoop(t, path)
+	require.NoError(t, l.AtomicApply(t.Context(), "large", store.BoundaryApply{
+		Session: &store.SessionDelta{SessionSnapshot: make([]byte, 4<<20)}, Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
+	}))
+	_, err := l.DeleteRuntime(t.Context(), "large")
+	require.NoError(t, err)
+	want := exported(t, l)
+	before, err := os.Stat(path)
+	require.NoError(t, err)
+	require.NoError(t, l.Compact(t.Context()))
+	after, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.Less(t, after.Size(), before.Size())
+	require.Equal(t, want, exported(t, l))
+	require.NoError(t, l.PersistRuntimeState(t.Context(), "more", store.RuntimeIdle))
+	want = exported(t, l)
+	require.NoError(t, l.Close())
+	again := openLoop(t, path)
+	require.Equal(t, want, exported(t, again))
+	require.NoError(t, again.Close())
+}

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// seal makes a record of a key and a payload, as if it were one of ours.
+func seal(key, payload []byte) journal.Change {
+	return put(key, func(b []byte) []byte { return append(b, payload...) })
+}
+
+// FuzzReplay gives a Replay records that have the right checksums and whatever
+// keys and payloads. What it takes is whole: it can be written again as it was,
+// and gone on with.
+func FuzzReplay(f *testing.F) {
+	for n := range 3 {
+		f.Add(packed(replayed(n, 10)))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := new(State)
+		r := NewReplay(s)
+		var records []journal.Change
+		for len(data) > 0 {
+			key, payload, rest := unpack(data)
+			data = rest
+			records = append(records, seal(key, payload))
+			if r.Put(records[len(records)-1]) != nil {
+				return
+			}
+		}
+		if r.Done() != nil {
+			return
+		}
+		if len(records) > 0 {
+			again, err := replay(slices.Collect(s.Records()))
+			require.NoError(t, err)
+			require.Equal(t, s.Totals(), again.Totals())
+		}
+		for _, rt := range slices.Collect(s.order.all()) {
+			for range 2 {
+				s.PutInputState(rt.id, &InputState{CurrentState: InputQueued})
+				if _, err := s.NextSequence(rt.id, RunID{1}); err == nil {
+					s.PutReceipt(rt.id, &Receipt{RunID: RunID{1}})
+				}
+				s.Prune(rt.id, Retention{ReceiptsPerRun: 1, Inputs: Keep{Last: 1}}, Time{})
+				s.Settle()
+			}
+			s.DeleteRuntime(rt.id)
+			s.Settle()
+		}
+		require.Zero(t, s.Totals(), "what was counted is what was there")
+	})
+}
+
+func replay(records []journal.Change) (*State, error) {
+	s := new(State)
+	r := NewReplay(s)
+	for _, c := range records {
+		if err := r.Put(c); err != nil {
+			return nil, err
+		}
+	}
+	return s, r.Done()
+}
+
+// replayed returns a State with a little of everything.
+func replayed(n, snapshotBytes int) *State {
+	s := new(State)
+	for i := range n {
+		id := RuntimeID(rune('a' + i))
+		s.PutRuntimeState(id, RuntimeIdle)
+		s.PutInputState(id, &InputState{InputID: InputID{1}, CurrentState: InputQueued, PersistedInput: []byte("{}")})
+		s.PutReceipt(id, NewReceipt(&RunBoundaryReceipt{Boundary: RunStart, ContributingInputIDs: []InputID{{1}, {2}}, ConversationDigest: new("text")}))
+		s.UseSequences(id, RunID{2}, 7)
+		snapshot := new(SnapshotOf(make([]byte, snapshotBytes)))
+		s.PutSnapshot(id, snapshot)
+		s.PutSession(id, SessionID{byte(i)}, snapshot)
+		s.Settle()
+	}
+	return s
+}
+
+// packed is the records of a State, without what every record has: a byte that
+// says how long a key is, the key, two bytes for its payload, and that.
+func packed(s *State) (all []byte) {
+	for c := range s.Records() {
+		payload := c.Value[1 : len(c.Value)-4]
+		all = append(append(all, byte(len(c.Key))), c.Key...)
+		all = append(append(all, byte(len(payload)>>8), byte(len(payload))), payload...)
+	}
+	return all
+}
+
+func unpack(data []byte) (key, payload, rest []byte) {
+	key, data = cut(data[1:], int(data[0]))
+	if len(data) < 2 {
+		return key, nil, nil
+	}
+	payload, rest = cut(data[2:], int(data[0])<<8|int(data[1]))
+	return key, payload, rest
+}
+
+func cut(data []byte, at int) (before, after []byte) {
+	at = min(at, len(data))
+	return data[:at], data[at:]
+}
+
+func TestReplayTakesWhatWasWritten(t *testing.T) {
+	for n := range 3 {
+		s := replayed(n, snapshotChunk+10)
+		again, err := replay(slices.Collect(s.Records()))
+		require.NoError(t, err)
+		require.Equal(t, slices.Collect(s.Records()), slices.Collect(again.Records()))
+	}
+}
