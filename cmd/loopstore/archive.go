@@ -86,7 +86,7 @@ func refuse(ctx context.Context, stderr io.Writer, command, name string, err err
 		return exitUsage
 	}
 	say(stderr, "loopstore %s: %s: %v\n", command, printable(name), err)
-	if errors.Is(err, errNoJournal) {
+	if _, ok := errors.AsType[misuse](err); ok {
 		return exitUsage
 	}
 	return interruptedOr(ctx, exitFailed)

@@ -14,17 +14,14 @@ import (
 
 // compact is the subcommand.
 func compact(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var partition partitionFlag
-	flags := flag.NewFlagSet("compact", flag.ContinueOnError)
-	partition.addTo(flags)
-	name, err := parseFile(flags, args, compactHelp, "", stdout, stderr)
+	name, err := parseFile(flag.NewFlagSet("compact", flag.ContinueOnError), args, compactHelp, "", stdout, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case err != nil:
 		return exitUsage
 	}
-	before, after, err := compactFile(ctx, name, partition.name)
+	before, after, err := compactFile(ctx, name)
 	if err != nil {
 		return refuse(ctx, stderr, "compact", name, err)
 	}
@@ -36,8 +33,9 @@ func compact(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// compactFile returns how long the file was, and is.
-func compactFile(ctx context.Context, name, partition string) (before, after int64, err error) {
+// compactFile returns how long the file was, and is. Whoever has any partition
+// of it compacts them all.
+func compactFile(ctx context.Context, name string) (before, after int64, err error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return 0, 0, err
@@ -49,7 +47,14 @@ func compactFile(ctx context.Context, name, partition string) (before, after int
 	if journal, err := isJournal(name); err != nil || !journal {
 		return 0, 0, errors.Join(err, errors.New("it is not a journal"))
 	}
-	loop, err := loopstore.Open(ctx, loopstore.Options{Journal: bolt.New(name, bolt.Options{}), Partition: partition})
+	partitions, err := bolt.Partitions(ctx, name, bolt.Options{})
+	if err == nil && len(partitions) == 0 {
+		err = errors.New("there is no partition in it")
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	loop, err := loopstore.Open(ctx, loopstore.Options{Journal: bolt.New(name, bolt.Options{}), Partition: partitions[0]})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -63,14 +68,12 @@ func compactFile(ctx context.Context, name, partition string) (before, after int
 	return info.Size(), now.Size(), nil
 }
 
-const compactHelp = `usage: loopstore compact [flags] FILE
+const compactHelp = `usage: loopstore compact FILE
 
 compact writes a journal anew, without the room of what was replaced or removed,
-if a quarter of it or more is that. It changes nothing that is held, and the old
-file stays until the new one is whole and checked. Nobody else may have it open.
+if a quarter of it or more is that, all partitions of it. It changes nothing that
+is held, and the old file stays until the new one is whole and checked. Nobody else may have it open.
 
 It exits with 1 if the file is not a journal, is not as it was written, or is in
 use, and 2 if it was called in a wrong way.
-
-flags:
 `

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal/bolt"
@@ -21,39 +23,40 @@ type holding struct {
 	partition *string // of a journal
 }
 
-// A partitionFlag says which partition of a journal is meant.
-type partitionFlag struct {
-	name  string
-	given bool
-}
-
-func (p *partitionFlag) addTo(flags *flag.FlagSet) {
-	p.name = demoPartition
-	flags.Func("partition", fmt.Sprintf("the partition of a journal that has this `name` (default %q)", p.name), func(name string) error {
-		p.name, p.given = name, true
+// partitionFlag returns the partition that is asked for, nil if none is.
+func partitionFlag(flags *flag.FlagSet, otherwise string) **string {
+	var asked *string
+	flags.Func("partition", "the partition of a journal that has this `name`; "+otherwise, func(name string) error {
+		asked = &name
 		return nil
 	})
+	return &asked
 }
 
-// errNoJournal means that an exported file has no partitions.
-var errNoJournal = errors.New("-partition goes with a journal, and this is none")
+// A misuse says in what way a command was called that does not fit the file.
+type misuse string
 
-// readFile reads an exported file, or a partition of a journal.
-func readFile(ctx context.Context, name string, p partitionFlag) (*holding, error) {
+func (m misuse) Error() string { return string(m) }
+
+// readFile reads an exported file or, of a journal, the partition that is asked
+// for, or else all of them, of which there may be no more than most.
+func readFile(ctx context.Context, name string, asked *string, most int) ([]*holding, error) {
 	journal, err := isJournal(name)
 	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
 	case err != nil:
 		return nil, err
 	case journal:
-		return readJournal(ctx, name, p.name)
-	case p.given:
-		return nil, errNoJournal
+		return readJournal(ctx, name, asked, most)
+	case asked != nil:
+		return nil, misuse("-partition goes with a journal, and this is none")
 	}
 	state, in, err := readArchive(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return &holding{state: state, bytes: in.bytes, parts: in.lines}, nil
+	return []*holding{{state: state, bytes: in.bytes, parts: in.lines}}, nil
 }
 
 // isJournal reports whether a file is one of bbolt's, by the number with which
@@ -84,24 +87,48 @@ func isJournal(name string) (bool, error) {
 	return false, nil
 }
 
-// readJournal reads a partition of a journal, and checks all of it. The engine
-// knows no other way than to take the partition over, so it has a new epoch then.
-func readJournal(ctx context.Context, name, partition string) (*holding, error) {
+// readJournal is readFile of a journal.
+func readJournal(ctx context.Context, name string, asked *string, most int) (all []*holding, err error) {
+	var names []string
+	if asked != nil {
+		names = []string{*asked}
+	} else if names, err = bolt.Partitions(ctx, name, bolt.Options{}); err != nil {
+		return nil, err
+	}
+	if len(names) > most {
+		quoted := make([]string, len(names))
+		for i, n := range names {
+			quoted[i] = strconv.Quote(n)
+		}
+		return nil, misuse("-partition must say which one of it: " + strings.Join(quoted, ", "))
+	}
+	for _, partition := range names {
+		h, err := readPartition(ctx, name, partition)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, h)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("there is no partition in it")
+	}
+	return all, nil
+}
+
+// readPartition reads a partition of a journal, and checks all of it.
+func readPartition(ctx context.Context, name, partition string) (*holding, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
-	state := new(store.State)
-	replay := store.NewReplay(state)
-	journal, err := bolt.New(name, bolt.Options{}).Open(ctx, partition, replay.Put)
+	h := &holding{state: new(store.State), bytes: info.Size(), partition: &partition}
+	replay := store.NewReplay(h.state)
+	if _, err = bolt.Read(ctx, name, partition, bolt.Options{}, replay.Put); err == nil {
+		err = replay.Done()
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("partition %q: %w", partition, err)
 	}
-	if err := errors.Join(replay.Done(), journal.Close(ctx)); err != nil {
-		return nil, err
-	}
-	if replay.Records() == 0 {
-		return nil, fmt.Errorf("there is nothing in its partition %q, see -partition", partition)
-	}
-	return &holding{state: state, bytes: info.Size(), parts: int64(replay.Records()), partition: &partition}, nil
+	h.parts = int64(replay.Records())
+	return h, nil
 }

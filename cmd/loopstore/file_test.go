@@ -60,23 +60,50 @@ func TestInspectAndVerifyTakeAJournal(t *testing.T) {
 	require.Equal(t, demoPartition, *all.Partition)
 }
 
-func TestPartitionOfAJournal(t *testing.T) {
+func TestPartitionsOfAJournal(t *testing.T) {
+	const odd = "p0\x1b[31m"
 	name := journaled(t)
-	loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: bolt.New(name, bolt.Options{}), Partition: "p0\x1b[31m"})
+	loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: bolt.New(name, bolt.Options{}), Partition: odd})
 	require.NoError(t, err)
 	require.NoError(t, loop.PersistRuntimeState(t.Context(), "agent-1", store.RuntimeIdle))
 	require.NoError(t, loop.Close())
 	for _, command := range []string{"inspect", "verify"} {
-		code, stdout, stderr := shell(t.Context(), command, "-partition", "p0\x1b[31m", name)
+		code, stdout, stderr := shell(t.Context(), command, "-partition", odd, name)
 		require.Equal(t, exitOK, code, stderr)
 		require.Contains(t, stdout, `partition "p0\x1b[31m", revision 1`)
+		require.NotContains(t, stdout, `"demo"`)
 		code, _, stderr = shell(t.Context(), command, "-partition", "p9", name)
 		require.Equal(t, exitFailed, code)
-		require.Contains(t, stderr, `there is nothing in its partition "p9", see -partition`)
+		require.Contains(t, stderr, `it has no partition "p9"`)
 		code, _, stderr = shell(t.Context(), command, "-partition", "p9", exported(t))
 		require.Equal(t, exitUsage, code)
 		require.Contains(t, stderr, "-partition goes with a journal")
 	}
+	code, stdout, stderr := shell(t.Context(), "inspect", name)
+	require.Equal(t, exitUsage, code)
+	require.Empty(t, stdout)
+	require.Contains(t, stderr, `-partition must say which one of it: "demo", "p0\x1b[31m"`)
+	code, stdout, stderr = shell(t.Context(), "verify", name)
+	require.Equal(t, exitOK, code, stderr)
+	require.Regexp(t, `(?s)^[^\n]*partition "demo", .*\nok\n\n[^\n]*partition "p0[^\n]*, revision 1\n.*\nok\n$`, stdout)
+}
+
+// Neither inspect nor verify changes a journal: one that may not be written will
+// do.
+func TestReadingDoesNotChangeAJournal(t *testing.T) {
+	name := journaled(t)
+	require.NoError(t, os.Chmod(name, 0o400))
+	before, err := os.ReadFile(name)
+	require.NoError(t, err)
+	for _, args := range [][]string{{"inspect"}, {"verify"}, {"verify", "-partition", "demo"}, {"inspect", "-partition", "none"}} {
+		shell(t.Context(), append(args, name)...)
+		after, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(before, after), "%q", args)
+	}
+	left, err := os.ReadDir(filepath.Dir(name))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
 }
 
 // None of them takes a journal that is not as it was written, or in use, and
@@ -157,7 +184,7 @@ func TestRecordsAreChecked(t *testing.T) {
 		_, err = j.Append(t.Context(), journal.Batch{Changes: changes})
 		require.NoError(t, err)
 		require.NoError(t, j.Close(t.Context()))
-		for _, command := range []string{"verify", "inspect", "compact"} {
+		for _, command := range []string{"verify", "inspect"} {
 			code, stdout, stderr := shell(t.Context(), command, "-partition", partition, name)
 			require.Equal(t, exitFailed, code, partition)
 			require.Empty(t, stdout)
@@ -193,11 +220,14 @@ func TestCompactGivesRoomBack(t *testing.T) {
 	require.Equal(t, held, still)
 
 	missing := filepath.Join(t.TempDir(), "nowhere")
-	for file, c := range map[string]int{exported(t): exitFailed, "-": exitUsage, missing: exitUsage} {
+	for file, c := range map[string]struct {
+		code int
+		why  string
+	}{exported(t): {exitFailed, "it is not a journal"}, "-": {exitUsage, "no such file"}, missing: {exitUsage, "no such file"}} {
 		code, stdout, stderr = shell(t.Context(), "compact", file)
-		require.Equal(t, c, code, file)
+		require.Equal(t, c.code, code, file)
 		require.Empty(t, stdout)
-		require.NotEmpty(t, stderr)
+		require.Contains(t, stderr, c.why)
 	}
 	require.NoFileExists(t, missing)
 	require.NoFileExists(t, "-")

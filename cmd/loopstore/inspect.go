@@ -19,8 +19,7 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return nil
 	})
 	payloads := flags.Bool("payloads", false, "show snapshots and inputs too, with -runtime")
-	var partition partitionFlag
-	partition.addTo(flags)
+	partition := partitionFlag(flags, "it\nmust be given if there are several")
 	asJSON := flags.Bool("json", false, "print JSON instead of a table")
 	name, err := parseFile(flags, args, inspectHelp, inspectNotes, stdout, stderr)
 	switch {
@@ -32,11 +31,11 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		say(stderr, "loopstore inspect: -payloads goes with -runtime\n")
 		return exitUsage
 	}
-	read, err := readFile(ctx, name, partition)
+	all, err := readFile(ctx, name, *partition, 1)
 	if err != nil {
 		return refuse(ctx, stderr, "inspect", name, err)
 	}
-	state := read.state
+	read, state := all[0], all[0].state
 	var shown interface{ table() string }
 	if one == nil {
 		shown = inventoryOf(read)
@@ -190,8 +189,7 @@ is no journal. Payloads, the snapshots and the inputs themselves, are shown only
 if they are asked for. Characters that a terminal might take for more than text
 are escaped.
 
-A journal that is in use is not read. To read one changes nothing that is held,
-but takes the partition over, and makes it if there is none of that name.
+A journal that is in use is not read. To read one does not change it.
 
 It exits with 1 if the file is not as it was written, or has no such runtime,
 and 2 if it was called in a wrong way.
@@ -232,8 +230,7 @@ a caller's own receipt may be, is noted.
 
 Of a journal it checks as much: all pages in use, every record of the partition
 with its checksum, and their number and digest with what the last append left. A
-journal that is in use is not read. To read one changes nothing that is held, but
-takes the partition over, and makes it if there is none of that name.
+journal that is in use is not read. To read one does not change it.
 
 It exits with 1, and names the line or what else it is, if the file is not as it
 was written, and with 2 if it was called in a wrong way.

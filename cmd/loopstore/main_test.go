@@ -55,7 +55,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"inspect", "-nonsense", "x"}, exitUsage, "", "-nonsense"},
 		{[]string{"inspect", "x", "-json"}, exitUsage, "", "-json comes after x, but flags go before files"},
 		{[]string{"verify", "-h"}, exitOK, "usage: loopstore verify [flags] FILE", ""},
-		{[]string{"compact", "-h"}, exitOK, "usage: loopstore compact [flags] FILE", ""},
+		{[]string{"compact", "-h"}, exitOK, "usage: loopstore compact FILE", ""},
 		{[]string{"compact"}, exitUsage, "", "it takes one file, not 0"},
 		{[]string{"compact", "nowhere.db"}, exitUsage, "", "open nowhere.db"},
 		{[]string{"verify", "x", "y"}, exitUsage, "", "it takes one file, not 2"},

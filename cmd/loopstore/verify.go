@@ -6,15 +6,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 )
 
 // verify is the subcommand.
 func verify(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var partition partitionFlag
 	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
-	partition.addTo(flags)
+	partition := partitionFlag(flags, "without\nit all are checked")
 	name, err := parseFile(flags, args, verifyHelp, "", stdout, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -22,11 +22,15 @@ func verify(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return exitUsage
 	}
-	read, err := readFile(ctx, name, partition)
+	all, err := readFile(ctx, name, *partition, math.MaxInt)
 	if err != nil {
 		return refuse(ctx, stderr, "verify", name, err)
 	}
-	if _, err := io.WriteString(stdout, read.verified()); err != nil {
+	tables := make([]string, len(all))
+	for i, h := range all {
+		tables[i] = h.verified()
+	}
+	if _, err := io.WriteString(stdout, strings.Join(tables, "\n")); err != nil {
 		say(stderr, "loopstore verify: %v\n", err)
 		return exitFailed
 	}
