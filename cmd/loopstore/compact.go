@@ -72,7 +72,8 @@ const compactHelp = `usage: loopstore compact FILE
 
 compact writes a journal anew, without the room of what was replaced or removed,
 if a quarter of it or more is that, all partitions of it. It changes nothing that
-is held, and the old file stays until the new one is whole and checked. Nobody else may have it open.
+is held, and the old file stays until the new one is whole and checked. Nobody
+else may have it open.
 
 It exits with 1 if the file is not a journal, is not as it was written, or is in
 use, and 2 if it was called in a wrong way.
