@@ -38,15 +38,15 @@ type Store struct {
 var _ store.RuntimeStore = (*Store)(nil)
 
 // Open returns an empty store, in memory.
-func Open() (*Store, error) { return open(":memory:") }
+func Open() (*Store, error) { return connect(":memory:") }
 
 // OpenFile returns a store that keeps what it acknowledges in a file, also when
 // the power fails: with a write-ahead log, and a sync for each transaction.
 func OpenFile(path string) (*Store, error) {
-	return open("file:" + url.PathEscape(path) + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	return connect("file:" + url.PathEscape(path) + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 }
 
-func open(name string) (*Store, error) {
+func connect(name string) (*Store, error) {
 	ctx := context.Background()
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
