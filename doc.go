@@ -88,7 +88,8 @@
 // large, say, changes nothing, and the store goes on; where it was of several
 // calls each is tried for itself. If another owner has taken the journal over,
 // nothing more is ever stored by this one: it stops serving, with a
-// *store.JournalError that wraps journal.ErrFenced. If the journal cannot say
+// *store.JournalError that wraps journal.ErrFenced. Until it has noticed, it may
+// answer loads with what it held. If the journal cannot say
 // whether it has stored a batch, the calls with changes in it get
 // store.ErrOutcomeUnknown, and it stops serving too; whoever opens it again finds
 // out. No caller's context ends an append: a call that the owner has taken waits
