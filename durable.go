@@ -71,8 +71,8 @@ type compaction struct {
 }
 
 // Compact gives back the room in the journal that was taken by what is replaced
-// or removed by now. It changes nothing that is held. Until it returns nothing
-// else is served. Without a journal there is nothing to do.
+// or removed by now. It changes nothing that is held. While the engine is at it
+// nothing else is served; it comes before the next round. Without a journal there is nothing to do.
 func (l *Loop) Compact(ctx context.Context) error {
 	if l.compactions == nil {
 		return nil
@@ -90,9 +90,14 @@ func (l *Loop) compact(ctx context.Context, c compaction) error {
 	}
 	select {
 	case l.compactions <- c:
-		return <-c.answer
 	case <-l.done:
 		return l.unavailable()
+	case <-ctx.Done():
+		return cancelled(ctx)
+	}
+	select {
+	case err := <-c.answer:
+		return err
 	case <-ctx.Done():
 		return cancelled(ctx)
 	}

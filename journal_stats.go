@@ -1,6 +1,7 @@
 package loopstore
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,7 @@ type JournalStats struct {
 	Epoch     uint64        `json:"epoch"`    // of the last append, 0 before the first
 	Index     uint64        `json:"index"`    // likewise
 	Appends   uint64        `json:"appends"`  // batches that were stored
-	Rejected  uint64        `json:"rejected"` // batches that were not
+	Rejected  uint64        `json:"rejected"` // batches that the journal refused
 	Changes   uint64        `json:"changes"`  // of keys, in all batches that were stored
 	Bytes     uint64        `json:"bytes"`    // of their keys and values
 	Took      time.Duration `json:"took_ns"`  // by all appends together
@@ -35,9 +36,10 @@ func (m *journalMeter) begin(batch journal.Batch) { m.batch, m.began = batch, ti
 
 func (m *journalMeter) end(a appended) {
 	m.took.Add(int64(time.Since(m.began)))
-	if a.err != nil {
+	switch {
+	case errors.Is(a.err, journal.ErrRejected):
 		m.rejected.Add(1)
-	} else {
+	case a.err == nil:
 		m.epoch.Store(a.position.Epoch)
 		m.index.Store(a.position.Index)
 		m.appends.Add(1)

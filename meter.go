@@ -129,7 +129,7 @@ func (m *meter) end(t *timing, s sample) {
 
 // count counts an operation that the owner has done, and what is held since.
 func (m *meter) count(kind ops.Kind, state *store.State, err error) {
-	if revision := state.Revision(); revision != m.revision {
+	if revision := state.Revision(); revision != m.revision && !state.Grouping() {
 		m.revision = revision
 		m.publish(figuresOf(state.Totals()))
 	}

@@ -27,12 +27,15 @@ type durable struct {
 	journal journal.Journal
 	ages    bool
 
-	closing  bool // nothing more comes from the inbox
-	stopped  bool // the journal takes nothing more
-	answered int  // in the last round, if they were more than one
-	waiting  []task
-	again    []task // taken before, and rejected together: now each for itself
-	current  task   // that is being served
+	closing bool // nothing more comes from the inbox
+	stopped bool // the journal takes nothing more
+
+	loads       []task // that wait for the round's end
+	writes      []task // that wait for the next round
+	again       []task // taken before, and rejected together: now each for itself
+	compactions []compaction
+	answered    int  // in the last round, if they were more than one
+	current     task // that is being served
 
 	round     []entry
 	appending bool // the round's changes are with the journal
@@ -70,49 +73,50 @@ func (l *Loop) ownDurable(d *durable) {
 
 // over reports whether all that was taken is answered, and nothing more comes.
 func (d *durable) over() bool {
-	return d.stopped || d.closing && !d.appending && len(d.waiting)+len(d.again) == 0
+	return d.stopped || d.closing && !d.appending && d.waiting()+len(d.again)+len(d.compactions) == 0
 }
+
+func (d *durable) waiting() int { return len(d.loads) + len(d.writes) }
 
 // wait waits for what comes next, and takes it.
 func (d *durable) wait(l *Loop) {
-	inbox, compactions, fenced := l.inbox, l.compactions, d.journal.Fenced()
-	if d.closing || len(d.waiting) >= maxRound {
+	inbox, fenced := l.inbox, d.journal.Fenced()
+	if d.closing || d.waiting() >= maxRound {
 		inbox = nil
 	}
 	if d.appending {
-		compactions, fenced = nil, nil // Append itself will tell
+		fenced = nil // Append itself will tell
 	}
 	select {
 	case t := <-inbox:
 		d.accept(t)
 	case a := <-d.appended:
 		d.end(a)
-	case c := <-compactions:
-		c.answer <- d.journal.Compact(c.ctx, d.state.Records())
+	case c := <-l.compactions:
+		d.compactions = append(d.compactions, c)
 	case <-fenced:
 		d.stop(journal.ErrFenced)
 	}
 }
 
-// accept serves a load if it can, and lets everything else wait.
+// accept serves a load of what no round changes, and lets everything else wait.
 func (d *durable) accept(t task) {
 	switch {
 	case t == nil:
 		d.closing = true
-	case d.mayLoad(t):
-		d.serve(t)
+	case !t.kind().ReadOnly():
+		d.writes = append(d.writes, t)
+	case d.appending && d.changing(t):
+		d.loads = append(d.loads, t)
 	default:
-		d.waiting = append(d.waiting, t)
+		d.serve(t)
 	}
 }
 
-// mayLoad reports whether a request is a load, of what no round changes.
-func (d *durable) mayLoad(t task) bool {
-	if !t.kind().ReadOnly() {
-		return false
-	}
+// changing reports whether the round may change what a load is of.
+func (d *durable) changing(t task) bool {
 	id, one := t.runtime()
-	return !d.appending || one && !d.state.Changing(id)
+	return !one || d.state.Changing(id)
 }
 
 func (d *durable) serve(t task) {
@@ -121,14 +125,62 @@ func (d *durable) serve(t task) {
 	d.current = nil
 }
 
-// begin begins a round, if none is under way and there is something to do.
+// begin begins a round, if none is under way and there is something to do. What
+// has waited for the end of the last one comes first.
 func (d *durable) begin() {
-	if d.stopped {
+	if d.stopped || d.appending {
 		return
 	}
 	d.gather()
-	for !d.appending && len(d.waiting)+len(d.again) > 0 {
-		d.apply(d.choose())
+	d.compact()
+	for !d.stopped && !d.appending && d.waiting()+len(d.again) > 0 {
+		d.serveLoads()
+		if d.choose(); len(d.round) > 0 {
+			d.apply()
+		}
+	}
+}
+
+func (d *durable) serveLoads() {
+	for len(d.loads) > 0 {
+		t := d.loads[0]
+		d.loads[0] = nil
+		d.loads = d.loads[1:]
+		d.serve(t)
+	}
+}
+
+// compact does what calls of Compact have asked for. After a panic of the engine
+// nobody knows what it holds, so that ends the service.
+func (d *durable) compact() {
+	for len(d.compactions) > 0 && !d.stopped {
+		c := d.compactions[0]
+		d.compactions = d.compactions[1:]
+		err := d.compactOnce(c.ctx)
+		if panicked, ok := errors.AsType[*enginePanic](err); ok {
+			d.stop(panicked)
+			err = d.loop.unavailable()
+		}
+		c.answer <- err
+	}
+}
+
+func (d *durable) compactOnce(ctx context.Context) (err error) {
+	if ctx.Err() != nil {
+		return cancelled(ctx)
+	}
+	defer recoverEngine(&err)
+	return d.journal.Compact(ctx, d.state.Records())
+}
+
+// An enginePanic is a panic in a call of the journal.
+type enginePanic struct{ value any }
+
+func (e *enginePanic) Error() string { return fmt.Sprintf("the engine panicked: %v", e.value) }
+
+func recoverEngine(err *error) {
+	if v := recover(); v != nil {
+		*err = &enginePanic{v}
 	}
 }
 
@@ -137,68 +189,60 @@ func (d *durable) begin() {
 // that append in turn, each while the other waits.
 func (d *durable) gather() {
 	d.drain()
-	for idle := 0; !d.appending && len(d.waiting) < d.answered && idle < patience; idle++ {
-		before := len(d.waiting)
+	for idle := 0; len(d.writes) < d.answered && idle < patience; idle++ {
+		before := len(d.writes)
 		runtime.Gosched()
-		if d.drain(); len(d.waiting) > before {
+		taken := d.drain()
+		switch {
+		case len(d.writes) > before:
 			idle = 0
+		case taken > 0:
+			idle = patience // others keep the owner: it does not wait besides
 		}
 	}
 	d.answered = 0
 }
 
-// drain takes what is in the inbox.
-func (d *durable) drain() {
-	for !d.closing && len(d.waiting) < maxRound {
-		select {
-		case t := <-d.loop.inbox:
-			d.accept(t)
-		default:
-			return
-		}
+// drain takes what is in the inbox now, and no more: what comes meanwhile must
+// not hold up the round. It returns how many there were.
+func (d *durable) drain() (taken int) {
+	for n := len(d.loop.inbox); taken < n && !d.closing && d.waiting() < maxRound; taken++ {
+		d.accept(<-d.loop.inbox)
 	}
+	return taken
 }
 
-// choose returns the requests of the next round, taken, and serves the loads
-// among those that wait.
-func (d *durable) choose() (chosen []task) {
+// choose takes the requests of the next round.
+func (d *durable) choose() {
 	if len(d.again) > 0 {
-		chosen, d.again = d.again[:1], d.again[1:]
-		return chosen
+		d.round = []entry{{task: d.again[0]}}
+		d.again = d.again[1:]
+		return
 	}
 	most := int64(maxRoundBytes)
 	if limit := d.journal.Limits().BatchBytes; limit > 0 {
 		most = min(most, limit/2)
 	}
 	var bytes int64
-	left := d.waiting[:0]
-	for i, t := range d.waiting {
-		bytes += t.weight()
-		switch {
-		case d.mayLoad(t):
-			d.waiting[i] = nil
-			d.serve(t)
-		case len(chosen) > 0 && bytes > most:
-			left = append(left, t)
-		case t.take():
-			chosen = append(chosen, t)
+	for len(d.writes) > 0 {
+		t := d.writes[0]
+		if bytes += t.weight(); bytes > most && len(d.round) > 0 {
+			break
+		}
+		d.writes[0] = nil
+		d.writes = d.writes[1:]
+		if t.take() {
+			d.round = append(d.round, entry{task: t})
 		}
 	}
-	clear(d.waiting[len(left):])
-	d.waiting = left
-	return chosen
 }
 
-// apply applies requests, and hands what they have changed to the journal.
-func (d *durable) apply(tasks []task) {
+// apply applies the round, and hands what it has changed to the journal.
+func (d *durable) apply() {
 	if d.ages {
 		d.state.Now = store.TimeOf(time.Now())
 	}
 	d.state.Begin()
-	d.round = make([]entry, len(tasks))
-	for i, t := range tasks {
-		d.round[i].task = t
-	}
 	for i := range d.round {
 		e, before := &d.round[i], d.state.Revision()
 		d.current = e.task
@@ -222,12 +266,8 @@ func (d *durable) apply(tasks []task) {
 // for the journal. No caller's context ends it.
 func (d *durable) append(batch journal.Batch) {
 	var a appended
-	defer func() {
-		if v := recover(); v != nil {
-			a.err = fmt.Errorf("the engine panicked: %v", v)
-		}
-		d.appended <- a
-	}()
+	defer func() { d.appended <- a }()
+	defer recoverEngine(&a.err)
 	a.position, a.err = d.journal.Append(context.Background(), batch)
 }
 
@@ -283,8 +323,14 @@ func (d *durable) stop(err error) {
 	d.stopped = true
 	d.loop.failure.Store(&failure{&store.JournalError{Err: err}})
 	d.state.End().Wake()
+	d.deny(err)
+}
+
+// deny answers a round of which it is not sure that it was stored.
+func (d *durable) deny(err error) {
+	unknown := !errors.Is(err, journal.ErrFenced) && !errors.Is(err, journal.ErrRejected)
 	for _, e := range d.leaveRound() {
-		if e.changed && !errors.Is(err, journal.ErrFenced) {
+		if e.changed && unknown {
 			e.task.reply(nil, fmt.Errorf("%w: %w", store.ErrOutcomeUnknown, err))
 		} else {
 			e.task.reply(nil, d.loop.unavailable())
@@ -301,24 +347,35 @@ func (d *durable) leave() {
 		}
 	}
 	d.state.End().Wake()
-	if d.appending {
-		if a := <-d.appended; a.err != nil {
-			d.stop(a.err)
-		}
-	}
-	for _, e := range d.leaveRound() {
-		switch {
-		case d.appending: // it was stored
-			e.task.reply(nil, e.err)
-		case e.task != d.current:
-			e.task.reply(nil, d.loop.unavailable())
-		}
-	}
+	d.leaveLastRound()
 	for _, t := range d.again {
 		t.reply(nil, d.loop.unavailable())
 	}
-	for _, t := range d.waiting {
+	for _, t := range append(d.loads, d.writes...) {
 		t.refuse(d.loop.unavailable())
 	}
+	for _, c := range d.compactions {
+		c.answer <- d.loop.unavailable()
+	}
 	d.loop.closed = d.journal.Close(context.Background())
+}
+
+// leaveLastRound answers the round in which, or beside which, there was a panic.
+func (d *durable) leaveLastRound() {
+	if !d.appending {
+		for _, e := range d.leaveRound() {
+			if e.task != d.current {
+				e.task.reply(nil, d.loop.unavailable())
+			}
+		}
+		return
+	}
+	a := <-d.appended
+	d.loop.journal.end(a)
+	if a.err != nil {
+		d.deny(a.err)
+	}
+	for _, e := range d.leaveRound() { // it was stored
+		e.task.reply(nil, e.err)
+	}
 }

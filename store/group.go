@@ -5,8 +5,8 @@ package store
 type group struct {
 	held    Totals // before it
 	noted   []noted
-	changes map[RuntimeID]bool // the runtimes that it changes
-	adopted bool               // all that is held came in it
+	changes map[RuntimeID]int // how often a runtime that it changes is noted
+	adopted bool              // all that is held came in it
 	ending  ending
 }
 
@@ -42,13 +42,17 @@ type noted struct {
 // each is settled, and of the runtimes that it changes nothing may be asked.
 // There must be no Image while it lasts.
 func (s *State) Begin() {
-	s.group = &group{held: s.held, changes: make(map[RuntimeID]bool)}
+	s.group = &group{held: s.held, changes: make(map[RuntimeID]int)}
 	s.undoing = true
 }
 
+// Grouping reports whether there is a group, so that what is held may be taken
+// back.
+func (s *State) Grouping() bool { return s.group != nil }
+
 // Changing reports whether the group changes a runtime. There may be none.
 func (s *State) Changing(id RuntimeID) bool {
-	return s.group != nil && (s.group.adopted || s.group.changes[id])
+	return s.group != nil && (s.group.adopted || s.group.changes[id] > 0)
 }
 
 // Commit keeps what the group has changed, and ends the Views of that.
@@ -67,6 +71,16 @@ func (s *State) Rollback() Waiters {
 	return finish(ended.ending.absent)
 }
 
+// forget forgets what was noted after the first n.
+func (g *group) forget(n int) {
+	for _, gone := range g.noted[n:] {
+		if gone.rt != nil {
+			g.changes[gone.rt.id]--
+		}
+	}
+	g.noted = g.noted[:n]
+}
+
 func (s *State) leaveGroup() *group {
 	g := s.group
 	s.group, s.undoing = nil, false
@@ -82,7 +96,7 @@ func (s *State) noteSnapshot(p part, old *Snapshot) {
 	}
 	s.group.noted = append(s.group.noted, noted{p, old})
 	if p.rt != nil {
-		s.group.changes[p.rt.id] = true
+		s.group.changes[p.rt.id]++
 	}
 }
 

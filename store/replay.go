@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/loopstore/loopstore/store/journal"
@@ -42,6 +43,9 @@ type owner struct {
 
 // NewReplay begins to build up a State, which must never have held anything.
 func NewReplay(state *State) *Replay { return &Replay{state: state} }
+
+// maxPlace leaves room for more than can ever come.
+const maxPlace = math.MaxInt64
 
 // Records returns how many have been put.
 func (r *Replay) Records() int { return r.records }
@@ -114,6 +118,9 @@ func open(c journal.Change) ([]byte, error) {
 func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	if len(key) == 1 && key[0] == keyRoot {
 		r.root = rootCounts{1, b.number(), b.number(), b.number(), b.number()}
+		if r.root.revision > math.MaxInt64 || r.root.next > maxPlace {
+			return "a number beyond all that there are"
+		}
 		return ""
 	}
 	k := payloadReader{rest: key}
@@ -153,6 +160,9 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 // head begins a runtime or a filed snapshot.
 func (r *Replay) head(b *payloadReader) string {
 	s, o := r.state, &r.current
+	if o.place > maxPlace {
+		return "a place beyond all that there are"
+	}
 	if o.kind == keyFiled {
 		o.filed.session = SessionID(b.id())
 		by, ok := s.order.get(b.number())
@@ -189,6 +199,9 @@ func (r *Replay) head(b *payloadReader) string {
 // list takes what a runtime has many of.
 func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 	s, rt, at := r.state, r.current.rt, numbers[0]
+	if at > maxPlace {
+		return "a place beyond all that there are"
+	}
 	switch sub {
 	case subRun, subDropped:
 		left := dropped{RunID(b.id()), b.number()}
@@ -272,6 +285,9 @@ func (r *Replay) finish() (reason string) {
 		if rt.latest == nil {
 			return "the latest receipt is missing"
 		}
+	}
+	if rt.latest == nil && rt.runs.values.len > 0 {
+		return "no latest receipt"
 	}
 	for run := range rt.runs.values.all() {
 		if run.receipts.len == 0 {

@@ -50,7 +50,7 @@ func (s *State) takeBack(to mark) {
 	}
 	s.undo = s.undo[:to.undo]
 	if s.group != nil {
-		s.group.noted = s.group.noted[:to.noted]
+		s.group.forget(to.noted)
 	}
 }
 
