@@ -82,7 +82,8 @@
 // one batch, and then all are answered; so the more callers there are, the more
 // share one append. A load never shows what is not stored yet. It waits for an
 // append only if that changes the runtime that it is of, or if it is of all of
-// them; any other is answered beside it.
+// them; any other is answered beside it, unless 1,024 calls wait for the append
+// already. Writes wait for no more loads than have come before them.
 //
 // What the journal says decides. A batch that it rejects, because it is too
 // large, say, changes nothing, and the store goes on; where it was of several

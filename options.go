@@ -13,7 +13,8 @@ type Options struct {
 	// InboxSize is how many requests may wait for the owner. More callers
 	// than that wait, under their contexts, for a place. A request that its
 	// caller gives up keeps its place until the owner comes to it. 0 means
-	// 128, and so does a negative number.
+	// 128, and so does a negative number. With a Journal 1,024 more may wait
+	// for the end of an append.
 	InboxSize int
 
 	// StrictReceipts refuses a receipt at a run and sequence that has another

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -117,4 +118,52 @@ func TestReplayTakesWhatWasWritten(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, slices.Collect(s.Records()), slices.Collect(again.Records()))
 	}
+}
+
+// Numbers from which no further ones can be counted, and runs without a latest
+// receipt, are no state that a store can have had.
+func TestReplayRefusesWhatCannotGoOn(t *testing.T) {
+	written := replayed(1, 10)
+	place := keyOf(keyRuntime, math.MaxUint64-1, subHead)[1:9]
+	for name, alter := range map[string]func(key, payload []byte) ([]byte, []byte){
+		"the last revision": func(key, payload []byte) ([]byte, []byte) {
+			if len(key) == 1 {
+				payload = appendNumbers(nil, math.MaxUint64, 1, 1, 1)
+			}
+			return key, payload
+		},
+		"the last place of a runtime": func(key, payload []byte) ([]byte, []byte) {
+			switch key[0] {
+			case keyRoot:
+				payload = appendNumbers(nil, 1, math.MaxUint64, 1, 1)
+			case keyRuntime:
+				copy(key[1:], place)
+			}
+			return key, payload
+		},
+		"the last place of an input": func(key, payload []byte) ([]byte, []byte) {
+			if len(key) > 10 && key[0] == keyRuntime && key[9] == subInput {
+				copy(key[10:], place)
+			}
+			return key, payload
+		},
+		"the last place of a session": func(key, payload []byte) ([]byte, []byte) {
+			if key[0] == keyFiled {
+				copy(key[1:], place)
+			}
+			return key, payload
+		},
+	} {
+		var records []journal.Change
+		for c := range written.Records() {
+			records = append(records, seal(alter(c.Key, c.Value[1:len(c.Value)-4])))
+		}
+		_, err := replay(records)
+		require.ErrorIs(t, err, journal.ErrCorrupt, name)
+	}
+	for rt := range written.order.all() {
+		rt.latest = nil
+	}
+	_, err := replay(slices.Collect(written.Records()))
+	require.ErrorContains(t, err, "no latest receipt")
 }
