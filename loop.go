@@ -18,7 +18,8 @@ import (
 // zero value is of no use.
 //
 // It is a [store.RuntimeStore], where the operations are described in full.
-// The error of an operation is a *store.OpError, and nothing was applied then.
+// The error of an operation is a *store.OpError, and nothing was applied then,
+// unless it is store.ErrOutcomeUnknown.
 type Loop struct {
 	inbox   chan task     // never closed; nil is Close's request to stop
 	phase   atomic.Uint32 // only grows

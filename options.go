@@ -53,7 +53,7 @@ type Options struct {
 	RefuseWhenFull bool
 
 	// Logger is told of the start and the end of the store, of slow operations,
-	// and of the panic that ends it. It is told ids and sizes, and never what is
+	// and of the panic, or the failure of the journal, that ends it. It is told ids and sizes, and never what is
 	// stored. It is called on the goroutines of callers, never on the owner's,
 	// may call the Loop (what it does there may be slow too), and a panic of it
 	// is dropped. nil tells nobody.

@@ -57,13 +57,13 @@ type Stats struct {
 
 	Timed   uint64        `json:"timed"` // operations that were, since New
 	Uptime  time.Duration `json:"uptime_ns"`
-	Serving bool          `json:"serving"` // false after Close, or a panic
+	Serving bool          `json:"serving"` // false after Close, a panic, or a failure of the journal
 }
 
 // Operations are counts of calls.
 type Operations struct {
 	Done   uint64 `json:"done"`
-	Errors uint64 `json:"errors"` // calls that returned one, and so changed nothing
+	Errors uint64 `json:"errors"` // calls that returned one, and so changed nothing, unless it is store.ErrOutcomeUnknown
 }
 
 // Slow is an operation that took long.

@@ -7,9 +7,9 @@ import (
 )
 
 // What a call can fail with. After any of them nothing was applied, but for the
-// one call that panicked, see [PanicError], and for ErrOutcomeUnknown. Every RuntimeStore has those up to
-// ErrSequenceExhausted; the others, and the types that are named here and below,
-// are those of this module's stores.
+// one call that panicked, see [PanicError], and for ErrOutcomeUnknown. Every RuntimeStore has ErrClosed and
+// those from ErrInvalidSnapshot to ErrSequenceExhausted; the others, and the types
+// that are named here and below, are those of this module's stores.
 var (
 	// ErrClosed means that the store was closed before it took the call.
 	ErrClosed = errors.New("store is closed")
@@ -20,9 +20,9 @@ var (
 	ErrFailed = errors.New("store has failed")
 
 	// ErrOutcomeUnknown means that the journal cannot say whether it has stored
-	// the call's changes. Nobody has seen them, and the store has stopped
-	// serving: what a new one finds in the journal tells. It is the only error of
-	// a call that may have been applied.
+	// the call's changes. This store has shown them to nobody, and has stopped
+	// serving: close it, open it again, and look whether they are there. It is the
+	// only error of a call that may have been applied.
 	ErrOutcomeUnknown = errors.New("outcome is unknown")
 
 	// ErrInvalidSnapshot means that a snapshot is not a session document. The

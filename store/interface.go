@@ -40,7 +40,8 @@ import (
 //
 // # Errors
 //
-// After an error nothing was applied. A context that has ended fails every
+// After an error nothing was applied; only a store with a journal may have to say
+// that it does not know, see ErrOutcomeUnknown. A context that has ended fails every
 // call, with an error that errors.Is the context's; one that ends during the
 // call may. Of several errors a call returns the context's first, then
 // ErrClosed, then what is wrong with its arguments (any of it), then

@@ -45,7 +45,7 @@ func compactFile(ctx context.Context, name string) (before, after int64, err err
 		return 0, 0, err
 	}
 	if journal, err := isJournal(name); err != nil || !journal {
-		return 0, 0, errors.Join(err, errors.New("it is not a journal"))
+		return 0, 0, errors.Join(err, errors.New("it is not a journal, or its first pages are damaged"))
 	}
 	partitions, err := bolt.Partitions(ctx, name, bolt.Options{})
 	if err == nil && len(partitions) == 0 {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/journal/bolt"
 )
 
@@ -53,6 +54,9 @@ func readFile(ctx context.Context, name string, asked *string, most int) ([]*hol
 		return nil, misuse("-partition goes with a journal, and this is none")
 	}
 	state, in, err := readArchive(ctx, name)
+	if of, ok := errors.AsType[*archive.Error](err); ok && of.Line == 1 {
+		err = fmt.Errorf("%w; if it was a journal, its first pages are damaged", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -232,3 +232,15 @@ func TestCompactGivesRoomBack(t *testing.T) {
 	require.NoFileExists(t, missing)
 	require.NoFileExists(t, "-")
 }
+
+// A journal whose first pages are lost cannot be told from any other file, and is
+// not just called one.
+func TestLostFirstPagesAreThoughtOf(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	require.NoError(t, os.WriteFile(path, make([]byte, 20_000), 0o600))
+	for _, command := range []string{"inspect", "verify", "compact"} {
+		var stdout, stderr bytes.Buffer
+		assert.Equal(t, exitFailed, run(t.Context(), []string{command, path}, &stdout, &stderr), command)
+		assert.Contains(t, stderr.String(), "first pages are damaged", command)
+	}
+}

@@ -53,8 +53,8 @@ func New(path string, opts Options) *Engine {
 }
 
 // Open is that of [journal.Engine]. A partition that is open already, or a file
-// that another process or Engine holds, is journal.ErrInUse. A name is longer
-// than [MaxName] bytes in vain. All of the file's structure is looked at when it
+// that another process or Engine holds, is journal.ErrInUse. A name of more
+// than [MaxName] bytes is refused. All of the file's structure is checked when it
 // is opened, and every record of the partition before the first is emitted.
 func (e *Engine) Open(ctx context.Context, partition string, emit func(journal.Change) error) (_ journal.Journal, err error) {
 	opened := false
