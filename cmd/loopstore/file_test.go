@@ -240,7 +240,7 @@ func TestLostFirstPagesAreThoughtOf(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, make([]byte, 20_000), 0o600))
 	for _, command := range []string{"inspect", "verify", "compact"} {
 		var stdout, stderr bytes.Buffer
-		assert.Equal(t, exitFailed, run(t.Context(), []string{command, path}, &stdout, &stderr), command)
-		assert.Contains(t, stderr.String(), "first pages are damaged", command)
+		require.Equal(t, exitFailed, run(t.Context(), []string{command, path}, &stdout, &stderr), command)
+		require.Contains(t, stderr.String(), "first pages are damaged", command)
 	}
 }
