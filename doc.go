@@ -30,10 +30,10 @@
 // A call that returns an error changed nothing; one that returns nil is
 // applied. (Of the one call that panicked nobody can say, nor ever see: see
 // Fails closed; and of one whose error is store.ErrOutcomeUnknown the journal
-// will tell: see Durable.) If ctx ends while the request waits, the caller takes it back
-// and it never runs, unless the owner is quicker. Once the owner has it, the
-// call waits for the answer, however ready ctx.Done is. Caller and owner settle
-// which it is by one compare-and-swap.
+// will tell: see Durable.) If ctx ends while the request waits, the caller takes
+// it back and it never runs, unless the owner is quicker. Once the owner has it,
+// the call waits for the answer, however ready ctx.Done is. Caller and owner
+// settle which it is by one compare-and-swap.
 //
 // # Private
 //
@@ -45,7 +45,8 @@
 // # Closing
 //
 // Close stops the intake, lets every request that was taken be answered, and
-// returns when the owner has ended and the journal is given up. It is idempotent and safe from anywhere.
+// returns when the owner has ended and the journal is given up. It is idempotent
+// and safe from anywhere.
 // Later calls get store.ErrClosed, unless their context has ended. No
 // goroutine, timer or channel is left behind.
 //
@@ -90,11 +91,10 @@
 // calls each is tried for itself. If another owner has taken the journal over,
 // nothing more is ever stored by this one: it stops serving, with a
 // *store.JournalError that wraps journal.ErrFenced. Until it has noticed, it may
-// answer loads with what it held. If the journal cannot say
-// whether it has stored a batch, the calls with changes in it get
-// store.ErrOutcomeUnknown, and it stops serving too; whoever opens it again finds
-// out. No caller's context ends an append: a call that the owner has taken waits
-// for its outcome.
+// answer loads with what it held. If the journal cannot say whether it has stored a
+// batch, the calls with changes in it get store.ErrOutcomeUnknown, and it stops
+// serving too; whoever opens it again finds out. No caller's context ends an
+// append: a call that the owner has taken waits for its outcome.
 //
 // # Revisions
 //

@@ -72,7 +72,8 @@ type compaction struct {
 
 // Compact gives back the room in the journal that was taken by what is replaced
 // or removed by now. It changes nothing that is held. While the engine is at it
-// nothing else is served; it comes before the next round. Without a journal there is nothing to do.
+// nothing else is served; it comes before the next round. Without a journal there
+// is nothing to do.
 func (l *Loop) Compact(ctx context.Context) error {
 	if l.compactions == nil {
 		return nil

@@ -1,7 +1,10 @@
 package loopstore
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 	"sync"
 	"testing"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
@@ -37,6 +41,219 @@ func load(ctx context.Context, l *Loop, id store.RuntimeID, do_ func()) <-chan e
 		errs <- err
 	}()
 	return errs
+}
+
+// heldAppend is a loop whose first append does not return until it is let go.
+func heldAppend(t *testing.T) (l *Loop, faulty *journaltest.Faulty, first <-chan error, letGo func()) {
+	faulty = journaltest.NewFaulty(journaltest.NewEngine())
+	l = openLoop(t, faulty, Options{})
+	require.NoError(t, l.PersistRuntimeState(t.Context(), "other", store.RuntimeIdle))
+	release := make(chan struct{})
+	faulty.Next(journaltest.Held(release))
+	errs := make(chan error, 1)
+	go func() { errs <- l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle) }()
+	synctest.Wait()
+	return l, faulty, errs, sync.OnceFunc(func() { close(release) })
+}
+
+func TestRounds(t *testing.T) {
+	t.Run("what comes during an append goes together", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l, faulty, first, letGo := heldAppend(t)
+			errs := make(chan error, 50)
+			for i := range cap(errs) {
+				go func() { errs <- l.PersistRuntimeState(t.Context(), store.RuntimeID(fmt.Sprint(i)), store.RuntimeIdle) }()
+			}
+			synctest.Wait()
+			require.Empty(t, first)
+			require.Empty(t, errs, "nothing of it is stored")
+			letGo()
+			require.NoError(t, <-first)
+			for range cap(errs) {
+				require.NoError(t, <-errs)
+			}
+			assert.Equal(t, 3, faulty.Counts().Appends)
+			assert.EqualValues(t, 3, l.Stats().Journal.Appends)
+			assert.EqualValues(t, 3, l.Stats().Journal.Index)
+		})
+	})
+
+	t.Run("a load waits only for what may vanish", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l, _, first, letGo := heldAppend(t)
+			_, ok, err := l.LoadRuntimeState(t.Context(), "other")
+			require.NoError(t, err)
+			require.True(t, ok)
+			view, err := l.View(t.Context(), "neither")
+			require.NoError(t, err)
+			require.False(t, view.Exists())
+			seen := make(chan bool, 1)
+			go func() {
+				_, ok, err := l.LoadRuntimeState(t.Context(), "a")
+				seen <- ok && err == nil
+			}()
+			listed := make(chan int, 1)
+			go func() {
+				page, err := Do(t.Context(), l, ops.ListRuntimes{})
+				assert.NoError(t, err)
+				listed <- len(page.Items)
+			}()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_, err = l.LoadInputStates(ctx, "a")
+			require.ErrorIs(t, err, context.DeadlineExceeded, "it can be given up")
+			require.Empty(t, seen)
+			require.Empty(t, listed)
+			letGo()
+			require.NoError(t, <-first)
+			require.True(t, <-seen)
+			require.Equal(t, 2, <-listed)
+		})
+	})
+
+	t.Run("a view stays current until what ends it is stored", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			faulty := journaltest.NewFaulty(journaltest.NewEngine())
+			l := openLoop(t, faulty, Options{})
+			require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+			view, err := l.View(t.Context(), "a")
+			require.NoError(t, err)
+			absent, err := l.View(t.Context(), "b")
+			require.NoError(t, err)
+			changed := view.Changed()
+			both := store.Batch{Then: []store.Write{
+				store.PutRuntimeState{RuntimeID: "a", State: store.RuntimeRunning}, store.PutRuntimeState{RuntimeID: "b", State: store.RuntimeRunning},
+			}}
+			for _, fault := range []journaltest.Fault{journaltest.Reject(), {}} {
+				release := make(chan struct{})
+				fault.Before = journaltest.Held(release).Before
+				faulty.Next(fault)
+				errs := make(chan error, 1)
+				go func() {
+					_, err := l.Commit(t.Context(), both)
+					errs <- err
+				}()
+				synctest.Wait()
+				assert.True(t, view.Current())
+				assert.True(t, fault.Err != nil || !absent.Current() || absent.Current())
+				close(release)
+				require.Equal(t, fault.Err == nil, <-errs == nil)
+				synctest.Wait()
+				select {
+				case <-changed:
+					require.NoError(t, fault.Err)
+				default:
+					require.Error(t, fault.Err)
+				}
+				require.Equal(t, fault.Err != nil, view.Current())
+			}
+			next, err := l.View(t.Context(), "a")
+			require.NoError(t, err)
+			assert.EqualValues(t, 2, next.Version(), "what was rejected has left no revision")
+			assert.False(t, absent.Current())
+		})
+	})
+
+	t.Run("what was given up before its round never runs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l, _, first, letGo := heldAppend(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			require.ErrorIs(t, l.PersistRuntimeState(ctx, "b", store.RuntimeIdle), context.DeadlineExceeded)
+			letGo()
+			require.NoError(t, <-first)
+			assert.False(t, has(t, l, "b"))
+		})
+	})
+
+	t.Run("no caller ends an append", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			faulty := journaltest.NewFaulty(journaltest.NewEngine())
+			l := openLoop(t, faulty, Options{})
+			faulty.Next(journaltest.Late(time.Hour))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			require.NoError(t, l.PersistRuntimeState(ctx, "a", store.RuntimeIdle), "once the owner has it, the call waits")
+			require.Error(t, ctx.Err())
+		})
+	})
+
+	t.Run("what is large goes in rounds of its own", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l, faulty, first, letGo := heldAppend(t)
+			input := store.NewInputState(store.InputID{1}, store.Time{})
+			input.PersistedInput = append(append([]byte(`"`), bytes.Repeat([]byte("x"), maxRoundBytes/2)...), '"')
+			errs := make(chan error, 4)
+			for i := range cap(errs) {
+				go func() { errs <- l.PersistInputState(t.Context(), store.RuntimeID(fmt.Sprint(i)), input) }()
+			}
+			synctest.Wait()
+			letGo()
+			require.NoError(t, <-first)
+			for range cap(errs) {
+				require.NoError(t, <-errs)
+			}
+			assert.Equal(t, 2+4, faulty.Counts().Appends)
+		})
+	})
+
+	t.Run("nothing is appended where nothing changes", func(t *testing.T) {
+		faulty := journaltest.NewFaulty(journaltest.NewEngine())
+		l := openLoop(t, faulty, Options{})
+		_, err := l.DeleteRuntime(t.Context(), "not there")
+		require.NoError(t, err)
+		_, err = l.Commit(t.Context(), store.Batch{If: []store.Condition{store.RuntimeExists{RuntimeID: "a"}}, Then: []store.Write{store.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle}}})
+		require.ErrorIs(t, err, store.ErrConflict)
+		assert.Zero(t, faulty.Counts().Appends)
+	})
+}
+
+// Of requests that the journal rejects together, only those fail that it rejects
+// alone, and what the others have found does not come of them.
+func TestRejected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, faulty, first, letGo := heldAppend(t)
+		faulty.Script(func(_ int, b journal.Batch) journaltest.Fault {
+			for _, c := range b.Changes {
+				if bytes.Contains(c.Value, []byte("reject me")) {
+					return journaltest.Reject()
+				}
+			}
+			return journaltest.Fault{}
+		})
+		bad := store.NewInputState(store.InputID{1}, store.Time{})
+		bad.IdempotencyKey = new("reject me")
+		put := func(id store.InputID) store.Batch {
+			in := store.NewInputState(id, store.Time{})
+			return store.Batch{
+				If:   []store.Condition{store.InputAbsent{RuntimeID: "x", InputID: store.InputID{1}}},
+				Then: []store.Write{store.PutInputState{RuntimeID: "x", State: in}},
+			}
+		}
+		var g errgroup.Group
+		g.Go(func() error {
+			if err := l.PersistInputState(t.Context(), "x", bad); !errors.Is(err, journal.ErrRejected) || !bytes.Contains([]byte(err.Error()), []byte("nothing was applied")) {
+				return fmt.Errorf("not rejected: %w", err)
+			}
+			return nil
+		})
+		synctest.Wait()
+		for i := range 5 { // each would conflict with what is rejected
+			g.Go(func() error {
+				_, err := l.Commit(t.Context(), put(store.InputID{byte(2 + i)}))
+				return err
+			})
+		}
+		synctest.Wait()
+		letGo()
+		require.NoError(t, <-first)
+		require.NoError(t, g.Wait())
+		states, err := l.LoadInputStates(t.Context(), "x")
+		require.NoError(t, err)
+		assert.Len(t, states, 5)
+		before := exported(t, l)
+		assert.Equal(t, before, exported(t, reopened(t, l, faulty)))
+	})
 }
 
 // Loads of which each brings the next keep no write from its round.

@@ -17,7 +17,7 @@ func (s *State) PutSession(id RuntimeID, session SessionID, snapshot *Snapshot) 
 // It counts as the State's alone: the runtime that loses one has not changed.
 func (s *State) file(f filed) {
 	old, at, _ := s.sessions.find(f.session)
-	if s.undoing {
+	if s.undoing() {
 		old := filed{f.session, old.snapshot, old.by}
 		s.undo = append(s.undo, func() { s.fileAt(at, old) })
 	}

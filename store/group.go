@@ -43,7 +43,6 @@ type noted struct {
 // There must be no Image while it lasts.
 func (s *State) Begin() {
 	s.group = &group{held: s.held, changes: make(map[RuntimeID]int)}
-	s.undoing = true
 }
 
 // Grouping reports whether there is a group, so that what is held may be taken
@@ -83,7 +82,7 @@ func (g *group) forget(n int) {
 
 func (s *State) leaveGroup() *group {
 	g := s.group
-	s.group, s.undoing = nil, false
+	s.group = nil
 	return g
 }
 

@@ -54,9 +54,12 @@ func (b *payloadReader) number() uint64 {
 	return n
 }
 
-func (b *payloadReader) text() string {
+func (b *payloadReader) text() string { return string(b.sized()) }
+
+// sized takes what has its length before it.
+func (b *payloadReader) sized() []byte {
 	n := b.number()
-	return string(b.take(int(min(n, uint64(len(b.rest))+1))))
+	return b.take(int(min(n, uint64(len(b.rest))+1))) // one more than there is fails
 }
 
 func (b *payloadReader) id() (id [16]byte) {
@@ -96,8 +99,7 @@ func (b *payloadReader) receipt(run RunID, sequence uint64) (*Receipt, bool) {
 
 func (b *payloadReader) inputState() (*InputState, string) {
 	state := new(InputState)
-	n := b.number()
-	if err := state.UnmarshalJSON(b.take(int(min(n, uint64(len(b.rest))+1)))); err != nil || b.bad {
+	if err := state.UnmarshalJSON(b.sized()); err != nil || b.bad {
 		return nil, "malformed"
 	}
 	if b.flag() {

@@ -48,7 +48,7 @@ func (s *State) PutReceipt(id RuntimeID, receipt *Receipt) {
 }
 
 func (s *State) setLatest(rt *runtime, receipt *Receipt) {
-	if s.undoing {
+	if s.undoing() {
 		old := rt.latest
 		s.undo = append(s.undo, func() { rt.latest = old })
 	}
@@ -63,7 +63,7 @@ func (s *State) deleteReceipt(rt *runtime, receipt *Receipt) {
 
 // setReceipt puts a receipt in the place of another. Either may be nil.
 func (s *State) setReceipt(rt *runtime, r *run, sequence uint64, old, receipt *Receipt) {
-	if s.undoing {
+	if s.undoing() {
 		s.undo = append(s.undo, func() { r.set(sequence, old) })
 	}
 	s.noteRun(rt, r, partReceipt, sequence)
@@ -77,7 +77,7 @@ func (s *State) setReceipt(rt *runtime, r *run, sequence uint64, old, receipt *R
 // raise makes a run's highest sequence no less than this.
 func (s *State) raise(rt *runtime, r *run, sequence uint64) {
 	old := r.highest
-	if s.undoing {
+	if s.undoing() {
 		s.undo = append(s.undo, func() { r.highest = old })
 	}
 	s.noteRun(rt, r, partRun, 0)
@@ -120,7 +120,7 @@ func (s *State) openRun(rt *runtime, id RunID) *run {
 
 // setRun puts a run in the place of another. Either may be nil.
 func (s *State) setRun(rt *runtime, id RunID, at uint64, old, r *run) {
-	if s.undoing {
+	if s.undoing() {
 		s.undo = append(s.undo, func() { rt.setRun(id, at, old) })
 	}
 	s.note(part{rt: rt, kind: partRun, at: at})
@@ -149,7 +149,7 @@ func (s *State) dropRun(rt *runtime, r *run) {
 
 // setDropped puts what is left of a run, or takes it away.
 func (s *State) setDropped(rt *runtime, at uint64, left dropped, there bool) {
-	if s.undoing {
+	if s.undoing() {
 		old, _, ok := rt.dropped.find(left.id)
 		old.id = left.id
 		s.undo = append(s.undo, func() { rt.setDropped(at, old, ok) })

@@ -37,7 +37,7 @@ func (s *State) DeleteRuntime(id RuntimeID) Removed {
 	for session := range rt.sessions {
 		s.file(filed{session: session})
 	}
-	if s.undoing {
+	if s.undoing() {
 		s.undo = append(s.undo, func() { s.setRuntime(rt); rt.deleted = false })
 	}
 	s.note(part{rt: rt, kind: partAll})
@@ -69,7 +69,7 @@ func (s *State) open(id RuntimeID) *runtime {
 	}
 	rt = &runtime{id: RuntimeID(strings.Clone(string(id))), place: s.next, images: s.images} // the id may be part of a large text
 	s.next++
-	if s.undoing {
+	if s.undoing() {
 		s.undo = append(s.undo, func() { s.removeRuntime(rt); s.next = rt.place })
 	}
 	s.setRuntime(rt)
@@ -89,7 +89,7 @@ func (s *State) change(rt *runtime) *runtime {
 	rt.changed = true
 	s.changed = append(s.changed, rt)
 	s.note(part{rt: rt, kind: partRuntime})
-	if s.undoing {
+	if s.undoing() {
 		held := rt.held
 		s.before = append(s.before, held)
 		s.undo = append(s.undo, func() {

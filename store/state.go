@@ -33,7 +33,6 @@ type State struct {
 	absences [64]*moment // of views of what is not there, by a hash of the id
 	over     []*moment   // that ended with what was adopted
 	undo     []func()    // takes back what Try, or the group, has changed so far
-	undoing  bool        // it is noted how: within Try, or a group
 	trying   bool
 	group    *group // nil if there is none
 }
@@ -70,7 +69,7 @@ func (s *State) DeleteInputState(id RuntimeID, input InputID) bool {
 
 // setInput puts a state in the place of another. Either may be nil.
 func (s *State) setInput(rt *runtime, id InputID, at uint64, old, state *InputState) {
-	if s.undoing {
+	if s.undoing() {
 		s.undo = append(s.undo, func() { rt.setInput(id, at, state, old) })
 	}
 	s.note(part{rt: rt, kind: partInput, at: at})
@@ -124,7 +123,7 @@ func (rt *runtime) countKey(state *InputState, n int) {
 func (s *State) PutSnapshot(id RuntimeID, snapshot *Snapshot) {
 	rt := s.open(id)
 	old := rt.snapshot
-	if s.undoing {
+	if s.undoing() {
 		s.undo = append(s.undo, func() { rt.snapshot = old })
 	}
 	s.noteSnapshot(part{rt: rt, kind: partSnapshot}, old)
@@ -138,7 +137,7 @@ func (s *State) PutSnapshot(id RuntimeID, snapshot *Snapshot) {
 // PutRuntimeState replaces the runtime's state.
 func (s *State) PutRuntimeState(id RuntimeID, state RuntimeState) {
 	rt := s.open(id)
-	if s.undoing {
+	if s.undoing() {
 		old := rt.state
 		s.undo = append(s.undo, func() { rt.state = old })
 	}

@@ -27,9 +27,9 @@ func (s *State) Try(changes func() error) error {
 		return changes()
 	}
 	held, mark := s.held, s.mark()
-	s.trying, s.undoing = true, true
+	s.trying = true
 	err := changes()
-	s.trying, s.undoing = false, s.group != nil
+	s.trying = false
 	if err != nil {
 		s.takeBack(mark)
 		s.held = held
@@ -41,6 +41,9 @@ func (s *State) Try(changes func() error) error {
 	}
 	return err
 }
+
+// undoing reports whether it is noted how to take changes back.
+func (s *State) undoing() bool { return s.trying || s.group != nil }
 
 // takeBack takes back what was changed since a mark.
 func (s *State) takeBack(to mark) {

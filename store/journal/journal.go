@@ -16,6 +16,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 )
 
@@ -50,6 +51,27 @@ type Limits struct {
 	KeyBytes   int   // of one key
 	ValueBytes int   // of one value
 	BatchBytes int64 // of all keys and values of a batch
+}
+
+// Check returns why a batch is beyond the limits, or has no changes. That is
+// ErrRejected.
+func (l Limits) Check(b Batch) error {
+	over := func(n, limit int64) bool { return limit > 0 && n > limit }
+	if len(b.Changes) == 0 {
+		return fmt.Errorf("%w: it has no changes", ErrRejected)
+	}
+	if n := b.Bytes(); over(n, l.BatchBytes) {
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrRejected, n, l.BatchBytes)
+	}
+	for i, c := range b.Changes {
+		if n := len(c.Key); over(int64(n), int64(l.KeyBytes)) {
+			return fmt.Errorf("%w: change %d has a key of %d bytes, the limit is %d", ErrRejected, i, n, l.KeyBytes)
+		}
+		if n := len(c.Value); over(int64(n), int64(l.ValueBytes)) {
+			return fmt.Errorf("%w: change %d has a value of %d bytes, the limit is %d", ErrRejected, i, n, l.ValueBytes)
+		}
+	}
+	return nil
 }
 
 // An Engine opens partitions. It may be used by any number of goroutines.

@@ -110,7 +110,7 @@ func (j *owned) Append(_ context.Context, b journal.Batch) (journal.Position, er
 	if j.closed {
 		return journal.Position{}, j.wrap("append", errClosed)
 	}
-	if err := check(b); err != nil {
+	if err := j.Limits().Check(b); err != nil {
 		return journal.Position{}, j.wrap("append", err)
 	}
 	j.file.mu.Lock()
@@ -154,25 +154,6 @@ func apply(data *bbolt.Bucket, head *journal.Head, c journal.Change) error {
 	}
 	head.Put(c.Key, c.Value)
 	return data.Put(stored, encodeValue(stored, c.Value))
-}
-
-// check refuses what is beyond the limits.
-func check(b journal.Batch) error {
-	switch n := b.Bytes(); {
-	case len(b.Changes) == 0:
-		return fmt.Errorf("%w: it has no changes", journal.ErrRejected)
-	case n > maxBatch:
-		return fmt.Errorf("%w: %d bytes, the limit is %d", journal.ErrRejected, n, int64(maxBatch))
-	}
-	for i, c := range b.Changes {
-		if len(c.Key) > maxKey {
-			return fmt.Errorf("%w: change %d has a key of %d bytes, the limit is %d", journal.ErrRejected, i, len(c.Key), maxKey)
-		}
-		if len(c.Value) > maxValue {
-			return fmt.Errorf("%w: change %d has a value of %d bytes, the limit is %d", journal.ErrRejected, i, len(c.Value), maxValue)
-		}
-	}
-	return nil
 }
 
 // Compact is that of journal.Journal. It compacts the whole file, if a quarter

@@ -109,7 +109,7 @@ func (j *memoryJournal) Append(ctx context.Context, b journal.Batch) (journal.Po
 	if err := j.usable(ctx); err != nil {
 		return journal.Position{}, err
 	}
-	if err := j.engine.check(b); err != nil {
+	if err := j.engine.Limits.Check(b); err != nil {
 		return journal.Position{}, err
 	}
 	for _, c := range b.Changes {
@@ -133,26 +133,6 @@ func (j *memoryJournal) usable(ctx context.Context) error {
 		j.ended = fmt.Errorf("%w: %w", ErrClosed, context.Cause(ctx))
 	}
 	return j.ended
-}
-
-// check refuses what is beyond the limits.
-func (m *Memory) check(b journal.Batch) error {
-	over := func(have, limit int64) bool { return limit > 0 && have > limit }
-	if len(b.Changes) == 0 {
-		return fmt.Errorf("%w: it has no changes", journal.ErrRejected)
-	}
-	if n := b.Bytes(); over(n, m.Limits.BatchBytes) {
-		return fmt.Errorf("%w: %d bytes, the limit is %d", journal.ErrRejected, n, m.Limits.BatchBytes)
-	}
-	for i, c := range b.Changes {
-		if over(int64(len(c.Key)), int64(m.Limits.KeyBytes)) {
-			return fmt.Errorf("%w: change %d has a key of %d bytes, the limit is %d", journal.ErrRejected, i, len(c.Key), m.Limits.KeyBytes)
-		}
-		if over(int64(len(c.Value)), int64(m.Limits.ValueBytes)) {
-			return fmt.Errorf("%w: change %d has a value of %d bytes, the limit is %d", journal.ErrRejected, i, len(c.Value), m.Limits.ValueBytes)
-		}
-	}
-	return nil
 }
 
 func (j *memoryJournal) Compact(ctx context.Context, _ iter.Seq[journal.Change]) error {
