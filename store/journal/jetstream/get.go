@@ -1,0 +1,90 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// ask asks the leader of the stream for the bytes at a sequence. The client of
+// package nats would ask any of the servers, and one that is behind does not know
+// the latest.
+func (j *owned) ask(ctx context.Context, sequence uint64) ([]byte, error) {
+	question, err := json.Marshal(map[string]uint64{"seq": sequence})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := j.engine.conn.RequestWithContext(ctx, j.engine.api+"STREAM.MSG.GET."+j.name, question)
+	if err != nil {
+		return nil, err
+	}
+	var got struct {
+		Error   *js.APIError `json:"error"`
+		Message *struct {
+			Data []byte `json:"data"`
+		} `json:"message"`
+	}
+	switch err := json.Unmarshal(answer.Data, &got); {
+	case err != nil:
+		return nil, err
+	case got.Error != nil && got.Error.ErrorCode == js.JSErrCodeMessageNotFound:
+		return nil, js.ErrMsgNotFound
+	case got.Error != nil:
+		return nil, got.Error
+	case got.Message == nil:
+		return nil, js.ErrInvalidJetStreamResponse
+	}
+	return got.Message.Data, nil
+}
+
+// maxBad is how often the leader is asked for a record that it has not, or has
+// damaged, and all others are, until it counts as lost.
+const maxBad = 10
+
+// record reads one record, which is known to have been stored. One that is
+// damaged on one server may be whole on another.
+func (j *owned) record(ctx context.Context, sequence uint64) (r record, data []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, j.engine.options.Patience)
+	defer cancel()
+	whole := func(got []byte, asking error) error {
+		if asking != nil {
+			return asking
+		}
+		data = got
+		r, err = decode(got)
+		return err
+	}
+	bad := 0
+	for pause := newPause(); ; {
+		leaders := j.engine.once(ctx, func(ctx context.Context) error { return whole(j.ask(ctx, sequence)) })
+		if leaders == nil {
+			return r, data, nil
+		}
+		missing, damaged := errors.Is(leaders, js.ErrMsgNotFound), errors.Is(leaders, journal.ErrCorrupt)
+		if missing || damaged {
+			others := j.engine.once(ctx, func(ctx context.Context) error {
+				m, err := j.stream.GetMsg(ctx, sequence)
+				if err != nil {
+					return err
+				}
+				return whole(m.Data, nil)
+			})
+			if others == nil {
+				return r, data, nil
+			}
+			bad++
+		}
+		switch {
+		case bad < maxBad && !errors.Is(leaders, journal.ErrNewerFormat) && pause.wait(ctx):
+		case missing:
+			return r, nil, fmt.Errorf("%w: no server has a record at sequence %d", journal.ErrCorrupt, sequence)
+		default:
+			return r, nil, fmt.Errorf("sequence %d: %w", sequence, leaders)
+		}
+	}
+}

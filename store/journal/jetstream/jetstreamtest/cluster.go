@@ -1,0 +1,262 @@
+// Package jetstreamtest runs NATS servers with JetStream in this process, for
+// tests and demonstrations: as many as asked for, on loopback ports, with a
+// directory each. They sync every write, as package jetstream wants it.
+package jetstreamtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// A Cluster is servers that replicate what they keep. Its methods are for one
+// goroutine.
+type Cluster struct {
+	dir     string
+	options Options
+	routes  []string         // addresses at which they meet
+	nodes   []*server.Server // nil: stopped
+	ports   []int            // of clients
+}
+
+// Options are how the servers run.
+type Options struct {
+	Nodes      int   // 0 means 3; 1 is a server alone
+	MaxPayload int32 // bytes of a message, 0 means the server's 1 MiB
+	Lazy       bool  // do not sync every write: faster, and unsafe when power fails
+}
+
+// systemUser is one who may ask the servers how they run.
+const systemUser = "system" // and password
+
+// Start starts servers that keep their files under dir, and waits until they have
+// a leader.
+func Start(ctx context.Context, dir string, o Options) (*Cluster, error) {
+	if o.Nodes <= 0 {
+		o.Nodes = 3
+	}
+	c := &Cluster{dir: dir, options: o, nodes: make([]*server.Server, o.Nodes), ports: make([]int, o.Nodes)}
+	for range o.Nodes {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		c.routes = append(c.routes, "nats-route://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	}
+	for n := range c.nodes {
+		if err := c.Restart(n); err != nil {
+			c.Stop()
+			return nil, err
+		}
+	}
+	if err := c.WaitReady(ctx); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// freePort returns a port that nobody listens at now.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("jetstreamtest: %w", err)
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// Dir returns the directory of a server.
+func (c *Cluster) Dir(n int) string { return filepath.Join(c.dir, "node-"+strconv.Itoa(n)) }
+
+// Len returns how many servers there are, stopped ones included.
+func (c *Cluster) Len() int { return len(c.nodes) }
+
+// Running reports whether a server runs.
+func (c *Cluster) Running(n int) bool { return c.nodes[n] != nil }
+
+// Restart starts a server that is stopped, with what is in its directory.
+func (c *Cluster) Restart(n int) error {
+	if c.nodes[n] != nil {
+		return nil
+	}
+	if err := os.MkdirAll(c.Dir(n), 0o700); err != nil {
+		return fmt.Errorf("jetstreamtest: %w", err)
+	}
+	port := c.ports[n]
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	options, err := c.serverOptions(n, port)
+	if err != nil {
+		return fmt.Errorf("jetstreamtest: node %d: %w", n, err)
+	}
+	s, err := server.NewServer(options)
+	if err != nil {
+		return fmt.Errorf("jetstreamtest: node %d: %w", n, err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(20 * time.Second) {
+		s.Shutdown()
+		return fmt.Errorf("jetstreamtest: node %d does not take connections", n)
+	}
+	c.nodes[n], c.ports[n] = s, s.Addr().(*net.TCPAddr).Port
+	return nil
+}
+
+// serverOptions are those of a configuration file, which is what says that an
+// account has JetStream.
+func (c *Cluster) serverOptions(n, port int) (*server.Options, error) {
+	file := filepath.Join(c.dir, "node-"+strconv.Itoa(n)+".conf")
+	if err := os.WriteFile(file, []byte(c.configuration(n, port)), 0o600); err != nil {
+		return nil, err
+	}
+	o, err := server.ProcessConfigFile(file)
+	if err != nil {
+		return nil, err
+	}
+	o.NoSigs, o.NoLog = true, true
+	return o, nil
+}
+
+func (c *Cluster) configuration(n, port int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "server_name: node-%d\nlisten: 127.0.0.1:%d\n", n, port)
+	if c.options.MaxPayload > 0 {
+		fmt.Fprintf(&b, "max_payload: %d\n", c.options.MaxPayload)
+	}
+	sync := "always"
+	if c.options.Lazy {
+		sync = "2m"
+	}
+	fmt.Fprintf(&b, "jetstream { store_dir: %q, sync_interval: %s, max_file_store: 64G, max_memory_store: 256M }\n", c.Dir(n), sync)
+	fmt.Fprintf(&b, `accounts {
+  SYS { users: [{user: %[1]s, password: %[1]s}] }
+  USERS { jetstream: enabled, users: [{user: user, password: user}] }
+}
+system_account: SYS
+no_auth_user: user
+`, systemUser)
+	if len(c.nodes) > 1 {
+		fmt.Fprintf(&b, "cluster { name: jetstreamtest, listen: %q, routes: [%s] }\n", strings.TrimPrefix(c.routes[n], "nats-route://"), strings.Join(c.routes, ", "))
+	}
+	return b.String()
+}
+
+// WaitReady waits until the servers that run have a leader and take streams.
+func (c *Cluster) WaitReady(ctx context.Context) error {
+	return c.wait(ctx, "the servers have no leader", func() bool {
+		leaders, running := 0, 0
+		for _, s := range c.nodes {
+			if s == nil {
+				continue
+			}
+			running++
+			if len(c.nodes) == 1 || s.JetStreamIsLeader() {
+				leaders++
+			}
+			if len(c.nodes) > 1 && s.NumRoutes() == 0 {
+				return false
+			}
+		}
+		return running > 0 && leaders == 1
+	})
+}
+
+// wait waits until ready, looking 50 times a second.
+func (c *Cluster) wait(ctx context.Context, otherwise string, ready func() bool) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ready() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("jetstreamtest: %s: %w", otherwise, context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// URL returns the addresses of all servers, for nats.Connect.
+func (c *Cluster) URL() string {
+	urls := make([]string, len(c.ports))
+	for n := range c.ports {
+		urls[n] = c.NodeURL(n)
+	}
+	return strings.Join(urls, ",")
+}
+
+// NodeURL returns the address of a server.
+func (c *Cluster) NodeURL(n int) string {
+	return "nats://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(c.ports[n]))
+}
+
+// Connect connects to any of the servers, and to another when that ends.
+func (c *Cluster) Connect(options ...nats.Option) (*nats.Conn, error) {
+	return connect(c.URL(), options...)
+}
+
+// ConnectSystem connects as one who may ask the servers how they run.
+func (c *Cluster) ConnectSystem() (*nats.Conn, error) {
+	return connect(c.URL(), nats.UserInfo(systemUser, systemUser))
+}
+
+func connect(url string, options ...nats.Option) (*nats.Conn, error) {
+	all := append([]nats.Option{
+		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(20*time.Millisecond, 0),
+		nats.RetryOnFailedConnect(false),
+	}, options...)
+	conn, err := nats.Connect(url, all...)
+	if err != nil {
+		return nil, fmt.Errorf("jetstreamtest: %w", err)
+	}
+	return conn, nil
+}
+
+// Leader returns which server leads a stream, or -1.
+func (c *Cluster) Leader(stream string) int {
+	for n, s := range c.nodes {
+		if s != nil && (len(c.nodes) == 1 || s.JetStreamIsStreamLeader("USERS", stream)) {
+			return n
+		}
+	}
+	return -1
+}
+
+// WaitLeader waits until a stream has a leader, and returns which server it is.
+func (c *Cluster) WaitLeader(ctx context.Context, stream string) (leader int, err error) {
+	err = c.wait(ctx, "the stream has no leader", func() bool {
+		leader = c.Leader(stream)
+		return leader >= 0
+	})
+	return leader, err
+}
+
+// StepDown makes the leader of a stream hand over to another.
+func (c *Cluster) StepDown(conn *nats.Conn, stream string) error {
+	_, err := conn.Request("$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil, 5*time.Second)
+	return err
+}
+
+// Kill stops a server without letting it hand over what it leads.
+func (c *Cluster) Kill(n int) {
+	if s := c.nodes[n]; s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		c.nodes[n] = nil
+	}
+}
+
+// Stop stops all servers.
+func (c *Cluster) Stop() {
+	for n := range c.nodes {
+		c.Kill(n)
+	}
+}

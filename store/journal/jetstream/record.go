@@ -1,0 +1,158 @@
+package jetstream
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// A message's payload is a record:
+//
+//	"LSJ", format version    4 bytes
+//	kind                     1
+//	epoch                    8
+//	index                    8   of the latest batch, this one included
+//	batch id                 16
+//	part, parts              4, 4
+//	horizon                  8   nothing before this sequence is needed any more
+//	SHA-256 of the record before
+//	body
+//	CRC-32C of all that      4
+//
+// Numbers have the highest byte first. The body of a batch is its changes one
+// after another, cut into parts: the key's length, the key, and 0 if it is
+// deleted, or 1, the value's length and the value; lengths are unsigned varints.
+const (
+	formatVersion = 1
+	headLength    = 4 + 1 + 8 + 8 + 16 + 4 + 4 + 8 + sha256.Size
+	sumLength     = 4
+)
+
+type kind byte
+
+const (
+	kindEpoch   kind = 1 + iota // an owner begins
+	kindBatch                   // a batch was appended
+	kindCopy                    // what stands already, again
+	kindHorizon                 // what is before the horizon was copied
+)
+
+type digest [sha256.Size]byte
+
+type record struct {
+	kind        kind
+	position    journal.Position
+	id          [16]byte
+	part, parts uint32 // part counts from 0
+	horizon     uint64
+	previous    digest
+	body        []byte
+}
+
+var (
+	magic      = []byte("LSJ")
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+)
+
+func (r *record) encode() []byte {
+	b := make([]byte, 0, headLength+len(r.body)+sumLength)
+	b = append(append(b, magic...), formatVersion, byte(r.kind))
+	b = binary.BigEndian.AppendUint64(b, r.position.Epoch)
+	b = binary.BigEndian.AppendUint64(b, r.position.Index)
+	b = append(b, r.id[:]...)
+	b = binary.BigEndian.AppendUint32(b, r.part)
+	b = binary.BigEndian.AppendUint32(b, r.parts)
+	b = binary.BigEndian.AppendUint64(b, r.horizon)
+	b = append(b, r.previous[:]...)
+	b = append(b, r.body...)
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// decode reads a record, whose body is a part of b. An error is ErrCorrupt or
+// ErrNewerFormat.
+func decode(b []byte) (r record, err error) {
+	if len(b) < headLength+sumLength || !bytes.HasPrefix(b, magic) {
+		return r, fmt.Errorf("%w: %d bytes are no record", journal.ErrCorrupt, len(b))
+	}
+	end := len(b) - sumLength
+	if crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]) {
+		return r, fmt.Errorf("%w: a record of %d bytes does not match its checksum", journal.ErrCorrupt, len(b))
+	}
+	if v := b[3]; v != formatVersion {
+		if v > formatVersion {
+			return r, fmt.Errorf("%w: version %d", journal.ErrNewerFormat, v)
+		}
+		return r, fmt.Errorf("%w: a record of version %d", journal.ErrCorrupt, v)
+	}
+	r.kind = kind(b[4])
+	r.position = journal.Position{Epoch: binary.BigEndian.Uint64(b[5:]), Index: binary.BigEndian.Uint64(b[13:])}
+	copy(r.id[:], b[21:])
+	r.part, r.parts = binary.BigEndian.Uint32(b[37:]), binary.BigEndian.Uint32(b[41:])
+	r.horizon = binary.BigEndian.Uint64(b[45:])
+	copy(r.previous[:], b[53:])
+	r.body = b[headLength:end]
+	return r, nil
+}
+
+// appendChange appends a change to a body.
+func appendChange(b []byte, c journal.Change) []byte {
+	b = binary.AppendUvarint(b, uint64(len(c.Key)))
+	b = append(b, c.Key...)
+	if c.Delete {
+		return append(b, 0)
+	}
+	b = append(b, 1)
+	b = binary.AppendUvarint(b, uint64(len(c.Value)))
+	return append(b, c.Value...)
+}
+
+// encodeChanges returns the body of a batch.
+func encodeChanges(b journal.Batch) []byte {
+	const most = 1 + 2*binary.MaxVarintLen32 // besides key and value
+	body := make([]byte, 0, int(b.Bytes())+most*len(b.Changes))
+	for _, c := range b.Changes {
+		body = appendChange(body, c)
+	}
+	return body
+}
+
+// decodeChanges calls put with each change of a body, whose bytes it shares.
+func decodeChanges(body []byte, put func(journal.Change)) error {
+	for len(body) > 0 {
+		var c journal.Change
+		var ok bool
+		if c.Key, body, ok = cut(body); !ok || len(body) == 0 {
+			return errBody
+		}
+		there := body[0]
+		body = body[1:]
+		switch there {
+		case 0:
+			c.Delete = true
+		case 1:
+			if c.Value, body, ok = cut(body); !ok {
+				return errBody
+			}
+		default:
+			return errBody
+		}
+		put(c)
+	}
+	return nil
+}
+
+var errBody = fmt.Errorf("%w: a batch is not a list of changes", journal.ErrCorrupt)
+
+// cut takes a length and so many bytes from the front.
+func cut(b []byte) (piece, rest []byte, ok bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return nil, nil, false
+	}
+	end := size + int(n)
+	return b[size:end:end], b[end:], true
+}

@@ -1,0 +1,58 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	js "github.com/nats-io/nats.go/jetstream"
+)
+
+// persist asks the servers until they answer, or for as long as Patience.
+func (e *Engine) persist(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, e.options.Patience)
+	defer cancel()
+	for pause := newPause(); ; {
+		err := e.once(ctx, ask)
+		if err == nil || final(err) || !pause.wait(ctx) {
+			return err
+		}
+	}
+}
+
+// once asks the servers within the time that one question may take.
+func (e *Engine) once(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := e.within(ctx)
+	defer cancel()
+	return ask(ctx)
+}
+
+// final reports whether an error is an answer, which will be the same next time.
+func final(err error) bool {
+	api, ok := errors.AsType[*js.APIError](err)
+	return ok && api.Code < 500
+}
+
+// A pause grows from one try to the next, with jitter.
+type pause struct{ next time.Duration }
+
+const (
+	firstPause = 5 * time.Millisecond
+	mostPause  = 500 * time.Millisecond
+)
+
+func newPause() *pause { return &pause{firstPause} }
+
+// wait waits, and reports whether ctx still holds.
+func (p *pause) wait(ctx context.Context) bool {
+	timer := time.NewTimer(p.next/2 + rand.N(p.next/2))
+	defer timer.Stop()
+	p.next = min(2*p.next, mostPause)
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
