@@ -47,6 +47,9 @@
 //		…
 //	})
 //
+// A [Ledger] keeps a record of every acknowledgement, for a test in which owners
+// or servers fail: it finds what is lost, doubled, or there though it was refused.
+//
 // [Main] and [VerifyNoLeaks] find the goroutines that tests leave behind, and
 // say so if one is that of a loop whose Close was forgotten.
 package storetest
