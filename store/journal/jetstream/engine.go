@@ -21,7 +21,8 @@ type Options struct {
 	// One that exists with fewer is refused.
 	Replicas int
 
-	// Timeout is how long one question to the servers may take. 0 means 5 s.
+	// Timeout is how long one question to the servers, or one try to append up to
+	// 4 MiB, may take. 0 means 2 s.
 	Timeout time.Duration
 
 	// Patience is how long Append, and the taking over in Open, go on trying,
@@ -53,7 +54,7 @@ func New(conn *nats.Conn, o Options) (*Engine, error) {
 		o.Replicas = 3
 	}
 	if o.Timeout <= 0 {
-		o.Timeout = 5 * time.Second
+		o.Timeout = 2 * time.Second
 	}
 	if o.Patience <= 0 {
 		o.Patience = 30 * time.Second

@@ -38,6 +38,13 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	if prefix, url, ok := strings.Cut(os.Getenv(ownEnv), " "); ok {
+		if err := own(prefix, url); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
 	dir, err := os.MkdirTemp("", "jetstream")
 	if err != nil {
 		panic(err)

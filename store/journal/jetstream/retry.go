@@ -28,10 +28,14 @@ func (e *Engine) once(ctx context.Context, ask func(context.Context) error) erro
 	return ask(ctx)
 }
 
-// final reports whether an error is an answer, which will be the same next time.
+// final reports whether an error is an answer that will be the same next time.
 func final(err error) bool {
+	const (
+		noPeers      = 10005 // for a new stream: a server is down
+		notClustered = 10074 // there are fewer servers than replicas
+	)
 	api, ok := errors.AsType[*js.APIError](err)
-	return ok && api.Code < 500
+	return ok && (api.Code < 500 && api.ErrorCode != noPeers || api.ErrorCode == notClustered)
 }
 
 // A pause grows from one try to the next, with jitter.

@@ -150,23 +150,26 @@ no_auth_user: user
 	return b.String()
 }
 
-// WaitReady waits until the servers that run have a leader and take streams.
+// WaitReady waits until the servers that run have a leader that knows them all.
 func (c *Cluster) WaitReady(ctx context.Context) error {
-	return c.wait(ctx, "the servers have no leader", func() bool {
-		leaders, running := 0, 0
+	return c.wait(ctx, "the servers have not met", func() bool {
+		running, current, known := 0, 0, 0
 		for _, s := range c.nodes {
 			if s == nil {
 				continue
 			}
 			running++
-			if len(c.nodes) == 1 || s.JetStreamIsLeader() {
-				leaders++
+			if len(c.nodes) == 1 {
+				return true
 			}
-			if len(c.nodes) > 1 && s.NumRoutes() == 0 {
-				return false
+			if s.JetStreamIsCurrent() {
+				current++
+			}
+			if s.JetStreamIsLeader() {
+				known = len(s.JetStreamClusterPeers())
 			}
 		}
-		return running > 0 && leaders == 1
+		return running > 0 && current == running && known >= running
 	})
 }
 
