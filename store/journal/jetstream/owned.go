@@ -115,13 +115,17 @@ func (j *owned) room() int {
 	if limit := int64(j.stream.CachedInfo().Config.MaxMsgSize); limit > 0 {
 		most = min(most, limit)
 	}
-	return int(most) - headerRoom - headLength - sumLength
+	return roomIn(most)
 }
 
+func roomIn(message int64) int { return int(message) - headerRoom - headLength - sumLength }
+
+// batchLimit leaves a tenth for what a change has besides its key and value. One
+// of many small changes may be rejected below it.
+func batchLimit(room int) int64 { return max(1, min(maxBatch, maxParts*int64(room)*9/10)) }
+
 // Limits is that of [journal.Journal]: 72 MiB, or what fits into 1,000 messages.
-func (j *owned) Limits() journal.Limits {
-	return journal.Limits{BatchBytes: min(maxBatch, int64(maxParts)*int64(j.room())*9/10)}
-}
+func (j *owned) Limits() journal.Limits { return journal.Limits{BatchBytes: batchLimit(j.room())} }
 
 // Fenced is that of [journal.Journal].
 func (j *owned) Fenced() <-chan struct{} { return j.fenced }

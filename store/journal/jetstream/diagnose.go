@@ -1,0 +1,197 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/natsext"
+
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// Diagnose looks at what the engine's promises depend on: the servers, the limits
+// of the account, and the settings of the streams that are there. system is a
+// connection of a user of the system account, who alone may ask the servers for
+// their own settings; without it, nil, those are unknown. It changes nothing. An
+// error means that the servers do not answer.
+func (e *Engine) Diagnose(ctx context.Context, system *nats.Conn) ([]journal.Finding, error) {
+	var account *js.AccountInfo
+	err := e.persist(ctx, func(ctx context.Context) (err error) {
+		account, err = e.js.AccountInfo(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: %w", err)
+	}
+	all := append(e.judgeConnection(), judgeAccount(account)...)
+	servers, err := e.judgeServers(ctx, system)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, servers...)
+	streams, err := e.judgeStreams(ctx)
+	return append(all, streams...), err
+}
+
+func status(ok bool, otherwise journal.Status) journal.Status {
+	if ok {
+		return journal.OK
+	}
+	return otherwise
+}
+
+// leastVersion has atomic batches.
+const leastVersion = "2.12"
+
+func (e *Engine) judgeConnection() []journal.Finding {
+	version, room := e.conn.ConnectedServerVersion(), e.conn.MaxPayload()
+	var major, minor int
+	_, _ = fmt.Sscanf(version, "%d.%d", &major, &minor)
+	limit := batchLimit(roomIn(room))
+	return []journal.Finding{
+		{Status: status(major > 2 || major == 2 && minor >= 12, journal.Broken), Setting: "server version", Value: version,
+			Advice: "at least " + leastVersion + ", which has atomic batches"},
+		{Status: status(limit >= maxBatch, journal.Risk), Setting: "max_payload", Value: fmt.Sprintf("%d bytes: batches of up to %d", room, limit),
+			Advice: fmt.Sprintf("large enough for batches of %d bytes, or larger ones are refused", maxBatch)},
+	}
+}
+
+func judgeAccount(a *js.AccountInfo) []journal.Finding {
+	left := func(limit int64, used uint64) string {
+		if limit < 0 {
+			return "no limit"
+		}
+		return fmt.Sprintf("%d of %d", used, limit)
+	}
+	full := a.Limits.MaxStore >= 0 && a.Store >= uint64(a.Limits.MaxStore)
+	return []journal.Finding{
+		{Status: status(!full, journal.Broken), Setting: "account's storage", Value: left(a.Limits.MaxStore, a.Store),
+			Advice: "room, or every append is refused"},
+		{Status: journal.OK, Setting: "account's streams", Value: left(int64(a.Limits.MaxStreams), uint64(a.Streams)), Advice: "one a partition"},
+	}
+}
+
+// jsz is what a server says of itself.
+type jsz struct {
+	Server struct {
+		Name    string `json:"name"`
+		Version string `json:"ver"`
+	} `json:"server"`
+	Data struct {
+		Disabled bool `json:"disabled"`
+		Config   struct {
+			SyncAlways   bool          `json:"sync_always"`
+			SyncInterval time.Duration `json:"sync_interval"`
+		} `json:"config"`
+	} `json:"data"`
+	Error *struct {
+		Description string `json:"description"`
+	} `json:"error"`
+}
+
+const syncAdvice = "always: with any other, servers acknowledge what only their memory has, and a power failure of most of them at once loses it"
+
+// gather is how long servers are waited for of which it is not known whether they
+// are there.
+const gather = 300 * time.Millisecond
+
+// judgeServers asks all servers how often they sync.
+func (e *Engine) judgeServers(ctx context.Context, system *nats.Conn) (all []journal.Finding, err error) {
+	if system == nil {
+		return []journal.Finding{{Status: journal.Unknown, Setting: "sync_interval", Advice: syncAdvice + " (a user of the system account can ask)"}}, nil
+	}
+	ctx, cancel := e.within(ctx)
+	defer cancel()
+	answers, err := natsext.RequestMany(ctx, system, "$SYS.REQ.SERVER.PING.JSZ", []byte(`{"config":true}`), natsext.RequestManyStall(gather))
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: asking the servers: %w", err)
+	}
+	for m, err := range answers {
+		if errors.Is(err, nats.ErrNoResponders) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("jetstream: asking the servers: %w", err)
+		}
+		var z jsz
+		if err := json.Unmarshal(m.Data, &z); err != nil {
+			return nil, fmt.Errorf("jetstream: asking the servers: %w", err)
+		}
+		all = append(all, z.judge())
+	}
+	if len(all) == 0 {
+		return nil, errors.New("jetstream: no server answers a user of the system account: is this one?")
+	}
+	slices.SortFunc(all, func(a, b journal.Finding) int { return strings.Compare(a.Setting, b.Setting) })
+	return append(all, journal.Finding{Status: status(len(all) >= e.options.Replicas, journal.Risk), Setting: "servers",
+		Value: fmt.Sprint(len(all)), Advice: fmt.Sprintf("at least %d, as many as there are replicas", e.options.Replicas)}), nil
+}
+
+func (z *jsz) judge() journal.Finding {
+	f := journal.Finding{Setting: "sync_interval of " + z.Server.Name, Value: "always", Advice: syncAdvice}
+	switch {
+	case z.Error != nil:
+		f.Status, f.Value = journal.Unknown, z.Error.Description
+	case z.Data.Disabled:
+		f.Status, f.Value = journal.OK, "it keeps no streams"
+	case !z.Data.Config.SyncAlways:
+		f.Status, f.Value = journal.Risk, z.Data.Config.SyncInterval.String()
+	}
+	return f
+}
+
+// judgeStreams looks at the partitions that are there.
+func (e *Engine) judgeStreams(ctx context.Context) (all []journal.Finding, err error) {
+	list := e.js.ListStreams(ctx)
+	for info := range list.Info() {
+		if !strings.HasPrefix(info.Config.Name, e.options.Prefix+"-") {
+			continue
+		}
+		good := true
+		for _, f := range e.judge(info.Config) {
+			if f.Status != journal.OK {
+				f.Setting = f.Setting + " of stream " + info.Config.Name
+				all, good = append(all, f), false
+			}
+		}
+		if lagging := behind(info); lagging != "" {
+			all, good = append(all, journal.Finding{Status: journal.Risk, Setting: "replicas of stream " + info.Config.Name, Value: lagging,
+				Advice: "all of them current, or fewer failures are survived"}), false
+		}
+		if good {
+			all = append(all, journal.Finding{Setting: "stream " + info.Config.Name,
+				Value: fmt.Sprintf("%d records, %d bytes", info.State.Msgs, info.State.Bytes)})
+		}
+	}
+	if err := list.Err(); err != nil && !errors.Is(err, js.ErrEndOfData) {
+		return all, fmt.Errorf("jetstream: listing the streams: %w", err)
+	}
+	return all, nil
+}
+
+// behind says which replicas of a stream are not up to date.
+func behind(info *js.StreamInfo) string {
+	if info.Cluster == nil {
+		return ""
+	}
+	var names []string
+	for _, r := range info.Cluster.Replicas {
+		if r.Offline || !r.Current {
+			names = append(names, r.Name)
+		}
+	}
+	if info.Cluster.Leader == "" {
+		return "no leader"
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "not current: " + strings.Join(names, ", ")
+}
