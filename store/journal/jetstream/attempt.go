@@ -153,5 +153,13 @@ func rejects(err error) (reason string, ok bool) {
 	if errors.Is(err, nats.ErrMaxPayload) {
 		return "a message is too large", true
 	}
-	return "the servers refuse it", hasCode(err, refusalCodes)
+	return "the servers refuse it", hasCode(err, refusalCodes) || full(err)
+}
+
+// full reports whether a limit of the stream refused a message, on all servers
+// alike. Other errors with this code are of one server's disk.
+func full(err error) bool {
+	const storeFailed = 10077
+	api, ok := errors.AsType[*js.APIError](err)
+	return ok && api.ErrorCode == storeFailed && (api.Description == "maximum bytes exceeded" || api.Description == "maximum messages exceeded")
 }
