@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store/journal/jetstream"
@@ -111,5 +112,23 @@ func newEngine(t testing.TB, conn *nats.Conn, o jetstream.Options) *jetstream.En
 	}
 	e, err := jetstream.New(conn, o)
 	require.NoError(t, err)
+	t.Cleanup(func() { dropStreams(conn, o.Prefix) })
 	return e
+}
+
+// dropStreams removes the streams of a prefix, so that the servers have no more to
+// do for them. What it cannot remove stays.
+func dropStreams(conn *nats.Conn, prefix string) {
+	client, err := js.New(conn)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	names := client.StreamNames(ctx)
+	for name := range names.Name() {
+		if strings.HasPrefix(name, prefix+"-") {
+			_ = client.DeleteStream(ctx, name)
+		}
+	}
 }

@@ -50,7 +50,7 @@ func (c *badConn) Read(p []byte) (int, error) {
 		time.Sleep(c.line.after)
 	case c.line.one(300): // the answer came, and is lost
 		c.line.cut.Add(1)
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return 0, errors.New("cut")
 	}
 	return n, err
@@ -60,7 +60,7 @@ func (c *badConn) Write(p []byte) (int, error) {
 	if c.line.one(300) {
 		c.line.torn.Add(1)
 		n, _ := c.Conn.Write(p[:rand.IntN(len(p)+1)])
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return n, errors.New("torn")
 	}
 	return c.Conn.Write(p)
