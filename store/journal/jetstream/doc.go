@@ -44,8 +44,8 @@
 // Every record has its own checksum, its epoch and index, and the SHA-256 of the
 // record before it, and says from which sequence on records are needed. A record
 // that is missing, though servers may drop a damaged one without a word, altered,
-// or from another history is journal.ErrCorrupt, unless another server still has
-// it whole. The last records are compared with nothing but the last sequence that
+// or from another history is journal.ErrCorrupt, unless the leader or the server
+// of the connection still has it whole. So it may help to connect to another. The last records are compared with nothing but the last sequence that
 // the leader of the stream knows.
 //
 // # What is promised, and when
@@ -62,8 +62,8 @@
 //     Options.Patience, those under way with store.ErrOutcomeUnknown, and Open waits.
 //   - The network is slow or breaks: as above.
 //   - Power fails everywhere at once: nothing acknowledged is lost.
-//   - A disk returns something else than was written: Open says so, or reads
-//     another server's.
+//   - A disk returns something else than was written: Open says so, or reads what
+//     another server has.
 //
 // # What is not
 //

@@ -43,7 +43,8 @@ func (j *owned) ask(ctx context.Context, sequence uint64) ([]byte, error) {
 }
 
 // maxBad is how often the leader is asked for a record that it has not, or has
-// damaged, and all others are, until it counts as lost.
+// damaged, and any server is, until it counts as lost. The servers choose who
+// answers that: mostly the one of the connection.
 const maxBad = 10
 
 // record reads one record, which is known to have been stored. One that is
@@ -82,7 +83,7 @@ func (j *owned) record(ctx context.Context, sequence uint64) (r record, data []b
 		switch {
 		case bad < maxBad && !errors.Is(leaders, journal.ErrNewerFormat) && pause.wait(ctx):
 		case missing:
-			return r, nil, fmt.Errorf("%w: no server has a record at sequence %d", journal.ErrCorrupt, sequence)
+			return r, nil, fmt.Errorf("%w: neither the leader of the stream nor who else was asked has a record at sequence %d", journal.ErrCorrupt, sequence)
 		default:
 			return r, nil, fmt.Errorf("sequence %d: %w", sequence, leaders)
 		}
