@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -241,8 +242,8 @@ func (s *Server) end(signal os.Signal) error {
 	return err
 }
 
-// Close kills the server and removes its directory.
-func (s *Server) Close() error { return errors.Join(s.Kill(), remove(s.dir)) }
+// Close stops the server at once and removes its directory.
+func (s *Server) Close() error { return errors.Join(s.end(syscall.SIGQUIT), remove(s.dir)) }
 
 // remove removes a directory in which processes that are about to end may still
 // write.
