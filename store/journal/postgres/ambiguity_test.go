@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -215,7 +214,7 @@ func hold(t testing.TB, pool *pgxpool.Pool, opts postgres.Options) (release func
 	t.Helper()
 	tx, err := pool.Begin(t.Context())
 	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), strings.ReplaceAll(`select from {}.partition for update`, "{}", pgx.Identifier{opts.Schema}.Sanitize()))
+	_, err = tx.Exec(t.Context(), in(opts, `select from {}.partition for update`))
 	require.NoError(t, err)
 	return sync.OnceFunc(func() { require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) })
 }
@@ -235,23 +234,23 @@ func TestTimeoutsOfTheServer(t *testing.T) {
 	}
 }
 
-// Defaults of the server that would weaken an append do not.
+// Defaults of the server that would weaken an append do not, and one that is
+// stronger stays.
 func TestDefaultsOfTheServer(t *testing.T) {
-	s, opts := server(t), fresh()
-	var settings string
-	for _, setting := range []string{"synchronous_commit=off", "default_transaction_isolation=serializable",
-		"default_transaction_read_only=on", "default_transaction_deferrable=on", "client_min_messages=error", "search_path=nowhere"} {
-		settings += "-c " + setting + " "
+	s := server(t)
+	for commit, want := range map[string]string{"off": "on", "local": "on", "remote_write": "on", "on": "on", "remote_apply": "remote_apply"} {
+		settings := []string{"synchronous_commit=" + commit, "default_transaction_isolation=serializable",
+			"default_transaction_read_only=on", "default_transaction_deferrable=on", "client_min_messages=error", "search_path=nowhere"}
+		pool, opts := poolAt(t, s.URL()+" options='-c "+strings.Join(settings, " -c ")+"'"), fresh()
+		e := postgres.New(pool, opts)
+		j := open(t, e, "p", contents{})
+		behind(t, poolOf(t), opts, `alter table {}.record add setting text default current_setting('synchronous_commit')`)
+		appendTo(t, j, put("a", "1"))
+		open(t, e, "p", contents{"a": "1"})
+		var got string
+		require.NoError(t, pool.QueryRow(t.Context(), in(opts, `select setting from {}.record`)).Scan(&got))
+		require.Equal(t, want, got, commit)
 	}
-	open(t, postgres.New(poolOf(t), opts), "p", contents{}) // who makes the tables may not be read-only
-	e := postgres.New(poolAt(t, s.URL()+" options='"+settings+"'"), opts)
-	j := open(t, e, "p", contents{})
-	want := contents{}
-	for n := range 10 {
-		appendTo(t, j, put(fmt.Sprint(n), "1"))
-		want[fmt.Sprint(n)] = "1"
-	}
-	open(t, e, "p", want)
 }
 
 // An append that cannot be found out about ends with the engine's patience, and

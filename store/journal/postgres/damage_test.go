@@ -16,11 +16,15 @@ import (
 	"github.com/loopstore/loopstore/store/journal/postgres"
 )
 
-// behind does something to the tables behind the engine's back. {} is the schema.
-func behind(t testing.TB, pool *pgxpool.Pool, opts postgres.Options, sql string, args ...any) {
+// in puts the schema in the place of {}.
+func in(opts postgres.Options, sql string) string {
+	return strings.ReplaceAll(sql, "{}", pgx.Identifier{opts.Schema}.Sanitize())
+}
+
+// behind does something to the tables behind the engine's back.
+func behind(t testing.TB, pool *pgxpool.Pool, opts postgres.Options, sql string) {
 	t.Helper()
-	sql = strings.ReplaceAll(sql, "{}", pgx.Identifier{opts.Schema}.Sanitize())
-	tag, err := pool.Exec(t.Context(), sql, args...)
+	tag, err := pool.Exec(t.Context(), in(opts, sql))
 	require.NoError(t, err)
 	if tag.Update() || tag.Delete() || tag.Insert() {
 		require.NotZero(t, tag.RowsAffected(), "it has changed nothing")

@@ -18,7 +18,7 @@ const formatVersion = 1
 
 // createSQL makes what is not there. It is one transaction, one at a time: IF
 // NOT EXISTS fails where two begin at once.
-const createSQL = `
+const createSQL = beginWriting + `;
 select pg_advisory_xact_lock(7810206548);
 create schema if not exists {};
 create table if not exists {}.format (version bigint not null);
@@ -35,7 +35,7 @@ create table if not exists {}.record (
 create table if not exists {}.document (
 	id uuid primary key, name bytea not null, revision bigint not null, document bytea not null
 );
-`
+commit`
 
 const (
 	beginWriting = `begin isolation level read committed, read write`
