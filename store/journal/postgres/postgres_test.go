@@ -62,6 +62,11 @@ func poolAt(t testing.TB, url string) *pgxpool.Pool {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(url)
 	require.NoError(t, err)
+	return poolWith(t, config)
+}
+
+func poolWith(t testing.TB, config *pgxpool.Config) *pgxpool.Pool {
+	t.Helper()
 	pool, err := postgres.NewPool(context.WithoutCancel(t.Context()), config)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)

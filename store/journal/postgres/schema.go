@@ -60,12 +60,14 @@ func statementsOf(schema string, timeout time.Duration) statements {
 
 		// Wait at least until the commit is on disk, here and on the standbys; get
 		// to know when that wait is called off; find records by their keys, also
-		// when nothing is known of the table yet; and let go of the partition if
-		// this process stops between two round trips.
+		// when nothing is known of the table yet, and do not plan that anew each
+		// time, which takes longer than the rest of an append; and let go of the
+		// partition if this process stops between two round trips.
 		settings: fmt.Sprintf(`select
 			set_config('synchronous_commit', case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end, true),
 			set_config('client_min_messages', 'warning', true),
 			set_config('enable_seqscan', 'off', true),
+			set_config('plan_cache_mode', 'force_generic_plan', true),
 			set_config('idle_in_transaction_session_timeout', '%d', true)`, max(1, timeout.Milliseconds())),
 		// To read all takes as long as it takes, and the first record comes at once.
 		patient: `select set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'off', true),
