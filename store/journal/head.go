@@ -33,23 +33,30 @@ func (h *Head) Remove(key, value []byte) {
 type Digest [4]uint64 // the lowest first
 
 // Add adds a key and its value.
-func (d *Digest) Add(key, value []byte) {
+func (d *Digest) Add(key, value []byte) { d.Plus(DigestOf(key, value)) }
+
+// Remove takes them out again.
+func (d *Digest) Remove(key, value []byte) { d.Minus(DigestOf(key, value)) }
+
+// Plus adds all that another digest is of.
+func (d *Digest) Plus(other Digest) {
 	var carry uint64
-	for i, n := range digestOf(key, value) {
+	for i, n := range other {
 		d[i], carry = bits.Add64(d[i], n, carry)
 	}
 }
 
-// Remove takes them out again.
-func (d *Digest) Remove(key, value []byte) {
+// Minus takes it out again.
+func (d *Digest) Minus(other Digest) {
 	var borrow uint64
-	for i, n := range digestOf(key, value) {
+	for i, n := range other {
 		d[i], borrow = bits.Sub64(d[i], n, borrow)
 	}
 }
 
-// digestOf is the SHA-256 of the key's length, in 8 bytes, the key and the value.
-func digestOf(key, value []byte) (d Digest) {
+// DigestOf returns the digest of one key with its value: the SHA-256 of the
+// key's length, in 8 bytes, the key and the value.
+func DigestOf(key, value []byte) (d Digest) {
 	h := sha256.New()
 	var length [8]byte
 	binary.LittleEndian.PutUint64(length[:], uint64(len(key)))

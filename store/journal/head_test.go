@@ -47,6 +47,15 @@ func TestRemoveUndoesAdd(t *testing.T) {
 	assert.Equal(t, journal.Digest{}, d, "in the other order too")
 }
 
+func TestPlusAndMinusAreOfWholeSets(t *testing.T) {
+	d := digest(pairs[:2]...)
+	d.Plus(digest(pairs[2:]...))
+	assert.Equal(t, digest(pairs...), d)
+	d.Minus(digest(pairs[:3]...))
+	assert.Equal(t, digest(pairs[3:]...), d)
+	assert.Equal(t, digest(pairs[0]), journal.DigestOf([]byte(pairs[0].key), []byte(pairs[0].value)))
+}
+
 // The sum is modulo 2^256: a carry goes from each word to the next, and out of
 // the last.
 func TestDigestCarries(t *testing.T) {

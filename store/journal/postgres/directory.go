@@ -1,0 +1,68 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// A Directory is one document with a revision, which is replaced only by who has
+// seen the last one. Any number of goroutines and processes may use it. It does
+// not keep the slices that it is given; those that it returns are the caller's.
+type Directory struct {
+	database
+	name string
+}
+
+// NewDirectory returns the document of that name, which may be any text, on a
+// pool that NewPool has made. It touches nothing.
+func NewDirectory(pool *pgxpool.Pool, opts Options, name string) *Directory {
+	return &Directory{newDatabase(pool, opts), name}
+}
+
+// Read returns the document and its revision, nil and 0 if there is none yet. It
+// may be one of which the Write has not returned, or has failed, and which is
+// lost with the server: a Write that builds on it says so.
+func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64, err error) {
+	if err := d.ready(ctx); err != nil {
+		return nil, 0, d.wrap("read", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	err = d.pool.QueryRow(ctx, d.sql.readDocument, idOf(d.name)).Scan(&revision, &document)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, 0, nil
+	case err != nil:
+		return nil, 0, d.wrap("read", cleaned(err))
+	}
+	return document, revision, nil
+}
+
+// Write replaces the document if its revision is still this one, 0 if there is
+// none yet, and reports whether it did. The new revision is the next number. When
+// it returns nil that is durable. After an error nobody knows whether the document
+// was replaced. It may have up to 128 MiB.
+func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
+	if err := d.ready(ctx); err != nil {
+		return false, d.wrap("write", err)
+	}
+	sql, second := d.sql.replace, any(revision)
+	if revision == 0 {
+		sql, second = d.sql.newDocument, []byte(d.name)
+	}
+	b := d.begin()
+	b.Queue(sql, idOf(d.name), second, notNil(document)).Exec(func(tag pgconn.CommandTag) error {
+		ok = tag.RowsAffected() == 1
+		return nil
+	})
+	if err := d.transact(ctx, b); err != nil {
+		return false, d.wrap("write", err)
+	}
+	return ok, nil
+}
+
+func (d *Directory) wrap(op string, err error) error { return &Error{op, d.schema, d.name, err} }

@@ -1,0 +1,66 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/postgres"
+	"github.com/loopstore/loopstore/store/storetest"
+)
+
+func openLoop(t testing.TB, engine journal.Engine, partition string) *loopstore.Loop {
+	t.Helper()
+	l, err := loopstore.Open(context.WithoutCancel(t.Context()), loopstore.Options{Journal: engine, Partition: partition})
+	require.NoError(t, err)
+	return l
+}
+
+// A loop on a database keeps every promise of a store, and those of reopening.
+func TestLoopOnADatabase(t *testing.T) {
+	engine := postgres.New(poolOf(t), fresh())
+	partitions := map[store.RuntimeStore]string{}
+	open := func(t testing.TB, partition string) store.RuntimeStore {
+		l := openLoop(t, engine, partition)
+		partitions[l] = partition
+		return l
+	}
+	storetest.Run(t, storetest.Factory{
+		Open:   func(t testing.TB) store.RuntimeStore { return open(t, fmt.Sprint(len(partitions))) },
+		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, partitions[s]) },
+	})
+}
+
+// exported is all that a loop holds.
+func exported(t testing.TB, l *loopstore.Loop) string {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, l.Export(t.Context(), &b))
+	return b.String()
+}
+
+// A loop that another one has taken the partition from acknowledges nothing more,
+// and the other one has all that it had acknowledged.
+func TestASecondLoopTakesOver(t *testing.T) {
+	engine := postgres.New(poolOf(t), fresh())
+	first := openLoop(t, engine, "p")
+	for n := range 20 {
+		require.NoError(t, first.PersistRuntimeState(t.Context(), store.RuntimeID(fmt.Sprint(n)), store.RuntimeIdle))
+	}
+	want := exported(t, first)
+	second := openLoop(t, engine, "p")
+	err := first.PersistRuntimeState(t.Context(), "late", store.RuntimeIdle)
+	require.ErrorIs(t, err, journal.ErrFenced)
+	assert.NotErrorIs(t, err, store.ErrOutcomeUnknown)
+	require.Equal(t, want, exported(t, second))
+	require.ErrorIs(t, first.Close(), journal.ErrFenced)
+	require.NoError(t, second.PersistRuntimeState(t.Context(), "late", store.RuntimeIdle))
+	require.NoError(t, second.Close())
+}
