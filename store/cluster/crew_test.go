@@ -1,0 +1,205 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/cluster"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
+)
+
+const lease = 15 * time.Second
+
+// A crew is the members of one cluster, in one process.
+type crew struct {
+	testing.TB
+	partitions int
+	memory     *journaltest.Memory
+	engine     journal.Engine // memory, or what stands before it
+	directory  *counting
+	members    map[string]*hand
+}
+
+// A hand is one of the crew, with its own way to the directory.
+type hand struct {
+	*cluster.Node
+	line *line
+}
+
+func newCrew(t testing.TB, partitions int) *crew {
+	c := &crew{TB: t, partitions: partitions, memory: journaltest.NewEngine(), members: map[string]*hand{}}
+	c.engine, c.directory = c.memory, &counting{Directory: cluster.NewDirectory()}
+	t.Cleanup(func() {
+		for _, h := range c.members {
+			h.line.mend()
+			_ = h.Close()
+		}
+	})
+	return c
+}
+
+func (c *crew) options(name string) (cluster.Options, *line) {
+	l := &line{Directory: c.directory}
+	return cluster.Options{
+		Cluster: "c", Partitions: c.partitions, Self: cluster.Member{Name: name, Address: name + ":1"},
+		Engine: c.engine, Directory: l, Lease: lease,
+	}, l
+}
+
+func (c *crew) join(names ...string) {
+	c.Helper()
+	for _, name := range names {
+		c.joinWith(name, func(*cluster.Options) {})
+	}
+}
+
+func (c *crew) joinWith(name string, change func(*cluster.Options)) *hand {
+	c.Helper()
+	opts, l := c.options(name)
+	change(&opts)
+	n, err := cluster.Join(context.WithoutCancel(c.Context()), opts)
+	require.NoError(c, err)
+	h := &hand{n, l}
+	c.members[name] = h
+	return h
+}
+
+// counts are how many partitions each member has open.
+func (c *crew) counts() map[string]int {
+	counts := map[string]int{}
+	for name, h := range c.members {
+		counts[name] = len(h.open())
+	}
+	return counts
+}
+
+// open returns the partitions that are open at a member, and served.
+func (h *hand) open() (all []int) {
+	for p := range h.Status().Partitions {
+		if _, ok := h.Local(p); ok {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// owner returns the one member that serves a partition.
+func (c *crew) owner(partition int) string {
+	c.Helper()
+	var owners []string
+	for name, h := range c.members {
+		if _, ok := h.Local(partition); ok {
+			owners = append(owners, name)
+		}
+	}
+	require.Len(c, owners, 1, "who serves partition %d", partition)
+	return owners[0]
+}
+
+// remote reaches members of the crew as they are, and so never sends on.
+func (c *crew) remote(owner cluster.Member) (store.RuntimeStore, error) {
+	if h := c.members[owner.Name]; h != nil {
+		return h.Router(nil), nil
+	}
+	return nil, errors.New("no such member")
+}
+
+// in returns the id of a runtime in a partition.
+func (c *crew) in(partition int) store.RuntimeID {
+	for i := 0; ; i++ {
+		if id := store.RuntimeID(fmt.Sprint("r", i)); cluster.PartitionOf(id, c.partitions) == partition {
+			return id
+		}
+	}
+}
+
+// errCut is what a cut line fails with.
+var errCut = errors.New("the line is cut")
+
+// A line is a member's way to the directory.
+type line struct {
+	cluster.Directory
+	down atomic.Bool // every call fails
+	deaf atomic.Bool // writes are done, and fail nevertheless
+	hang atomic.Bool // every call waits until its context ends
+}
+
+func (l *line) cut()  { l.down.Store(true) }
+func (l *line) mend() { l.down.Store(false); l.deaf.Store(false); l.hang.Store(false) }
+
+func (l *line) err(ctx context.Context) error {
+	if l.hang.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if l.down.Load() {
+		return errCut
+	}
+	return nil
+}
+
+func (l *line) Read(ctx context.Context) ([]byte, uint64, error) {
+	if err := l.err(ctx); err != nil {
+		return nil, 0, err
+	}
+	return l.Directory.Read(ctx)
+}
+
+func (l *line) Write(ctx context.Context, document []byte, revision uint64) (bool, error) {
+	if err := l.err(ctx); err != nil {
+		return false, err
+	}
+	ok, err := l.Directory.Write(ctx, document, revision)
+	if l.deaf.Load() {
+		return false, errCut
+	}
+	return ok, err
+}
+
+// counting counts what is written, and keeps the latest.
+type counting struct {
+	cluster.Directory
+	mu       sync.Mutex
+	reads    int
+	writes   int
+	refused  int
+	latest   []byte
+	onWriten func(document []byte)
+}
+
+func (d *counting) Read(ctx context.Context) ([]byte, uint64, error) {
+	d.mu.Lock()
+	d.reads++
+	d.mu.Unlock()
+	return d.Directory.Read(ctx)
+}
+
+func (d *counting) Write(ctx context.Context, document []byte, revision uint64) (bool, error) {
+	ok, err := d.Directory.Write(ctx, document, revision)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if ok {
+		d.writes++
+		d.latest = document
+	} else {
+		d.refused++
+	}
+	return ok, err
+}
+
+// set stores the runtime state by which a test tells what was applied.
+func set(ctx context.Context, s store.RuntimeStore, id store.RuntimeID) error {
+	return s.PersistRuntimeState(ctx, id, store.RuntimeIdle)
+}
+
+var _ = loopstore.Options{}
