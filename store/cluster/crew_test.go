@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/cluster"
 	"github.com/loopstore/loopstore/store/journal"
@@ -166,35 +166,55 @@ func (l *line) Write(ctx context.Context, document []byte, revision uint64) (boo
 	return ok, err
 }
 
-// counting counts what is written, and keeps the latest.
+// counting counts the writes, and the claims that they change.
 type counting struct {
 	cluster.Directory
-	mu       sync.Mutex
-	reads    int
-	writes   int
-	refused  int
-	latest   []byte
-	onWriten func(document []byte)
+	mu      sync.Mutex
+	writes  int
+	refused int
+	moves   int
+	latest  document
 }
 
-func (d *counting) Read(ctx context.Context) ([]byte, uint64, error) {
-	d.mu.Lock()
-	d.reads++
-	d.mu.Unlock()
-	return d.Directory.Read(ctx)
+// A document is as the format says.
+type document struct {
+	Members []struct{ ID, Name string }
+	Owners  []int
 }
 
-func (d *counting) Write(ctx context.Context, document []byte, revision uint64) (bool, error) {
-	ok, err := d.Directory.Write(ctx, document, revision)
+func (d document) owner(partition int) string {
+	if i := d.Owners[partition]; i >= 0 {
+		return d.Members[i].ID
+	}
+	return ""
+}
+
+func (d *counting) Write(ctx context.Context, text []byte, revision uint64) (bool, error) {
+	ok, err := d.Directory.Write(ctx, text, revision)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if ok {
-		d.writes++
-		d.latest = document
-	} else {
+	if !ok {
 		d.refused++
+		return ok, err
 	}
+	d.writes++
+	var now document
+	if err := json.Unmarshal(text, &now); err != nil {
+		return ok, nil // a test has written what is no document
+	}
+	for p := range d.latest.Owners {
+		if d.latest.owner(p) != now.owner(p) {
+			d.moves++
+		}
+	}
+	d.latest = now
 	return ok, err
+}
+
+func (d *counting) moved() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.moves
 }
 
 // set stores the runtime state by which a test tells what was applied.
@@ -202,4 +222,22 @@ func set(ctx context.Context, s store.RuntimeStore, id store.RuntimeID) error {
 	return s.PersistRuntimeState(ctx, id, store.RuntimeIdle)
 }
 
-var _ = loopstore.Options{}
+// A slow context is one whose second look at it takes a while: the first is the
+// Router's, the next one the loop's.
+type slow struct {
+	context.Context
+	takes time.Duration
+}
+
+func (s *slow) Err() error {
+	if s.takes < 0 {
+		return s.Context.Err()
+	}
+	if s.takes%2 == 0 {
+		s.takes++
+		return s.Context.Err()
+	}
+	time.Sleep(s.takes)
+	s.takes = -1
+	return s.Context.Err()
+}

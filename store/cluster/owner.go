@@ -161,16 +161,21 @@ func (o *owner) settle() {
 	}
 }
 
-// release begins to close what is beyond this member's share, a few at a time:
-// first what serves nobody.
+// release begins to close what is beyond this member's share, first what serves
+// nobody. Only a few partitions may be between two members at a time.
 func (o *owner) release() {
 	var kept []*keeper
-	under := 0 // way to be given up
+	between := 0
+	for _, owner := range o.known.Owners {
+		if owner == nobody {
+			between++
+		}
+	}
 	for _, p := range o.known.claims(o.self.ID) {
 		if k := o.keepers[p]; k != nil && k.state != Closing {
 			kept = append(kept, k)
 		} else {
-			under++
+			between++
 		}
 	}
 	slices.SortStableFunc(kept, func(a, b *keeper) int {
@@ -182,8 +187,8 @@ func (o *owner) release() {
 		}
 		return cmp.Or(serves(a)-serves(b), b.partition-a.partition)
 	})
-	excess := len(kept) - o.known.share(o.self.ID)
-	for _, k := range kept[:max(0, min(excess, o.node.opts.Opens-under))] {
+	excess := len(kept) - o.known.share(o.self.ID, false)
+	for _, k := range kept[:max(0, min(excess, o.node.opts.Opens-between))] {
 		o.stop(k)
 	}
 }

@@ -1,10 +1,5 @@
 package cluster
 
-import (
-	"cmp"
-	"slices"
-)
-
 // A turn is what a member does to the document in one write.
 type turn struct {
 	self   entry
@@ -44,7 +39,7 @@ func (t turn) take(d document) document {
 
 // claim takes what is free, up to the member's share.
 func (t turn) claim(d *document, i int) {
-	room := d.share(t.self.ID) - len(d.claims(t.self.ID))
+	room := d.share(t.self.ID, true) - len(d.claims(t.self.ID))
 	for p, owner := range d.Owners {
 		if room > 0 && owner == nobody && !t.busy[p] && !t.giveUp[p] {
 			d.Owners[p] = i
@@ -55,23 +50,24 @@ func (t turn) claim(d *document, i int) {
 
 // share returns how many partitions a member should have: as many as the others,
 // or one more. Those that have the most already have the one more, so that as few
-// as possible move, and the same ones whoever looks.
-func (d document) share(id string) int {
-	n := len(d.Members)
+// as possible move. Of equals that is the one who claims, which is first then, and
+// of those who give up the same ones whoever looks.
+func (d document) share(id string, claims bool) int {
+	n, self := len(d.Members), d.index(id)
 	counts := make([]int, n)
 	for _, owner := range d.Owners {
 		if owner != nobody {
 			counts[owner]++
 		}
 	}
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
+	before := 0
+	for i, count := range counts {
+		if count > counts[self] || count == counts[self] && i < self && !claims {
+			before++
+		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(counts[b], counts[a]) })
-	rank := slices.Index(order, d.index(id))
 	share := len(d.Owners) / n
-	if rank < len(d.Owners)%n {
+	if before < len(d.Owners)%n {
 		share++
 	}
 	return share
