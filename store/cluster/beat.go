@@ -169,8 +169,10 @@ func (o *owner) failed(err error) {
 
 // tell tells Join how the first beat went, and nobody of later ones.
 func (o *owner) tell(err error) {
-	select {
-	case o.node.joined <- err:
-	default:
-	}
+	o.after = append(o.after, func() {
+		select {
+		case o.node.joined <- err:
+		default:
+		}
+	})
 }

@@ -125,7 +125,8 @@ func (o *owner) stop(k *keeper) {
 // leaving brings a keeper to a state in which calls wait for it no more.
 func (o *owner) leaving(k *keeper, to State) {
 	if k.state == Opening {
-		o.changed = append(o.changed, k.changed)
+		changed := k.changed
+		o.after = append(o.after, func() { close(changed) })
 	}
 	k.state, k.loop = to, nil
 	if to == Open {

@@ -25,8 +25,8 @@ type owner struct {
 	until    time.Time // when the lease ends
 
 	keepers map[int]*keeper
-	giveUp  map[int]bool    // claims whose loops are closed
-	changed []chan struct{} // to be closed when the next table is there
+	giveUp  map[int]bool // claims whose loops are closed
+	after   []func()     // to be called when the next table is there
 
 	answers   chan answer // of the directory; has room for one
 	calling   bool        // one is on its way
@@ -84,7 +84,8 @@ func (o *owner) run() {
 	defer o.timer.Stop()
 	if o.node.opts.Directory == nil {
 		o.settle()
-		o.node.joined <- nil
+		o.tell(nil)
+		o.publish()
 	} else {
 		o.beat()
 	}
@@ -232,10 +233,10 @@ func (o *owner) publish() {
 		t.slots[p] = o.slot(p)
 	}
 	o.node.table.Store(t)
-	for _, c := range o.changed {
-		close(c)
+	for _, do := range o.after {
+		do()
 	}
-	o.changed = nil
+	o.after = nil
 }
 
 func (o *owner) slot(p int) slot {
