@@ -131,11 +131,17 @@ type line struct {
 	cluster.Directory
 	down atomic.Bool // every call fails
 	deaf atomic.Bool // writes are done, and fail nevertheless
+	late atomic.Bool // every write meets another
 	hang atomic.Bool // every call waits until its context ends
 }
 
-func (l *line) cut()  { l.down.Store(true) }
-func (l *line) mend() { l.down.Store(false); l.deaf.Store(false); l.hang.Store(false) }
+func (l *line) cut() { l.down.Store(true) }
+
+func (l *line) mend() {
+	for _, fault := range []*atomic.Bool{&l.down, &l.deaf, &l.late, &l.hang} {
+		fault.Store(false)
+	}
+}
 
 func (l *line) err(ctx context.Context) error {
 	if l.hang.Load() {
@@ -158,6 +164,9 @@ func (l *line) Read(ctx context.Context) ([]byte, uint64, error) {
 func (l *line) Write(ctx context.Context, document []byte, revision uint64) (bool, error) {
 	if err := l.err(ctx); err != nil {
 		return false, err
+	}
+	if l.late.Load() {
+		return false, nil
 	}
 	ok, err := l.Directory.Write(ctx, document, revision)
 	if l.deaf.Load() {

@@ -114,7 +114,7 @@ func (o *owner) wait() {
 			o.stop(k)
 		}
 	}
-	if o.hasty && !o.calling {
+	if o.hasty && !o.calling && !o.left {
 		o.due()
 	}
 }
