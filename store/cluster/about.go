@@ -73,13 +73,10 @@ func (a *about) read(c journal.Change) error {
 // record writes the number of partitions. An error that says nothing of the batch
 // is journal.ErrAmbiguous.
 func record(ctx context.Context, j journal.Journal, partitions int) error {
-	value, err := json.Marshal(about{aboutVersion, partitions})
-	if err != nil {
-		return err
-	}
+	value := fmt.Appendf(nil, `{"version":%d,"partitions":%d}`, aboutVersion, partitions)
 	batch := journal.Batch{Changes: []journal.Change{{Key: []byte(aboutKey), Value: value}}}
 	rand.Read(batch.ID[:])
-	_, err = j.Append(ctx, batch)
+	_, err := j.Append(ctx, batch)
 	if err == nil || errors.Is(err, journal.ErrRejected) || errors.Is(err, journal.ErrFenced) {
 		return err
 	}

@@ -141,10 +141,7 @@ func (o *owner) beaten(w written) {
 // conflict lets another member be first, and tries again.
 func (o *owner) conflict() {
 	o.conflicts++
-	if o.closing && o.leaveBy.IsZero() {
-		return
-	}
-	if o.closing && time.Now().After(o.leaveBy) {
+	if o.closing && time.Now().After(o.leaveBy) { // or it is not leaving yet, and need not try again
 		o.failed(context.DeadlineExceeded)
 		return
 	}

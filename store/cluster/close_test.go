@@ -89,6 +89,7 @@ func TestLeavingMeetsOthers(t *testing.T) {
 		time.Sleep(5 * lease)
 		var wg sync.WaitGroup
 		for _, h := range c.members {
+			h.line.far.Store(true)
 			wg.Go(func() { assert.NoError(t, h.Close()) })
 		}
 		wg.Wait()

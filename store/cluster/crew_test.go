@@ -133,12 +133,13 @@ type line struct {
 	deaf atomic.Bool // writes are done, and fail nevertheless
 	late atomic.Bool // every write meets another
 	hang atomic.Bool // every call waits until its context ends
+	far  atomic.Bool // what is read is a second old
 }
 
 func (l *line) cut() { l.down.Store(true) }
 
 func (l *line) mend() {
-	for _, fault := range []*atomic.Bool{&l.down, &l.deaf, &l.late, &l.hang} {
+	for _, fault := range []*atomic.Bool{&l.down, &l.deaf, &l.late, &l.hang, &l.far} {
 		fault.Store(false)
 	}
 }
@@ -158,7 +159,11 @@ func (l *line) Read(ctx context.Context) ([]byte, uint64, error) {
 	if err := l.err(ctx); err != nil {
 		return nil, 0, err
 	}
-	return l.Directory.Read(ctx)
+	text, revision, err := l.Directory.Read(ctx)
+	if l.far.Load() {
+		time.Sleep(time.Second)
+	}
+	return text, revision, err
 }
 
 func (l *line) Write(ctx context.Context, document []byte, revision uint64) (bool, error) {
@@ -231,22 +236,17 @@ func set(ctx context.Context, s store.RuntimeStore, id store.RuntimeID) error {
 	return s.PersistRuntimeState(ctx, id, store.RuntimeIdle)
 }
 
-// A slow context is one whose second look at it takes a while: the first is the
-// Router's, the next one the loop's.
+// A slow context takes a while at the second look at it: the first is the Router's,
+// the next one the loop's.
 type slow struct {
 	context.Context
 	takes time.Duration
+	looks int
 }
 
 func (s *slow) Err() error {
-	if s.takes < 0 {
-		return s.Context.Err()
+	if s.looks++; s.looks == 2 {
+		time.Sleep(s.takes)
 	}
-	if s.takes%2 == 0 {
-		s.takes++
-		return s.Context.Err()
-	}
-	time.Sleep(s.takes)
-	s.takes = -1
 	return s.Context.Err()
 }

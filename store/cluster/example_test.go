@@ -27,7 +27,7 @@ func Example() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		defer node.Close()
+		defer func() { _ = node.Close() }()
 		nodes[name] = node
 	}
 
@@ -63,7 +63,7 @@ func ExampleJoin() {
 		return node
 	}
 	a, b := join("a"), join("b")
-	defer b.Close()
+	defer func() { _ = b.Close() }()
 	fmt.Println(a.Router(nil).PersistRuntimeState(ctx, "agent-1", store.RuntimeIdle))
 
 	err := b.Router(nil).PersistRuntimeState(ctx, "agent-1", store.RuntimeIdle)

@@ -76,6 +76,7 @@ func TestManyJoinAtOnce(t *testing.T) {
 		for i := range 6 {
 			wg.Go(func() {
 				opts, l := c.options(fmt.Sprint(i))
+				l.far.Store(true)
 				n, err := cluster.Join(context.WithoutCancel(t.Context()), opts)
 				if assert.NoError(t, err) {
 					mu.Lock()

@@ -172,7 +172,7 @@ func TestDelaysAreForgotten(t *testing.T) {
 		a := c.members["a"]
 		end := func() (took time.Duration) {
 			faulty.Next(journaltest.Fence())
-			notOwner(t, set(t.Context(), a.Router(nil), "r"))
+			_ = notOwner(t, set(t.Context(), a.Router(nil), "r"))
 			began := time.Now()
 			for errors.Is(set(t.Context(), a.Router(nil), "r"), cluster.ErrNotOwner) {
 				time.Sleep(time.Second / 10)

@@ -222,3 +222,23 @@ func TestOtherErrorsStay(t *testing.T) {
 		require.NoError(t, set(t.Context(), c.members["a"].Router(nil), "r"))
 	})
 }
+
+// A call that comes to a loop when that is closed is for another member, or for
+// nobody if this one has left.
+func TestCallsThatComeTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 2)
+		c.join("a")
+		time.Sleep(time.Second)
+		a := c.members["a"]
+		c.join("b")
+		e := notOwner(t, set(&slow{Context: t.Context(), takes: 2 * lease}, a.Router(nil), c.in(1)))
+		assert.Equal(t, cluster.Member{Name: "b", Address: "b:1"}, e.Owner)
+		assert.ErrorContains(t, e, `partition 1, "b" at "b:1" has claimed it`)
+
+		time.AfterFunc(lease, func() { _ = a.Close() })
+		err := set(&slow{Context: t.Context(), takes: 2 * lease}, a.Router(nil), c.in(0))
+		require.ErrorIs(t, err, store.ErrClosed)
+		assert.NotErrorIs(t, err, cluster.ErrNotOwner)
+	})
+}

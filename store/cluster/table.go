@@ -56,6 +56,7 @@ func (t *table) notOwner(partition int) *NotOwnerError {
 // A State says how a partition stands, as one member sees it.
 type State int
 
+// The states of a partition.
 const (
 	Unclaimed State = iota // nobody has it
 	Elsewhere              // another member has claimed it

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -78,7 +79,7 @@ func TestSilentMemberIsReplaced(t *testing.T) {
 // A member that was away for less than a lease, or whom nobody has replaced, goes
 // on with the loops that it had.
 func TestShortSilenceChangesNothing(t *testing.T) {
-	for name, away := range map[string]time.Duration{"less than a lease": lease * 8 / 10, "alone, for longer": 100 * lease} {
+	for name, away := range map[string]time.Duration{"less than a lease": lease / 2, "alone, for longer": 100 * lease} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCrew(t, 4)
@@ -115,9 +116,9 @@ func TestLoadIsAskedForItsLeaseAgain(t *testing.T) {
 		a := c.members["a"]
 		require.NoError(t, set(t.Context(), a.Router(nil), c.in(0)))
 		a.line.cut()
-		ctx := &slow{t.Context(), 2 * lease}
+		ctx := &slow{Context: t.Context(), takes: 2 * lease}
 		_, _, err := a.Router(nil).LoadRuntimeState(ctx, c.in(0))
-		notOwner(t, err)
+		_ = notOwner(t, err)
 	})
 }
 
@@ -183,5 +184,43 @@ func TestRestartUnderTheSameName(t *testing.T) {
 		time.Sleep(2 * lease)
 		c.balanced()
 		assert.ErrorIs(t, crashed.Close(), errCut)
+	})
+}
+
+// One who leaves when it has been taken for dead already has nothing to give up.
+func TestTheDeadLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 4)
+		c.join("a", "b")
+		time.Sleep(5 * lease)
+		a := c.members["a"]
+		a.line.cut()
+		time.Sleep(2 * lease)
+		a.line.mend()
+		writes := c.directory.writes
+		require.NoError(t, a.Close())
+		assert.Equal(t, writes, c.directory.writes)
+	})
+}
+
+// A member does not hold on to what the directory says is not its own, whoever
+// has written that.
+func TestClaimThatVanishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 2)
+		c.join("a")
+		time.Sleep(lease)
+		a := c.members["a"]
+		loop, _ := a.Local(1)
+		text, revision, err := c.directory.Read(t.Context())
+		require.NoError(t, err)
+		ok, err := c.directory.Write(t.Context(), bytes.Replace(text, []byte(`"owners":[0,0]`), []byte(`"owners":[0,-1]`), 1), revision)
+		require.NoError(t, err)
+		require.True(t, ok)
+		time.Sleep(lease)
+		again, ok := a.Local(1)
+		require.True(t, ok, "it has claimed it again")
+		assert.NotSame(t, loop, again, "and opened it again: others may have had it")
+		require.ErrorIs(t, set(t.Context(), loop, c.in(1)), store.ErrClosed)
 	})
 }
