@@ -78,8 +78,8 @@ func TestTheLastOneLeaves(t *testing.T) {
 		c := newCrew(t, 4)
 		c.join("a")
 		require.NoError(t, c.members["a"].Close())
-		assert.Empty(t, c.directory.latest.Members)
-		assert.Equal(t, []int{-1, -1, -1, -1}, c.directory.latest.Owners)
+		assert.Empty(t, c.directory.standing().Members)
+		assert.Equal(t, []int{-1, -1, -1, -1}, c.directory.standing().Owners)
 	})
 }
 

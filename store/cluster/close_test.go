@@ -36,6 +36,7 @@ func TestCloseAtAnyMoment(t *testing.T) {
 			}
 			var wg sync.WaitGroup
 			for name, h := range c.members {
+				h.line.far.Store(seed%3 == 0)
 				for i := range 4 {
 					wg.Go(func() {
 						for {
@@ -75,7 +76,7 @@ func TestCloseSaysWhatWentWrong(t *testing.T) {
 		time.Sleep(lease)
 		faulty.NextClose(journaltest.ErrUnknown)
 		require.ErrorIs(t, c.members["a"].Close(), journaltest.ErrUnknown)
-		assert.Empty(t, c.directory.latest.Members, "it has left nevertheless")
+		assert.Empty(t, c.directory.standing().Members, "it has left nevertheless")
 	})
 }
 
@@ -93,7 +94,7 @@ func TestLeavingMeetsOthers(t *testing.T) {
 			wg.Go(func() { assert.NoError(t, h.Close()) })
 		}
 		wg.Wait()
-		assert.Empty(t, c.directory.latest.Members)
+		assert.Empty(t, c.directory.standing().Members)
 	})
 }
 

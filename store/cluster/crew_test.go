@@ -133,7 +133,7 @@ type line struct {
 	deaf atomic.Bool // writes are done, and fail nevertheless
 	late atomic.Bool // every write meets another
 	hang atomic.Bool // every call waits until its context ends
-	far  atomic.Bool // what is read is a second old
+	far  atomic.Bool // every answer is a second old
 }
 
 func (l *line) cut() { l.down.Store(true) }
@@ -174,6 +174,9 @@ func (l *line) Write(ctx context.Context, document []byte, revision uint64) (boo
 		return false, nil
 	}
 	ok, err := l.Directory.Write(ctx, document, revision)
+	if l.far.Load() {
+		time.Sleep(time.Second)
+	}
 	if l.deaf.Load() {
 		return false, errCut
 	}
@@ -225,10 +228,25 @@ func (d *counting) Write(ctx context.Context, text []byte, revision uint64) (boo
 	return ok, err
 }
 
+// moved is how many claims have changed.
 func (d *counting) moved() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.moves
+}
+
+// written is how many writes were done.
+func (d *counting) written() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.writes
+}
+
+// standing is the document as it was written last.
+func (d *counting) standing() document {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.latest
 }
 
 // set stores the runtime state by which a test tells what was applied.

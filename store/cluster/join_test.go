@@ -168,7 +168,7 @@ func TestDirectoryThatFailsEndsJoin(t *testing.T) {
 		l.deaf.Store(true)
 		_, err = cluster.Join(t.Context(), opts)
 		require.ErrorIs(t, err, errCut)
-		assert.Empty(t, c.directory.latest.Members, "what was written, though nobody knew, was taken back")
+		assert.Empty(t, c.directory.standing().Members, "what was written, though nobody knew, was taken back")
 	})
 }
 

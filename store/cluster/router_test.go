@@ -189,6 +189,9 @@ func TestEndsOfALoopAreNotOwner(t *testing.T) {
 				time.Sleep(time.Second)
 				a := c.members["a"]
 				faulty.Next(fault.fault)
+				late := make(chan error)
+				go func() { late <- set(&slow{Context: t.Context(), takes: time.Second}, a.Router(nil), "r") }()
+				synctest.Wait()
 				err := set(t.Context(), a.Router(nil), "r")
 				require.ErrorIs(t, err, fault.first)
 				assert.Equal(t, fault.first == cluster.ErrNotOwner, errors.Is(err, cluster.ErrNotOwner))
@@ -199,6 +202,9 @@ func TestEndsOfALoopAreNotOwner(t *testing.T) {
 				e := notOwner(t, set(t.Context(), a.Router(nil), "r"))
 				assert.Zero(t, e.Owner, "it is not sent to where it comes from")
 				require.ErrorIs(t, e, store.ErrFailed)
+
+				e = notOwner(t, <-late)
+				assert.ErrorIs(t, e, store.ErrFailed, "a call that was on its way to the loop")
 
 				time.Sleep(lease)
 				require.NoError(t, set(t.Context(), a.Router(nil), "r"), "it was opened again")

@@ -197,9 +197,9 @@ func TestTheDeadLeave(t *testing.T) {
 		a.line.cut()
 		time.Sleep(2 * lease)
 		a.line.mend()
-		writes := c.directory.writes
+		writes := c.directory.written()
 		require.NoError(t, a.Close())
-		assert.Equal(t, writes, c.directory.writes)
+		assert.Equal(t, writes, c.directory.written())
 	})
 }
 

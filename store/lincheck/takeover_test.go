@@ -1,0 +1,151 @@
+package lincheck_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/cluster"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
+	"github.com/loopstore/loopstore/store/lincheck"
+)
+
+// An overtaken store is the Routers of a cluster of three members with one
+// partition, whose owner changes after every so many calls: it leaves and comes
+// back, or it cannot reach the directory for a while, does not know that, and
+// goes on. A call that finds no owner was surely not applied, and is made again.
+type overtaken struct {
+	retrying
+	t         testing.TB
+	engine    journal.Engine
+	directory cluster.Directory
+	calls     atomic.Int64
+	changes   *atomic.Int64
+	turn      chan struct{} // of who changes the owner
+
+	mu      sync.Mutex
+	members [3]*overtakenMember
+}
+
+// An overtakenMember is one with its own way to the directory.
+type overtakenMember struct {
+	*cluster.Node
+	way *way
+}
+
+// A way to a directory may be cut.
+type way struct {
+	cluster.Directory
+	cut atomic.Bool
+}
+
+func (w *way) Read(ctx context.Context) ([]byte, uint64, error) {
+	if w.cut.Load() {
+		return nil, 0, errors.New("cut")
+	}
+	return w.Directory.Read(ctx)
+}
+
+const (
+	callsBetweenChanges = 60
+	overtakenLease      = 900 * time.Millisecond
+)
+
+func newOvertaken(t testing.TB, changes *atomic.Int64) *overtaken {
+	s := &overtaken{t: t, engine: journaltest.NewEngine(), directory: cluster.NewDirectory(), changes: changes, turn: make(chan struct{}, 1)}
+	s.retrying = s.try
+	for i := range s.members {
+		s.join(i)
+	}
+	return s
+}
+
+func (s *overtaken) join(i int) {
+	w := &way{Directory: s.directory}
+	n, err := cluster.Join(context.WithoutCancel(s.t.Context()), cluster.Options{
+		Cluster: "c", Partitions: 1, Self: cluster.Member{Name: fmt.Sprint(i)}, Engine: s.engine, Directory: w, Lease: overtakenLease,
+	})
+	assert.NoError(s.t, err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.members[i] = &overtakenMember{n, w}
+}
+
+func (s *overtaken) member(i int) *overtakenMember {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.members[i]
+}
+
+// change takes the partition away from its owner, unless another call does that.
+func (s *overtaken) change() {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	default:
+		return
+	}
+	leaves := s.changes.Add(1)%2 == 0
+	for i := range s.members {
+		m := s.member(i)
+		_, owns := m.Local(0)
+		m.way.cut.Store(owns && !leaves)
+		if owns && leaves {
+			_ = m.Close()
+			s.join(i)
+		}
+	}
+}
+
+// try makes a call at one member after another.
+func (s *overtaken) try(call func(target) error) error {
+	n := s.calls.Add(1)
+	if n%callsBetweenChanges == 0 {
+		s.change()
+	}
+	remote := func(owner cluster.Member) (store.RuntimeStore, error) {
+		return s.member(int(owner.Name[0] - '0')).Router(nil), nil
+	}
+	for ; ; n++ {
+		err := call(s.member(int(n % 3)).Router(remote))
+		if !errors.Is(err, store.ErrClosed) && !errors.Is(err, cluster.ErrNotOwner) {
+			return err
+		}
+		time.Sleep(overtakenLease / 10)
+	}
+}
+
+func (s *overtaken) Close() error {
+	for i := range s.members {
+		m := s.member(i)
+		m.way.cut.Store(false)
+		_ = m.Close()
+	}
+	return nil
+}
+
+// TestLinearizableAcrossTakeOvers checks a cluster whose partition goes from one
+// member to another while it is called, loads of an owner that was only thought
+// dead among them. Leases take no time in a bubble.
+func TestLinearizableAcrossTakeOvers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := lincheck.Config{Histories: histories / 8, Spanning: histories / 8}
+		var changes atomic.Int64
+		stats := lincheck.Check(t, func() store.RuntimeStore { return newOvertaken(t, &changes) }, cfg)
+		require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
+		assert.Greater(t, int(changes.Load()), 5*cfg.Histories)
+		assert.Positive(t, stats.CancelledUnderWay)
+		assert.Positive(t, stats.Batches)
+		assert.Positive(t, stats.Views)
+	})
+}
