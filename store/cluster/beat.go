@@ -63,9 +63,6 @@ func (r read) take(o *owner) {
 	}
 	o.known = r.document
 	o.observer.look(r.document, r.at)
-	if o.joined && r.document.index(o.self.ID) < 0 {
-		o.lose()
-	}
 	if o.closing && r.document.index(o.self.ID) < 0 {
 		o.left = true
 		return

@@ -133,7 +133,7 @@ type line struct {
 	deaf atomic.Bool // writes are done, and fail nevertheless
 	late atomic.Bool // every write meets another
 	hang atomic.Bool // every call waits until its context ends
-	far  atomic.Bool // every answer is a second old
+	far  atomic.Bool // every answer comes late
 }
 
 func (l *line) cut() { l.down.Store(true) }
@@ -161,7 +161,7 @@ func (l *line) Read(ctx context.Context) ([]byte, uint64, error) {
 	}
 	text, revision, err := l.Directory.Read(ctx)
 	if l.far.Load() {
-		time.Sleep(time.Second)
+		time.Sleep(50 * time.Millisecond)
 	}
 	return text, revision, err
 }
@@ -175,7 +175,7 @@ func (l *line) Write(ctx context.Context, document []byte, revision uint64) (boo
 	}
 	ok, err := l.Directory.Write(ctx, document, revision)
 	if l.far.Load() {
-		time.Sleep(time.Second)
+		time.Sleep(50 * time.Millisecond)
 	}
 	if l.deaf.Load() {
 		return false, errCut

@@ -66,9 +66,9 @@
 //     at the next beat of another member, its partitions are claimed, and served
 //     when they have been replayed. One that is started again under its old name is
 //     a new member, and waits as long as the others.
-//   - A member that was taken for dead comes back: its loops end, and it joins
-//     again, under a new id, with nothing. What has been taken over stays where it
-//     is, but for a fair share.
+//   - A member that was taken for dead comes back: its loops end, and it begins
+//     again with nothing. What has been taken over stays where it is, but for a fair
+//     share.
 //   - The directory is away for longer than a lease: nothing is served until it is
 //     back, then everybody goes on with what they have, replaying nothing.
 //   - A member joins: those with more than their share close as much, at most
@@ -96,8 +96,10 @@
 // its machine. One that is too short takes partitions from members that are well,
 // which costs replays and loses nothing. The default, 15 seconds, suits members in
 // one region. Each member reads and writes the whole document every third of a
-// lease, a few bytes for each partition and some hundred for each member, so large
-// clusters want a longer one.
+// lease, a few bytes for each partition and some hundred for each member, and of
+// those that do so at the same time one succeeds and the others try again: all of
+// them together should need no more than a tenth of that third. So large clusters
+// want a longer lease.
 //
 // # How to route with an RPC of your own
 //
@@ -129,8 +131,7 @@
 //	 "owners":[0,0,-1]}
 //
 // with the owner of each partition as a place in members, or -1. An id is random,
-// and new whenever its member was removed by others: so one that finds its id
-// there knows that its claims were never anybody else's.
+// and new with every Join.
 //
 // A directory can be emptied while no member runs, or at any time at the price of
 // a lease: it holds nothing that the members would not write again.

@@ -24,8 +24,7 @@ type document struct {
 
 // An entry is a member in the document.
 type entry struct {
-	// ID is random, and new whenever its member has been thought dead. So
-	// whoever finds its own there knows that nobody has touched its claims.
+	// ID is random, and new with every Join.
 	ID string `json:"id"`
 	Member
 	Beat uint64 `json:"beat"` // grows with every beat

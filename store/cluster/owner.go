@@ -20,7 +20,7 @@ type owner struct {
 
 	self     entry
 	known    document // as it was read or written last
-	joined   bool     // known has self, and what that claims is surely its own
+	joined   bool     // a beat was written
 	observer observer
 	until    time.Time // when the lease ends
 
@@ -190,16 +190,6 @@ func (o *owner) release() {
 	})
 	excess := len(kept) - o.known.share(o.self.ID, false)
 	for _, k := range kept[:max(0, min(excess, o.node.opts.Opens-between))] {
-		o.stop(k)
-	}
-}
-
-// lose is what comes of having been thought dead: others may have had what this
-// member claimed, even where it is free again. It comes back as a new one.
-func (o *owner) lose() {
-	o.self.ID, o.joined = rand.Text(), false
-	clear(o.giveUp)
-	for _, k := range o.keepers {
 		o.stop(k)
 	}
 }

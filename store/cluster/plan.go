@@ -5,7 +5,7 @@ type turn struct {
 	self   entry
 	dead   []string     // ids of members that are thought dead
 	giveUp map[int]bool // partitions whose loops are closed
-	busy   map[int]bool // partitions that are not to be claimed
+	busy   map[int]bool // partitions of which there is a loop here, which must end before they are claimed anew
 	leave  bool         // the member takes itself out, and does nothing else
 }
 

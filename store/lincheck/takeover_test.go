@@ -62,7 +62,8 @@ const (
 )
 
 func newOvertaken(t testing.TB, changes *atomic.Int64) *overtaken {
-	s := &overtaken{t: t, engine: journaltest.NewEngine(), directory: cluster.NewDirectory(), changes: changes, turn: make(chan struct{}, 1)}
+	engine := journaltest.NewFaulty(journaltest.NewEngine()) // which notices no fence before an append
+	s := &overtaken{t: t, engine: engine, directory: cluster.NewDirectory(), changes: changes, turn: make(chan struct{}, 1)}
 	s.retrying = s.try
 	for i := range s.members {
 		s.join(i)
