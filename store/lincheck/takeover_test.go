@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,11 +28,13 @@ import (
 type overtaken struct {
 	retrying
 	t         testing.TB
-	engine    journal.Engine
+	memory    *journaltest.Memory
+	engine    journal.Engine // memory, but that it notices no fence before an append
 	directory cluster.Directory
 	calls     atomic.Int64
-	changes   *atomic.Int64
+	owners    *atomic.Int64 // of the partitions of all stores that are closed
 	turn      chan struct{} // of who changes the owner
+	leaves    bool          // the next one to change
 
 	mu      sync.Mutex
 	members [3]*overtakenMember
@@ -61,9 +64,11 @@ const (
 	overtakenLease      = 900 * time.Millisecond
 )
 
-func newOvertaken(t testing.TB, changes *atomic.Int64) *overtaken {
-	engine := journaltest.NewFaulty(journaltest.NewEngine()) // which notices no fence before an append
-	s := &overtaken{t: t, engine: engine, directory: cluster.NewDirectory(), changes: changes, turn: make(chan struct{}, 1)}
+func newOvertaken(t testing.TB, owners *atomic.Int64) *overtaken {
+	memory := journaltest.NewEngine()
+	s := &overtaken{
+		t: t, memory: memory, engine: journaltest.NewFaulty(memory), directory: cluster.NewDirectory(), owners: owners, turn: make(chan struct{}, 1),
+	}
 	s.retrying = s.try
 	for i := range s.members {
 		s.join(i)
@@ -96,23 +101,26 @@ func (s *overtaken) change() {
 	default:
 		return
 	}
-	leaves := s.changes.Add(1)%2 == 0
+	s.leaves = !s.leaves
 	for i := range s.members {
 		m := s.member(i)
 		_, owns := m.Local(0)
-		m.way.cut.Store(owns && !leaves)
-		if owns && leaves {
+		m.way.cut.Store(owns && !s.leaves)
+		if owns && s.leaves {
 			_ = m.Close()
 			s.join(i)
 		}
 	}
 }
 
-// try makes a call at one member after another.
+// try makes a call at one member after another. Time passes with some.
 func (s *overtaken) try(call func(target) error) error {
 	n := s.calls.Add(1)
 	if n%callsBetweenChanges == 0 {
 		s.change()
+	}
+	if n%8 == 0 {
+		time.Sleep(rand.N(overtakenLease))
 	}
 	remote := func(owner cluster.Member) (store.RuntimeStore, error) {
 		return s.member(int(owner.Name[0] - '0')).Router(nil), nil
@@ -132,6 +140,7 @@ func (s *overtaken) Close() error {
 		m.way.cut.Store(false)
 		_ = m.Close()
 	}
+	s.owners.Add(int64(s.memory.Position("c/0").Epoch))
 	return nil
 }
 
@@ -140,11 +149,12 @@ func (s *overtaken) Close() error {
 // dead among them. Leases take no time in a bubble.
 func TestLinearizableAcrossTakeOvers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := lincheck.Config{Histories: histories / 8, Spanning: histories / 8}
-		var changes atomic.Int64
-		stats := lincheck.Check(t, func() store.RuntimeStore { return newOvertaken(t, &changes) }, cfg)
+		cfg := lincheck.Config{Histories: histories / 20, Spanning: histories / 20}
+		var owners atomic.Int64
+		stats := lincheck.Check(t, func() store.RuntimeStore { return newOvertaken(t, &owners) }, cfg)
 		require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
-		assert.Greater(t, int(changes.Load()), 5*cfg.Histories)
+		assert.Greater(t, int(owners.Load()), 5*(cfg.Histories+cfg.Spanning))
+		t.Logf("%d owners", owners.Load())
 		assert.Positive(t, stats.CancelledUnderWay)
 		assert.Positive(t, stats.Batches)
 		assert.Positive(t, stats.Views)
