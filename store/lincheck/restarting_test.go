@@ -21,6 +21,7 @@ import (
 // calls: after a Close, or by another owner that takes the journal away from it.
 // A call that finds out was surely not applied, and is made again.
 type restarting struct {
+	retrying
 	engine  journal.Engine
 	current atomic.Pointer[loopstore.Loop]
 	calls   atomic.Int64
@@ -33,6 +34,7 @@ const callsBetweenRestarts = 300
 
 func newRestarting(t testing.TB, opened *atomic.Int64) *restarting {
 	s := &restarting{engine: journaltest.NewEngine(), opened: opened, turn: make(chan struct{}, 1), t: t}
+	s.retrying = s.try
 	s.open()
 	return s
 }
@@ -61,89 +63,20 @@ func (s *restarting) restart() {
 	}
 }
 
-// do makes a call, and makes it again while it finds the store at its end.
-func do[R any](s *restarting, call func(*loopstore.Loop) (R, error)) (R, error) {
+// try makes a call, and makes it again while it finds the store at its end.
+func (s *restarting) try(call func(target) error) error {
 	if s.calls.Add(1)%callsBetweenRestarts == 0 {
 		s.restart()
 	}
 	for {
-		r, err := call(s.current.Load())
+		err := call(s.current.Load())
 		if !errors.Is(err, store.ErrClosed) && !errors.Is(err, journal.ErrFenced) {
-			return r, err
+			return err
 		}
 	}
 }
 
-// A found value is what a load returns besides its error.
-type found[T any] struct {
-	value T
-	ok    bool
-}
-
-func load[T any](s *restarting, call func(*loopstore.Loop) (T, bool, error)) (T, bool, error) {
-	f, err := do(s, func(l *loopstore.Loop) (found[T], error) {
-		value, ok, err := call(l)
-		return found[T]{value, ok}, err
-	})
-	return f.value, f.ok, err
-}
-
-func write(s *restarting, call func(*loopstore.Loop) error) error {
-	_, err := do(s, func(l *loopstore.Loop) (struct{}, error) { return struct{}{}, call(l) })
-	return err
-}
-
 func (s *restarting) Close() error { return s.current.Load().Close() }
-
-func (s *restarting) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
-	return do(s, func(l *loopstore.Loop) (store.RunBoundaryReceipt, error) { return l.CommitSessionBoundary(ctx, id, c) })
-}
-
-func (s *restarting) AtomicApply(ctx context.Context, id store.RuntimeID, a store.BoundaryApply) error {
-	return write(s, func(l *loopstore.Loop) error { return l.AtomicApply(ctx, id, a) })
-}
-
-func (s *restarting) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]store.InputState, error) {
-	return do(s, func(l *loopstore.Loop) ([]store.InputState, error) { return l.LoadInputStates(ctx, id) })
-}
-
-func (s *restarting) LoadInputState(ctx context.Context, id store.RuntimeID, input store.InputID) (store.InputState, bool, error) {
-	return load(s, func(l *loopstore.Loop) (store.InputState, bool, error) { return l.LoadInputState(ctx, id, input) })
-}
-
-func (s *restarting) LoadBoundaryReceipt(ctx context.Context, id store.RuntimeID, run store.RunID, sequence uint64) (store.RunBoundaryReceipt, bool, error) {
-	return load(s, func(l *loopstore.Loop) (store.RunBoundaryReceipt, bool, error) {
-		return l.LoadBoundaryReceipt(ctx, id, run, sequence)
-	})
-}
-
-func (s *restarting) LoadSessionSnapshot(ctx context.Context, id store.RuntimeID) ([]byte, bool, error) {
-	return load(s, func(l *loopstore.Loop) ([]byte, bool, error) { return l.LoadSessionSnapshot(ctx, id) })
-}
-
-func (s *restarting) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
-	return load(s, func(l *loopstore.Loop) (store.RuntimeState, bool, error) { return l.LoadRuntimeState(ctx, id) })
-}
-
-func (s *restarting) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
-	return write(s, func(l *loopstore.Loop) error { return l.PersistInputState(ctx, id, state) })
-}
-
-func (s *restarting) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
-	return write(s, func(l *loopstore.Loop) error { return l.PersistRuntimeState(ctx, id, state) })
-}
-
-func (s *restarting) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, c store.LifecycleCommit) error {
-	return write(s, func(l *loopstore.Loop) error { return l.AtomicLifecycleCommit(ctx, id, c) })
-}
-
-func (s *restarting) Commit(ctx context.Context, b store.Batch) (store.BatchResult, error) {
-	return do(s, func(l *loopstore.Loop) (store.BatchResult, error) { return l.Commit(ctx, b) })
-}
-
-func (s *restarting) View(ctx context.Context, id store.RuntimeID) (*store.View, error) {
-	return do(s, func(l *loopstore.Loop) (*store.View, error) { return l.View(ctx, id) })
-}
 
 // TestLinearizableAcrossRestarts checks durable loops that end and are opened
 // again while they are called.

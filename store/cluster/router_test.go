@@ -1,0 +1,250 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/cluster"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
+	"github.com/loopstore/loopstore/store/storetest"
+)
+
+// A closable store is a Router that closes its node.
+type closable struct {
+	*cluster.Router
+	node *cluster.Node
+}
+
+func (c closable) Close() error { return c.node.Close() }
+
+// onlyTheStore is a Router without batches and views.
+type onlyTheStore struct {
+	store.RuntimeStore
+	node *cluster.Node
+}
+
+func (c onlyTheStore) Close() error { return c.node.Close() }
+
+// A Router keeps the promises of a store. Over several partitions that is without
+// batches, of which the suite makes many on several runtimes.
+func TestRouterIsAStore(t *testing.T) {
+	for name, partitions := range map[string]int{"one partition": 1, "eight": 8} {
+		t.Run(name, func(t *testing.T) {
+			engines := map[store.RuntimeStore]journal.Engine{}
+			open := func(t testing.TB, e journal.Engine) (s store.RuntimeStore) {
+				n, err := cluster.Join(t.Context(), cluster.Options{
+					Cluster: "c", Partitions: partitions, Self: cluster.Member{Name: "a"}, Engine: e, Directory: cluster.NewDirectory(),
+				})
+				require.NoError(t, err)
+				if s = (closable{n.Router(nil), n}); partitions > 1 {
+					s = onlyTheStore{n.Router(nil), n}
+				}
+				engines[s] = e
+				return s
+			}
+			storetest.Run(t, storetest.Factory{
+				Open:   func(t testing.TB) store.RuntimeStore { return open(t, journaltest.NewEngine()) },
+				Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, engines[s]) },
+			})
+		})
+	}
+}
+
+func state(id store.RuntimeID) store.Write {
+	return store.PutRuntimeState{RuntimeID: id, State: store.RuntimeIdle}
+}
+
+func TestBatchesStayInOnePartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 4)
+		c.join("a")
+		time.Sleep(lease)
+		r := c.members["a"].Router(nil)
+		one, other := c.in(1), c.in(2)
+		sibling := one + "x"
+		for cluster.PartitionOf(sibling, 4) != 1 {
+			sibling += "x"
+		}
+		result, err := r.Commit(t.Context(), store.Batch{If: []store.Condition{store.RuntimeAbsent{RuntimeID: one}}, Then: []store.Write{state(one), state(sibling)}})
+		require.NoError(t, err)
+		assert.EqualValues(t, 1, result.Revision)
+
+		for _, batch := range []store.Batch{
+			{Then: []store.Write{state(one), state(other)}},
+			{If: []store.Condition{store.RuntimeAbsent{RuntimeID: other}}, Then: []store.Write{state(one)}},
+			{If: []store.Condition{store.RuntimeAbsent{RuntimeID: other}, store.RuntimeAbsent{RuntimeID: one}}},
+		} {
+			_, err = r.Commit(t.Context(), batch)
+			require.ErrorIs(t, err, cluster.ErrSpansPartitions)
+			span, ok := errors.AsType[*cluster.SpanError](err)
+			require.True(t, ok)
+			assert.ElementsMatch(t, []int{1, 2}, span.Partitions[:])
+			assert.ElementsMatch(t, []store.RuntimeID{one, other}, span.RuntimeIDs[:])
+			assert.NotContains(t, span.Error(), string(one))
+		}
+		_, ok, err := r.LoadRuntimeState(t.Context(), other)
+		require.NoError(t, err)
+		assert.False(t, ok)
+
+		for name, then := range map[string]store.Write{"nil": nil, "a pointer": (*store.DeleteRuntime)(nil), "of another package": struct{ store.PutRuntimeState }{}} {
+			_, err = r.Commit(t.Context(), store.Batch{Then: []store.Write{state(one), then}})
+			require.ErrorIs(t, err, store.ErrInvalidValue, name)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = r.Commit(ctx, store.Batch{Then: []store.Write{state(one), state(other)}})
+		require.ErrorIs(t, err, context.Canceled)
+		require.NoError(t, c.members["a"].Close())
+		_, err = r.Commit(t.Context(), store.Batch{Then: []store.Write{state(one), state(other)}})
+		require.ErrorIs(t, err, store.ErrClosed)
+		assert.NotErrorIs(t, err, cluster.ErrSpansPartitions)
+	})
+}
+
+// Every kind of condition and write is found to be of its runtime.
+func TestEveryPartOfABatchHasItsRuntime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 2)
+		c.join("a")
+		r := c.members["a"].Router(nil)
+		one, other := c.in(0), c.in(1)
+		for _, cond := range []store.Condition{
+			store.VersionIs{RuntimeID: other}, store.RuntimeExists{RuntimeID: other}, store.RuntimeAbsent{RuntimeID: other},
+			store.RuntimeStateIs{RuntimeID: other}, store.InputStateIs{RuntimeID: other}, store.InputAbsent{RuntimeID: other},
+			store.SessionDigestIs{RuntimeID: other}, store.ReceiptAbsent{RuntimeID: other}, store.KeyFree{RuntimeID: other},
+		} {
+			_, err := r.Commit(t.Context(), store.Batch{If: []store.Condition{cond}, Then: []store.Write{state(one)}})
+			require.ErrorIs(t, err, cluster.ErrSpansPartitions, "%T", cond)
+		}
+		for _, w := range []store.Write{
+			store.PutInputState{RuntimeID: other}, store.DeleteInputState{RuntimeID: other}, store.PutReceipt{RuntimeID: other},
+			store.PutSnapshot{RuntimeID: other}, state(other), store.CommitBoundary{RuntimeID: other}, store.DeleteRuntime{RuntimeID: other},
+		} {
+			_, err := r.Commit(t.Context(), store.Batch{Then: []store.Write{state(one), w}})
+			require.ErrorIs(t, err, cluster.ErrSpansPartitions, "%T", w)
+		}
+	})
+}
+
+func TestCallsGoToTheOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 4)
+		c.join("a", "b")
+		time.Sleep(5 * lease)
+		p := c.members["b"].open()[0]
+		id := c.in(p)
+		a := c.members["a"]
+		assert.Equal(t, cluster.Member{Name: "b", Address: "b:1"}, notOwner(t, set(t.Context(), a.Router(nil), id)).Owner)
+
+		r := a.Router(c.remote)
+		require.NoError(t, set(t.Context(), r, id))
+		v, err := r.View(t.Context(), id)
+		require.NoError(t, err)
+		found, _ := v.RuntimeState()
+		assert.Equal(t, store.RuntimeIdle, found)
+		_, err = r.Commit(t.Context(), store.Batch{If: []store.Condition{store.RuntimeExists{RuntimeID: id}}})
+		require.NoError(t, err)
+
+		r = a.Router(func(m cluster.Member) (store.RuntimeStore, error) {
+			s, err := c.remote(m)
+			return onlyTheStore{RuntimeStore: s}, err
+		})
+		_, err = r.View(t.Context(), id)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		_, err = r.Commit(t.Context(), store.Batch{Then: []store.Write{state(id)}})
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+
+		r = a.Router(func(cluster.Member) (store.RuntimeStore, error) { return nil, errCut })
+		err = set(t.Context(), r, id)
+		require.ErrorIs(t, err, errCut)
+		assert.ErrorContains(t, err, "nothing was applied")
+		assert.NotErrorIs(t, err, cluster.ErrNotOwner)
+	})
+}
+
+// A loop that has ended says so in terms of the cluster, and only if nothing was
+// applied.
+func TestEndsOfALoopAreNotOwner(t *testing.T) {
+	for name, fault := range map[string]struct {
+		fault       journaltest.Fault
+		first, then error
+	}{
+		"fenced":    {journaltest.Fence(), cluster.ErrNotOwner, cluster.ErrNotOwner},
+		"ambiguous": {journaltest.Ambiguous(true), store.ErrOutcomeUnknown, cluster.ErrNotOwner},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCrew(t, 1)
+				faulty := journaltest.NewFaulty(c.memory)
+				c.engine = faulty
+				c.join("a")
+				time.Sleep(time.Second)
+				a := c.members["a"]
+				faulty.Next(fault.fault)
+				late := make(chan error)
+				go func() { late <- set(&slow{Context: t.Context(), takes: time.Second}, a.Router(nil), "r") }()
+				synctest.Wait()
+				err := set(t.Context(), a.Router(nil), "r")
+				require.ErrorIs(t, err, fault.first)
+				assert.Equal(t, fault.first == cluster.ErrNotOwner, errors.Is(err, cluster.ErrNotOwner))
+				require.ErrorIs(t, set(t.Context(), a.Router(nil), "r"), fault.then)
+				synctest.Wait()
+				assert.Equal(t, cluster.Waiting, a.Status().Partitions[0].State)
+				require.Error(t, a.Status().Partitions[0].Err)
+				e := notOwner(t, set(t.Context(), a.Router(nil), "r"))
+				assert.Zero(t, e.Owner, "it is not sent to where it comes from")
+				require.ErrorIs(t, e, store.ErrFailed)
+
+				e = notOwner(t, <-late)
+				assert.ErrorIs(t, e, store.ErrFailed, "a call that was on its way to the loop")
+
+				time.Sleep(lease)
+				require.NoError(t, set(t.Context(), a.Router(nil), "r"), "it was opened again")
+			})
+		})
+	}
+}
+
+// A rejected batch is the caller's to know, and ends nothing.
+func TestOtherErrorsStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 1)
+		faulty := journaltest.NewFaulty(c.memory)
+		c.engine = faulty
+		c.join("a")
+		time.Sleep(time.Second)
+		faulty.Next(journaltest.Reject())
+		err := set(t.Context(), c.members["a"].Router(nil), "r")
+		require.ErrorIs(t, err, journal.ErrRejected)
+		assert.NotErrorIs(t, err, cluster.ErrNotOwner)
+		require.NoError(t, set(t.Context(), c.members["a"].Router(nil), "r"))
+	})
+}
+
+// A call that comes to a loop when that is closed is for another member, or for
+// nobody if this one has left.
+func TestCallsThatComeTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 2)
+		c.join("a")
+		time.Sleep(time.Second)
+		a := c.members["a"]
+		c.join("b")
+		e := notOwner(t, set(&slow{Context: t.Context(), takes: 2 * lease}, a.Router(nil), c.in(1)))
+		assert.Equal(t, cluster.Member{Name: "b", Address: "b:1"}, e.Owner)
+		assert.ErrorContains(t, e, `partition 1, "b" at "b:1" has claimed it`)
+
+		time.AfterFunc(lease, func() { _ = a.Close() })
+		err := set(&slow{Context: t.Context(), takes: 2 * lease}, a.Router(nil), c.in(0))
+		require.ErrorIs(t, err, store.ErrClosed)
+		assert.NotErrorIs(t, err, cluster.ErrNotOwner)
+	})
+}
