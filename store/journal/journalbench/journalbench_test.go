@@ -1,0 +1,23 @@
+package journalbench_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/journalbench"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
+)
+
+// memory is the engine in memory, and nothing for a client: what the loop itself
+// costs.
+var memory = journalbench.Subject{
+	Engine: func(*testing.B) journal.Engine { return journaltest.NewEngine() },
+	Raw: func(*testing.B) func(context.Context, []journal.Change) error {
+		return func(context.Context, []journal.Change) error { return nil }
+	},
+}
+
+func BenchmarkInputs(b *testing.B)   { journalbench.Inputs(b, memory) }
+func BenchmarkSessions(b *testing.B) { journalbench.Sessions(b, memory) }
+func BenchmarkOpen(b *testing.B)     { journalbench.Open(b, memory) }
