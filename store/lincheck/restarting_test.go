@@ -21,7 +21,7 @@ import (
 // calls: after a Close, or by another owner that takes the journal away from it.
 // A call that finds out was surely not applied, and is made again.
 type restarting struct {
-	retrying
+	store.Forward
 	engine  journal.Engine
 	current atomic.Pointer[loopstore.Loop]
 	calls   atomic.Int64
@@ -34,7 +34,7 @@ const callsBetweenRestarts = 300
 
 func newRestarting(t testing.TB, opened *atomic.Int64) *restarting {
 	s := &restarting{engine: journaltest.NewEngine(), opened: opened, turn: make(chan struct{}, 1), t: t}
-	s.retrying = s.try
+	s.Forward = s.try
 	s.open()
 	return s
 }
@@ -64,7 +64,7 @@ func (s *restarting) restart() {
 }
 
 // try makes a call, and makes it again while it finds the store at its end.
-func (s *restarting) try(call func(target) error) error {
+func (s *restarting) try(call func(store.RuntimeStore) error) error {
 	if s.calls.Add(1)%callsBetweenRestarts == 0 {
 		s.restart()
 	}

@@ -26,7 +26,7 @@ import (
 // back, or it cannot reach the directory for a while, does not know that, and
 // goes on. A call that finds no owner was surely not applied, and is made again.
 type overtaken struct {
-	retrying
+	store.Forward
 	t         testing.TB
 	memory    *journaltest.Memory
 	engine    journal.Engine // memory, but that it notices no fence before an append
@@ -69,7 +69,7 @@ func newOvertaken(t testing.TB, owners *atomic.Int64) *overtaken {
 	s := &overtaken{
 		t: t, memory: memory, engine: journaltest.NewFaulty(memory), directory: cluster.NewDirectory(), owners: owners, turn: make(chan struct{}, 1),
 	}
-	s.retrying = s.try
+	s.Forward = s.try
 	for i := range s.members {
 		s.join(i)
 	}
@@ -114,7 +114,7 @@ func (s *overtaken) change() {
 }
 
 // try makes a call at one member after another. Time passes with some.
-func (s *overtaken) try(call func(target) error) error {
+func (s *overtaken) try(call func(store.RuntimeStore) error) error {
 	n := s.calls.Add(1)
 	if n%callsBetweenChanges == 0 {
 		s.change()
