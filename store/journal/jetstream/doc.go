@@ -44,8 +44,8 @@
 // Every record has its own checksum, its epoch and index, and the SHA-256 of the
 // record before it, and says from which sequence on records are needed. A record
 // that is missing, though servers may drop a damaged one without a word, altered,
-// or from another history is journal.ErrCorrupt, unless the leader or the server
-// of the connection still has it whole. So it may help to connect to another. The last records are compared with nothing but the last sequence that
+// or from another history is journal.ErrCorrupt, unless the stream's leader still
+// has it whole. So it may help to let another server lead. The last records are compared with nothing but the last sequence that
 // the leader of the stream knows.
 //
 // # What is promised, and when

@@ -43,49 +43,33 @@ func (j *owned) ask(ctx context.Context, sequence uint64) ([]byte, error) {
 }
 
 // maxBad is how often the leader is asked for a record that it has not, or has
-// damaged, and any server is, until it counts as lost. The servers choose who
-// answers that: mostly the one of the connection.
+// damaged, until it counts as lost: another may lead by then.
 const maxBad = 10
 
-// record reads one record, which is known to have been stored. One that is
-// damaged on one server may be whole on another.
+// record reads one record, which is known to have been stored.
 func (j *owned) record(ctx context.Context, sequence uint64) (r record, data []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, j.engine.options.Patience)
 	defer cancel()
-	whole := func(got []byte, asking error) error {
-		if asking != nil {
-			return asking
-		}
-		data = got
-		r, err = decode(got)
-		return err
-	}
 	bad := 0
 	for pause := newPause(); ; {
-		leaders := j.engine.once(ctx, func(ctx context.Context) error { return whole(j.ask(ctx, sequence)) })
-		if leaders == nil {
-			return r, data, nil
-		}
-		missing, damaged := errors.Is(leaders, js.ErrMsgNotFound), errors.Is(leaders, journal.ErrCorrupt)
-		if missing || damaged {
-			others := j.engine.once(ctx, func(ctx context.Context) error {
-				m, err := j.stream.GetMsg(ctx, sequence)
-				if err != nil {
-					return err
-				}
-				return whole(m.Data, nil)
-			})
-			if others == nil {
-				return r, data, nil
+		err = j.engine.once(ctx, func(ctx context.Context) (err error) {
+			if data, err = j.ask(ctx, sequence); err == nil {
+				r, err = decode(data)
 			}
+			return err
+		})
+		missing := errors.Is(err, js.ErrMsgNotFound)
+		if missing || errors.Is(err, journal.ErrCorrupt) {
 			bad++
 		}
 		switch {
-		case bad < maxBad && !errors.Is(leaders, journal.ErrNewerFormat) && pause.wait(ctx):
+		case err == nil:
+			return r, data, nil
+		case bad < maxBad && !errors.Is(err, journal.ErrNewerFormat) && pause.wait(ctx):
 		case missing:
-			return r, nil, fmt.Errorf("%w: neither the leader of the stream nor who else was asked has a record at sequence %d", journal.ErrCorrupt, sequence)
+			return r, nil, fmt.Errorf("%w: the leader of the stream has no record at sequence %d", journal.ErrCorrupt, sequence)
 		default:
-			return r, nil, fmt.Errorf("sequence %d: %w", sequence, leaders)
+			return r, nil, fmt.Errorf("sequence %d: %w", sequence, err)
 		}
 	}
 }

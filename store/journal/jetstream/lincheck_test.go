@@ -1,0 +1,82 @@
+package jetstream_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/jetstream"
+	"github.com/loopstore/loopstore/store/lincheck"
+)
+
+// A replaced store is a loop that another one replaces after every so many calls:
+// it opens the partition while the old one is at work. A call that finds itself
+// fenced was surely not applied, and is made again.
+type replaced struct {
+	store.Forward
+	t       testing.TB
+	engine  *jetstream.Engine
+	current atomic.Pointer[loopstore.Loop]
+	calls   atomic.Int64
+	owners  *atomic.Int64
+	turn    sync.Mutex // of who replaces it
+}
+
+const callsOfAnOwner = 200
+
+func newReplaced(t testing.TB, e *jetstream.Engine, owners *atomic.Int64) *replaced {
+	s := &replaced{t: t, engine: e, owners: owners}
+	s.Forward = s.try
+	s.replace()
+	return s
+}
+
+func (s *replaced) replace() {
+	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), loopstore.Options{Journal: s.engine, Partition: "p"})
+	if !assert.NoError(s.t, err) {
+		return
+	}
+	s.owners.Add(1)
+	if old := s.current.Swap(l); old != nil {
+		_ = old.Close()
+	}
+}
+
+func (s *replaced) try(call func(store.RuntimeStore) error) error {
+	if s.calls.Add(1)%callsOfAnOwner == 0 && s.turn.TryLock() {
+		s.replace()
+		s.turn.Unlock()
+	}
+	for {
+		err := call(s.current.Load())
+		if !errors.Is(err, store.ErrClosed) && !errors.Is(err, journal.ErrFenced) {
+			return err
+		}
+	}
+}
+
+func (s *replaced) Close() error { return s.current.Load().Close() }
+
+// TestLinearizableAcrossTakeOvers checks loops that are replaced while they are
+// called, on real streams.
+func TestLinearizableAcrossTakeOvers(t *testing.T) {
+	cfg := lincheck.Config{Histories: 12, Spanning: 12}
+	if testing.Short() {
+		cfg = lincheck.Config{Histories: 2, Spanning: 2}
+	}
+	var owners atomic.Int64
+	stats := lincheck.Check(t, func() store.RuntimeStore {
+		return newReplaced(t, newEngine(t, shared, jetstream.Options{}), &owners)
+	}, cfg)
+	require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
+	assert.Greater(t, int(owners.Load()), 2*(cfg.Histories+cfg.Spanning))
+	t.Logf("%d owners", owners.Load())
+}
