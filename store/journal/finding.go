@@ -14,6 +14,7 @@ type Finding struct {
 // A Status says how bad a [Finding] is.
 type Status int
 
+// From the best to the worst.
 const (
 	OK      Status = iota // as it should be
 	Unknown               // it could not be looked at
