@@ -113,4 +113,4 @@ func TestTheLastOneLeaves(t *testing.T) {
 
 // hours is a time in which nothing should happen; it is shorter where a beat
 // takes long to simulate.
-func hours(partitions int) time.Duration { return 4 * time.Hour / time.Duration(1+partitions/16) }
+func hours(partitions int) time.Duration { return 2 * time.Hour / time.Duration(1+partitions/16) }

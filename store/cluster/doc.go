@@ -71,8 +71,8 @@
 //     share.
 //   - The directory is away for longer than a lease: nothing is served until it is
 //     back, then everybody goes on with what they have, replaying nothing.
-//   - A member joins: those with more than their share close as much, at most
-//     Options.Opens partitions being on their way in all of the cluster, and the
+//   - A member joins: those with more than their share close as much, each at most
+//     Options.Opens partitions at a time and none while that many are free, and the
 //     new one claims it. Nothing else moves, and nobody takes what a living member
 //     has claimed.
 //   - A member leaves, by Node.Close: its loops are closed, its claims given up, and

@@ -39,6 +39,9 @@ func (c onlyTheStore) Close() error { return c.node.Close() }
 func TestRouterIsAStore(t *testing.T) {
 	for name, partitions := range map[string]int{"one partition": 1, "eight": 8} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && partitions > 1 {
+				t.Skip("the suite is tried on one partition")
+			}
 			engines := map[store.RuntimeStore]journal.Engine{}
 			open := func(t testing.TB, e journal.Engine) (s store.RuntimeStore) {
 				n, err := cluster.Join(t.Context(), cluster.Options{
