@@ -90,8 +90,9 @@
 //
 // # How to choose the lease
 //
-// It is about how long a partition of a member that died is unserved, at most one
-// and a half of it and the replay. It must be several times what may delay a beat:
+// A partition of a member that died is unserved for one to one and three quarters of
+// it, and the replay: until the next beat of whoever sees it, and of the others that
+// take their shares. It must be several times what may delay a beat:
 // a call of the directory, which may take a sixth of it, a pause of the process or
 // its machine. One that is too short takes partitions from members that are well,
 // which costs replays and loses nothing. The default, 15 seconds, suits members in
