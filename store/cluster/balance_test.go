@@ -9,6 +9,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store/cluster"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
 )
 
 // balanced fails unless all partitions are served, each by one member, and no
@@ -49,13 +52,38 @@ func TestJoiningTakesOverAFewAtATime(t *testing.T) {
 		for c.counts()["b"] < 32 {
 			unserved := 64 - c.counts()["a"] - c.counts()["b"]
 			require.LessOrEqual(t, unserved, 8)
-			time.Sleep(time.Second)
+			time.Sleep(time.Second / 20)
 		}
 		time.Sleep(lease)
 		c.balanced()
 		assert.Equal(t, 2*32, c.directory.moved(), "each of 32 was given up and claimed, and no other")
 		c.join("c", "d")
 		time.Sleep(10 * lease)
+		c.balanced()
+	})
+}
+
+// A claim is given up when its loop is closed, and not before: the calls that it
+// has taken are answered first.
+func TestClaimsOutliveTheirLoops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 2)
+		faulty := journaltest.NewFaulty(c.memory)
+		c.engine = faulty
+		c.join("a")
+		time.Sleep(lease)
+		release, outcome := make(chan struct{}), make(chan error)
+		faulty.Next(journaltest.Held(release))
+		go func() { outcome <- set(t.Context(), c.members["a"].Router(nil), c.in(1)) }()
+		synctest.Wait()
+		c.join("b")
+		time.Sleep(10 * lease)
+		assert.Equal(t, cluster.Closing, c.members["a"].Status().Partitions[1].State)
+		assert.Equal(t, []int{0, 0}, c.directory.standing().Owners)
+		close(release)
+		require.NoError(t, <-outcome)
+		time.Sleep(lease)
+		assert.Equal(t, []int{0, 1}, c.directory.standing().Owners)
 		c.balanced()
 	})
 }
@@ -85,4 +113,4 @@ func TestTheLastOneLeaves(t *testing.T) {
 
 // hours is a time in which nothing should happen; it is shorter where a beat
 // takes long to simulate.
-func hours(partitions int) time.Duration { return 4 * time.Hour / time.Duration(1+partitions/16) }
+func hours(partitions int) time.Duration { return 2 * time.Hour / time.Duration(1+partitions/16) }

@@ -21,7 +21,11 @@ import (
 // Close at any moment: while partitions are opened, claimed, taken over and
 // called, and while the directory is called or does not answer.
 func TestCloseAtAnyMoment(t *testing.T) {
-	for seed := range uint64(40) {
+	seeds := uint64(40)
+	if testing.Short() {
+		seeds = 8
+	}
+	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			c := newCrew(t, 8)

@@ -71,8 +71,8 @@
 //     share.
 //   - The directory is away for longer than a lease: nothing is served until it is
 //     back, then everybody goes on with what they have, replaying nothing.
-//   - A member joins: those with more than their share close as much, at most
-//     Options.Opens partitions being on their way in all of the cluster, and the
+//   - A member joins: those with more than their share close as much, each at most
+//     Options.Opens partitions at a time and none while that many are free, and the
 //     new one claims it. Nothing else moves, and nobody takes what a living member
 //     has claimed.
 //   - A member leaves, by Node.Close: its loops are closed, its claims given up, and
@@ -90,8 +90,9 @@
 //
 // # How to choose the lease
 //
-// It is about how long a partition of a member that died is unserved, at most one
-// and a half of it and the replay. It must be several times what may delay a beat:
+// A partition of a member that died is unserved for one to one and three quarters of
+// it, and the replay: until the next beat of whoever sees it, and of the others that
+// take their shares. It must be several times what may delay a beat:
 // a call of the directory, which may take a sixth of it, a pause of the process or
 // its machine. One that is too short takes partitions from members that are well,
 // which costs replays and loses nothing. The default, 15 seconds, suits members in

@@ -144,6 +144,21 @@ func TestCallsDoNotWaitForWhatIsGivenUp(t *testing.T) {
 	})
 }
 
+// A member that has lapsed lets nobody wait.
+func TestCallsDoNotWaitForTheLapsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, faulty := aCrewThatFails(t, 1)
+		faulty.NextOpen(journaltest.OpenFault{}, held(nil, true))
+		c.join("a")
+		c.members["a"].line.cut()
+		time.Sleep(2 * lease)
+		require.Equal(t, cluster.Opening, c.members["a"].Status().Partitions[0].State)
+		began := time.Now()
+		_ = notOwner(t, set(t.Context(), c.members["a"].Router(nil), "r"))
+		assert.Zero(t, time.Since(began))
+	})
+}
+
 // An owner that was fenced opens again if the claim is still its own.
 func TestFencedOwnerLooksBeforeItOpensAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -51,29 +51,8 @@ func newOwner(ctx context.Context, n *Node, quit <-chan struct{}) *owner {
 	}
 	if opts.Assign != nil {
 		o.known, o.self = assigned(o.known, o.self, opts.Assign)
-		o.joined = true
 	}
 	return o
-}
-
-// assigned is the document in which everybody has what Assign says. A member is
-// known by its name there.
-func assigned(d document, self entry, assign func(int) Member) (document, entry) {
-	self.ID = self.Name
-	d.Members = append(d.Members, self)
-	for p := range d.Owners {
-		m := assign(p)
-		if m == (Member{}) {
-			continue
-		}
-		i := d.index(m.Name)
-		if i < 0 {
-			i = len(d.Members)
-			d.Members = append(d.Members, entry{ID: m.Name, Member: m})
-		}
-		d.Owners[p] = i
-	}
-	return d, self
 }
 
 // run is the owner's goroutine. It ends when the member has left.

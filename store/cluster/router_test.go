@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,9 @@ func (c onlyTheStore) Close() error { return c.node.Close() }
 func TestRouterIsAStore(t *testing.T) {
 	for name, partitions := range map[string]int{"one partition": 1, "eight": 8} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && partitions > 1 {
+				t.Skip("the suite is tried on one partition")
+			}
 			engines := map[store.RuntimeStore]journal.Engine{}
 			open := func(t testing.TB, e journal.Engine) (s store.RuntimeStore) {
 				n, err := cluster.Join(t.Context(), cluster.Options{
@@ -211,6 +215,21 @@ func TestEndsOfALoopAreNotOwner(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whatever the engine says besides, an unknown outcome stays one.
+func TestUnknownOutcomeStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 1)
+		faulty := journaltest.NewFaulty(c.memory)
+		c.engine = faulty
+		c.join("a")
+		time.Sleep(time.Second)
+		faulty.Next(journaltest.Fault{Err: fmt.Errorf("%w: %w", journal.ErrAmbiguous, store.ErrClosed), Stored: true})
+		err := set(t.Context(), c.members["a"].Router(nil), "r")
+		require.ErrorIs(t, err, store.ErrOutcomeUnknown)
+		assert.NotErrorIs(t, err, cluster.ErrNotOwner)
+	})
 }
 
 // A rejected batch is the caller's to know, and ends nothing.

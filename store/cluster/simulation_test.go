@@ -69,7 +69,7 @@ func (n *noted) Append(ctx context.Context, b journal.Batch) (journal.Position, 
 // was acknowledged is there in the end, once; what was refused is not; no load
 // shows less than was acknowledged before it; and the owners of a partition follow one upon another.
 func TestNothingIsLostOrDoubled(t *testing.T) {
-	seeds := uint64(12)
+	seeds := uint64(8)
 	if testing.Short() {
 		seeds = 3
 	}

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -120,6 +121,29 @@ func TestLoadIsAskedForItsLeaseAgain(t *testing.T) {
 		_, _, err := a.Router(nil).LoadRuntimeState(ctx, c.in(0))
 		_ = notOwner(t, err)
 	})
+}
+
+// The lease is from before the beat was sent: the others may have seen it then.
+func TestLeaseBeginsBeforeTheBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 1)
+		c.directory.Directory = &late{c.directory.Directory}
+		c.join("a")
+		a := c.members["a"]
+		a.line.cut()
+		time.Sleep(lease - time.Second - time.Millisecond)
+		assert.False(t, a.Status().Lapsed)
+		time.Sleep(time.Millisecond)
+		assert.True(t, a.Status().Lapsed)
+	})
+}
+
+// A late directory says after a second what it has written.
+type late struct{ cluster.Directory }
+
+func (l *late) Write(ctx context.Context, document []byte, revision uint64) (bool, error) {
+	defer time.Sleep(time.Second)
+	return l.Directory.Write(ctx, document, revision)
 }
 
 // When the directory is away everybody lapses, and nobody is taken for dead.

@@ -149,7 +149,7 @@ func (s *overtaken) Close() error {
 // dead among them. Leases take no time in a bubble.
 func TestLinearizableAcrossTakeOvers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := lincheck.Config{Histories: histories / 20, Spanning: histories / 20}
+		cfg := lincheck.Config{Histories: histories / 10, Spanning: histories / 10}
 		var owners atomic.Int64
 		stats := lincheck.Check(t, func() store.RuntimeStore { return newOvertaken(t, &owners) }, cfg)
 		require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
