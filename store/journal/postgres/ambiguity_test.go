@@ -109,7 +109,7 @@ func TestCutConnections(t *testing.T) {
 	j := open(t, e, "p", contents{})
 	on.Store(true)
 	var c chain
-	for range many(1000) {
+	for range many(600) {
 		require.NoError(t, c.append(t, j))
 	}
 	on.Store(false)
@@ -133,7 +133,7 @@ func TestOwnersRaceOverCutConnections(t *testing.T) {
 	var wg sync.WaitGroup
 	for owner := range 3 {
 		wg.Go(func() {
-			for n := range many(100) {
+			for n := range many(60) {
 				j, _, err := load(t, e, "p")
 				if err != nil {
 					continue // it was cut
@@ -200,7 +200,7 @@ func TestTerminatedConnections(t *testing.T) {
 	}()
 	var c chain
 	var err error
-	for n := 0; n < many(2000) && err == nil; n++ {
+	for n := 0; n < many(1000) && err == nil; n++ {
 		err = c.append(t, j)
 	}
 	close(stop)
@@ -225,11 +225,12 @@ func hold(t testing.TB, pool *pgxpool.Pool, opts postgres.Options) (release func
 // What a server's own timeouts end is tried again.
 func TestTimeoutsOfTheServer(t *testing.T) {
 	s, other := server(t), poolOf(t)
-	for _, setting := range []string{"lock_timeout=5", "statement_timeout=5", "idle_in_transaction_session_timeout=1"} {
+	for _, setting := range []string{"lock_timeout=50", "statement_timeout=200", "idle_in_transaction_session_timeout=1"} {
 		opts := fresh()
+		open(t, postgres.New(other, opts), "p", contents{})
 		j := open(t, postgres.New(poolAt(t, s.URL()+" options='-c "+setting+"'"), opts), "p", contents{})
 		release := hold(t, other, opts)
-		time.AfterFunc(100*time.Millisecond, release)
+		time.AfterFunc(500*time.Millisecond, release)
 		appendTo(t, j, put("a", "1"))
 		appendTo(t, j, put("b", "2"))
 		release()
