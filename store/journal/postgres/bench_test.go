@@ -18,9 +18,11 @@ import (
 // callers.
 const connections = 64
 
-// durable runs a server that syncs, and makes a pool.
+// durable runs a server that syncs, and makes a pool. Who does without the loop
+// has the plans that the engine has.
 func durable(b *testing.B) *pgxpool.Pool {
-	return poolAt(b, postgrestest.Start(b).URL()+fmt.Sprint(" pool_max_conns=", connections))
+	return poolAt(b, postgrestest.Start(b).URL()+fmt.Sprint(" pool_max_conns=", connections)+
+		" options='-c enable_seqscan=off -c plan_cache_mode=force_generic_plan'")
 }
 
 // raw returns what writes changes as records, in one transaction and nothing

@@ -45,7 +45,8 @@ func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64,
 // Write replaces the document if its revision is still this one, 0 if there is
 // none yet, and reports whether it did. The new revision is the next number. When
 // it returns nil that is durable. After an error nobody knows whether the document
-// was replaced. It may have up to 128 MiB.
+// was replaced; one that the server cannot take, of close to a gigabyte, is an
+// error too.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
 	if err := d.ready(ctx); err != nil {
 		return false, d.wrap("write", err)

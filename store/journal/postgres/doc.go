@@ -106,7 +106,7 @@
 // Append is one round trip, and one wait for the disk; a batch of more than 8 MiB
 // is one for each 8 MiB. The journal keeps in memory the digest of each record, of
 // 48 bytes with that of its key, so that it need not read from the server what it
-// replaces. Open is five round trips, and reads all records in the order of their
+// replaces. Open is four round trips, and reads all records in the order of their
 // keys, which on a cold disk is not the order of the pages. What is replaced is
 // garbage until a vacuum; Compact does nothing.
 package postgres

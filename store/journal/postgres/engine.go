@@ -43,12 +43,15 @@ type Engine struct {
 // the cause, of a server's error only the code and the message.
 type Error struct {
 	Op     string // open, append, read, write or diagnose
-	Schema string
+	Schema string // "" of diagnose
 	Name   string // of the partition or the document
 	Err    error
 }
 
 func (e *Error) Error() string {
+	if e.Schema == "" {
+		return fmt.Sprintf("postgres: %s: %v", e.Op, e.Err)
+	}
 	return fmt.Sprintf("postgres: %s %.40q in %q: %v", e.Op, e.Name, e.Schema, e.Err)
 }
 

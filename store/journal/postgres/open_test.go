@@ -53,22 +53,55 @@ func TestATakeOverWhileOpening(t *testing.T) {
 	require.ErrorIs(t, err, journal.ErrFenced)
 }
 
-func TestATakeOverBeforeReading(t *testing.T) {
+// A before does something once, before a batch of which one statement has a text.
+type before struct {
+	text string
+	do   func()
+}
+
+func (b *before) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	for _, q := range data.Batch.QueuedQueries {
+		if b.do != nil && strings.Contains(q.SQL, b.text) {
+			do := b.do
+			b.do = nil
+			do()
+		}
+	}
+	return ctx
+}
+
+func (*before) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (*before) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
+func (*before) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)     {}
+func (*before) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+// openAfter opens a filled partition, which another one takes over in between.
+func openAfter(t *testing.T, text string) (want, got contents, err error) {
+	t.Helper()
 	opts := fresh()
-	want := filled(t, opts)
+	want = filled(t, opts)
 	other := postgres.New(poolOf(t), opts)
 	config, err := pgxpool.ParseConfig(server(t).URL())
 	require.NoError(t, err)
-	uses := 0
-	config.PrepareConn = func(context.Context, *pgx.Conn) (bool, error) {
-		if uses++; uses == 3 { // the first is for the format, the second to take over
-			appendTo(t, open(t, other, "p", want), put("a", "1"))
-		}
-		return true, nil
-	}
-	_, _, err = load(t, postgres.New(poolWith(t, config), opts), "p")
+	tracer := &before{text, func() { appendTo(t, open(t, other, "p", want), put("a", "1")) }}
+	config.ConnConfig.Tracer = tracer
+	_, got, err = load(t, postgres.New(poolWith(t, config), opts), "p")
+	require.Nil(t, tracer.do)
+	return want, got, err
+}
+
+func TestATakeOverBeforeReading(t *testing.T) {
+	_, got, err := openAfter(t, "select owner, epoch")
 	require.ErrorIs(t, err, journal.ErrFenced)
-	require.Equal(t, 3, uses)
+	require.Empty(t, got)
+}
+
+func TestATakeOverBetweenHeadAndRecords(t *testing.T) {
+	want, got, err := openAfter(t, "select key, value")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
 }
 
 // Open takes as long as emit does, whatever the timeouts are.

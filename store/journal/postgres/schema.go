@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -68,7 +69,7 @@ func statementsOf(schema string, timeout time.Duration) statements {
 			set_config('client_min_messages', 'warning', true),
 			set_config('enable_seqscan', 'off', true),
 			set_config('plan_cache_mode', 'force_generic_plan', true),
-			set_config('idle_in_transaction_session_timeout', '%d', true)`, max(1, timeout.Milliseconds())),
+			set_config('idle_in_transaction_session_timeout', '%d', true)`, min(max(timeout.Milliseconds(), 1), math.MaxInt32)),
 		// To read all takes as long as it takes, and the first record comes at once.
 		patient: `select set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'off', true),
 			set_config('enable_sort', 'off', true)`,

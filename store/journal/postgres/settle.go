@@ -45,9 +45,10 @@ func (j *owned) try(ctx context.Context, w *write) error {
 	return j.judge(w, seen)
 }
 
+// final reports whether an error says what came of the batch, as far as can be
+// known.
 func final(err error) bool {
-	return errors.Is(err, journal.ErrFenced) || errors.Is(err, journal.ErrAmbiguous) ||
-		errors.Is(err, journal.ErrCorrupt) || errors.Is(err, ErrPool)
+	return errors.Is(err, journal.ErrFenced) || errors.Is(err, journal.ErrAmbiguous) || errors.Is(err, journal.ErrCorrupt)
 }
 
 // wait reports whether ctx lets it wait so long.

@@ -121,7 +121,9 @@ func cancelWaits(t *testing.T, s *postgrestest.Server, function string) (stop fu
 			}
 		}
 	}()
-	return func() { close(done); <-ended }
+	stop = sync.OnceFunc(func() { close(done); <-ended })
+	t.Cleanup(stop)
+	return stop
 }
 
 // A batch that is committed here and not on the standby is not acknowledged, even

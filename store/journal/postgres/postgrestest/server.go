@@ -34,6 +34,7 @@ type Server struct {
 	port     int
 	settings []string
 	process  *exec.Cmd // nil while it does not run
+	guard    *exec.Cmd // ends the server if this process ends first
 }
 
 // Start runs a server until the test ends. Settings are like "fsync=off". The
@@ -184,7 +185,18 @@ func (s *Server) Run() error {
 		return err
 	}
 	s.process = cmd
-	return s.answers()
+	return errors.Join(s.watch(), s.answers())
+}
+
+// watch starts a guard, which waits for the end of a pipe that only this process
+// holds, so that a test which is killed leaves nothing behind.
+func (s *Server) watch() error {
+	s.guard = exec.Command("sh", "-c", `read -r _; kill -QUIT "$1"; sleep 1; rm -rf "$2"`, "sh", strconv.Itoa(s.process.Process.Pid), s.dir)
+	disown(s.guard)
+	if _, err := s.guard.StdinPipe(); err != nil {
+		return err
+	}
+	return s.guard.Start()
 }
 
 // answers waits until the server does.
@@ -234,9 +246,14 @@ func (s *Server) end(signal os.Signal) error {
 	if err := s.process.Process.Signal(signal); err != nil {
 		return err
 	}
-	err := s.process.Wait()
-	s.process = nil
-	if _, exited := errors.AsType[*exec.ExitError](err); exited {
+	err := errors.Join(ended(s.guard.Process.Kill()), ended(s.guard.Wait()), ended(s.process.Wait()))
+	s.process, s.guard = nil, nil
+	return err
+}
+
+// ended leaves out that a process which was to end has ended.
+func ended(err error) error {
+	if _, exited := errors.AsType[*exec.ExitError](err); exited || errors.Is(err, os.ErrProcessDone) {
 		return nil
 	}
 	return err
