@@ -19,8 +19,8 @@
 // another, whoever publishes, however late a message arrives. Open writes a record
 // of a new epoch in that way, and only then reads what is before it: every earlier
 // owner's next record is refused from that moment on, which is journal.ErrFenced. No
-// clock, lease or lock takes part in this. An owner that is idle hears from its
-// successor, and stops; it need not, to be safe.
+// clock, lease or lock takes part in this. An owner hears from its successor, and
+// stops: one that is busy would be first with every record. It need not, to be safe.
 //
 // # When it is not clear what came of an append
 //

@@ -174,3 +174,25 @@ func TestIdleOwnerHearsOfItsSuccessor(t *testing.T) {
 	}
 	require.NoError(t, errors.Join(j.Close(t.Context()), other.Close(t.Context())))
 }
+
+// An owner that appends without a pause is first with every record, and lets go all
+// the same.
+func TestBusyOwnerIsReplaced(t *testing.T) {
+	o := jetstream.Options{Prefix: newPrefix()}
+	var appending sync.WaitGroup
+	for n := range 10 {
+		j := openJournal(t, newEngine(t, shared, o))
+		appending.Go(func() {
+			for i := 0; ; i++ {
+				if _, err := j.Append(t.Context(), batchOf(1000*n+i, change("k", "v"))); err != nil {
+					assert.ErrorIs(t, err, journal.ErrFenced)
+					return
+				}
+			}
+		})
+	}
+	last := openJournal(t, newEngine(t, shared, o))
+	appending.Wait()
+	_, err := last.Append(t.Context(), batchOf(1, change("k", "v")))
+	require.NoError(t, err)
+}

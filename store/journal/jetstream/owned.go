@@ -53,8 +53,16 @@ func (j *owned) Append(ctx context.Context, b journal.Batch) (journal.Position, 
 
 // usable returns why nothing can be stored, if so, and ends the ownership then.
 func (j *owned) usable(ctx context.Context) error {
-	if j.ended == nil && ctx.Err() != nil {
-		j.ended = fmt.Errorf("%w: %w", errClosed, context.Cause(ctx))
+	if j.ended != nil {
+		return j.ended
+	}
+	select {
+	case <-j.fenced:
+		j.ended = fmt.Errorf("%w: stream %s: a later owner is there, or on its way", journal.ErrFenced, j.name)
+	default:
+		if ctx.Err() != nil {
+			j.ended = fmt.Errorf("%w: %w", errClosed, context.Cause(ctx))
+		}
 	}
 	return j.ended
 }
@@ -141,7 +149,8 @@ func (j *owned) watch() (err error) {
 	return err
 }
 
-// announce tells earlier owners of this one. It is a hint: an error is none.
+// announce tells earlier owners of this one, or of one that tries to be. It is a
+// hint: an error is none.
 func (j *owned) announce() {
 	r := record{kind: kindEpoch, position: j.Position}
 	_ = j.engine.conn.Publish(ownerSubject(j.name), r.encode())

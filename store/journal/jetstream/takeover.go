@@ -11,7 +11,8 @@ import (
 )
 
 // takeOver writes the record of a new epoch behind the last record. From then on
-// nobody else's record can follow that they knew to be the last.
+// nobody else's record can follow that they knew to be the last. An owner at work
+// always knows the last one sooner: it is told to let go.
 func (j *owned) takeOver(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, j.engine.options.Patience)
 	defer cancel()
@@ -25,6 +26,7 @@ func (j *owned) takeOver(ctx context.Context) error {
 			return err
 		}
 		j.ended = nil // others get in between: it is tried again behind them
+		j.announce()
 		if !pause.wait(ctx) {
 			return err
 		}

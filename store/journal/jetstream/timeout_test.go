@@ -73,12 +73,12 @@ func TestAppendsOverABadLine(t *testing.T) {
 	if testing.Short() {
 		appends = 300
 	}
-	line := &badLine{after: 40 * time.Millisecond}
+	line := &badLine{after: 80 * time.Millisecond}
 	conn, err := cluster.Connect(nats.SetCustomDialer(line), nats.ReconnectWait(time.Millisecond),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	require.NoError(t, err)
 	defer conn.Close()
-	e := newEngine(t, conn, jetstream.Options{Timeout: 20 * time.Millisecond, Patience: 100 * time.Millisecond})
+	e := newEngine(t, conn, jetstream.Options{Timeout: 40 * time.Millisecond, Patience: 200 * time.Millisecond})
 	sure := newEngine(t, shared, jetstream.Options{Prefix: prefixOf(t, e)})
 	h := &hopes{Engine: sure, t: t, standing: map[string]bool{}}
 	var j journal.Journal
@@ -119,7 +119,7 @@ type hopes struct {
 func (h *hopes) append(j journal.Journal, n int) bool {
 	key := fmt.Sprint(n)
 	value := []byte(key)
-	if n%200 == 0 {
+	if n%200 == 0 && !testing.Short() {
 		value = bytes.Repeat(value, 1<<20/len(value)*2)
 	}
 	b := journal.Batch{Changes: []journal.Change{{Key: []byte(key), Value: value}}}
