@@ -29,12 +29,15 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		say(stderr, "loopstore demo: %v\n", err)
 		return exitUsage
 	}
-	if s.note != "" {
-		say(stderr, "note: %s\n", s.note)
+	for _, note := range s.notes {
+		say(stderr, "note: %s\n", note)
 	}
 	progress := stderr
 	if s.quiet {
 		progress = io.Discard
+	}
+	if s.cluster > 0 {
+		return s.onCluster(ctx, documents, progress, stdout, stderr)
 	}
 	return s.onLoop(ctx, documents, len(files) == 0, progress, stdout, stderr)
 }

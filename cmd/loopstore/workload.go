@@ -20,8 +20,11 @@ type workload struct {
 	tally   tally
 }
 
-// A tally is what has been done so far.
-type tally struct{ turns, operations, snapshotBytes atomic.Int64 }
+// A tally is what has been done so far, and what has happened besides.
+type tally struct {
+	turns, operations, snapshotBytes atomic.Int64
+	events                           chan string // lines for the progress, nil if there are none
+}
 
 // newWorkload makes a workload whose callers each have a store of their own, or
 // all the same.
