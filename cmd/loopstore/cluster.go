@@ -64,8 +64,8 @@ func (c *clusterReport) write(t *strings.Builder) {
 	} else {
 		t.WriteString("stopped: no server, there was no time for it\n")
 	}
-	fmt.Fprintf(t, "made again: %s, of which nothing had been applied or the outcome was unknown\n", counted(c.Again, "call"))
+	fmt.Fprintf(t, "made again: %s, since nothing had been applied or the outcome was unknown\n", counted(c.Again, "call"))
 	u := c.Unknown
-	fmt.Fprintf(t, "unknown: %s; %s found to be stored, %s found not to be and made again, %s that leave the same when made twice\n",
-		counted(u.Calls, "outcome"), counted(u.Stored, "commit"), grouped(u.Absent), counted(u.Repeated, "other"))
+	fmt.Fprintf(t, "unknown: %s, of these %s found stored, %s found absent and made again; %s made again, which leaves the same\n",
+		counted(u.Calls, "outcome"), counted(u.Stored, "commit"), grouped(u.Absent), counted(u.Repeated, "other write"))
 }
