@@ -52,30 +52,32 @@ type member struct {
 
 // newCrew starts the servers and the members, and returns when each serves its
 // share. After an error nothing is left.
-func newCrew(ctx context.Context, members int) (c *crew, err error) {
+func newCrew(ctx context.Context, members int) (*crew, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	c = &crew{seats: make([]atomic.Pointer[member], members)}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, c.close())
-		}
-	}()
+	c := &crew{seats: make([]atomic.Pointer[member], members)}
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+func (c *crew) start(ctx context.Context) (err error) {
 	if c.dir, err = os.MkdirTemp("", "loopstore-demo-"); err != nil {
-		return nil, err
+		return err
 	}
 	if c.servers, err = jetstreamtest.Start(ctx, c.dir, jetstreamtest.Options{Nodes: crewServers}); err != nil {
-		return nil, err
+		return err
 	}
 	for seat := range c.seats {
 		if err := c.join(ctx, seat); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if !c.await(ctx, c.balanced) {
-		return nil, fmt.Errorf("the members do not come to serve their partitions: %w", context.Cause(ctx))
+		return fmt.Errorf("the members do not come to serve their partitions: %w", context.Cause(ctx))
 	}
-	return c, nil
+	return nil
 }
 
 // await waits until something is so, and reports whether it came before ctx
@@ -108,7 +110,10 @@ func (c *crew) join(ctx context.Context, seat int) (err error) {
 		return err
 	}
 	m.Member = cluster.Member{Name: string(rune('a' + seat)), Address: fmt.Sprintf("local:%d", len(c.all())+1)}
-	m.node, err = cluster.Join(ctx, cluster.Options{
+	if _, _, err := directory.Read(ctx); err != nil { // which makes it, and that may take longer than a beat
+		return err
+	}
+	m.node, err = joinSlowly(ctx, cluster.Options{
 		Cluster: crewName, Partitions: crewPartitions, Self: m.Member, Engine: m.engine, Directory: directory, Lease: crewLease,
 	})
 	if err != nil {
@@ -120,6 +125,17 @@ func (c *crew) join(ctx context.Context, seat int) (err error) {
 	c.members = append(c.members, m)
 	c.seats[seat].Store(m)
 	return nil
+}
+
+// joinSlowly tries some times: with so short a lease a directory that is slow for a
+// moment is enough for an error.
+func joinSlowly(ctx context.Context, opts cluster.Options) (node *cluster.Node, err error) {
+	for range 10 {
+		if node, err = cluster.Join(ctx, opts); err == nil || !wait(ctx, crewLease/4) {
+			break
+		}
+	}
+	return node, err
 }
 
 func (c *crew) all() []*member {
