@@ -48,6 +48,7 @@ type member struct {
 	served *cluster.Router // for other members
 	router *cluster.Router // for callers
 	killed atomic.Bool
+	left   error // of the Close of one that was killed; for who has waited for crew.ending
 }
 
 // newCrew starts the servers and the members, and returns when each serves its
@@ -168,12 +169,12 @@ func (c *crew) living(seat int) *member {
 
 // kill ends a member as if its process had: the connection breaks, and then
 // nothing that it appends, or tells the others, leaves it. What is left of it here
-// is cleared away in the background.
+// is cleared away in the background: see close.
 func (c *crew) kill(seat int) *member {
 	m := c.seats[seat].Swap(nil)
 	m.conn.Close()
 	m.killed.Store(true)
-	c.ending.Go(func() { _ = m.node.Close() }) // it says that it reaches nobody
+	c.ending.Go(func() { m.left = m.node.Close() })
 	return m
 }
 
@@ -192,7 +193,8 @@ func (c *crew) stopLeader(ctx context.Context, partition int) (name string, err 
 	return fmt.Sprintf("node-%d", n), nil
 }
 
-// close ends the members, then the servers.
+// close ends the members, then the servers. One that was killed must have failed to
+// tell the others, or it was not killed.
 func (c *crew) close() error {
 	var nodes sync.WaitGroup
 	errs := make([]error, len(c.seats))
@@ -206,6 +208,11 @@ func (c *crew) close() error {
 	}
 	nodes.Wait()
 	c.ending.Wait()
+	for _, m := range c.all() {
+		if m.killed.Load() && m.left == nil {
+			errs = append(errs, fmt.Errorf("member %s was killed, and has left in good order nevertheless", m.Member))
+		}
+	}
 	if c.servers != nil {
 		c.servers.Stop()
 	}

@@ -183,6 +183,7 @@ func TestDoctorKeepsPasswords(t *testing.T) {
 		{"-postgres", "postgres://me:sesame@127.0.0.1:port/x"},
 		{"-postgres", "host=127.0.0.1 port=1 password=sesame"},
 		{"-postgres", "host=127.0.0.1 port=1 password='sesame"},
+		{"-postgres", "host=127.0.0.1 password=open sesame port=1"},
 		{"-postgres", "sesame"},
 	} {
 		code, stdout, stderr := shell(t.Context(), "doctor", c.flag, c.url)
