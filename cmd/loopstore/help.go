@@ -3,10 +3,10 @@ package main
 const demoHelp = `usage: loopstore demo [flags] [session.json ...]
 
 demo drives agent runtimes through a store in memory, with a journal, or spread
-over a cluster. Each
-takes its inputs through accepted, queued, staged, applied and consumed, with a
-boundary commit per turn of a conversation that grows. Then it checks every
-receipt, sequence, input and snapshot against what the store has acknowledged.
+over a cluster. Each takes its inputs through accepted, queued, staged, applied
+and consumed, with a boundary commit per turn of a conversation that grows. Then
+it checks every receipt, sequence, input and snapshot against what the store has
+acknowledged.
 The conversations are its own, or those of the files: session documents as
 Meerkat, the agent runtime whose store this one equals, writes them.
 
