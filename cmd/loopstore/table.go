@@ -49,7 +49,7 @@ func (r *report) tableOfOperations(t *strings.Builder) {
 	where := "in the store"
 	if r.Cluster != nil {
 		where = "in the members, their servers"
-		t.WriteString("a write waits until two servers have it on their disks; p99 and max are mostly waiting for the failures below\n")
+		t.WriteString("a write waits until two servers have it on their disks; max is mostly waiting for the failures below\n")
 	} else if r.Journal != nil {
 		fmt.Fprintf(t, "%s\na write waits for its append, which callers share: more of them, more in each, see -callers\n", r.Journal)
 	} else if r.Callers > r.GOMAXPROCS {
