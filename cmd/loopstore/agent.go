@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 )
 
@@ -80,7 +79,7 @@ func (a *agent) start(ctx context.Context, c *caller) error {
 	if err := a.enter(ctx, c, store.RuntimeInitializing); err != nil {
 		return err
 	}
-	if _, err := do(ctx, c, ops.LoadInputStates{RuntimeID: a.id}); err != nil {
+	if _, err := c.LoadInputStates(ctx, a.id); err != nil {
 		return err
 	}
 	return a.enter(ctx, c, store.RuntimeIdle)
@@ -95,7 +94,7 @@ func (a *agent) stop(ctx context.Context, c *caller) error {
 }
 
 func (a *agent) enter(ctx context.Context, c *caller, state store.RuntimeState) error {
-	if _, err := do(ctx, c, ops.PersistRuntimeState{RuntimeID: a.id, State: state}); err != nil {
+	if err := c.PersistRuntimeState(ctx, a.id, state); err != nil {
 		return err
 	}
 	a.record.state = state
@@ -103,12 +102,12 @@ func (a *agent) enter(ctx context.Context, c *caller, state store.RuntimeState) 
 }
 
 func (a *agent) startRun(ctx context.Context, c *caller) error {
-	state, err := do(ctx, c, ops.LoadRuntimeState{RuntimeID: a.id})
+	state, _, err := c.LoadRuntimeState(ctx, a.id)
 	if err != nil {
 		return err
 	}
-	if !state.Value.MayProcessQueue() {
-		return fmt.Errorf("%s is %q and may not process its queue", a.id, state.Value)
+	if !state.MayProcessQueue() {
+		return fmt.Errorf("%s is %q and may not process its queue", a.id, state)
 	}
 	if err := a.loadConversation(ctx, c); err != nil {
 		return err
@@ -156,7 +155,7 @@ func (a *agent) acceptInput(ctx context.Context, c *caller) (store.InputState, e
 		ConsumePoint: store.ConsumeOnApply, RecordTranscript: true, EmitOperatorContent: true, PolicyVersion: 1,
 	}}
 	input.PersistedInput = fmt.Appendf(nil, `{"input_type":"prompt","message":%d}`, a.conversation.count)
-	if _, err := do(ctx, c, ops.PersistInputState{RuntimeID: a.id, State: input}); err != nil {
+	if err := c.PersistInputState(ctx, a.id, input); err != nil {
 		return input, err
 	}
 	a.record.accept(input)
@@ -165,7 +164,7 @@ func (a *agent) acceptInput(ctx context.Context, c *caller) (store.InputState, e
 
 // persist stores a new state of an input that was accepted.
 func (a *agent) persist(ctx context.Context, c *caller, input store.InputState) error {
-	if _, err := do(ctx, c, ops.PersistInputState{RuntimeID: a.id, State: input}); err != nil {
+	if err := c.PersistInputState(ctx, a.id, input); err != nil {
 		return err
 	}
 	a.record.update(input)
@@ -210,7 +209,7 @@ func (a *agent) commitBoundary(ctx context.Context, c *caller) error {
 		Session: store.SessionDelta{SessionSnapshot: a.conversation.snapshot},
 		RunID:   a.run, Boundary: boundaryAt(a.turn % turnsPerRun), ContributingInputIDs: ids, InputUpdates: a.pending,
 	}
-	receipt, err := do(ctx, c, ops.CommitSessionBoundary{RuntimeID: a.id, Commit: commit})
+	receipt, err := c.CommitSessionBoundary(ctx, a.id, commit)
 	if err != nil {
 		return err
 	}
@@ -224,21 +223,21 @@ func (a *agent) commitBoundary(ctx context.Context, c *caller) error {
 // its last turn.
 func (a *agent) consumeInputs(ctx context.Context, c *caller) error {
 	for i := range a.pending {
-		stamped, err := do(ctx, c, ops.LoadInputState{RuntimeID: a.id, InputID: a.pending[i].InputID})
+		stamped, ok, err := c.LoadInputState(ctx, a.id, a.pending[i].InputID)
 		if err != nil {
 			return err
 		}
-		if !stamped.OK {
+		if !ok {
 			return fmt.Errorf("%s: the store has lost input %s", a.id, a.pending[i].InputID)
 		}
-		a.pending[i] = stamped.Value
+		a.pending[i] = stamped
 		move(&a.pending[i], store.InputConsumed)
 	}
 	commit := store.LifecycleCommit{RuntimeState: store.RuntimeRunning, InputStates: a.pending}
 	if (a.turn+1)%turnsPerRun == 0 {
 		commit.RuntimeState = store.RuntimeIdle
 	}
-	if _, err := do(ctx, c, ops.AtomicLifecycleCommit{RuntimeID: a.id, Commit: commit}); err != nil {
+	if err := c.AtomicLifecycleCommit(ctx, a.id, commit); err != nil {
 		return err
 	}
 	a.record.state = commit.RuntimeState

@@ -12,20 +12,25 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// played returns a workload that has run to its end.
-func played(t *testing.T) *workload {
+// A past is a workload that has run to its end, on a loop.
+type past struct {
+	*workload
+	loop *loopstore.Loop
+}
+
+func played(t *testing.T) past {
 	t.Helper()
 	documents, err := readDocuments(nil)
 	require.NoError(t, err)
 	loop := loopstore.New(loopstore.Options{})
 	t.Cleanup(func() { require.NoError(t, loop.Close()) })
-	w := newWorkload(settings{runtimes: 4, turns: 12, callers: 2}, loop, documents)
+	w := newWorkload(settings{runtimes: 4, turns: 12, callers: 2}, func(int) store.RuntimeStore { return loop }, documents)
 	require.NoError(t, w.run(t.Context()))
-	return w
+	return past{w, loop}
 }
 
 // failing names the checks that fail, and says why.
-func failing(t *testing.T, w *workload) (names []string, why string) {
+func failing(t *testing.T, w past) (names []string, why string) {
 	t.Helper()
 	c := newChecker(w.loop)
 	c.all(t.Context(), w.agents)

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,10 +16,11 @@ type settings struct {
 	runtimes, turns, callers int
 	duration                 time.Duration // 0 if only the turns end it
 	json, quiet              bool
-	journal                  string // the file that keeps the store, empty if it is in memory
-	export                   string // the file to write at the end, empty if none
-	http                     string // the address to show the store at, empty if nowhere
-	note                     string // what is not as it was asked for
+	cluster                  int      // members, 0 if there is no cluster
+	journal                  string   // the file that keeps the store, empty if it is in memory
+	export                   string   // the file to write at the end, empty if none
+	http                     string   // the address to show the store at, empty if nowhere
+	notes                    []string // what is not as it was asked for
 }
 
 const (
@@ -33,9 +35,10 @@ func (s *settings) parse(args []string, help io.Writer) (files []string, err err
 	flags.SetOutput(io.Discard)
 	flags.IntVar(&s.runtimes, "runtimes", 100, fmt.Sprintf("how many runtimes there are, at most %d", maxRuntimes))
 	flags.IntVar(&s.turns, "turns", 0, "turns of each runtime, with a journal those of earlier runs too;\n0 for as many as there is time for")
-	flags.Func("duration", fmt.Sprintf("end after this `time`, such as 30s, whatever the turns\n(default %s; with -turns there is no limit but one that is given)", defaultDuration), s.setDuration)
+	flags.Func("duration", fmt.Sprintf("end after this `time`, such as 30s, whatever the turns\n(default %s, with -cluster %s; with -turns there is no limit but one\nthat is given)", defaultDuration, defaultClusterDuration), s.setDuration)
 	flags.IntVar(&s.callers, "callers", 8, fmt.Sprintf("how many goroutines share the runtimes, at most %d; a runtime is\nwith one at a time, so no more than runtimes", maxCallers))
 	flags.StringVar(&s.journal, "journal", "", "keep the store in this `file`: killed at any moment and started again,\nthe demo goes on where it was")
+	flags.Func("cluster", fmt.Sprintf("spread the runtimes over so many `members`, from %d to %d, on NATS\nservers in this process; one of them is killed, and a server stopped", fewestMembers, mostMembers), s.setCluster)
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of tables")
 	flags.StringVar(&s.export, "export", "", "write what the store holds in the end to this `file`, for\n\"loopstore inspect\" and \"loopstore verify\"")
 	flags.StringVar(&s.http, "http", "", "show the store to browsers at this `address`, such as :8080 or\nlocalhost:8080, and stay after the report until Ctrl-C")
@@ -54,10 +57,16 @@ func (s *settings) parse(args []string, help io.Writer) (files []string, err err
 	}
 	if s.duration == 0 && s.turns == 0 {
 		s.duration = defaultDuration
+		if s.cluster > 0 {
+			s.duration = defaultClusterDuration
+		}
+	}
+	if s.cluster > 0 && s.duration > 0 && s.duration < leastClusterDuration {
+		s.notes = append(s.notes, fmt.Sprintf("%s may be too short: a kill, the take-over and the stop of a server need some %s", brief(s.duration), leastClusterDuration))
 	}
 	flags.Visit(func(f *flag.Flag) {
 		if f.Name == "callers" && s.callers > s.runtimes {
-			s.note = fmt.Sprintf("%s, not %d: a runtime is with one caller at a time", counted(int64(s.runtimes), "caller"), s.callers)
+			s.notes = append(s.notes, fmt.Sprintf("%s, not %d: a runtime is with one caller at a time", counted(int64(s.runtimes), "caller"), s.callers))
 		}
 	})
 	s.callers = min(s.callers, s.runtimes)
@@ -95,6 +104,27 @@ func (s *settings) check() error {
 	}
 	if s.turns < 0 {
 		return fmt.Errorf("-turns is %d, and must not be negative", s.turns)
+	}
+	if s.cluster > 0 {
+		return s.checkCluster()
+	}
+	return nil
+}
+
+func (s *settings) setCluster(text string) (err error) {
+	s.cluster, err = strconv.Atoi(text)
+	if err != nil || s.cluster < fewestMembers || s.cluster > mostMembers {
+		return fmt.Errorf("it must be a number from %d to %d", fewestMembers, mostMembers)
+	}
+	return nil
+}
+
+// checkCluster returns an error if there is a flag that does not go with -cluster.
+func (s *settings) checkCluster() error {
+	for _, c := range []struct{ name, value string }{{"journal", s.journal}, {"export", s.export}, {"http", s.http}} {
+		if c.value != "" {
+			return fmt.Errorf("-%s does not go with -cluster: it is for one store in this process", c.name)
+		}
 	}
 	return nil
 }

@@ -78,9 +78,11 @@ func TestCallersAreNoMoreThanRuntimes(t *testing.T) {
 		s, _ := parsed(t, c.args...)
 		require.Equal(t, c.callers, s.callers, "%q", c.args)
 		if c.note == "" {
-			require.Empty(t, s.note, "%q", c.args)
+			require.Empty(t, s.notes, "%q", c.args)
+			continue
 		}
-		require.Contains(t, s.note, c.note)
+		require.Len(t, s.notes, 1)
+		require.Contains(t, s.notes[0], c.note)
 	}
 	_, _, stderr := shell(t.Context(), "demo", "-callers", "1000", "-runtimes", "2", "-turns", "1", "-quiet")
 	require.Contains(t, stderr, "note: 2 callers, not 1000: ")

@@ -123,7 +123,7 @@ func TestFindsWhatNoTurnLeaves(t *testing.T) {
 	}
 }
 
-func findAgain(t *testing.T, w *workload, id store.RuntimeID, documents []*document) (*agent, error) {
+func findAgain(t *testing.T, w past, id store.RuntimeID, documents []*document) (*agent, error) {
 	t.Helper()
 	view, err := w.loop.View(t.Context(), id)
 	require.NoError(t, err)

@@ -36,6 +36,7 @@ var commands = []command{
 	{"bench", "measure the store, and compare it to one behind a lock", bench},
 	{"compact", "give back the room of what was replaced in a journal", compact},
 	{"demo", "drive a workload of agent runtimes through a store, and check it", demo},
+	{"doctor", "look at the servers that keep journals: what may lose a write", doctor},
 	{"inspect", "show what is in an exported file or a journal", inspect},
 	{"verify", "check an exported file or a journal: every record, value, sequence and digest", verify},
 	{"version", "print the versions of the module and of Go", version},

@@ -24,6 +24,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
+	if dir := os.Getenv(asServer); dir != "" {
+		if err := serve(dir); err != nil {
+			panic(err)
+		}
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -50,6 +56,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"version", "demo"}, exitUsage, "", "takes no arguments"},
 		{[]string{"demo", "-h"}, exitOK, "-runtimes", ""},
 		{[]string{"demo", "nowhere.json"}, exitUsage, "", "open nowhere.json"},
+		{[]string{"doctor", "-h"}, exitOK, "-replicas", ""},
 		{[]string{"inspect", "-h"}, exitOK, "-payloads", ""},
 		{[]string{"inspect"}, exitUsage, "", "it takes one file, not 0"},
 		{[]string{"inspect", "-nonsense", "x"}, exitUsage, "", "-nonsense"},

@@ -9,7 +9,8 @@ import (
 
 // showProgress writes how far the workload is and how fast it was since the
 // last time, until the returned function is called: to a terminal in one line
-// that is rewritten, to anything else in a line a second.
+// that is rewritten, to anything else in a line a second. Between them it writes
+// what happens.
 func showProgress(w io.Writer, t *tally) (stop func()) {
 	every, before, after := time.Second, "", "\n"
 	if isTerminal(w) {
@@ -29,6 +30,8 @@ func showProgress(w io.Writer, t *tally) (stop func()) {
 				_, _ = fmt.Fprintf(w, "%s%5.1fs  %s turns, %s operations, now %s per second%s", before, now.Sub(start).Seconds(),
 					grouped(t.turns.Load()), grouped(operations), grouped(perSecond(operations-shown, now.Sub(shownAt))), after)
 				shown, shownAt = operations, now
+			case event := <-t.events:
+				_, _ = fmt.Fprintf(w, "%s%5.1fs  %s\n", before, time.Since(start).Seconds(), event)
 			case <-ended:
 				_, _ = fmt.Fprint(w, before) // clears the terminal's line
 				return

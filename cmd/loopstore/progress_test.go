@@ -7,6 +7,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestProgressTellsWhatHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := stalled{make(chan string)}
+		done := tally{events: make(chan string, 1)}
+		stop := showProgress(w, &done)
+		require.Equal(t, "  1.0s  0 turns, 0 operations, now 0 per second\n", <-w.lines)
+		done.events <- "it rains"
+		require.Equal(t, "  1.0s  it rains\n", <-w.lines)
+		go stop()
+		require.Empty(t, <-w.lines)
+	})
+}
+
 // A stalled writer hands over what it is to write.
 type stalled struct{ lines chan string }
 

@@ -23,6 +23,7 @@ type report struct {
 	HeapBytes     uint64         `json:"heap_bytes"`     // live after the workload: the store, and the records to check it
 	Operations    []operationRow `json:"operations"`     // those that were used by the workload
 	Journal       *journalReport `json:"journal,omitempty"`
+	Cluster       *clusterReport `json:"cluster,omitempty"`
 	Verified      []check        `json:"verified"`
 	CheckElapsed  time.Duration  `json:"check_elapsed_ns"`
 	// NotCanonical names the files whose digests were recomputed by package

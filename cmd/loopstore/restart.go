@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 )
 
@@ -16,15 +15,15 @@ func (a *agent) restart(ctx context.Context, c *caller) error {
 	a.run, a.sequence, a.pending = store.RunID{}, 0, nil
 	a.conversation = conversation{document: a.conversation.document}
 
-	state, err := do(ctx, c, ops.LoadRuntimeState{RuntimeID: a.id})
+	state, _, err := c.LoadRuntimeState(ctx, a.id)
 	if err != nil {
 		return err
 	}
-	inputs, err := do(ctx, c, ops.LoadInputStates{RuntimeID: a.id})
+	inputs, err := c.LoadInputStates(ctx, a.id)
 	if err != nil {
 		return err
 	}
-	a.record.restarted(state.Value, inputs)
+	a.record.restarted(state, inputs)
 	if err := a.enter(ctx, c, store.RuntimeRecovering); err != nil {
 		return err
 	}
@@ -54,18 +53,18 @@ func (a *agent) loadConversation(ctx context.Context, c *caller) error {
 	if a.anew || a.run == (store.RunID{}) {
 		return nil
 	}
-	receipt, err := do(ctx, c, ops.LoadBoundaryReceipt{RuntimeID: a.id, RunID: a.run, Sequence: a.sequence})
+	receipt, ok, err := c.LoadBoundaryReceipt(ctx, a.id, a.run, a.sequence)
 	if err != nil {
 		return err
 	}
-	snapshot, err := do(ctx, c, ops.LoadSessionSnapshot{RuntimeID: a.id})
+	snapshot, held, err := c.LoadSessionSnapshot(ctx, a.id)
 	if err != nil {
 		return err
 	}
-	if !receipt.OK || !snapshot.OK {
+	if !ok || !held {
 		return fmt.Errorf("%s: the store has no receipt %d of run %s, or no snapshot", a.id, a.sequence, a.run)
 	}
-	if err := a.conversation.resume(snapshot.Value, receipt.Value); err != nil {
+	if err := a.conversation.resume(snapshot, receipt); err != nil {
 		return fmt.Errorf("%s: %w", a.id, err)
 	}
 	return nil

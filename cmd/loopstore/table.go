@@ -19,8 +19,14 @@ func (r *report) writeTable(w io.Writer) error {
 	if r.Journal != nil {
 		fmt.Fprintf(&t, "\n%s", r.Journal.Found)
 	}
+	if r.Cluster != nil {
+		fmt.Fprintf(&t, "\n%s", r.Cluster)
+	}
 	t.WriteString("\n\n")
 	r.tableOfOperations(&t)
+	if r.Cluster != nil {
+		r.Cluster.write(&t)
+	}
 	r.tableOfChecks(&t)
 	verdict := "ok"
 	if !r.OK {
@@ -40,15 +46,19 @@ func (r *report) tableOfOperations(t *strings.Builder) {
 		total += int64(o.Count)
 	}
 	fmt.Fprintf(t, "%-24s %12s %12s\n", "all", grouped(total), grouped(perSecond(total, r.Elapsed)))
-	if r.Journal != nil {
+	where := "in the store"
+	if r.Cluster != nil {
+		where = "in the members, their servers"
+		t.WriteString("a write waits until two servers have it on their disks; max is mostly waiting for the failures below\n")
+	} else if r.Journal != nil {
 		fmt.Fprintf(t, "%s\na write waits for its append, which callers share: more of them, more in each, see -callers\n", r.Journal)
 	} else if r.Callers > r.GOMAXPROCS {
 		fmt.Fprintf(t, "%s on %s: p99 and max are mostly waiting for a CPU, see -callers 1\n",
 			counted(int64(r.Callers), "caller"), counted(int64(r.GOMAXPROCS), "CPU"))
 	}
 	fmt.Fprintf(t, "committed: %s of snapshots, %s each on average\n", size(r.SnapshotBytes), size(r.SnapshotBytes/max(1, r.Turns)))
-	fmt.Fprintf(t, "held: %s of heap for %s and %s, in the store and again to check it\n", size(int64(r.HeapBytes)),
-		counted(int64(r.Verified[receipts].Checked), "receipt"), counted(int64(r.Verified[inputs].Checked), "input"))
+	fmt.Fprintf(t, "held: %s of heap for %s and %s, %s and again to check it\n", size(int64(r.HeapBytes)),
+		counted(int64(r.Verified[receipts].Checked), "receipt"), counted(int64(r.Verified[inputs].Checked), "input"), where)
 }
 
 func (r *report) tableOfChecks(t *strings.Builder) {

@@ -4,50 +4,37 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
 )
 
 // A workload is a number of runtimes and the callers that share them. A
 // runtime is with one caller at a time, for one turn.
 type workload struct {
-	loop    *loopstore.Loop
 	agents  []*agent
 	callers []*caller
 	turns   int // of each runtime, in earlier processes too, 0 without a limit
 	tally   tally
 }
 
-// A tally is what has been done so far.
-type tally struct{ turns, operations, snapshotBytes atomic.Int64 }
-
-// A caller is one goroutine that calls the store, and how long that took it.
-type caller struct {
-	loop      *loopstore.Loop
-	tally     *tally
-	latencies [ops.NumKinds]histogram
+// A tally is what has been done so far, and what has happened besides.
+type tally struct {
+	turns, operations, snapshotBytes atomic.Int64
+	events                           chan string // lines for the progress, nil if there are none
 }
 
-// do runs an operation and measures it.
-func do[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, c *caller, op O) (R, error) {
-	start := time.Now()
-	answer, err := loopstore.Do[R, O, P](ctx, c.loop, op)
-	c.latencies[op.Kind()].record(time.Since(start))
-	c.tally.operations.Add(1)
-	return answer, err
-}
-
-func newWorkload(s settings, loop *loopstore.Loop, documents []*document) *workload {
-	w := &workload{loop: loop, turns: s.turns}
+// newWorkload makes a workload whose callers each have a store of their own, or
+// all the same.
+func newWorkload(s settings, stores func(caller int) store.RuntimeStore, documents []*document) *workload {
+	w := &workload{turns: s.turns}
 	for i := range s.runtimes {
 		w.agents = append(w.agents, newAgent(i, documents[i%len(documents)]))
 	}
-	for range s.callers {
-		w.callers = append(w.callers, &caller{loop: loop, tally: &w.tally})
+	for i := range s.callers {
+		w.callers = append(w.callers, &caller{store: stores(i), tally: &w.tally})
 	}
 	return w
 }

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A clusterReport is what happened to the members and servers, and to the calls
+// because of that.
+type clusterReport struct {
+	Members       int           `json:"members"`
+	Servers       int           `json:"servers"`
+	Partitions    int           `json:"partitions"`
+	Killed        string        `json:"killed"`          // the member, empty if there was no time for it
+	LeaderStopped string        `json:"leader_stopped"`  // the server, empty if there was no time for it
+	FirstCommit   time.Duration `json:"first_commit_ns"` // in a partition that was taken over, from the kill on; 0 if there was none
+	Again         int64         `json:"calls_again"`     // that were made more than once
+	Unknown       unknownReport `json:"outcome_unknown"`
+	Standings     []standing    `json:"standings"` // who served what
+}
+
+// An unknownReport says what came of the calls whose outcome was unknown.
+type unknownReport struct {
+	Calls    int64 `json:"calls"`
+	Stored   int64 `json:"stored"`   // a commit, whose receipt was there
+	Absent   int64 `json:"absent"`   // a commit, whose receipt was not there: it was made again
+	Repeated int64 `json:"repeated"` // any other write: made again, which leaves the same
+}
+
+// errNoTakeover fails a run in which the cluster had nothing to show.
+var errNoTakeover = errors.New("no take-over was seen: a longer -duration, or more -turns, give it time")
+
+// noteCluster notes what happened to the cluster. A run without a take-over has
+// failed, but for one that a signal ended.
+func (r *report) noteCluster(c *clusterReport, told *outcomes, seen *takeover) {
+	c.FirstCommit, c.Again = seen.after(), told.again.Load()
+	c.Unknown = unknownReport{told.unknown.Load(), told.stored.Load(), told.absent.Load(), told.repeated.Load()}
+	r.Cluster, r.Verified = c, r.Verified[:foundAgain]
+	if c.FirstCommit == 0 && !r.Interrupted {
+		r.fail(errNoTakeover)
+	}
+}
+
+// String says in a line what the cluster is.
+func (c *clusterReport) String() string {
+	return fmt.Sprintf("cluster: %s of %s, kept by %d NATS servers", counted(int64(c.Members), "member"),
+		counted(int64(c.Partitions), "partition"), c.Servers)
+}
+
+// write writes what happened to the cluster.
+func (c *clusterReport) write(t *strings.Builder) {
+	const row = "%-24s %-7s %-10s %8s %5s  %s\n"
+	fmt.Fprintf(t, "\n"+row, "who serves what", "member", "address", "claimed", "open", "partitions")
+	for _, s := range c.Standings {
+		s.write(t, row)
+	}
+	if c.Killed != "" && c.FirstCommit > 0 {
+		fmt.Fprintf(t, "taken over: %s from the kill of %s to the first commit in a partition that it had served\n", brief(c.FirstCommit), c.Killed)
+	}
+	if c.LeaderStopped != "" {
+		fmt.Fprintf(t, "stopped: server %s, which led the log of one of these partitions\n", c.LeaderStopped)
+	} else {
+		t.WriteString("stopped: no server, there was no time for it\n")
+	}
+	fmt.Fprintf(t, "made again: %s, since nothing had been applied or the outcome was unknown\n", counted(c.Again, "call"))
+	u := c.Unknown
+	fmt.Fprintf(t, "unknown: %s, of these %s found stored, %s found absent and made again; %s made again, which leaves the same\n",
+		counted(u.Calls, "outcome"), counted(u.Stored, "commit"), grouped(u.Absent), counted(u.Repeated, "other write"))
+}

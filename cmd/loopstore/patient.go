@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/cluster"
+)
+
+// A patient is a store that does not give up where a call may be made again. An
+// error that says that nothing was applied, since the partition was not served or
+// its owner has gone, is such a case. One that says that the outcome is unknown is
+// settled first: see CommitSessionBoundary. All other writes leave the same when
+// they are made twice.
+//
+// A runtime must be with one caller at a time, or what is made again would replace
+// what another has written since.
+type patient struct {
+	reach    func() store.RuntimeStore // what to call now
+	runs     *ledger
+	outcomes *outcomes
+}
+
+var _ store.RuntimeStore = (*patient)(nil)
+
+// outcomes count what came of calls that failed. When all have ended well,
+// unknown is the sum of stored, absent and repeated.
+type outcomes struct {
+	again    atomic.Int64 // calls that were made again
+	unknown  atomic.Int64 // errors that said so
+	stored   atomic.Int64 // of these: the commit's receipt was there
+	absent   atomic.Int64 // it was not, so the commit was made again
+	repeated atomic.Int64 // of a write that may be made twice, so it was
+}
+
+const (
+	longestPatience = 30 * time.Second
+	firstPause      = 5 * time.Millisecond
+	longestPause    = 250 * time.Millisecond
+)
+
+// untouched reports whether an error that is not store.ErrOutcomeUnknown says that
+// nothing was applied, by a store that others may have replaced by now.
+func untouched(err error) bool {
+	_, ended := errors.AsType[*store.JournalError](err)
+	return ended || errors.Is(err, cluster.ErrNotOwner) || errors.Is(err, store.ErrClosed)
+}
+
+// persist makes a call until it goes well, or fails in a way that another try does
+// not change, or patience is over. doubt is the error of a try of which nobody
+// knows what came of it; a call that finds out sets it to nil. One that is left is
+// in what persist returns.
+func (p *patient) persist(ctx context.Context, call func(s store.RuntimeStore, doubt *error) error) error {
+	waiting, cancel := context.WithTimeout(ctx, longestPatience)
+	defer cancel()
+	var doubt error
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := call(p.reach(), &doubt)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, store.ErrOutcomeUnknown):
+			p.outcomes.unknown.Add(1)
+			doubt, err = err, nil
+		case !untouched(err):
+			return errors.Join(doubt, err)
+		}
+		if !wait(waiting, pause/2+rand.N(pause/2)) {
+			return errors.Join(doubt, err)
+		}
+		if pause == firstPause {
+			p.outcomes.again.Add(1)
+		}
+	}
+}
+
+// wait waits, and reports whether ctx still holds.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// CommitSessionBoundary would mint a second receipt if it were made again after it
+// was applied. So where the outcome is unknown it looks for the one that it must
+// have got: the sequence is known, since nobody else commits to the run. What
+// answers has been opened after the failure, and so nothing of before can come
+// later.
+func (p *patient) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (receipt store.RunBoundaryReceipt, err error) {
+	sequence, err := p.next(ctx, id, commit.RunID)
+	if err != nil {
+		return receipt, err
+	}
+	err = p.persist(ctx, func(s store.RuntimeStore, doubt *error) error {
+		if *doubt != nil {
+			found, ok, err := s.LoadBoundaryReceipt(ctx, id, commit.RunID, sequence)
+			if err != nil {
+				return err
+			}
+			*doubt = nil
+			if ok {
+				p.outcomes.stored.Add(1)
+				receipt = found
+				return nil
+			}
+			p.outcomes.absent.Add(1)
+		}
+		var err error
+		receipt, err = s.CommitSessionBoundary(ctx, id, commit)
+		return err
+	})
+	if err == nil {
+		p.runs.set(id, place{commit.RunID, receipt.Sequence + 1})
+	}
+	return receipt, err
+}
+
+// next returns the sequence that the next commit of a run must get. Of one that
+// is not known it counts the receipts.
+func (p *patient) next(ctx context.Context, id store.RuntimeID, run store.RunID) (sequence uint64, err error) {
+	if at, ok := p.runs.get(id); ok && at.run == run {
+		return at.next, nil
+	}
+	for {
+		_, ok, err := p.LoadBoundaryReceipt(ctx, id, run, sequence)
+		if err != nil || !ok {
+			return sequence, err
+		}
+		sequence++
+	}
+}
+
+// A ledger knows where the latest run of each runtime stands.
+type ledger struct {
+	mu     sync.Mutex
+	places map[store.RuntimeID]place
+}
+
+type place struct {
+	run  store.RunID
+	next uint64 // sequence
+}
+
+func (l *ledger) get(id store.RuntimeID) (place, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.places[id]
+	return at, ok
+}
+
+func (l *ledger) set(id store.RuntimeID, at place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.places == nil {
+		l.places = map[store.RuntimeID]place{}
+	}
+	l.places[id] = at
+}

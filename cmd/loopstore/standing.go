@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/loopstore/loopstore/store/cluster"
+)
+
+// A standing is who served what at a moment.
+type standing struct {
+	Moment  string         `json:"moment"`
+	At      time.Duration  `json:"at_ns"` // from the beginning of the workload
+	Members []memberReport `json:"members"`
+}
+
+// A memberReport is what a member has claimed, as the others see it, and what it
+// serves itself.
+type memberReport struct {
+	Member  string `json:"member"`
+	Address string `json:"address"`
+	Claimed []int  `json:"claimed"`
+	Open    []int  `json:"open"`
+}
+
+// stands returns who serves what now: nothing where a member was killed.
+func (c *crew) stands() (all []memberReport) {
+	claims := map[cluster.Member][]int{}
+	for p, s := range c.living(0).node.Status().Partitions {
+		claims[s.Owner] = append(claims[s.Owner], p)
+	}
+	for _, m := range c.all() {
+		r := memberReport{m.Name, m.Address, append([]int{}, claims[m.Member]...), []int{}}
+		for p := range crewPartitions {
+			if _, ok := m.node.Local(p); ok && !m.killed.Load() {
+				r.Open = append(r.Open, p)
+			}
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// settled reports whether all partitions are open where they are claimed.
+func (c *crew) settled() bool {
+	open := 0
+	for _, m := range c.stands() {
+		if !slices.Equal(m.Claimed, m.Open) {
+			return false
+		}
+		open += len(m.Open)
+	}
+	return open == crewPartitions
+}
+
+// balanced reports whether besides everybody who lives has a fair share.
+func (c *crew) balanced() bool {
+	fair := crewPartitions / len(c.seats)
+	having := 0
+	for _, m := range c.stands() {
+		if len(m.Open) >= fair {
+			having++
+		}
+	}
+	return having == len(c.seats) && c.settled()
+}
+
+// write writes the lines of a table.
+func (s *standing) write(t *strings.Builder, row string) {
+	when := fmt.Sprintf("%.1fs %s", s.At.Seconds(), s.Moment)
+	for _, m := range s.Members {
+		fmt.Fprintf(t, row, when, m.Member, m.Address, grouped(int64(len(m.Claimed))), grouped(int64(len(m.Open))), listed(m.Open))
+		when = ""
+	}
+}
+
+// listed writes numbers with a space between them.
+func listed(numbers []int) string {
+	if len(numbers) == 0 {
+		return "-"
+	}
+	return strings.Trim(fmt.Sprint(numbers), "[]")
+}

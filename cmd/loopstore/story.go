@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/cluster"
+)
+
+const (
+	defaultClusterDuration = 15 * time.Second
+	leastClusterDuration   = 10 * time.Second // in which all of the story has room, on most machines
+	calm                   = 2 * time.Second  // before each failure
+)
+
+// onCluster is the demo on a cluster, whose members and servers fail meanwhile.
+func (s settings) onCluster(ctx context.Context, documents []*document, progress, stdout, stderr io.Writer) int {
+	say(progress, "starting %s on %d NATS servers\n", counted(int64(s.cluster), "member"), crewServers)
+	c, err := newCrew(ctx, s.cluster)
+	if err != nil {
+		say(stderr, "loopstore demo: %v\n", err)
+		return interruptedOr(ctx, exitFailed)
+	}
+	r := s.driveCluster(ctx, c, documents, progress)
+	if err := errors.Join(s.write(r, stdout), c.close()); err != nil {
+		say(stderr, "loopstore demo: %v\n", err)
+		return exitFailed
+	}
+	return r.exitCode()
+}
+
+// driveCluster runs the workload, and lets members and servers fail under it.
+func (s settings) driveCluster(ctx context.Context, c *crew, documents []*document, progress io.Writer) *report {
+	runs, told, seen := new(ledger), new(outcomes), new(takeover)
+	patient := func(seat int) store.RuntimeStore {
+		return &patient{reach: func() store.RuntimeStore { return c.near(seat) }, runs: runs, outcomes: told}
+	}
+	w := newWorkload(s, func(i int) store.RuntimeStore { return witness{patient(i), seen} }, documents)
+	w.tally.events = make(chan string, 16) // more than there are, so that nothing waits for a reader
+	story := &story{crew: c, seen: seen, events: w.tally.events, began: time.Now(), victim: s.cluster - 1,
+		report: &clusterReport{Members: s.cluster, Servers: crewServers, Partitions: crewPartitions}}
+	during, end := context.WithCancel(ctx)
+	defer end()
+	ended := make(chan error, 1)
+	go func() { ended <- story.tell(during) }()
+	elapsed, err := s.work(ctx, w, progress)
+	end()
+	err = errors.Join(err, <-ended)
+
+	r := w.check(ctx, newChecker(patient(0)), documents, elapsed, err)
+	r.noteCluster(story.report, told, seen)
+	return r
+}
+
+// A story is what happens to a crew at work.
+type story struct {
+	crew   *crew
+	victim int // the seat of the member that is killed
+	seen   *takeover
+	events chan<- string
+	began  time.Time
+	report *clusterReport
+}
+
+// tell lets a member be killed and replaced, and then stops a server that leads
+// the log of a partition that was taken over. It returns nil when ctx ends before
+// all that.
+func (s *story) tell(ctx context.Context) error {
+	s.note("at first")
+	if !wait(ctx, calm) {
+		return nil
+	}
+	lost := s.kill()
+	if !s.crew.await(ctx, func() bool { return s.seen.after() > 0 }) {
+		return nil
+	}
+	s.event("the first commit in one of them, %s after the kill", brief(s.seen.after()))
+	if !s.crew.await(ctx, s.crew.settled) {
+		return nil
+	}
+	s.note("taken over")
+	if err := s.crew.join(ctx, s.victim); err != nil {
+		return unlessEnded(ctx, err)
+	}
+	if !s.crew.await(ctx, s.crew.balanced) {
+		return nil
+	}
+	s.note("replaced")
+	s.event("another member took the place of %s", s.report.Killed)
+	if !wait(ctx, calm) {
+		return nil
+	}
+	name, err := s.crew.stopLeader(ctx, lost)
+	if err != nil {
+		return unlessEnded(ctx, err)
+	}
+	s.report.LeaderStopped = name
+	s.event("server %s is stopped, which led the log of partition %d", name, lost)
+	return nil
+}
+
+// kill kills a member, and returns one of the partitions that it served.
+func (s *story) kill() (lost int) {
+	claimed := map[int]bool{}
+	for p, status := range s.crew.living(s.victim).node.Status().Partitions {
+		if status.State == cluster.Open {
+			claimed[p], lost = true, p
+		}
+	}
+	m := s.crew.kill(s.victim)
+	s.seen.lose(claimed)
+	s.report.Killed = m.Name
+	s.note(m.Name + " is killed")
+	s.event("member %s is killed, with %s", m.Name, counted(int64(len(claimed)), "partition"))
+	return lost
+}
+
+// unlessEnded returns an error that does not come of ctx's end.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *story) note(moment string) {
+	s.report.Standings = append(s.report.Standings, standing{moment, time.Since(s.began), s.crew.stands()})
+}
+
+func (s *story) event(format string, args ...any) { s.events <- fmt.Sprintf(format, args...) }
+
+// A takeover knows which partitions were lost with a member, and when the first
+// boundary was committed in one of them again.
+type takeover struct {
+	lost  atomic.Pointer[loss]
+	first atomic.Int64 // nanoseconds from the loss, 0 if there was none
+}
+
+type loss struct {
+	at         time.Time
+	partitions map[int]bool
+}
+
+func (t *takeover) lose(partitions map[int]bool) { t.lost.Store(&loss{time.Now(), partitions}) }
+
+// after returns how long after the loss the first commit was acknowledged, 0 if
+// none was.
+func (t *takeover) after() time.Duration { return time.Duration(t.first.Load()) }
+
+// A witness is a store that sees a take-over. A commit counts that has begun after
+// the loss: what was under way may have been the lost member's.
+type witness struct {
+	store.RuntimeStore
+	seen *takeover
+}
+
+func (w witness) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	lost := w.seen.lost.Load()
+	receipt, err := w.RuntimeStore.CommitSessionBoundary(ctx, id, commit)
+	if err == nil && lost != nil && lost.partitions[cluster.PartitionOf(id, crewPartitions)] {
+		w.seen.first.CompareAndSwap(0, int64(time.Since(lost.at)))
+	}
+	return receipt, err
+}
