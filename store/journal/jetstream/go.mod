@@ -4,7 +4,6 @@ go 1.26.0
 
 require (
 	github.com/loopstore/loopstore v0.0.0
-	github.com/loopstore/loopstore/store/lincheck v0.0.0
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/stretchr/testify v1.12.1
@@ -14,7 +13,6 @@ require (
 )
 
 require (
-	github.com/anishathalye/porcupine v1.3.1 // indirect
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/go-json-experiment/json v1.27.2 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
@@ -29,10 +27,6 @@ require (
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
-	pgregory.net/rapid v1.3.0 // indirect
 )
 
-replace (
-	github.com/loopstore/loopstore => ../../..
-	github.com/loopstore/loopstore/store/lincheck => ../../lincheck
-)
+replace github.com/loopstore/loopstore => ../../..

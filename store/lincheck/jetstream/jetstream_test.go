@@ -3,9 +3,11 @@ package jetstream_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -14,6 +16,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/jetstream"
+	"github.com/loopstore/loopstore/store/journal/jetstream/jetstreamtest"
 	"github.com/loopstore/loopstore/store/lincheck"
 )
 
@@ -68,13 +71,25 @@ func (s *replaced) Close() error { return s.current.Load().Close() }
 // TestLinearizableAcrossTakeOvers checks loops that are replaced while they are
 // called, on real streams.
 func TestLinearizableAcrossTakeOvers(t *testing.T) {
-	cfg := lincheck.Config{Histories: 12, Spanning: 12}
+	cfg := lincheck.Config{Histories: 8, Spanning: 8}
 	if testing.Short() {
 		cfg = lincheck.Config{Histories: 2, Spanning: 2}
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cluster, err := jetstreamtest.Start(ctx, t.TempDir(), jetstreamtest.Options{})
+	require.NoError(t, err)
+	defer cluster.Stop()
+	conn, err := cluster.Connect()
+	require.NoError(t, err)
+	defer conn.Close()
 	var owners atomic.Int64
+	stores := 0
 	stats := lincheck.Check(t, func() store.RuntimeStore {
-		return newReplaced(t, newEngine(t, shared, jetstream.Options{}), &owners)
+		stores++
+		e, err := jetstream.New(conn, jetstream.Options{Prefix: fmt.Sprint("test", stores)})
+		require.NoError(t, err)
+		return newReplaced(t, e, &owners)
 	}, cfg)
 	require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
 	assert.Greater(t, int(owners.Load()), 2*(cfg.Histories+cfg.Spanning))
