@@ -24,7 +24,9 @@ type Router struct {
 	remote Remote
 }
 
-// A Remote returns a store that reaches another member. It is called for each
+// A Remote returns a store that reaches another member. Its error means that nothing
+// was applied, and comes back wrapped, without ErrNotOwner: one that wraps that itself
+// lets callers treat a member that is gone like one that owns nothing any more. It is called for each
 // call that goes there, so it should keep its connections. What it returns must
 // not send on what it is sent, or two members that each think that the other one
 // is the owner never stop: serve others by a Router without a Remote.

@@ -126,13 +126,11 @@ func (a *attempt) whose(data []byte) found {
 	}
 }
 
-// Codes of errors by which servers refuse a message before they store it.
+// Codes of errors by which servers refuse a message before any of them stores it.
+// That they are short of resources is none: some versions find that out one by one.
 var (
 	conflictCodes = []js.ErrorCode{js.JSErrCodeStreamWrongLastSequence, js.JSErrCodeStreamWrongLastSequenceConstant}
 	refusalCodes  = []js.ErrorCode{
-		10002, // account's resources exceeded
-		10023, // insufficient resources
-		10047, // insufficient storage
 		js.JSErrCodeStreamMessageExceedsMaximum,
 		jetstreamext.JSErrCodeBatchPublishNotEnabled,
 		jetstreamext.JSErrCodeBatchPublishExceedsLimit,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 )
 
@@ -38,10 +39,23 @@ func (d *Directory) open(ctx context.Context) (js.KeyValue, error) {
 	return kv, err
 }
 
+// ask asks the servers, and again as long as nobody was there to hear it.
+func (d *Directory) ask(ctx context.Context, question func(context.Context) error) error {
+	return d.engine.once(ctx, func(ctx context.Context) error {
+		for pause := newPause(); ; {
+			err := question(ctx)
+			unheard := errors.Is(err, nats.ErrNoResponders) || errors.Is(err, js.ErrNoStreamResponse)
+			if !unheard || !pause.wait(ctx) {
+				return err
+			}
+		}
+	})
+}
+
 // Read returns the document and its revision, which is 0 if there is none yet. It
 // may be an earlier one for a moment.
 func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64, err error) {
-	err = d.engine.once(ctx, func(ctx context.Context) error {
+	err = d.ask(ctx, func(ctx context.Context) error {
 		kv, err := d.open(ctx)
 		if err != nil {
 			return err
@@ -61,7 +75,7 @@ func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64,
 // Write replaces the document if its revision is still the given one, and reports
 // whether. After an error nobody knows.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
-	err = d.engine.once(ctx, func(ctx context.Context) error {
+	err = d.ask(ctx, func(ctx context.Context) error {
 		kv, err := d.open(ctx)
 		if err != nil {
 			return err

@@ -30,8 +30,9 @@
 // it is stored; another's, that it is not, and never will be. As long as nothing is
 // there it publishes the record again, which is harmless. So callers feel a change
 // of the leader as a slow call. Only what is open after Options.Patience is
-// journal.ErrAmbiguous, and the next Open will tell. A batch that the servers refuse
-// for want of room is journal.ErrRejected, and the journal goes on.
+// journal.ErrAmbiguous, and the next Open will tell. A batch that is too large, or for
+// which a limit of the stream leaves no room, is journal.ErrRejected, and the journal
+// goes on.
 //
 // # Large batches
 //
@@ -76,7 +77,8 @@
 //     end of the log is gone and nobody can tell.
 //   - One who may publish to the stream's subject can write records of any content, as
 //     one who may purge or delete it can destroy it. Give those rights to members
-//     alone.
+//     alone. An owner of a stream that was deleted and made again may append to the new
+//     one, if its sequence fits, which makes that one corrupt.
 //   - A stream on one server (Options.Replicas 1) is as good as that server's disk.
 //
 // # Costs

@@ -65,6 +65,8 @@ func (j *owned) record(ctx context.Context, sequence uint64) (r record, data []b
 		switch {
 		case err == nil:
 			return r, data, nil
+		case missing && j.overtaken(ctx, sequence):
+			return r, nil, fmt.Errorf("%w: sequence %d was compacted away", journal.ErrFenced, sequence)
 		case bad < maxBad && !errors.Is(err, journal.ErrNewerFormat) && pause.wait(ctx):
 		case missing:
 			return r, nil, fmt.Errorf("%w: the leader of the stream has no record at sequence %d", journal.ErrCorrupt, sequence)
@@ -72,4 +74,15 @@ func (j *owned) record(ctx context.Context, sequence uint64) (r record, data []b
 			return r, nil, fmt.Errorf("sequence %d: %w", sequence, err)
 		}
 	}
+}
+
+// overtaken reports whether a record is missing because another owner, who has
+// appended since, does not need it any more.
+func (j *owned) overtaken(ctx context.Context, sequence uint64) (overtaken bool) {
+	_ = j.engine.once(ctx, func(ctx context.Context) error {
+		info, err := j.stream.Info(ctx)
+		overtaken = err == nil && info.State.FirstSeq > sequence && info.State.LastSeq > j.last
+		return err
+	})
+	return overtaken
 }

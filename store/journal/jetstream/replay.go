@@ -39,6 +39,11 @@ func (j *owned) replay(ctx context.Context, emit func(journal.Change) error) err
 func (j *owned) read(ctx context.Context, h *history) error {
 	progress := time.Now()
 	for pause := newPause(); h.next <= j.last; {
+		select {
+		case <-j.fenced:
+			return journal.ErrFenced
+		default:
+		}
 		before := h.next
 		err := j.readSome(ctx, h)
 		switch {
