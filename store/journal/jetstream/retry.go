@@ -32,10 +32,11 @@ func (e *Engine) once(ctx context.Context, ask func(context.Context) error) erro
 func final(err error) bool {
 	const (
 		noPeers      = 10005 // for a new stream: a server is down
+		notFound     = 10059 // also of one that is just made, while leaders change
 		notClustered = 10074 // there are fewer servers than replicas
 	)
 	api, ok := errors.AsType[*js.APIError](err)
-	return ok && (api.Code < 500 && api.ErrorCode != noPeers || api.ErrorCode == notClustered)
+	return ok && (api.Code < 500 && api.ErrorCode != noPeers && api.ErrorCode != notFound || api.ErrorCode == notClustered)
 }
 
 // A pause grows from one try to the next, with jitter.
