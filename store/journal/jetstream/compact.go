@@ -21,7 +21,7 @@ func (j *owned) Compact(ctx context.Context, live iter.Seq[journal.Change]) erro
 	}
 	info, err := j.info(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("jetstream: stream %s: %w", j.name, err)
 	}
 	if !worthwhile(info, live) {
 		return j.purge(ctx, info)
@@ -39,15 +39,13 @@ func (j *owned) Compact(ctx context.Context, live iter.Seq[journal.Change]) erro
 	return j.purge(ctx, info)
 }
 
+// info asks the servers how the stream stands.
 func (j *owned) info(ctx context.Context) (info *js.StreamInfo, err error) {
 	err = j.engine.persist(ctx, func(ctx context.Context) (err error) {
 		info, err = j.stream.Info(ctx)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("jetstream: stream %s: %w", j.name, err)
-	}
-	return info, nil
+	return info, err
 }
 
 // leastWaste is how much must be of no use before a stream is compacted.

@@ -81,8 +81,7 @@ func judgeAccount(a *js.AccountInfo) []journal.Finding {
 // jsz is what a server says of itself.
 type jsz struct {
 	Server struct {
-		Name    string `json:"name"`
-		Version string `json:"ver"`
+		Name string `json:"name"`
 	} `json:"server"`
 	Data struct {
 		Disabled bool `json:"disabled"`

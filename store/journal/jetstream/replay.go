@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -52,17 +53,10 @@ func (j *owned) read(ctx context.Context, h *history) error {
 		case h.next > before:
 			progress, pause = time.Now(), newPause()
 		case time.Since(progress) > j.engine.options.Patience || !pause.wait(ctx):
-			return fmt.Errorf("nobody gives the record at sequence %d: %w", h.next, cmpOr(context.Cause(ctx), err))
+			return fmt.Errorf("nobody gives the record at sequence %d: %w", h.next, cmp.Or(context.Cause(ctx), err))
 		}
 	}
 	return nil
-}
-
-func cmpOr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // errAgain means that the servers are to be asked again.

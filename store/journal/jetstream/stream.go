@@ -21,13 +21,11 @@ func (e *Engine) StreamName(partition string) (string, error) {
 	var b strings.Builder
 	b.WriteString(e.options.Prefix + "-")
 	for _, c := range []byte(partition) {
-		if c < 'A' || c > 'Z' {
-			if plainByte(c) {
-				b.WriteByte(c)
-				continue
-			}
+		if upper := c >= 'A' && c <= 'Z'; plainByte(c) && !upper {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "=%02x", c)
 		}
-		fmt.Fprintf(&b, "=%02x", c)
 	}
 	if b.Len() > maxName {
 		return "", fmt.Errorf("jetstream: the name of the partition, of %d bytes, is too long: its stream's would have %d bytes, the limit is %d",
@@ -88,11 +86,7 @@ func (e *Engine) stream(ctx context.Context, name string) (stream js.Stream, err
 // records, or let them be of no use.
 func (e *Engine) judge(c js.StreamConfig) (all []journal.Finding) {
 	must := func(ok bool, setting string, value any, advice string) {
-		status := journal.OK
-		if !ok {
-			status = journal.Broken
-		}
-		all = append(all, journal.Finding{Status: status, Setting: setting, Value: fmt.Sprint(value), Advice: advice})
+		all = append(all, journal.Finding{Status: status(ok, journal.Broken), Setting: setting, Value: fmt.Sprint(value), Advice: advice})
 	}
 	must(c.Storage == js.FileStorage, "storage", c.Storage, "file, or a restart loses all")
 	must(c.Replicas >= e.options.Replicas, "replicas", c.Replicas, fmt.Sprintf("at least %d, as the engine's options say", e.options.Replicas))

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 
-	js "github.com/nats-io/nats.go/jetstream"
-
 	"github.com/loopstore/loopstore/store/journal"
 )
 
@@ -35,11 +33,7 @@ func (j *owned) takeOver(ctx context.Context) error {
 
 // tail reads the last record.
 func (j *owned) tail(ctx context.Context) error {
-	var info *js.StreamInfo
-	err := j.engine.persist(ctx, func(ctx context.Context) (err error) {
-		info, err = j.stream.Info(ctx)
-		return err
-	})
+	info, err := j.info(ctx)
 	if err != nil {
 		return err
 	}
