@@ -6,11 +6,11 @@ import (
 )
 
 // A Forward is a store without anything of its own: a function that gets each call,
-// and makes it on a store of its choice, such as the one that has the runtimes now.
-// It may make a call again, if that does no harm: call stores the answer of the last
-// time. Its error is what the caller gets. Batches and views are errors.ErrUnsupported
-// where that store has none.
-type Forward func(call func(RuntimeStore) error) error
+// with its context, and makes it on a store of its choice, such as the one that has
+// the runtimes now. It may make a call again, if that does no harm: call stores the
+// answer of the last time. Its error is what the caller gets. Batches and views are
+// errors.ErrUnsupported where that store has none.
+type Forward func(ctx context.Context, call func(RuntimeStore) error) error
 
 var (
 	_ RuntimeStore = Forward(nil)
@@ -18,8 +18,8 @@ var (
 	_ Viewer       = Forward(nil)
 )
 
-func forward[R any](f Forward, call func(RuntimeStore) (R, error)) (answer R, err error) {
-	err = f(func(s RuntimeStore) (err error) {
+func forward[R any](ctx context.Context, f Forward, call func(RuntimeStore) (R, error)) (answer R, err error) {
+	err = f(ctx, func(s RuntimeStore) (err error) {
 		answer, err = call(s)
 		return err
 	})
@@ -36,74 +36,74 @@ type loaded[T any] struct {
 	ok    bool
 }
 
-func forwardLoad[T any](f Forward, call func(RuntimeStore) (T, bool, error)) (T, bool, error) {
-	found, err := forward(f, func(s RuntimeStore) (loaded[T], error) {
+func forwardLoad[T any](ctx context.Context, f Forward, call func(RuntimeStore) (T, bool, error)) (T, bool, error) {
+	found, err := forward(ctx, f, func(s RuntimeStore) (loaded[T], error) {
 		value, ok, err := call(s)
 		return loaded[T]{value, ok}, err
 	})
 	return found.value, found.ok, err
 }
 
-func forwardWrite(f Forward, call func(RuntimeStore) error) error {
-	_, err := forward(f, func(s RuntimeStore) (struct{}, error) { return struct{}{}, call(s) })
+func forwardWrite(ctx context.Context, f Forward, call func(RuntimeStore) error) error {
+	_, err := forward(ctx, f, func(s RuntimeStore) (struct{}, error) { return struct{}{}, call(s) })
 	return err
 }
 
 // CommitSessionBoundary is that of a [RuntimeStore].
 func (f Forward) CommitSessionBoundary(ctx context.Context, id RuntimeID, c BoundaryCommit) (RunBoundaryReceipt, error) {
-	return forward(f, func(s RuntimeStore) (RunBoundaryReceipt, error) { return s.CommitSessionBoundary(ctx, id, c) })
+	return forward(ctx, f, func(s RuntimeStore) (RunBoundaryReceipt, error) { return s.CommitSessionBoundary(ctx, id, c) })
 }
 
 // AtomicApply is that of a [RuntimeStore].
 func (f Forward) AtomicApply(ctx context.Context, id RuntimeID, a BoundaryApply) error {
-	return forwardWrite(f, func(s RuntimeStore) error { return s.AtomicApply(ctx, id, a) })
+	return forwardWrite(ctx, f, func(s RuntimeStore) error { return s.AtomicApply(ctx, id, a) })
 }
 
 // LoadInputStates is that of a [RuntimeStore].
 func (f Forward) LoadInputStates(ctx context.Context, id RuntimeID) ([]InputState, error) {
-	return forward(f, func(s RuntimeStore) ([]InputState, error) { return s.LoadInputStates(ctx, id) })
+	return forward(ctx, f, func(s RuntimeStore) ([]InputState, error) { return s.LoadInputStates(ctx, id) })
 }
 
 // LoadInputState is that of a [RuntimeStore].
 func (f Forward) LoadInputState(ctx context.Context, id RuntimeID, input InputID) (InputState, bool, error) {
-	return forwardLoad(f, func(s RuntimeStore) (InputState, bool, error) { return s.LoadInputState(ctx, id, input) })
+	return forwardLoad(ctx, f, func(s RuntimeStore) (InputState, bool, error) { return s.LoadInputState(ctx, id, input) })
 }
 
 // LoadBoundaryReceipt is that of a [RuntimeStore].
 func (f Forward) LoadBoundaryReceipt(ctx context.Context, id RuntimeID, run RunID, sequence uint64) (RunBoundaryReceipt, bool, error) {
-	return forwardLoad(f, func(s RuntimeStore) (RunBoundaryReceipt, bool, error) {
+	return forwardLoad(ctx, f, func(s RuntimeStore) (RunBoundaryReceipt, bool, error) {
 		return s.LoadBoundaryReceipt(ctx, id, run, sequence)
 	})
 }
 
 // LoadSessionSnapshot is that of a [RuntimeStore].
 func (f Forward) LoadSessionSnapshot(ctx context.Context, id RuntimeID) ([]byte, bool, error) {
-	return forwardLoad(f, func(s RuntimeStore) ([]byte, bool, error) { return s.LoadSessionSnapshot(ctx, id) })
+	return forwardLoad(ctx, f, func(s RuntimeStore) ([]byte, bool, error) { return s.LoadSessionSnapshot(ctx, id) })
 }
 
 // LoadRuntimeState is that of a [RuntimeStore].
 func (f Forward) LoadRuntimeState(ctx context.Context, id RuntimeID) (RuntimeState, bool, error) {
-	return forwardLoad(f, func(s RuntimeStore) (RuntimeState, bool, error) { return s.LoadRuntimeState(ctx, id) })
+	return forwardLoad(ctx, f, func(s RuntimeStore) (RuntimeState, bool, error) { return s.LoadRuntimeState(ctx, id) })
 }
 
 // PersistInputState is that of a [RuntimeStore].
 func (f Forward) PersistInputState(ctx context.Context, id RuntimeID, state InputState) error {
-	return forwardWrite(f, func(s RuntimeStore) error { return s.PersistInputState(ctx, id, state) })
+	return forwardWrite(ctx, f, func(s RuntimeStore) error { return s.PersistInputState(ctx, id, state) })
 }
 
 // PersistRuntimeState is that of a [RuntimeStore].
 func (f Forward) PersistRuntimeState(ctx context.Context, id RuntimeID, state RuntimeState) error {
-	return forwardWrite(f, func(s RuntimeStore) error { return s.PersistRuntimeState(ctx, id, state) })
+	return forwardWrite(ctx, f, func(s RuntimeStore) error { return s.PersistRuntimeState(ctx, id, state) })
 }
 
 // AtomicLifecycleCommit is that of a [RuntimeStore].
 func (f Forward) AtomicLifecycleCommit(ctx context.Context, id RuntimeID, c LifecycleCommit) error {
-	return forwardWrite(f, func(s RuntimeStore) error { return s.AtomicLifecycleCommit(ctx, id, c) })
+	return forwardWrite(ctx, f, func(s RuntimeStore) error { return s.AtomicLifecycleCommit(ctx, id, c) })
 }
 
 // Commit is that of a [Committer].
 func (f Forward) Commit(ctx context.Context, b Batch) (BatchResult, error) {
-	return forward(f, func(s RuntimeStore) (BatchResult, error) {
+	return forward(ctx, f, func(s RuntimeStore) (BatchResult, error) {
 		if c, ok := s.(Committer); ok {
 			return c.Commit(ctx, b)
 		}
@@ -113,7 +113,7 @@ func (f Forward) Commit(ctx context.Context, b Batch) (BatchResult, error) {
 
 // View is that of a [Viewer].
 func (f Forward) View(ctx context.Context, id RuntimeID) (*View, error) {
-	return forward(f, func(s RuntimeStore) (*View, error) {
+	return forward(ctx, f, func(s RuntimeStore) (*View, error) {
 		if v, ok := s.(Viewer); ok {
 			return v.View(ctx, id)
 		}

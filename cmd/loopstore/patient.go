@@ -21,12 +21,29 @@ import (
 // A runtime must be with one caller at a time, or what is made again would replace
 // what another has written since.
 type patient struct {
-	reach    func() store.RuntimeStore // what to call now
-	runs     *ledger
-	outcomes *outcomes
+	store.RuntimeStore                           // all calls but those that it makes itself
+	reach              func() store.RuntimeStore // what to call now
+	runs               *ledger
+	outcomes           *outcomes
 }
 
-var _ store.RuntimeStore = (*patient)(nil)
+func newPatient(reach func() store.RuntimeStore, runs *ledger, told *outcomes) *patient {
+	p := &patient{reach: reach, runs: runs, outcomes: told}
+	p.RuntimeStore = store.Forward(p.repeat)
+	return p
+}
+
+// repeat makes a call that leaves the same when it is made twice: a load, or any
+// write but a boundary commit.
+func (p *patient) repeat(ctx context.Context, call func(store.RuntimeStore) error) error {
+	return p.persist(ctx, func(s store.RuntimeStore, _ *error) error {
+		err := call(s)
+		if errors.Is(err, store.ErrOutcomeUnknown) {
+			p.outcomes.repeated.Add(1)
+		}
+		return err
+	})
+}
 
 // outcomes count what came of calls that failed. When all have ended well,
 // unknown is the sum of stored, absent and repeated.

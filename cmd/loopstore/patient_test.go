@@ -54,7 +54,7 @@ func (r *reopening) store() store.RuntimeStore {
 }
 
 func (r *reopening) patient() *patient {
-	return &patient{reach: r.store, runs: new(ledger), outcomes: new(outcomes)}
+	return newPatient(r.store, new(ledger), new(outcomes))
 }
 
 // counts are outcomes in their order.
@@ -196,7 +196,7 @@ func TestPatienceEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &scripted{errs: c.errs}
-				p := &patient{reach: func() store.RuntimeStore { return s }, runs: new(ledger), outcomes: new(outcomes)}
+				p := newPatient(func() store.RuntimeStore { return s }, new(ledger), new(outcomes))
 				err := p.PersistRuntimeState(t.Context(), "agent", store.RuntimeIdle)
 				require.ErrorIs(t, err, c.want)
 				require.Equal(t, c.unknown, errors.Is(err, store.ErrOutcomeUnknown), "%v", err)

@@ -38,7 +38,7 @@ func (s settings) onCluster(ctx context.Context, documents []*document, progress
 func (s settings) driveCluster(ctx context.Context, c *crew, documents []*document, progress io.Writer) *report {
 	runs, told, seen := new(ledger), new(outcomes), new(takeover)
 	patient := func(seat int) store.RuntimeStore {
-		return &patient{reach: func() store.RuntimeStore { return c.near(seat) }, runs: runs, outcomes: told}
+		return newPatient(func() store.RuntimeStore { return c.near(seat) }, runs, told)
 	}
 	w := newWorkload(s, func(i int) store.RuntimeStore { return witness{patient(i), seen} }, documents)
 	w.tally.events = make(chan string, 16) // more than there are, so that nothing waits for a reader

@@ -64,7 +64,7 @@ func (s *restarting) restart() {
 }
 
 // try makes a call, and makes it again while it finds the store at its end.
-func (s *restarting) try(call func(store.RuntimeStore) error) error {
+func (s *restarting) try(_ context.Context, call func(store.RuntimeStore) error) error {
 	if s.calls.Add(1)%callsBetweenRestarts == 0 {
 		s.restart()
 	}

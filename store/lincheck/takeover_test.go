@@ -114,7 +114,7 @@ func (s *overtaken) change() {
 }
 
 // try makes a call at one member after another. Time passes with some.
-func (s *overtaken) try(call func(store.RuntimeStore) error) error {
+func (s *overtaken) try(_ context.Context, call func(store.RuntimeStore) error) error {
 	n := s.calls.Add(1)
 	if n%callsBetweenChanges == 0 {
 		s.change()

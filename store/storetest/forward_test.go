@@ -1,6 +1,7 @@
 package storetest_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 func TestForwardIsAStore(t *testing.T) {
 	storetest.Run(t, storetest.Factory{Open: func(testing.TB) store.RuntimeStore {
 		l := loopstore.New(loopstore.Options{})
-		return closing{func(call func(store.RuntimeStore) error) error { return call(l) }, l.Close}
+		return closing{func(_ context.Context, call func(store.RuntimeStore) error) error { return call(l) }, l.Close}
 	}})
 }
 
@@ -28,7 +29,9 @@ func (c closing) Close() error { return c.close() }
 
 func TestForwardToAStoreWithoutBatchesAndViews(t *testing.T) {
 	l := storetest.New(t)
-	f := store.Forward(func(call func(store.RuntimeStore) error) error { return call(struct{ store.RuntimeStore }{l}) })
+	f := store.Forward(func(_ context.Context, call func(store.RuntimeStore) error) error {
+		return call(struct{ store.RuntimeStore }{l})
+	})
 	_, err := f.Commit(t.Context(), store.Batch{})
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	_, err = f.View(t.Context(), "a")
@@ -39,7 +42,9 @@ func TestForwardToAStoreWithoutBatchesAndViews(t *testing.T) {
 func TestForwardReturnsNothingWithAnError(t *testing.T) {
 	l, refused := storetest.New(t), errors.New("refused")
 	require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
-	f := store.Forward(func(call func(store.RuntimeStore) error) error { return errors.Join(call(l), refused) })
+	f := store.Forward(func(_ context.Context, call func(store.RuntimeStore) error) error {
+		return errors.Join(call(l), refused)
+	})
 	state, ok, err := f.LoadRuntimeState(t.Context(), "a")
 	require.ErrorIs(t, err, refused)
 	require.False(t, ok)

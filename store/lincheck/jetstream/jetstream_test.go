@@ -53,7 +53,7 @@ func (s *replaced) replace() {
 	}
 }
 
-func (s *replaced) try(call func(store.RuntimeStore) error) error {
+func (s *replaced) try(_ context.Context, call func(store.RuntimeStore) error) error {
 	if s.calls.Add(1)%callsOfAnOwner == 0 && s.turn.TryLock() {
 		s.replace()
 		s.turn.Unlock()
