@@ -20,7 +20,7 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
-	"github.com/loopstore/loopstore/store/measure"
+	"github.com/loopstore/loopstore/internal/bench/measure"
 )
 
 // Under the race detector sync.Pool drops requests at random, so this file is

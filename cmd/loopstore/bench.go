@@ -13,7 +13,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
-	"github.com/loopstore/loopstore/store/measure"
+	"github.com/loopstore/loopstore/internal/bench/measure"
 )
 
 // benchSettings are the flags of bench.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/jetstream"
-	"github.com/loopstore/loopstore/store/journal/journalbench"
+	"github.com/loopstore/loopstore/internal/bench/journalbench"
 )
 
 // subject are three servers in a process of their own, on one disk, that sync every

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store/journal"
-	"github.com/loopstore/loopstore/store/journal/journalbench"
+	"github.com/loopstore/loopstore/internal/bench/journalbench"
 	"github.com/loopstore/loopstore/store/journal/postgres"
 	"github.com/loopstore/loopstore/store/journal/postgres/postgrestest"
 )

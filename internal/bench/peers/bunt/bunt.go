@@ -21,7 +21,7 @@ import (
 	"github.com/tidwall/buntdb"
 
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/peers/internal/rules"
+	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
 )
 
 // A Store keeps its data in a buntdb.DB. Open makes one.

@@ -28,7 +28,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/peers/internal/rules"
+	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
 )
 
 // A Store asks an actor. Open makes one.

@@ -1,4 +1,4 @@
-module github.com/loopstore/loopstore/store/peers
+module github.com/loopstore/loopstore/internal/bench/peers
 
 go 1.26.0
 
@@ -62,6 +62,6 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
-replace github.com/loopstore/loopstore => ../..
+replace github.com/loopstore/loopstore => ../../..
 
-replace github.com/loopstore/loopstore/store/journal/bolt => ../journal/bolt
+replace github.com/loopstore/loopstore/store/journal/bolt => ../../../store/journal/bolt

@@ -15,8 +15,8 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/measure"
-	"github.com/loopstore/loopstore/store/peers"
+	"github.com/loopstore/loopstore/internal/bench/measure"
+	"github.com/loopstore/loopstore/internal/bench/peers"
 )
 
 func main() {

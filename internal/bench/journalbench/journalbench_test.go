@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/loopstore/loopstore/store/journal"
-	"github.com/loopstore/loopstore/store/journal/journalbench"
+	"github.com/loopstore/loopstore/internal/bench/journalbench"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
 )
 

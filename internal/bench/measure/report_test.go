@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/loopstore/loopstore/store/measure"
+	"github.com/loopstore/loopstore/internal/bench/measure"
 )
 
 // result returns one whose rounds took so long.

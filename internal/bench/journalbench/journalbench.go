@@ -18,7 +18,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
-	"github.com/loopstore/loopstore/store/measure"
+	"github.com/loopstore/loopstore/internal/bench/measure"
 )
 
 // A Subject is an engine, and its client without it.

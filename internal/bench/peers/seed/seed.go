@@ -18,7 +18,7 @@ import (
 	"sync"
 
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/peers/internal/rules"
+	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
 )
 
 // A Store is the seed's. New makes one.

@@ -19,8 +19,8 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/bolt"
-	"github.com/loopstore/loopstore/store/measure"
-	"github.com/loopstore/loopstore/store/peers/sqlite"
+	"github.com/loopstore/loopstore/internal/bench/measure"
+	"github.com/loopstore/loopstore/internal/bench/peers/sqlite"
 )
 
 // A rawFile is a journal that only appends, and syncs the file for each batch: no

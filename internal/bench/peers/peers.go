@@ -22,11 +22,11 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
-	"github.com/loopstore/loopstore/store/peers/actor"
-	"github.com/loopstore/loopstore/store/peers/bunt"
-	"github.com/loopstore/loopstore/store/peers/memdb"
-	"github.com/loopstore/loopstore/store/peers/seed"
-	"github.com/loopstore/loopstore/store/peers/sqlite"
+	"github.com/loopstore/loopstore/internal/bench/peers/actor"
+	"github.com/loopstore/loopstore/internal/bench/peers/bunt"
+	"github.com/loopstore/loopstore/internal/bench/peers/memdb"
+	"github.com/loopstore/loopstore/internal/bench/peers/seed"
+	"github.com/loopstore/loopstore/internal/bench/peers/sqlite"
 )
 
 // A Peer is a kind of store.

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/measure"
+	"github.com/loopstore/loopstore/internal/bench/measure"
 )
 
 // opening returns a subject that notes when it is opened.

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/peers"
+	"github.com/loopstore/loopstore/internal/bench/peers"
 	"github.com/loopstore/loopstore/store/storetest"
 )
 

@@ -23,7 +23,7 @@ import (
 	_ "modernc.org/sqlite" // the driver
 
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/peers/internal/rules"
+	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
 )
 
 // A Store keeps its data in a database. Open and OpenFile make one.
