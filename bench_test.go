@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
-	"github.com/loopstore/loopstore/internal/bench/measure"
 )
 
 // Under the race detector sync.Pool drops requests at random, so this file is

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
-	"github.com/loopstore/loopstore/internal/bench/measure"
 )
 
 // benchSettings are the flags of bench.

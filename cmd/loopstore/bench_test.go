@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/internal/bench/measure"
+	"github.com/loopstore/loopstore/store"
 )
 
 // quick makes a bench end at once.

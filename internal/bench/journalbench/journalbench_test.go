@@ -4,8 +4,8 @@ import (
 	"context"
 	"testing"
 
-	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/internal/bench/journalbench"
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
 )
 

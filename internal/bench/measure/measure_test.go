@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/internal/bench/measure"
+	"github.com/loopstore/loopstore/store"
 )
 
 // opening returns a subject that notes when it is opened.

@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
-	"github.com/loopstore/loopstore/internal/bench/measure"
 )
 
 func loop() measure.Subject {

@@ -16,11 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/internal/bench/measure"
+	"github.com/loopstore/loopstore/internal/bench/peers/sqlite"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/bolt"
-	"github.com/loopstore/loopstore/internal/bench/measure"
-	"github.com/loopstore/loopstore/internal/bench/peers/sqlite"
 )
 
 // A rawFile is a journal that only appends, and syncs the file for each batch: no

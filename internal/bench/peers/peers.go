@@ -20,13 +20,13 @@ package peers
 
 import (
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/locked"
 	"github.com/loopstore/loopstore/internal/bench/peers/actor"
 	"github.com/loopstore/loopstore/internal/bench/peers/bunt"
 	"github.com/loopstore/loopstore/internal/bench/peers/memdb"
 	"github.com/loopstore/loopstore/internal/bench/peers/seed"
 	"github.com/loopstore/loopstore/internal/bench/peers/sqlite"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/locked"
 )
 
 // A Peer is a kind of store.

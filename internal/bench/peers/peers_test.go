@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/internal/bench/peers"
+	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/storetest"
 )
 

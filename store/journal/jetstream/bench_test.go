@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
+	"github.com/loopstore/loopstore/internal/bench/journalbench"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/jetstream"
-	"github.com/loopstore/loopstore/internal/bench/journalbench"
 )
 
 // subject are three servers in a process of their own, on one disk, that sync every

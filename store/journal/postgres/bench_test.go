@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/internal/bench/journalbench"
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/postgres"
 	"github.com/loopstore/loopstore/store/journal/postgres/postgrestest"
 )

@@ -26,9 +26,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
 )
 
 // A Store asks an actor. Open makes one.

@@ -20,8 +20,8 @@ import (
 
 	"github.com/tidwall/buntdb"
 
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
+	"github.com/loopstore/loopstore/store"
 )
 
 // A Store keeps its data in a buntdb.DB. Open makes one.

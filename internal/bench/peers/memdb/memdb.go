@@ -17,8 +17,8 @@ import (
 
 	"github.com/hashicorp/go-memdb"
 
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
+	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
 )
 

@@ -17,8 +17,8 @@ import (
 	"context"
 	"sync"
 
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
+	"github.com/loopstore/loopstore/store"
 )
 
 // A Store is the seed's. New makes one.

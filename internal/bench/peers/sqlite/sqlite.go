@@ -22,8 +22,8 @@ import (
 
 	_ "modernc.org/sqlite" // the driver
 
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
+	"github.com/loopstore/loopstore/store"
 )
 
 // A Store keeps its data in a database. Open and OpenFile make one.

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/internal/bench/peers"
+	"github.com/loopstore/loopstore/store"
 )
 
 func main() {
