@@ -21,6 +21,7 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // Under the race detector sync.Pool drops requests at random, so this file is
@@ -121,7 +122,7 @@ func BenchmarkLocked(b *testing.B) {
 		case "load_runtime_state", "persist_input_state", "commit_session_boundary_1KB", "commit_session_boundary_10KB":
 			b.Run(op.Name, func(b *testing.B) {
 				measureOperation(b, op, func() (store.RuntimeStore, func() error) {
-					s := locked.New(new(store.State))
+					s := locked.New(new(state.State))
 					return s, s.Close
 				})
 			})
@@ -202,7 +203,7 @@ func BenchmarkGrowth(b *testing.B) {
 // BenchmarkOwnersShare loads 1,000 input states. The owner's part is to take the
 // list as it is, the caller's to copy it.
 func BenchmarkOwnersShare(b *testing.B) {
-	state := new(store.State)
+	state := new(state.State)
 	for i := range 1000 {
 		input := store.NewInputState(store.InputID{byte(i), byte(i >> 8)}, store.Time{})
 		_, err := ops.Run(state, ops.PersistInputState{RuntimeID: "a", State: input})

@@ -2,104 +2,376 @@ package loopstore
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
-	"time"
+	"runtime"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/state"
 )
 
-// Open starts a store with a journal: it takes the partition over, builds up
-// what that holds, and from then on stores every change there before the call
-// that made it returns. Without Options.Journal it is New.
+// A durable is what the owner of a Loop with a journal has: the state, the
+// journal, and the requests that are not answered yet. It is a local of the
+// owner's.
 //
-// ctx is for the opening alone. The error wraps what the engine says, such as
-// journal.ErrInUse or journal.ErrCorrupt; nothing is held open then.
-// Options.Limits are not asked about what is there already.
-func Open(ctx context.Context, opts Options) (*Loop, error) {
-	if opts.Journal == nil {
-		return New(opts), nil
-	}
-	l := prepare(opts)
-	d := &durable{loop: l, state: opts.state(), ages: opts.retainsByAge(), appended: make(chan appended, 1)}
-	if err := d.open(ctx, opts); err != nil {
-		return nil, fmt.Errorf("loopstore: opening partition %q: %w", opts.Partition, err)
-	}
-	l.meter.publish(figuresOf(d.state.Totals()))
-	l.meter.revision = d.state.Revision()
-	l.compactions = make(chan compaction)
-	l.journal = &journalMeter{partition: opts.Partition}
-	go l.ownDurable(d)
-	return l, nil
+// Writes go in rounds. All that wait are applied, in a group of the state; what
+// they have changed is appended to the journal as one batch; and then all are
+// answered. Meanwhile others gather for the next round. Loads need no round: one
+// of a runtime that the round does not change is answered at once, and any other
+// when the round is over, so none shows what may yet vanish.
+type durable struct {
+	loop    *Loop
+	state   *state.State
+	journal journal.Journal
+
+	closing bool // nothing more comes from the inbox
+	stopped bool // the journal takes nothing more
+
+	loads       []*request // that wait for the round's end
+	writes      []*request // that wait for the next round
+	again       []*request // taken before, and rejected together: now each for itself
+	compactions []compaction
+	answered    int      // in the last round, if they were more than one
+	current     *request // that is being served
+
+	round     []entry
+	appending bool // the round's changes are with the journal
+	appended  chan appended
 }
 
-// tellEvery is how often Options.Logger is told how far an Open has come.
-const tellEvery = 5 * time.Second
+// An entry is a request in a round.
+type entry struct {
+	*request
+	err     error // of the operation
+	changed bool  // it has changed something
+}
 
-// open opens the journal, and builds up the state from it.
-func (d *durable) open(ctx context.Context, opts Options) error {
-	began, replay := time.Now(), store.NewReplay(d.state)
-	told := began
-	progress := func(message string) {
-		d.loop.log(slog.LevelInfo, message, slog.String("partition", opts.Partition), slog.Int("records", replay.Records()),
-			slog.Int("runtimes", d.state.Totals().Runtimes), slog.Duration("took", time.Since(began)))
+// appended is what came of an append.
+type appended struct {
+	position journal.Position
+	err      error
+}
+
+const (
+	maxRound      = 1024    // requests
+	maxRoundBytes = 8 << 20 // of their payloads, but for the first
+	patience      = 8       // looks in which nobody has come, when others run in between
+)
+
+// ownDurable is the owner of a Loop with a journal: see own.
+func (l *Loop) ownDurable(d *durable) {
+	defer close(l.done)
+	defer l.refuseRest()
+	defer d.leave()
+	for d.begin(); !d.over(); d.begin() {
+		d.wait(l)
 	}
-	j, err := opts.Journal.Open(ctx, opts.Partition, func(c journal.Change) error {
-		if replay.Records()%1024 == 0 && time.Since(told) >= tellEvery {
-			told = time.Now()
-			progress("store is opening")
+}
+
+// over reports whether all that was taken is answered, and nothing more comes.
+func (d *durable) over() bool {
+	return d.stopped || d.closing && !d.appending && d.waiting()+len(d.again)+len(d.compactions) == 0
+}
+
+func (d *durable) waiting() int { return len(d.loads) + len(d.writes) }
+
+// wait waits for what comes next, and takes it.
+func (d *durable) wait(l *Loop) {
+	inbox, fenced := l.inbox, d.journal.Fenced()
+	if d.closing || d.waiting() >= maxRound {
+		inbox = nil
+	}
+	if d.appending {
+		fenced = nil // Append itself will tell
+	}
+	select {
+	case r := <-inbox:
+		d.accept(r)
+	case a := <-d.appended:
+		d.end(a)
+	case c := <-l.durable.compactions:
+		d.compactions = append(d.compactions, c)
+	case <-fenced:
+		d.stop(journal.ErrFenced)
+	}
+}
+
+// accept serves a load of what no round changes, and lets everything else wait.
+func (d *durable) accept(r *request) {
+	switch {
+	case r == nil:
+		d.closing = true
+	case !r.sample.Kind.ReadOnly():
+		d.writes = append(d.writes, r)
+	case d.appending && d.changing(r):
+		d.loads = append(d.loads, r)
+	default:
+		d.serve(r)
+	}
+}
+
+// changing reports whether the round may change what a load is of.
+func (d *durable) changing(r *request) bool {
+	id, one := r.op.Runtime()
+	return !one || d.state.Changing(id)
+}
+
+func (d *durable) serve(r *request) {
+	d.current = r
+	d.loop.serve(d.state, r)
+	d.current = nil
+}
+
+// begin begins a round, if none is under way and there is something to do. What
+// has waited for the end of the last one comes first.
+func (d *durable) begin() {
+	if d.stopped || d.appending {
+		return
+	}
+	d.gather()
+	d.compact()
+	for !d.stopped && !d.appending && d.waiting()+len(d.again) > 0 {
+		d.serveLoads()
+		if d.choose(); len(d.round) > 0 {
+			d.apply()
 		}
-		return replay.Put(c)
-	})
-	if err != nil {
-		return err
 	}
-	if err := replay.Done(); err != nil {
-		return errors.Join(err, j.Close(context.WithoutCancel(ctx)))
-	}
-	d.journal = j
-	progress("store opened")
-	return nil
 }
 
-// A compaction is a call of Compact, on its way to the owner.
-type compaction struct {
-	ctx    context.Context
-	answer chan error // has room for one
+func (d *durable) serveLoads() {
+	for len(d.loads) > 0 {
+		r := d.loads[0]
+		d.loads[0] = nil
+		d.loads = d.loads[1:]
+		d.serve(r)
+	}
 }
 
-// Compact gives back the room in the journal that was taken by what is replaced
-// or removed by now. It changes nothing that is held. While the engine is at it
-// nothing else is served; it comes before the next round. Without a journal there
-// is nothing to do.
-func (l *Loop) Compact(ctx context.Context) error {
-	if l.compactions == nil {
-		return nil
+// compact does what calls of Compact have asked for. After a panic of the engine
+// nobody knows what it holds, so that ends the service.
+func (d *durable) compact() {
+	for len(d.compactions) > 0 && !d.stopped {
+		c := d.compactions[0]
+		d.compactions = d.compactions[1:]
+		err := d.compactOnce(c.ctx)
+		if panicked, ok := errors.AsType[*enginePanic](err); ok {
+			d.stop(panicked)
+			err = d.loop.unavailable()
+		}
+		c.answer <- err
 	}
-	c := compaction{ctx, make(chan error, 1)}
-	if err := l.compact(ctx, c); err != nil {
-		return &store.OpError{Op: "compact", Err: err}
-	}
-	return nil
 }
 
-func (l *Loop) compact(ctx context.Context, c compaction) error {
+func (d *durable) compactOnce(ctx context.Context) (err error) {
 	if ctx.Err() != nil {
 		return cancelled(ctx)
 	}
-	select {
-	case l.compactions <- c:
-	case <-l.done:
-		return l.unavailable()
-	case <-ctx.Done():
-		return cancelled(ctx)
+	defer recoverEngine(&err)
+	return d.journal.Compact(ctx, d.state.Records())
+}
+
+// An enginePanic is a panic in a call of the journal.
+type enginePanic struct{ value any }
+
+func (e *enginePanic) Error() string { return fmt.Sprintf("the engine panicked: %v", e.value) }
+
+func recoverEngine(err *error) {
+	if v := recover(); v != nil {
+		*err = &enginePanic{v}
 	}
-	select {
-	case err := <-c.answer:
-		return err
-	case <-ctx.Done():
-		return cancelled(ctx)
+}
+
+// gather takes what is in the inbox. Callers that share a round come again
+// together: it waits for them while more come, or they would go on in two halves
+// that append in turn, each while the other waits.
+func (d *durable) gather() {
+	d.drain()
+	for idle := 0; len(d.writes) < d.answered && idle < patience; idle++ {
+		before := len(d.writes)
+		runtime.Gosched()
+		taken := d.drain()
+		switch {
+		case len(d.writes) > before:
+			idle = 0
+		case taken > 0:
+			idle = patience // others keep the owner: it does not wait besides
+		}
+	}
+	d.answered = 0
+}
+
+// drain takes what is in the inbox now, and no more: what comes meanwhile must
+// not hold up the round. It returns how many there were.
+func (d *durable) drain() (taken int) {
+	for n := len(d.loop.inbox); taken < n && !d.closing && d.waiting() < maxRound; taken++ {
+		d.accept(<-d.loop.inbox)
+	}
+	return taken
+}
+
+// choose takes the requests of the next round.
+func (d *durable) choose() {
+	if len(d.again) > 0 {
+		d.round = []entry{{request: d.again[0]}}
+		d.again = d.again[1:]
+		return
+	}
+	most := int64(maxRoundBytes)
+	if limit := d.journal.Limits().BatchBytes; limit > 0 {
+		most = min(most, limit/2)
+	}
+	var bytes int64
+	for len(d.writes) > 0 {
+		r := d.writes[0]
+		if bytes += r.bytes; bytes > most && len(d.round) > 0 {
+			break
+		}
+		d.writes[0] = nil
+		d.writes = d.writes[1:]
+		if d.loop.take(r) {
+			d.round = append(d.round, entry{request: r})
+		}
+	}
+}
+
+// apply applies the round, and hands what it has changed to the journal.
+func (d *durable) apply() {
+	d.state.Begin()
+	for i := range d.round {
+		e, before := &d.round[i], d.state.Revision()
+		d.current = e.request
+		e.err = d.loop.apply(d.state, e.request)
+		d.current = nil
+		e.changed = d.state.Revision() != before
+	}
+	changes := d.state.Changes()
+	if len(changes) == 0 {
+		d.finish(d.state.Commit())
+		return
+	}
+	d.appending = true
+	batch := journal.Batch{Changes: changes}
+	rand.Read(batch.ID[:])
+	d.loop.durable.meter.Begin(batch)
+	go d.append(batch)
+}
+
+// append appends a batch, on a goroutine of its own, so that loads need not wait
+// for the journal. No caller's context ends it.
+func (d *durable) append(batch journal.Batch) {
+	var a appended
+	defer func() { d.appended <- a }()
+	defer recoverEngine(&a.err)
+	a.position, a.err = d.journal.Append(context.Background(), batch)
+}
+
+// end ends a round with what the journal has said.
+func (d *durable) end(a appended) {
+	d.appending = false
+	d.loop.durable.meter.End(a.position, a.err)
+	switch {
+	case a.err == nil:
+		d.finish(d.state.Commit())
+	case errors.Is(a.err, journal.ErrRejected):
+		d.loop.wake(d.state.Rollback())
+		d.reject(a.err)
+	default:
+		d.stop(a.err)
+	}
+}
+
+// finish answers a round that stands.
+func (d *durable) finish(waiters state.Waiters) {
+	d.loop.wake(waiters)
+	round := d.leaveRound()
+	if len(round) > 1 {
+		d.answered = len(round)
+	}
+	for _, e := range round {
+		d.loop.reply(d.state, e.request, e.err)
+	}
+}
+
+// leaveRound returns the requests of the round, which is over.
+func (d *durable) leaveRound() []entry {
+	round := d.round
+	d.round = nil
+	return round
+}
+
+// reject answers the request that the journal has rejected. Where there are
+// more, each is tried for itself, since what they have found may come of another.
+func (d *durable) reject(err error) {
+	round := d.leaveRound()
+	if len(round) == 1 {
+		d.loop.reply(nil, round[0].request, err)
+		return
+	}
+	for _, e := range round {
+		d.again = append(d.again, e.request)
+	}
+}
+
+// stop ends the service, because the journal takes nothing more.
+func (d *durable) stop(err error) {
+	d.stopped = true
+	d.loop.failure.Store(&failure{&store.JournalError{Err: err}})
+	d.state.End().Wake()
+	d.deny(err)
+}
+
+// deny answers a round of which it is not sure that it was stored.
+func (d *durable) deny(err error) {
+	unknown := !errors.Is(err, journal.ErrFenced) && !errors.Is(err, journal.ErrRejected)
+	for _, e := range d.leaveRound() {
+		if e.changed && unknown {
+			d.loop.reply(nil, e.request, fmt.Errorf("%w: %w", store.ErrOutcomeUnknown, err))
+		} else {
+			d.loop.reply(nil, e.request, d.loop.unavailable())
+		}
+	}
+}
+
+// leave answers all that is not answered yet, and gives up the journal.
+func (d *durable) leave() {
+	if v := recover(); v != nil { // the state may be half changed
+		failure := d.loop.panicked(v)
+		if d.current != nil {
+			defer d.loop.reply(nil, d.current, failure)
+		}
+	}
+	d.state.End().Wake()
+	d.leaveLastRound()
+	for _, r := range d.again {
+		d.loop.reply(nil, r, d.loop.unavailable())
+	}
+	for _, r := range append(d.loads, d.writes...) {
+		d.loop.refuse(r)
+	}
+	for _, c := range d.compactions {
+		c.answer <- d.loop.unavailable()
+	}
+	d.loop.durable.closeErr = d.journal.Close(context.Background())
+}
+
+// leaveLastRound answers the round in which, or beside which, there was a panic.
+func (d *durable) leaveLastRound() {
+	if !d.appending {
+		for _, e := range d.leaveRound() {
+			if e.request != d.current {
+				d.loop.reply(nil, e.request, d.loop.unavailable())
+			}
+		}
+		return
+	}
+	a := <-d.appended
+	d.loop.durable.meter.End(a.position, a.err)
+	if a.err != nil {
+		d.deny(a.err)
+	}
+	for _, e := range d.leaveRound() { // it was stored
+		d.loop.reply(nil, e.request, e.err)
 	}
 }

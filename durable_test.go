@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
 )
@@ -64,8 +65,8 @@ func fill(t *testing.T, l *Loop) {
 	require.NoError(t, l.PersistRuntimeState(ctx, "gone", store.RuntimeIdle))
 	_, err := l.DeleteRuntime(ctx, "gone")
 	require.NoError(t, err)
-	_, err = l.Commit(ctx, store.Batch{Then: []store.Write{
-		store.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle}, store.DeleteInputState{RuntimeID: "b", InputID: input.InputID},
+	_, err = l.Commit(ctx, batch.Batch{Then: []batch.Write{
+		batch.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle}, batch.DeleteInputState{RuntimeID: "b", InputID: input.InputID},
 	}})
 	require.NoError(t, err)
 	_, err = l.Prune(ctx, "a", store.Retention{ReceiptsPerRun: 2})
@@ -214,7 +215,7 @@ func TestUnknownIsSaidOnlyOfWhatMayBeStored(t *testing.T) {
 		go func() { errs["write"] <- l.PersistRuntimeState(t.Context(), "b", store.RuntimeIdle) }()
 		synctest.Wait()
 		go func() {
-			_, err := l.Commit(t.Context(), store.Batch{If: []store.Condition{store.RuntimeAbsent{RuntimeID: "b"}}})
+			_, err := l.Commit(t.Context(), batch.Batch{If: []batch.Condition{batch.RuntimeAbsent{RuntimeID: "b"}}})
 			errs["conflict"] <- err
 		}()
 		synctest.Wait()

@@ -9,6 +9,8 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // Two workers want the same input. Each claims it under the condition that it
@@ -19,18 +21,18 @@ func ExampleLoop_Commit() {
 	defer loop.Close()
 	input := queued(ctx, loop)
 
-	claim := store.Batch{
-		If: []store.Condition{store.InputStateIs{
+	claim := batch.Batch{
+		If: []batch.Condition{batch.InputStateIs{
 			RuntimeID: "agent-1", InputID: input.InputID, AnyOf: []store.InputLifecycleState{store.InputQueued},
 		}},
-		Then: []store.Write{
-			store.PutInputState{RuntimeID: "agent-1", State: staged(input)},
-			store.PutRuntimeState{RuntimeID: "agent-1", State: store.RuntimeRunning},
+		Then: []batch.Write{
+			batch.PutInputState{RuntimeID: "agent-1", State: staged(input)},
+			batch.PutRuntimeState{RuntimeID: "agent-1", State: store.RuntimeRunning},
 		},
 	}
 	for _, worker := range []string{"first", "second"} {
 		result, err := loop.Commit(ctx, claim)
-		if conflict, lost := errors.AsType[*store.ConflictError](err); lost {
+		if conflict, lost := errors.AsType[*batch.ConflictError](err); lost {
 			fmt.Println(worker, "worker: it is", conflict.Stands)
 		} else if err == nil {
 			fmt.Println(worker, "worker: it is mine, at revision", result.Revision)
@@ -118,7 +120,7 @@ func ExampleLoop_Watch() {
 		panic(err)
 	}
 	<-shown
-	if _, err := loop.Commit(ctx, store.Batch{Then: []store.Write{store.DeleteRuntime{RuntimeID: "agent-1"}}}); err != nil {
+	if _, err := loop.Commit(ctx, batch.Batch{Then: []batch.Write{batch.DeleteRuntime{RuntimeID: "agent-1"}}}); err != nil {
 		panic(err)
 	}
 	dashboard.Wait()
@@ -173,9 +175,9 @@ func work(ctx context.Context, loop *loopstore.Loop) error {
 		}
 		input.CurrentState = store.InputStaged
 		input.AttemptCount++
-		_, err = loop.Commit(ctx, store.Batch{
-			If:   []store.Condition{store.VersionIs{RuntimeID: "agent-1", Version: view.Version()}},
-			Then: []store.Write{store.PutInputState{RuntimeID: "agent-1", State: input}},
+		_, err = loop.Commit(ctx, batch.Batch{
+			If:   []batch.Condition{batch.VersionIs{RuntimeID: "agent-1", Version: view.Version()}},
+			Then: []batch.Write{batch.PutInputState{RuntimeID: "agent-1", State: input}},
 		})
 		if errors.Is(err, store.ErrConflict) {
 			continue // somebody else was quicker: look again
@@ -190,7 +192,7 @@ func work(ctx context.Context, loop *loopstore.Loop) error {
 	}
 }
 
-func firstQueued(view *store.View) (input store.InputState, ok bool) {
+func firstQueued(view *state.View) (input store.InputState, ok bool) {
 	for input := range view.InputStates() {
 		if input.CurrentState == store.InputQueued {
 			return input, true

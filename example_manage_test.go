@@ -7,6 +7,7 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A page of a list says whether there is more, and where it goes on.
@@ -17,11 +18,11 @@ func ExampleLoop_Runtimes() {
 		check(loop.PersistRuntimeState(ctx, id, store.RuntimeIdle))
 		check(loop.PersistInputState(ctx, id, store.NewInputState(store.NewInputID(), store.TimeOf(time.Now()))))
 	}
-	for summary, err := range loop.Runtimes(ctx, store.Paging{Limit: 2}) { // two requests
+	for summary, err := range loop.Runtimes(ctx, state.Paging{Limit: 2}) { // two requests
 		check(err)
 		fmt.Println(summary.RuntimeID, summary.Version, summary.RuntimeState, summary.Held.InputStates)
 	}
-	accepted, err := loop.InputPage(ctx, "agent-1", store.Paging{Limit: 50}, store.InputAccepted)
+	accepted, err := loop.InputPage(ctx, "agent-1", state.Paging{Limit: 50}, store.InputAccepted)
 	check(err)
 	fmt.Println(len(accepted.Items), accepted.More)
 	// Output:

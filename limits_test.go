@@ -12,6 +12,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 )
 
 // A heavyOp is a testOp that brings in so many bytes.
@@ -48,7 +49,7 @@ func TestLimitsOfOneCall(t *testing.T) {
 	tooLarge := []byte(strings.Repeat("x", size+1)) // nor is it a document
 	commit := commitOf(store.NewRunID())
 	commit.Session.SessionSnapshot = tooLarge
-	state := store.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle}
+	state := batch.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle}
 	for name, c := range map[string]struct {
 		call func() error
 		want store.LimitError
@@ -61,16 +62,16 @@ func TestLimitsOfOneCall(t *testing.T) {
 			return l.AtomicApply(t.Context(), "a", store.BoundaryApply{Session: &commit.Session})
 		}, store.LimitError{Limit: "snapshot_bytes", Most: int64(size), Asked: int64(size) + 1}},
 		"a batch's snapshot": {func() error {
-			_, err := l.Commit(t.Context(), store.Batch{Then: []store.Write{state, store.PutSnapshot{RuntimeID: "a", Snapshot: tooLarge}}})
+			_, err := l.Commit(t.Context(), batch.Batch{Then: []batch.Write{state, batch.PutSnapshot{RuntimeID: "a", Snapshot: tooLarge}}})
 			return err
 		}, store.LimitError{Limit: "snapshot_bytes", Most: int64(size), Asked: int64(size) + 1}},
 		"writes": {func() error {
-			_, err := l.Commit(t.Context(), store.Batch{Then: []store.Write{state, state, state}})
+			_, err := l.Commit(t.Context(), batch.Batch{Then: []batch.Write{state, state, state}})
 			return err
 		}, store.LimitError{Limit: "batch_writes", Most: 2, Asked: 3}},
 		"conditions": {func() error {
-			is := store.RuntimeExists{RuntimeID: "a"}
-			_, err := l.Commit(t.Context(), store.Batch{If: []store.Condition{is, is, is}, Then: []store.Write{state}})
+			is := batch.RuntimeExists{RuntimeID: "a"}
+			_, err := l.Commit(t.Context(), batch.Batch{If: []batch.Condition{is, is, is}, Then: []batch.Write{state}})
 			return err
 		}, store.LimitError{Limit: "batch_writes", Most: 2, Asked: 3}},
 	} {
@@ -82,7 +83,7 @@ func TestLimitsOfOneCall(t *testing.T) {
 	}
 	assert.False(t, has(t, l, "a"), "nothing was applied")
 	assert.Equal(t, before.Held, l.Stats().Held)
-	_, err = l.Commit(t.Context(), store.Batch{Then: []store.Write{state, state}})
+	_, err = l.Commit(t.Context(), batch.Batch{Then: []batch.Write{state, state}})
 	require.NoError(t, err)
 }
 

@@ -4,28 +4,37 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
+	"time"
 
+	"github.com/loopstore/loopstore/internal/meter"
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 )
 
-// What Options.Logger is told. All of it runs on callers' goroutines, when
+// A logger tells Options.Logger. All of it runs on callers' goroutines, when
 // nobody waits for them any more.
+type logger struct {
+	to         *slog.Logger // nil is silent
+	slow       time.Duration
+	saidFailed atomic.Bool
+}
 
 // log drops a panic of the logger: the call that it speaks of has its outcome.
-func (l *Loop) log(level slog.Level, message string, attrs ...slog.Attr) {
-	if l.logger == nil {
+func (g *logger) log(level slog.Level, message string, attrs ...slog.Attr) {
+	if g.to == nil {
 		return
 	}
 	defer func() { _ = recover() }()
-	l.logger.LogAttrs(context.Background(), level, message, attrs...)
+	g.to.LogAttrs(context.Background(), level, message, attrs...)
 }
 
-func (l *Loop) logStart() {
-	l.log(slog.LevelInfo, "store started", slog.Int("inbox_size", cap(l.inbox)))
+func (g *logger) start(l *Loop) {
+	g.log(slog.LevelInfo, "store started", slog.Int("inbox_size", cap(l.inbox)))
 }
 
-func (l *Loop) logClose() {
-	if l.logger == nil {
+func (g *logger) closed(l *Loop) {
+	if g.to == nil {
 		return
 	}
 	s := l.Stats()
@@ -34,43 +43,42 @@ func (l *Loop) logClose() {
 		all.Done += of.Done
 		all.Errors += of.Errors
 	}
-	l.log(slog.LevelInfo, "store closed", slog.Duration("uptime", s.Uptime),
+	g.log(slog.LevelInfo, "store closed", slog.Duration("uptime", s.Uptime),
 		slog.Uint64("done", all.Done), slog.Uint64("errors", all.Errors),
 		slog.Int("runtimes", s.Held.Runtimes), slog.Int64("bytes", s.Held.Bytes()))
 }
 
-// logCall tells of a call that the owner has answered, if it was slow or the
-// last.
-func (l *Loop) logCall(s sample, t timing, op operation, err error) {
+// call logs a call that the owner has answered, if it was slow or the last.
+func (g *logger) call(l *Loop, op ops.Operation, s meter.Sample, t meter.Timing, err error) {
 	if failure, ok := err.(*store.PanicError); ok {
-		l.logFailure(failure)
+		g.failed(failure)
 		return
 	}
 	if errors.Is(err, store.ErrOutcomeUnknown) {
-		l.logFailure(l.failure.Load().error)
+		g.failed(l.failure.Load().error)
 		return
 	}
-	prepared := t.sent - t.called
-	if l.slow <= 0 || s.standsFor == 0 || prepared+t.waited+t.took < l.slow {
+	prepared := t.Sent - t.Called
+	if g.slow <= 0 || !s.Timed() || prepared+t.Waited+t.Took < g.slow {
 		return
 	}
 	level := slog.LevelWarn
-	if prepared+t.took < l.slow {
+	if prepared+t.Took < g.slow {
 		level = slog.LevelInfo // another one made it wait
 	}
 	id, _ := op.Runtime()
-	l.log(level, "slow operation", slog.String("operation", s.kind.String()), slog.String("runtime_id", string(id)),
-		slog.Duration("prepared", prepared), slog.Duration("waited", t.waited), slog.Duration("took", t.took), slog.Bool("done", err == nil))
+	g.log(level, "slow operation", slog.String("operation", s.Kind.String()), slog.String("runtime_id", string(id)),
+		slog.Duration("prepared", prepared), slog.Duration("waited", t.Waited), slog.Duration("took", t.Took), slog.Bool("done", err == nil))
 }
 
-// logFailure tells once of what ended the store.
-func (l *Loop) logFailure(err error) {
-	if !l.toldFailure.CompareAndSwap(false, true) {
+// failed logs once what ended the store.
+func (g *logger) failed(err error) {
+	if !g.saidFailed.CompareAndSwap(false, true) {
 		return
 	}
 	if p, ok := errors.AsType[*store.PanicError](err); ok {
-		l.log(slog.LevelError, "store failed", slog.String("panic", p.Value), slog.String("stack", p.Stack))
+		g.log(slog.LevelError, "store failed", slog.String("panic", p.Value), slog.String("stack", p.Stack))
 		return
 	}
-	l.log(slog.LevelError, "store failed", slog.String("error", err.Error()))
+	g.log(slog.LevelError, "store failed", slog.String("error", err.Error()))
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A book is a slog.Handler that keeps what it is told. It does something
@@ -131,8 +132,8 @@ func TestLoggerIsToldOfAPanic(t *testing.T) {
 // A brokenTask panics where no caller waits.
 type brokenTask struct{ task }
 
-func (brokenTask) serve(*store.State)               { panic("between calls") }
-func (brokenTask) reply(*store.State, error)        {}
+func (brokenTask) serve(*state.State)               { panic("between calls") }
+func (brokenTask) reply(*state.State, error)        {}
 func (brokenTask) kind() ops.Kind                   { return ops.KindLoadRuntimeState }
 func (brokenTask) runtime() (store.RuntimeID, bool) { return "", true }
 

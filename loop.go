@@ -3,43 +3,38 @@ package loopstore
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
+	"github.com/loopstore/loopstore/internal/meter"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A Loop is a store in memory, owned by one goroutine. Its methods may be
-// called from any number of goroutines. New makes one, and Close ends it; the
-// zero value is of no use.
+// called from any number of goroutines. New or Open makes one, and Close ends
+// it; the zero value is of no use.
 //
 // It is a [store.RuntimeStore], where the operations are described in full.
 // The error of an operation is a *store.OpError, and nothing was applied then,
 // unless it is store.ErrOutcomeUnknown.
 type Loop struct {
-	inbox   chan task     // never closed; nil is Close's request to stop
+	inbox   chan *request // never closed; nil is Close's request to stop
 	phase   atomic.Uint32 // only grows
 	done    chan struct{} // closed when the owner has ended
 	failure atomic.Pointer[failure]
-	wakers  sync.WaitGroup          // goroutines that wake many
-	pools   [ops.NumKinds]sync.Pool // of requests; not the package's, since a channel must stay in its synctest bubble
-	meter   *meter
+	wakers  sync.WaitGroup // goroutines that wake those who wait for the end of views
 
-	limits         store.Limits
-	inFlight       *room // nil is without bounds
-	weighs         bool  // there is something that the weight of a request counts for
-	refuseWhenFull bool
-	logger         *slog.Logger // nil tells nobody
-	slow           time.Duration
-	toldFailure    atomic.Bool
+	pools     [ops.NumKinds]sync.Pool // of calls; not the package's, since a channel must stay in its synctest bubble
+	documents state.Documents         // that the owner holds, for a look before a boundary commit
+	meter     *meter.Meter
 
-	journal     *journalMeter   // nil without a journal
-	compactions chan compaction // likewise
-	closed      error           // of the journal's Close; before done is closed it is the owner's
+	intake  intake
+	log     logger
+	durable *journaled // nil without a journal
 }
 
 // A failure is what ended the service: a *store.PanicError, or a
@@ -55,24 +50,19 @@ const (
 
 var (
 	_ store.RuntimeStore = (*Loop)(nil)
-	_ store.Committer    = (*Loop)(nil)
-	_ store.Viewer       = (*Loop)(nil)
-	_ store.Watcher      = (*Loop)(nil)
+	_ batch.Committer    = (*Loop)(nil)
+	_ state.Viewer       = (*Loop)(nil)
+	_ state.Watcher      = (*Loop)(nil)
 )
 
-// New starts a store. Close must be called when it is no longer used. A Loop
-// that is made in a synctest bubble belongs to it, and one that is made outside
-// must not be used in one: that is how channels are.
-//
-// What it holds is in memory only: Open makes one with a journal. New panics if
-// opts have one.
+// New starts a store that is in memory only: [Open] starts one with a journal.
+// Close must be called when it is no longer used. A Loop that is made in a
+// synctest bubble belongs to it, and one that is made outside must not be used
+// in one: that is how channels are.
 func New(opts Options) *Loop {
-	if opts.Journal != nil {
-		panic("loopstore: New with a Journal, which Open takes")
-	}
 	l := prepare(opts)
-	go l.own(opts)
-	l.logStart()
+	go l.own(l.state(opts))
+	l.log.start(l)
 	return l
 }
 
@@ -81,38 +71,77 @@ func prepare(opts Options) *Loop {
 	if opts.InboxSize <= 0 {
 		opts.InboxSize = defaultInboxSize
 	}
-	l := &Loop{
-		inbox: make(chan task, opts.InboxSize), done: make(chan struct{}),
-		meter:  newMeter(opts.Logger != nil && opts.SlowThreshold > 0),
-		limits: opts.Limits, inFlight: newRoom(opts.BytesInFlight), refuseWhenFull: opts.RefuseWhenFull,
-		logger: opts.Logger, slow: opts.SlowThreshold,
+	return &Loop{
+		inbox: make(chan *request, opts.InboxSize), done: make(chan struct{}),
+		meter:  meter.New(opts.Logger != nil && opts.SlowThreshold > 0),
+		intake: newIntake(opts),
+		log:    logger{to: opts.Logger, slow: opts.SlowThreshold},
 	}
-	l.weighs = l.inFlight != nil || opts.Limits != store.Limits{} || opts.Journal != nil
-	return l
 }
 
 // own is the owner. It serves what stands in the inbox before Close's request,
 // and refuses what comes after. It holds the state, as a local, and so nothing
 // else can touch it. It sends only to channels with room, and so nobody can
 // hold it up.
-func (l *Loop) own(opts Options) {
-	state := opts.state()
+func (l *Loop) own(s *state.State) {
 	defer close(l.done)
 	defer l.refuseRest()
-	var current task
+	var current *request
 	defer func() {
 		if v := recover(); v != nil { // the state may be half changed
 			failure := l.panicked(v)
-			defer current.reply(nil, failure)
+			defer l.reply(nil, current, failure)
 		}
-		state.End().Wake()
+		s.End().Wake()
 	}()
-	ages := opts.retainsByAge()
 	for current = <-l.inbox; current != nil; current = <-l.inbox {
-		if ages {
-			state.Now = store.TimeOf(time.Now())
-		}
-		current.serve(state)
+		l.serve(s, current)
+	}
+}
+
+// serve applies a request and answers it, if its caller still waits.
+func (l *Loop) serve(s *state.State, r *request) {
+	if l.take(r) {
+		l.reply(s, r, l.apply(s, r))
+	}
+}
+
+// apply does the operation of a request, settles its changes, and wakes those
+// who wait for the end of views, on a goroutine of their own: they may be many.
+func (l *Loop) apply(s *state.State, r *request) error {
+	if r.sample.Timed() {
+		l.meter.Begin(&r.timing, r.sample)
+	}
+	s.Now = r.now
+	err := ops.Apply(s, r.op)
+	l.wake(s.Settle())
+	if r.sample.Timed() {
+		l.meter.End(&r.timing, r.sample)
+	}
+	return err
+}
+
+func (l *Loop) wake(waiters state.Waiters) {
+	if len(waiters) > 0 {
+		l.wakers.Go(waiters.Wake)
+	}
+}
+
+// reply answers a request. s is nil if nothing was applied.
+func (l *Loop) reply(s *state.State, r *request, err error) {
+	if s != nil {
+		l.count(s, r.sample.Kind, err)
+	}
+	r.answer <- err
+}
+
+// count counts an operation, and shows what is held now.
+func (l *Loop) count(s *state.State, kind ops.Kind, err error) {
+	if !l.meter.Published(s.Revision()) && !s.Grouping() {
+		l.meter.Publish(s.Revision(), s.Totals())
+	}
+	if err == nil {
+		l.meter.Done(kind)
 	}
 }
 
@@ -124,41 +153,24 @@ func (l *Loop) panicked(v any) error {
 	return err
 }
 
-// settle settles the changes of an operation, and returns those whom its caller
-// wakes. Where they are so many that this would take that caller a while, they
-// are woken by a goroutine of its own, which ends with that.
-func (l *Loop) settle(state *store.State) store.Waiters {
-	waiters := state.Settle()
-	if !waiters.Many() {
-		return waiters
-	}
-	l.wake(waiters)
-	return nil
-}
-
-// wake wakes those who wait, on a goroutine of its own.
-func (l *Loop) wake(waiters store.Waiters) {
-	if len(waiters) > 0 {
-		l.wakers.Go(waiters.Wake)
-	}
-}
-
 // refuseRest ends the service. A request that is sent before the inbox is
 // found empty is refused here; the sender of a later one sees the phase.
 func (l *Loop) refuseRest() {
 	l.phase.Store(ended)
-	if l.inFlight != nil {
-		l.inFlight.end()
-	}
 	for {
 		select {
-		case t := <-l.inbox:
-			if t != nil {
-				t.refuse(l.unavailable())
-			}
+		case r := <-l.inbox:
+			l.refuse(r)
 		default:
 			return
 		}
+	}
+}
+
+// refuse answers a request that is not applied. It may be nil.
+func (l *Loop) refuse(r *request) {
+	if r != nil && l.take(r) {
+		l.reply(nil, r, l.unavailable())
 	}
 }
 
@@ -178,13 +190,13 @@ func (l *Loop) Close() error {
 	<-l.done
 	l.wakers.Wait()
 	if failure := l.failure.Load(); failure != nil {
-		l.logFailure(failure.error)
+		l.log.failed(failure.error)
 		return failure.error
 	}
 	if first {
-		l.logClose()
+		l.log.closed(l)
 	}
-	return l.closed
+	return l.durable.closed()
 }
 
 // unavailable is the error of a call that the owner does not take any more.
@@ -207,8 +219,8 @@ func Do[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, l *Loop
 
 // Commit applies a batch: all of its writes, in order, or none. It fails with
 // store.ErrConflict if a condition does not hold.
-func (l *Loop) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
-	return Do(ctx, l, ops.Commit{Batch: batch})
+func (l *Loop) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
+	return Do(ctx, l, ops.Commit{Batch: b})
 }
 
 // LoadSession returns the latest snapshot that AtomicApply has filed under a

@@ -15,6 +15,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +38,7 @@ func (op *testOp) Prepare() error {
 	return nil
 }
 
-func (op *testOp) Apply(s *store.State) error {
+func (op *testOp) Apply(s *state.State) error {
 	op.do()
 	s.PutRuntimeState(op.id, store.RuntimeRunning)
 	return nil

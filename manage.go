@@ -2,90 +2,37 @@ package loopstore
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"time"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // Runtimes yields a summary of each runtime, in the order in which they were
 // made, from page.From on. It asks for page.Limit of them at a time, of which
 // each is what it was when it was asked for. Those that are there throughout are
 // each yielded once; one that is deleted and made again meanwhile may be yielded
-// again, since it is a new one. An error is the last thing that it yields. Whoever wants one page, and to know whether there is more, runs
-// ops.ListRuntimes.
-func (l *Loop) Runtimes(ctx context.Context, page store.Paging) iter.Seq2[store.RuntimeSummary, error] {
-	return pages(page, func(page store.Paging) (store.Page[store.RuntimeSummary], error) {
-		return Do(ctx, l, ops.ListRuntimes{Paging: page})
-	})
-}
-
-// Inputs yields a runtime's input states, as InputPage lists them, a page at a
-// time. What is said of Runtimes is so of them too.
-func (l *Loop) Inputs(ctx context.Context, id store.RuntimeID, page store.Paging, states ...store.InputLifecycleState) iter.Seq2[store.InputState, error] {
-	return pages(page, func(page store.Paging) (store.Page[store.InputState], error) {
-		return l.InputPage(ctx, id, page, states...)
-	})
-}
-
-// Receipts yields a runtime's receipts, as ReceiptPage lists them, a page at a
-// time. What is said of Runtimes is so of them too.
-func (l *Loop) Receipts(ctx context.Context, id store.RuntimeID, page store.Paging, runs ...store.RunID) iter.Seq2[store.RunBoundaryReceipt, error] {
-	return pages(page, func(page store.Paging) (store.Page[store.RunBoundaryReceipt], error) {
-		return l.ReceiptPage(ctx, id, page, runs...)
-	})
-}
-
-// pages yields what is on a page and on all after it.
-func pages[T any](page store.Paging, load func(store.Paging) (store.Page[T], error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
+// again, since it is a new one. An error is the last thing that it yields.
+// ops.ListRuntimes gives one page, and says whether there is more.
+func (l *Loop) Runtimes(ctx context.Context, page state.Paging) iter.Seq2[state.RuntimeSummary, error] {
+	return func(yield func(state.RuntimeSummary, error) bool) {
 		at := page // the sequence may be used again
 		for more := true; more; {
-			found, err := load(at)
+			found, err := Do(ctx, l, ops.ListRuntimes{Paging: at})
 			if err != nil {
-				var none T
-				yield(none, err)
+				yield(state.RuntimeSummary{}, err)
 				return
 			}
-			for _, item := range found.Items {
-				if !yield(item, nil) {
+			for _, summary := range found.Items {
+				if !yield(summary, nil) {
 					return
 				}
 			}
 			at.From, more = found.Next, found.More
 		}
 	}
-}
-
-// InputPage returns a part of a runtime's list of input states, in their order:
-// of those in one of these states, or of all if none is named. The owner's part
-// of it does not grow with the list. What is no state is refused with
-// store.ErrInvalidValue.
-func (l *Loop) InputPage(ctx context.Context, id store.RuntimeID, page store.Paging, states ...store.InputLifecycleState) (store.Page[store.InputState], error) {
-	for i, state := range states {
-		if err := state.Validate(); err != nil {
-			return store.Page[store.InputState]{}, ops.Error(ops.LoadView{RuntimeID: id}, store.InField(fmt.Sprintf("states[%d]", i), err))
-		}
-	}
-	view, err := l.View(ctx, id)
-	if err != nil {
-		return store.Page[store.InputState]{}, err
-	}
-	return view.InputPage(page, states...), nil
-}
-
-// ReceiptPage returns a part of a runtime's list of receipts: the runs in the
-// order of their first receipts, and each one's by ascending sequence. If runs
-// are named it is of these alone. The owner's part of it does not grow with the
-// list.
-func (l *Loop) ReceiptPage(ctx context.Context, id store.RuntimeID, page store.Paging, runs ...store.RunID) (store.Page[store.RunBoundaryReceipt], error) {
-	view, err := l.View(ctx, id)
-	if err != nil {
-		return store.Page[store.RunBoundaryReceipt]{}, err
-	}
-	return view.ReceiptPage(page, runs...), nil
 }
 
 // DeleteRuntime removes all of a runtime in one step, with what it filed under
@@ -108,8 +55,8 @@ func (l *Loop) Prune(ctx context.Context, id store.RuntimeID, keep store.Retenti
 // no longer than a View.
 func (l *Loop) WouldPrune(ctx context.Context, id store.RuntimeID, keep store.Retention) (store.Removed, error) {
 	op := ops.Prune{RuntimeID: id, Keep: keep, Now: store.TimeOf(time.Now())}
-	if err := op.Prepare(); err != nil {
-		return store.Removed{}, ops.Error(op, err)
+	if err := op.Prepare(nil); err != nil {
+		return store.Removed{}, l.failed(op, err)
 	}
 	view, err := l.View(ctx, id)
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 	"github.com/loopstore/loopstore/store/storetest"
 )
 
@@ -25,7 +27,7 @@ func TestListing(t *testing.T) {
 		require.NoError(t, loop.PersistRuntimeState(t.Context(), name(i), store.RuntimeIdle))
 	}
 	var seen []store.RuntimeID
-	for summary, err := range loop.Runtimes(t.Context(), store.Paging{Limit: 4}) {
+	for summary, err := range loop.Runtimes(t.Context(), state.Paging{Limit: 4}) {
 		require.NoError(t, err)
 		seen = append(seen, summary.RuntimeID)
 		if summary.RuntimeID == name(5) {
@@ -44,30 +46,30 @@ func TestListing(t *testing.T) {
 	}
 	assert.Equal(t, want, seen)
 
-	page, err := loopstore.Do(t.Context(), loop, ops.ListRuntimes{Paging: store.Paging{Limit: 23}})
+	page, err := loopstore.Do(t.Context(), loop, ops.ListRuntimes{Paging: state.Paging{Limit: 23}})
 	require.NoError(t, err)
 	assert.True(t, page.More, "it was cut, and says so")
-	page, err = loopstore.Do(t.Context(), loop, ops.ListRuntimes{Paging: store.Paging{From: page.Next}})
+	page, err = loopstore.Do(t.Context(), loop, ops.ListRuntimes{Paging: state.Paging{From: page.Next}})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)
 	assert.Equal(t, name(25), page.Items[0].RuntimeID)
 	assert.False(t, page.More)
 
-	for _, err := range loop.Runtimes(t.Context(), store.Paging{}) {
+	for _, err := range loop.Runtimes(t.Context(), state.Paging{}) {
 		require.NoError(t, err)
 		break // may be left at any time
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
 	errs := 0
-	for _, err := range loop.Runtimes(ended, store.Paging{}) {
+	for _, err := range loop.Runtimes(ended, state.Paging{}) {
 		require.ErrorIs(t, err, context.Canceled)
 		errs++
 	}
 	assert.Equal(t, 1, errs)
-	_, err = loop.InputPage(ended, "agent-1", store.Paging{})
+	_, err = loop.InputPage(ended, "agent-1", state.Paging{})
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = loop.ReceiptPage(ended, "agent-1", store.Paging{})
+	_, err = loop.ReceiptPage(ended, "agent-1", state.Paging{})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -85,12 +87,12 @@ func TestListingOfOneRuntime(t *testing.T) {
 		}))
 	}
 	var listed []byte
-	for state, err := range loop.Inputs(t.Context(), "a", store.Paging{Limit: 2}, store.InputQueued) {
+	for state, err := range loop.Inputs(t.Context(), "a", state.Paging{Limit: 2}, store.InputQueued) {
 		require.NoError(t, err)
 		listed = append(listed, state.InputID[0])
 	}
 	assert.Equal(t, []byte{0, 2, 4}, listed)
-	all := loop.Receipts(t.Context(), "a", store.Paging{Limit: 4}, run)
+	all := loop.Receipts(t.Context(), "a", state.Paging{Limit: 4}, run)
 	for range 2 {
 		next := uint64(0)
 		for receipt, err := range all {
@@ -101,18 +103,18 @@ func TestListingOfOneRuntime(t *testing.T) {
 		assert.EqualValues(t, 6, next, "each time from its start")
 	}
 
-	_, err := loop.InputPage(t.Context(), "a", store.Paging{}, store.InputQueued, "queud")
+	_, err := loop.InputPage(t.Context(), "a", state.Paging{}, store.InputQueued, "queud")
 	require.ErrorIs(t, err, store.ErrInvalidValue)
 	require.ErrorContains(t, err, "states[1]")
 
-	inputs, err := loop.InputPage(t.Context(), "a", store.Paging{Limit: 2}, store.InputQueued)
+	inputs, err := loop.InputPage(t.Context(), "a", state.Paging{Limit: 2}, store.InputQueued)
 	require.NoError(t, err)
 	require.Len(t, inputs.Items, 2)
 	assert.Equal(t, store.InputID{2}, inputs.Items[1].InputID)
 	assert.True(t, inputs.More)
-	receipts, err := loop.ReceiptPage(t.Context(), "a", store.Paging{Limit: 4}, run)
+	receipts, err := loop.ReceiptPage(t.Context(), "a", state.Paging{Limit: 4}, run)
 	require.NoError(t, err)
-	receipts, err = loop.ReceiptPage(t.Context(), "a", store.Paging{From: receipts.Next}, run)
+	receipts, err = loop.ReceiptPage(t.Context(), "a", state.Paging{From: receipts.Next}, run)
 	require.NoError(t, err)
 	require.Len(t, receipts.Items, 2)
 	assert.EqualValues(t, 5, receipts.Items[1].Sequence)
@@ -241,9 +243,9 @@ func TestLimits(t *testing.T) {
 	_, ok, err := loop.LoadSessionSnapshot(t.Context(), "a")
 	require.NoError(t, err)
 	assert.False(t, ok)
-	_, err = loop.Commit(t.Context(), store.Batch{Then: []store.Write{
-		store.PutInputState{RuntimeID: "b", State: input(1)}, store.PutInputState{RuntimeID: "a", State: input(2)},
-		store.PutInputState{RuntimeID: "a", State: input(3)}, store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}},
+	_, err = loop.Commit(t.Context(), batch.Batch{Then: []batch.Write{
+		batch.PutInputState{RuntimeID: "b", State: input(1)}, batch.PutInputState{RuntimeID: "a", State: input(2)},
+		batch.PutInputState{RuntimeID: "a", State: input(3)}, batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}},
 	}})
 	require.NoError(t, err, "it is what stands in the end that counts")
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // Options are the settings of a Loop. The zero value is useful.
@@ -26,6 +26,11 @@ type Options struct {
 	// so for that PutReceipt alone. A receipt that was pruned is not known any
 	// more: keep as many as a call may be late.
 	StrictReceipts bool
+
+	// StrictSessionKeys refuses a session document that AtomicApply is to file
+	// under another id than its own, with store.ErrSessionKeyMismatch. Otherwise
+	// it is filed under the key that the caller gave.
+	StrictSessionKeys bool
 
 	// Limits bound what is held, and what one call may bring. A call that
 	// would go beyond one is refused with store.ErrLimit. 0 means no limit, and
@@ -68,19 +73,14 @@ type Options struct {
 	// timed then, which costs it some 100 ns. 0 means that none is slow, and so
 	// does a negative number.
 	SlowThreshold time.Duration
-
-	// Journal is what keeps the state when the process has ended. It is for
-	// Open, which takes the Partition over. nil means that there is none.
-	Journal   journal.Engine
-	Partition string
-}
-
-func (o Options) state() *store.State {
-	return &store.State{StrictReceipts: o.StrictReceipts, Limits: o.Limits, Retention: o.Retention}
-}
-
-func (o Options) retainsByAge() bool {
-	return o.Retention.Inputs.For > 0 || o.Retention.Payloads.For > 0
 }
 
 const defaultInboxSize = 128
+
+// state returns the empty state of a Loop.
+func (l *Loop) state(opts Options) *state.State {
+	return &state.State{
+		StrictReceipts: opts.StrictReceipts, StrictSessionKeys: opts.StrictSessionKeys,
+		Limits: opts.Limits, Retention: opts.Retention, Documents: &l.documents,
+	}
+}

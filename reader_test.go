@@ -15,9 +15,11 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
-func viewOf(t *testing.T, l *Loop, id store.RuntimeID) *store.View {
+func viewOf(t *testing.T, l *Loop, id store.RuntimeID) *state.View {
 	t.Helper()
 	v, err := l.View(t.Context(), id)
 	require.NoError(t, err)
@@ -95,7 +97,7 @@ func TestReaderDoesNotAskTheOwner(t *testing.T) {
 // The views of what a write changes are over when it is answered, not after.
 func TestSettledBeforeAnswered(t *testing.T) {
 	l := newLoop(t, Options{})
-	var state store.State
+	var state state.State
 	r := newRequest[ops.None, ops.PersistRuntimeState, *ops.PersistRuntimeState](l, ops.PersistRuntimeState{RuntimeID: "a", State: store.RuntimeIdle})
 	require.NoError(t, r.op.Prepare())
 	before := state.View("a")
@@ -138,7 +140,7 @@ func TestWatchersDoNotAskTheOwner(t *testing.T) {
 // who wait for that.
 type lossyOp struct{ testOp }
 
-func (lossyOp) Apply(s *store.State) error {
+func (lossyOp) Apply(s *state.State) error {
 	s.PutRuntimeState("a", store.RuntimeRunning)
 	s.Settle()
 	panic("defect")
@@ -199,9 +201,9 @@ func TestReaderIsLinearizable(t *testing.T) {
 		})
 	}
 	for range 3000 {
-		result, err := l.Commit(t.Context(), store.Batch{Then: []store.Write{
-			store.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle},
-			store.PutRuntimeState{RuntimeID: "b", State: store.RuntimeIdle},
+		result, err := l.Commit(t.Context(), batch.Batch{Then: []batch.Write{
+			batch.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle},
+			batch.PutRuntimeState{RuntimeID: "b", State: store.RuntimeIdle},
 		}})
 		require.NoError(t, err)
 		written.Store(result.Revision)
@@ -237,10 +239,10 @@ func TestViewsBesideWrites(t *testing.T) {
 		})
 	}
 	for i := range 600 {
-		_, err := l.Commit(t.Context(), store.Batch{Then: []store.Write{
-			store.PutInputState{RuntimeID: "a", State: store.NewInputState(store.InputID{byte(i)}, store.Time{})},
-			store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{byte(i * 7)}},
-			store.CommitBoundary{RuntimeID: "a", Commit: commitOf(store.RunID{1})},
+		_, err := l.Commit(t.Context(), batch.Batch{Then: []batch.Write{
+			batch.PutInputState{RuntimeID: "a", State: store.NewInputState(store.InputID{byte(i)}, store.Time{})},
+			batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{byte(i * 7)}},
+			batch.CommitBoundary{RuntimeID: "a", Commit: commitOf(store.RunID{1})},
 		}})
 		require.NoError(t, err)
 	}
@@ -275,7 +277,7 @@ func TestWatch(t *testing.T) {
 		synctest.Wait()
 		write()
 		write()
-		_, err := l.Commit(t.Context(), store.Batch{Then: []store.Write{store.DeleteRuntime{RuntimeID: "a"}}})
+		_, err := l.Commit(t.Context(), batch.Batch{Then: []batch.Write{batch.DeleteRuntime{RuntimeID: "a"}}})
 		require.NoError(t, err)
 		synctest.Wait()
 		write()
@@ -370,11 +372,11 @@ func TestWatchFailsClosed(t *testing.T) {
 
 func TestCommitBatch(t *testing.T) {
 	l := newLoop(t, Options{})
-	result, err := l.Commit(t.Context(), store.Batch{
-		If: []store.Condition{store.RuntimeAbsent{RuntimeID: "a"}},
-		Then: []store.Write{
-			store.CommitBoundary{RuntimeID: "a", Commit: commitOf(store.RunID{1})},
-			store.CommitBoundary{RuntimeID: "a", Commit: commitOf(store.RunID{1})},
+	result, err := l.Commit(t.Context(), batch.Batch{
+		If: []batch.Condition{batch.RuntimeAbsent{RuntimeID: "a"}},
+		Then: []batch.Write{
+			batch.CommitBoundary{RuntimeID: "a", Commit: commitOf(store.RunID{1})},
+			batch.CommitBoundary{RuntimeID: "a", Commit: commitOf(store.RunID{1})},
 		},
 	})
 	require.NoError(t, err)
@@ -382,11 +384,11 @@ func TestCommitBatch(t *testing.T) {
 	require.Len(t, result.Receipts, 2)
 	assert.EqualValues(t, 1, result.Receipts[1].Sequence)
 
-	_, err = l.Commit(t.Context(), store.Batch{If: []store.Condition{store.VersionIs{RuntimeID: "a", Version: 7}}})
+	_, err = l.Commit(t.Context(), batch.Batch{If: []batch.Condition{batch.VersionIs{RuntimeID: "a", Version: 7}}})
 	require.ErrorIs(t, err, store.ErrConflict)
-	conflict, ok := errors.AsType[*store.ConflictError](err)
+	conflict, ok := errors.AsType[*batch.ConflictError](err)
 	require.True(t, ok)
-	assert.Equal(t, store.ConflictError{RuntimeID: "a", Want: "version 7", Stands: "version 1", Version: 1}, *conflict)
+	assert.Equal(t, batch.ConflictError{RuntimeID: "a", Want: "version 7", Stands: "version 1", Version: 1}, *conflict)
 	assert.Equal(t, `commit: conflict: condition 0 of runtime "a": want version 7, but there is version 1 (nothing was applied)`, err.Error())
 }
 

@@ -4,57 +4,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync/atomic"
+	"time"
 
+	"github.com/loopstore/loopstore/internal/meter"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 )
-
-// A task is a request as the owner sees it.
-type task interface {
-	serve(state *store.State) // takes, applies and answers it, if its caller still waits
-	refuse(err error)         // takes it and answers with err instead
-
-	// The steps of serve, for an owner that has something to do between them.
-	take() bool // claims the request for the owner, or recycles it if its caller has gone
-	apply(state *store.State) error
-	reply(state *store.State, err error) // state is nil if nothing was applied
-
-	kind() ops.Kind
-	runtime() (id store.RuntimeID, one bool)
-	weight() int64 // of its payload, if it was weighed
-}
-
-// operation is ops.Request without its seal, so that tests can make operations of
-// their own.
-type operation interface {
-	Kind() ops.Kind
-	Runtime() (id store.RuntimeID, one bool)
-}
 
 // A request is one call on its way to the owner and back. Caller and owner
 // settle by one compare-and-swap of claim who has it:
 //
 //	queued ── owner ──► claimed: it runs, and the caller waits for its answer
-//	   └───── caller ─► abandoned: it never runs, and the owner recycles it
+//	   └───── caller ─► abandoned: it never runs
 //
-// Whoever holds a request last recycles it. The caller does so after it has
-// received the answer, when the owner is known to be through with it. One that
-// is left in the inbox when the owner has ended is garbage.
-type request[R any, O operation, P ops.Steps[R, O]] struct {
-	// What both touch in every call is together: the memory of the one is far
-	// from the other's.
+// Only a caller that has its answer, or has never sent the request, uses it
+// again. One that was abandoned is garbage once the owner has come to it, and so
+// is one whose caller vanished: its context panicked, or ended its goroutine.
+type request struct {
 	claim  atomic.Uint32
-	sample sample
+	sample meter.Sample
 	answer chan error // has room for one
-	loop   *Loop
-	op     O
-	wake   store.Waiters // for the caller to wake, so that the owner need not
-
-	timing timing
-	bytes  int64 // of its payload, if it was weighed
-	taken  int64 // that it takes of the room in flight
+	op     operation  // points to the value of the call that the request is part of
+	now    store.Time // of a retention by age
+	timing meter.Timing
+	bytes  int64        // of its payload, if it was weighed
+	taken  atomic.Int64 // of these, what it holds of the room in flight
 }
 
 const (
@@ -63,208 +38,129 @@ const (
 	abandoned
 )
 
-func newRequest[R any, O operation, P ops.Steps[R, O]](l *Loop, op O) *request[R, O, P] {
-	kind := op.Kind()
-	r, ok := l.pools[kind].Get().(*request[R, O, P])
+// An operation is a request of package ops, as far as a hand-off knows it.
+type operation interface {
+	ops.Operation
+	ops.Step
+	Weigh() ops.Weight
+	Prepare(standing ops.Documents) error
+}
+
+// A call is a request together with its operation, so that one allocation holds
+// both, and a pool keeps it for the next call of its kind.
+type call[R, O any, P ops.Steps[R, O]] struct {
+	request
+	value O
+}
+
+func newCall[R, O any, P ops.Steps[R, O]](l *Loop, value O) *call[R, O, P] {
+	kind := P(&value).Kind()
+	c, ok := l.pools[kind].Get().(*call[R, O, P])
 	if !ok {
-		r = &request[R, O, P]{sample: sample{kind: kind, uses: uint8(rand.Uint32())}, answer: make(chan error, 1), loop: l}
+		c = &call[R, O, P]{request: request{sample: meter.SampleOf(kind), answer: make(chan error, 1)}}
+		c.op = P(&c.value)
 	}
-	r.op, r.sample.standsFor, r.bytes = op, 0, 0
-	r.claim.Store(queued)
-	return r
+	c.value = value
+	return c
 }
 
-func (r *request[R, O, P]) recycle() {
-	var zero O
-	r.op, r.wake = zero, nil // it holds a caller's data
-	if r.taken > 0 {
-		r.loop.inFlight.leave(r.taken)
-		r.taken = 0
-	}
-	r.loop.pools[r.sample.kind].Put(r)
+func (c *call[R, O, P]) recycle(l *Loop) {
+	var none O
+	c.value = none // it holds a caller's data
+	c.sample.Skip()
+	c.bytes = 0
+	c.claim.Store(queued)
+	l.pools[c.sample.Kind].Put(c)
 }
-
-func (r *request[R, O, P]) serve(state *store.State) {
-	if r.take() {
-		r.reply(state, r.apply(state))
-	}
-}
-
-func (r *request[R, O, P]) apply(state *store.State) error {
-	if r.sample.standsFor > 0 {
-		r.loop.meter.begin(&r.timing, r.sample)
-	}
-	err := ops.Apply(state, P(&r.op))
-	r.wake = r.loop.settle(state)
-	if r.sample.standsFor > 0 {
-		r.loop.meter.end(&r.timing, r.sample)
-	}
-	return err
-}
-
-func (r *request[R, O, P]) reply(state *store.State, err error) {
-	if state != nil {
-		r.loop.meter.count(r.sample.kind, state, err)
-	}
-	r.answer <- err
-}
-
-func (r *request[R, O, P]) refuse(err error) {
-	if r.take() {
-		r.reply(nil, err)
-	}
-}
-
-func (r *request[R, O, P]) kind() ops.Kind                   { return r.sample.kind }
-func (r *request[R, O, P]) runtime() (store.RuntimeID, bool) { return r.op.Runtime() }
-func (r *request[R, O, P]) weight() int64                    { return r.bytes }
-
-func (r *request[R, O, P]) take() bool {
-	if r.claim.CompareAndSwap(queued, claimed) {
-		return true
-	}
-	r.recycle()
-	return false
-}
-
-// abandon takes the request back from the owner, if that has not claimed it.
-// The caller must not touch it after that.
-func (r *request[R, O, P]) abandon() bool { return r.claim.CompareAndSwap(queued, abandoned) }
-
-// A holder says who has a request, as its caller knows.
-type holder uint8
-
-const (
-	caller holder = iota
-	both          // it was sent, and the claim says who has it
-	owner         // it was abandoned
-	nobody        // it was recycled
-)
 
 // do takes one operation from its call to its return.
-func do[R any, O operation, P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
-	r := newRequest[R, O, P](l, op)
-	if l.inFlight != nil {
-		return r.runGuarded(ctx, l, op)
+func do[R, O any, P ops.Steps[R, O]](ctx context.Context, l *Loop, value O) (answer R, err error) {
+	c := newCall[R, O, P](l, value)
+	if err = c.run(ctx, l); err == nil {
+		answer = P(&c.value).Answer()
 	}
-	has := caller
-	return r.run(ctx, l, op, &has)
-}
-
-// runGuarded gives back the room that a request takes in flight also if ctx
-// panics.
-func (r *request[R, O, P]) runGuarded(ctx context.Context, l *Loop, op O) (R, error) {
-	has := caller
-	defer func() {
-		if has == both && !r.abandon() { // the owner was quicker
-			_, has = <-r.answer, caller // what became of it nobody can be told
-		}
-		if has == caller {
-			r.recycle()
-		}
-	}()
-	return r.run(ctx, l, op, &has)
-}
-
-// run makes the call, and recycles the request if it is the caller's again.
-func (r *request[R, O, P]) run(ctx context.Context, l *Loop, op O, has *holder) (answer R, err error) {
-	if err = r.call(ctx, l, has); err == nil {
-		r.wake.Wake()
-		answer = P(&r.op).Answer()
-	} else {
-		l.meter.errors[op.Kind()].Add(1)
+	sample, timing := c.sample, c.timing
+	if c.claim.Load() != abandoned {
+		c.recycle(l)
 	}
-	if *has == caller {
-		sample, timing := r.sample, r.timing
-		*has = nobody
-		r.recycle() // before the logger, which must not hold up who waits for its room in flight
-		if l.logger != nil {
-			l.logCall(sample, timing, op, err)
-		}
+	if l.log.to != nil {
+		l.log.call(l, P(&value), sample, timing, err)
 	}
 	if err != nil {
-		err = ops.Error(op, err)
+		return answer, l.failed(P(&value), err)
 	}
-	return answer, err
+	return answer, nil
 }
 
-// call prepares the request, sends it, and waits for what becomes of it. has
-// says at any time who has the request.
-func (r *request[R, O, P]) call(ctx context.Context, l *Loop, has *holder) error {
+// failed counts a call that is refused, or that has failed, and says which.
+func (l *Loop) failed(op ops.Operation, err error) error {
+	l.meter.Failed(op.Kind())
+	return ops.Error(op, err)
+}
+
+// run prepares a request, on the caller's goroutine, and hands it to the owner.
+func (r *request) run(ctx context.Context, l *Loop) error {
 	if ctx.Err() != nil {
 		return cancelled(ctx)
 	}
 	if l.phase.Load() != serving {
 		return l.unavailable()
 	}
-	if l.slow > 0 {
-		r.timing = timing{called: l.meter.now()}
+	if l.log.slow > 0 {
+		r.timing = meter.Timing{Called: l.meter.Now()}
 	}
-	if l.weighs {
-		if err := r.weigh(ctx, l); err != nil {
+	if l.intake.weighs {
+		defer l.intake.leave(r)
+		if err := l.intake.enter(ctx, l, r); err != nil {
 			return err
 		}
 	}
-	if err := r.prepare(ctx, l); err != nil {
+	if err := r.op.Prepare(&l.documents); err != nil {
 		return err
 	}
-	if r.sample.next(l.meter) {
-		r.timing.sent = l.meter.now()
+	if l.intake.ages {
+		r.now = store.TimeOf(time.Now())
 	}
+	if l.meter.Next(&r.sample) {
+		r.timing.Sent = l.meter.Now()
+	}
+	return r.handOff(ctx, l)
+}
+
+// handOff sends a request to the owner, and waits for its answer, or until ctx
+// ends and the owner does not have it yet.
+func (r *request) handOff(ctx context.Context, l *Loop) error {
 	select {
 	case l.inbox <- r:
 	default:
-		if err := r.squeeze(ctx, l); err != nil {
+		if err := l.squeeze(ctx, r); err != nil {
 			return err
 		}
 	}
-	*has = both
-	l.meter.sent(len(l.inbox)) // here, since the owner would have to fetch that from far
+	l.meter.Sent(len(l.inbox)) // here, since the owner would have to fetch that from far
 	if l.phase.Load() == ended && r.abandon() {
-		*has = owner
+		l.intake.release(r) // the owner may never come to it
 		return l.unavailable()
 	}
 	select {
 	case err := <-r.answer:
-		*has = caller
 		return err
 	case <-ctx.Done():
 		if r.abandon() {
-			*has = owner
 			return cancelled(ctx)
 		}
 	}
-	err := <-r.answer // the owner has it
-	*has = caller
-	return err
-}
-
-// weigh refuses a request that is over a limit, and takes the room in flight
-// for one that is not.
-func (r *request[R, O, P]) weigh(ctx context.Context, l *Loop) error {
-	heavy, ok := any(P(&r.op)).(ops.Weigher)
-	if !ok {
-		return nil
-	}
-	weight := heavy.Weigh()
-	if err := weight.Check(l.limits); err != nil {
-		return err
-	}
-	r.bytes = weight.Bytes
-	if l.inFlight == nil || weight.Bytes == 0 {
-		return nil
-	}
-	return l.enter(ctx, weight.Bytes, &r.taken)
+	return <-r.answer // the owner has it
 }
 
 // squeeze sends a request when there is a place for it in the full inbox.
-func (r *request[R, O, P]) squeeze(ctx context.Context, l *Loop) error {
-	if l.refuseWhenFull {
+func (l *Loop) squeeze(ctx context.Context, r *request) error {
+	if l.intake.refuseWhenFull {
 		size := int64(cap(l.inbox))
 		return &store.LimitError{Limit: "inbox_size", Most: size, Asked: size + 1, Busy: true}
 	}
-	l.meter.waiting.Add(1)
-	defer l.meter.waiting.Add(-1)
+	l.meter.Waiting(1)
+	defer l.meter.Waiting(-1)
 	select {
 	case l.inbox <- r:
 		return nil
@@ -275,19 +171,17 @@ func (r *request[R, O, P]) squeeze(ctx context.Context, l *Loop) error {
 	}
 }
 
-// prepare prepares the operation, with a look at the state before if that
-// saves work.
-func (r *request[R, O, P]) prepare(ctx context.Context, l *Loop) error {
-	if looker, ok := any(P(&r.op)).(ops.Looker); ok {
-		for look, wants := looker.Look(); wants; look, wants = looker.Look() {
-			found, err := Do(ctx, l, look)
-			if err != nil {
-				return errors.Unwrap(err) // of the call that looks
-			}
-			looker.Use(found)
-		}
+// abandon takes the request back from the owner, if that has not claimed it.
+func (r *request) abandon() bool { return r.claim.CompareAndSwap(queued, abandoned) }
+
+// take claims a request for the owner, or gives back what it held if its caller
+// has gone.
+func (l *Loop) take(r *request) bool {
+	if r.claim.CompareAndSwap(queued, claimed) {
+		return true
 	}
-	return P(&r.op).Prepare()
+	l.intake.release(r)
+	return false
 }
 
 // cancelled returns the context's error, with its cause if that is another. It

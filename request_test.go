@@ -18,6 +18,7 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func TestDefinite(t *testing.T) {
@@ -260,7 +261,7 @@ func TestAnswerHasRoom(t *testing.T) {
 	l := newLoop(t, Options{})
 	for range 2 {
 		r := newRequest[struct{}, testOp, *testOp](l, testOp{id: "a", do: func() {}})
-		r.serve(new(store.State))
+		r.serve(new(state.State))
 		require.NoError(t, <-r.answer)
 		r.recycle()
 	}

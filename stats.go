@@ -19,8 +19,8 @@ type Stats struct {
 	Held store.Totals `json:"held"`
 
 	// Operations are the calls since New, of every kind. Those that the store
-	// makes for itself are among them: a LoadSessionDocument before a boundary
-	// commit, a LoadView in a Watch.
+	// makes for itself are among them: a LoadView in a Watch, a LoadImage in an
+	// Export.
 	Operations map[ops.Kind]Operations `json:"operations"`
 
 	// Limits are those of the Options, so that Held can be compared with them.
@@ -73,74 +73,41 @@ type Slow struct {
 	At   time.Time     `json:"at"`      // the second in which it ended, or now if it has not
 }
 
+// JournalStats say what a Loop has appended to its journal since Open.
+type JournalStats struct {
+	Partition string        `json:"partition"`
+	Epoch     uint64        `json:"epoch"`    // of the last append, 0 before the first
+	Index     uint64        `json:"index"`    // likewise
+	Appends   uint64        `json:"appends"`  // batches that were stored
+	Rejected  uint64        `json:"rejected"` // batches that the journal refused
+	Changes   uint64        `json:"changes"`  // of keys, in all batches that were stored
+	Bytes     uint64        `json:"bytes"`    // of their keys and values
+	Took      time.Duration `json:"took_ns"`  // by all appends together
+}
+
 // Stats returns how the Loop is doing. It asks nothing of the owner, so it
 // answers also while that is stuck, and after Close.
 func (l *Loop) Stats() Stats {
-	m, phase := l.meter, l.phase.Load()
+	phase := l.phase.Load()
+	r := l.meter.Read(phase == ended)
 	s := Stats{
-		Held:        m.totals(),
-		Operations:  make(map[ops.Kind]Operations, ops.NumKinds),
-		Limits:      l.limits,
-		InboxSize:   cap(l.inbox),
-		InboxLength: len(l.inbox),
-		Waiting:     int(m.waiting.Load()),
-		Wait:        time.Duration(m.waited.Load()),
-		Busy:        time.Duration(m.busy.Load()),
-		Timed:       m.timed.Load(),
-		Serving:     phase == serving,
-		Journal:     l.journal.stats(),
+		Held: r.Held, Operations: make(map[ops.Kind]Operations, ops.NumKinds),
+		Limits: l.intake.limits, MaxInFlight: l.intake.most,
+		InboxSize: cap(l.inbox), InboxLength: len(l.inbox), Waiting: r.Waiting, InFlight: l.intake.taken.Load(),
+		Wait: r.Wait, WaitP50: r.WaitP50, WaitP99: r.WaitP99,
+		Busy: r.Busy, Saturation: r.Saturation, Slowest: (*Slow)(r.Slowest),
+		Timed: r.Timed, Uptime: r.Uptime, Serving: phase == serving,
 	}
-	s.InboxHighest = max(int(m.highest.Load()), s.InboxLength)
-	if l.inFlight != nil {
-		s.MaxInFlight = l.inFlight.most
-	}
-	if l.inFlight != nil && phase != ended {
-		s.InFlight = l.inFlight.taken.Load()
-	}
+	s.InboxHighest = max(r.InboxHighest, s.InboxLength)
 	for kind := range ops.NumKinds {
-		s.Operations[kind] = Operations{Done: m.done[kind].Load(), Errors: m.errors[kind].Load()}
+		s.Operations[kind] = Operations{Done: r.Done[kind], Errors: r.Failed[kind]}
 	}
-	m.recently(&s, phase == ended)
+	if d := l.durable; d != nil {
+		j := d.meter.Read()
+		s.Journal = &JournalStats{
+			Partition: d.partition, Epoch: j.Epoch, Index: j.Index, Appends: j.Appends, Rejected: j.Rejected,
+			Changes: j.Changes, Bytes: j.Bytes, Took: j.Took,
+		}
+	}
 	return s
-}
-
-// recently fills in what is of the last ten seconds.
-func (m *meter) recently(s *Stats, over bool) {
-	var waits waits
-	var busy time.Duration
-	var slowest span
-	running := span(m.running.Load()) // before the time: it must have begun by then
-	s.Uptime = m.now()
-	var number, current = int64(0), numberOf(s.Uptime)
-	for i := range m.recent {
-		r := &m.recent[i]
-		of := r.number.Load()
-		if of <= current-recentSeconds {
-			continue // too old, or none
-		}
-		w, b, longest := r.load()
-		if r.number.Load() != of {
-			continue // it has become too old
-		}
-		waits.add(&w)
-		busy += b
-		if longest > slowest {
-			slowest, number = longest, of
-		}
-	}
-	if running != 0 && !over {
-		began, kind := running.split()
-		busy += s.Uptime - began
-		if longest := spanOf(s.Uptime-began, kind); longest > slowest {
-			slowest, number = longest, current
-		}
-	}
-	if slowest != 0 {
-		took, kind := slowest.split()
-		s.Slowest = &Slow{Kind: kind, Took: took, At: m.start.Add(time.Duration(number-1) * time.Second)}
-	}
-	if window := min(s.Uptime, s.Uptime%time.Second+(recentSeconds-1)*time.Second); window > 0 {
-		s.Saturation = min(1, float64(busy)/float64(window))
-	}
-	s.WaitP50, s.WaitP99 = waits.quantile(50), waits.quantile(99)
 }

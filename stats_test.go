@@ -15,6 +15,8 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // timingAll are options with which every operation is timed.
@@ -24,7 +26,7 @@ var timingAll = Options{Logger: slog.New(slog.DiscardHandler), SlowThreshold: ma
 // held is what a State holds that has seen the same.
 func TestStatsCountWhatHasReturned(t *testing.T) {
 	l := newLoop(t, Options{})
-	var state store.State
+	var state state.State
 	assert.Equal(t, store.Totals{}, l.Stats().Held)
 
 	commit := commitOf(store.NewRunID())
@@ -51,7 +53,7 @@ func TestStatsCountWhatHasReturned(t *testing.T) {
 	assert.Equal(t, state.Totals(), l.Stats().Held)
 
 	require.Error(t, l.PersistRuntimeState(t.Context(), "a", "nonsense"))                                   // refused by its caller
-	_, err = l.Commit(t.Context(), store.Batch{If: []store.Condition{store.RuntimeExists{RuntimeID: "x"}}}) // and by the owner
+	_, err = l.Commit(t.Context(), batch.Batch{If: []batch.Condition{batch.RuntimeExists{RuntimeID: "x"}}}) // and by the owner
 	require.ErrorIs(t, err, store.ErrConflict)
 	s := l.Stats()
 	assert.Equal(t, state.Totals(), s.Held)
@@ -285,9 +287,9 @@ func TestStatsAsJSON(t *testing.T) {
 // However it is asked for, a time never goes back, nor comes out of nowhere.
 func TestStatsUnderLoad(t *testing.T) {
 	l := newLoop(t, Options{})
-	var batch store.Batch
+	var batch batch.Batch
 	for i := range byte(50) {
-		batch.Then = append(batch.Then, store.PutInputState{RuntimeID: "a", State: store.NewInputState(store.InputID{i}, store.Time{})})
+		batch.Then = append(batch.Then, batch.PutInputState{RuntimeID: "a", State: store.NewInputState(store.InputID{i}, store.Time{})})
 	}
 	var callers sync.WaitGroup
 	for range 2 {

@@ -15,7 +15,9 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/locked"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 const batchSize = 64
@@ -24,10 +26,10 @@ const batchSize = 64
 // one after the other under a mutex.
 func BenchmarkBatch(b *testing.B) {
 	states := make([]store.InputState, batchSize)
-	batch := store.Batch{Then: make([]store.Write, batchSize)}
+	batch := batch.Batch{Then: make([]batch.Write, batchSize)}
 	for i := range states {
 		states[i] = store.NewInputState(store.InputID{byte(i)}, store.Time{})
-		batch.Then[i] = store.PutInputState{RuntimeID: "a", State: states[i]}
+		batch.Then[i] = batch.PutInputState{RuntimeID: "a", State: states[i]}
 	}
 	perWrite := func(b *testing.B) {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batchSize, "ns/write")
@@ -42,7 +44,7 @@ func BenchmarkBatch(b *testing.B) {
 		perWrite(b)
 	})
 	b.Run("mutex", func(b *testing.B) {
-		s := locked.New(new(store.State))
+		s := locked.New(new(state.State))
 		each(b, 1, func(ctx context.Context, _, _ int) error {
 			for _, state := range states {
 				if err := s.PersistInputState(ctx, "a", state); err != nil {
@@ -69,7 +71,7 @@ func BenchmarkReader(b *testing.B) {
 			})
 		})
 		b.Run("atomic", func(b *testing.B) {
-			var v atomic.Pointer[store.View]
+			var v atomic.Pointer[state.View]
 			each(b, callers, func(context.Context, int, int) error {
 				if v.Load() != nil {
 					return context.Canceled
@@ -79,7 +81,7 @@ func BenchmarkReader(b *testing.B) {
 		})
 		b.Run("rwmutex", func(b *testing.B) {
 			var mu sync.RWMutex
-			views := map[store.RuntimeID]*store.View{"a": nil}
+			views := map[store.RuntimeID]*state.View{"a": nil}
 			each(b, callers, func(context.Context, int, int) error {
 				mu.RLock()
 				defer mu.RUnlock()

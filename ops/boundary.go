@@ -1,24 +1,24 @@
 package ops
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // CommitSessionBoundary stores a session snapshot, the receipt that it mints,
 // and the input updates that it stamps.
 type CommitSessionBoundary struct {
-	answering[store.RunBoundaryReceipt]
+	request[CommitSessionBoundary, store.RunBoundaryReceipt]
 
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryCommit
 
-	last     *session.Document // the runtime's before this one, nil if it is not known
-	looked   bool
 	snapshot *store.Snapshot
-	receipt  *store.Receipt // complete but for its sequence
+	receipt  *state.Receipt // complete but for its sequence
 	updates  updates
 	stamp    *stamp // all updates point to it, so Apply stamps them in one step
 }
@@ -28,31 +28,11 @@ type stamp struct {
 	sequence uint64
 }
 
-// Look asks for the document that stands, if the snapshot is large enough for
-// that to be worth a hand-off of its own.
-func (op *CommitSessionBoundary) Look() (LoadSessionDocument, bool) {
-	const worth = 2 << 10
-	return LoadSessionDocument{RuntimeID: op.RuntimeID}, !op.looked && len(op.Commit.Session.SessionSnapshot) >= worth
-}
-
-// Use lets Prepare go on from where last ends.
-func (op *CommitSessionBoundary) Use(last *session.Document) { op.last, op.looked = last, true }
-
-func (op *CommitSessionBoundary) read(text string) (*session.Document, error) {
-	if op.last == nil {
-		return session.Read(text)
-	}
-	return op.last.Continue(text)
-}
-
-// Kind names the operation.
-func (CommitSessionBoundary) Kind() Kind { return KindCommitSessionBoundary }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op CommitSessionBoundary) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything, and reads the snapshot.
-func (op *CommitSessionBoundary) Prepare() (err error) {
+func (op *CommitSessionBoundary) Prepare(standing Documents) (err error) {
 	c := &op.Commit
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
@@ -63,12 +43,12 @@ func (op *CommitSessionBoundary) Prepare() (err error) {
 	if op.updates, err = prepareUpdates("input_updates", c.InputUpdates); err != nil {
 		return err
 	}
-	document, err := op.read(string(c.Session.SessionSnapshot))
+	document, err := read(standing.Standing(op.RuntimeID), string(c.Session.SessionSnapshot))
 	if err != nil {
 		return fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err)
 	}
 	op.snapshot = new(store.SnapshotOfDocument(document))
-	op.receipt = store.MintReceipt(c, document.Digest(), document.MessageCount())
+	op.receipt = state.MintReceipt(c, document.Digest(), document.MessageCount())
 	op.stamp = &stamp{run: c.RunID}
 	for _, u := range op.updates {
 		u.LastRunID, u.LastBoundarySequence = &op.stamp.run, &op.stamp.sequence
@@ -76,44 +56,55 @@ func (op *CommitSessionBoundary) Prepare() (err error) {
 	return nil
 }
 
+// read reads a document, from where the one that stands ends if it begins with
+// that. None may stand.
+func read(standing *session.Document, text string) (*session.Document, error) {
+	if standing == nil {
+		return session.Read(text)
+	}
+	return standing.Continue(text)
+}
+
 // Apply mints the sequence and stores everything.
-func (op *CommitSessionBoundary) Apply(state *store.State) error {
-	sequence, err := state.NextSequence(op.RuntimeID, op.receipt.RunID)
+func (op *CommitSessionBoundary) Apply(s *state.State) error {
+	sequence, err := s.NextSequence(op.RuntimeID, op.receipt.RunID)
 	if err != nil {
 		return err
 	}
 	op.receipt.Sequence, op.stamp.sequence = sequence, sequence
-	state.PutSnapshot(op.RuntimeID, op.snapshot)
-	state.PutReceipt(op.RuntimeID, op.receipt)
-	op.updates.put(state, op.RuntimeID)
+	s.PutSnapshot(op.RuntimeID, op.snapshot)
+	s.PutReceipt(op.RuntimeID, op.receipt)
+	op.updates.put(s, op.RuntimeID)
 	return nil
 }
 
 // Answer copies the receipt.
 func (op *CommitSessionBoundary) Answer() store.RunBoundaryReceipt { return op.receipt.Value() }
 
+func (op *CommitSessionBoundary) on(ctx context.Context, s store.RuntimeStore) (store.RunBoundaryReceipt, error) {
+	return s.CommitSessionBoundary(ctx, op.RuntimeID, op.Commit)
+}
+
 // AtomicApply stores a receipt of the caller's, with a snapshot and input
 // updates.
 type AtomicApply struct {
-	answering[None]
+	request[AtomicApply, None]
 
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryApply
 
 	snapshot *store.Snapshot  // nil leaves the one that stands
-	session  *store.SessionID // under which the snapshot is filed too, nil if under none
+	key      *store.SessionID // under which the snapshot is filed too, nil if under none
+	mismatch error            // of the key and the document's id, nil if they agree
 	updates  updates
-	receipt  *store.Receipt
+	receipt  *state.Receipt
 }
 
-// Kind names the operation.
-func (AtomicApply) Kind() Kind { return KindAtomicApply }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op AtomicApply) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything.
-func (op *AtomicApply) Prepare() (err error) {
+func (op *AtomicApply) Prepare(Documents) (err error) {
 	c := &op.Commit
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
@@ -124,29 +115,27 @@ func (op *AtomicApply) Prepare() (err error) {
 	if op.updates, err = prepareUpdates("input_updates", c.InputUpdates); err != nil {
 		return err
 	}
-	op.snapshot, op.session = nil, nil
 	if c.Session != nil {
-		if op.snapshot, op.session, err = op.prepareSession(); err != nil {
-			return err
-		}
+		op.prepareSession()
 	}
-	op.receipt = store.NewReceipt(&c.Receipt)
+	op.receipt = state.NewReceipt(&c.Receipt)
 	return nil
 }
 
-// prepareSession returns the snapshot, and under which id it is filed. One that
-// is a session document is filed under its own id only.
-func (op *AtomicApply) prepareSession() (*store.Snapshot, *store.SessionID, error) {
-	c := &op.Commit
-	if c.SessionStoreKey == nil {
-		return new(store.SnapshotOf(c.Session.SessionSnapshot)), nil, nil
+// prepareSession makes the snapshot. It is read as a session document only if it
+// is filed.
+func (op *AtomicApply) prepareSession() {
+	text := op.Commit.Session.SessionSnapshot
+	if op.Commit.SessionStoreKey == nil {
+		op.snapshot = new(store.SnapshotOf(text))
+		return
 	}
-	key := *c.SessionStoreKey
-	snapshot, document := snapshotOf(c.Session.SessionSnapshot)
-	if document != nil && store.SessionID(document.ID()) != key {
-		return nil, nil, &store.SessionKeyError{Key: key, ID: store.SessionID(document.ID())}
+	var document *session.Document
+	op.snapshot, document = snapshotOf(text)
+	op.key = new(*op.Commit.SessionStoreKey)
+	if document != nil && store.SessionID(document.ID()) != *op.key {
+		op.mismatch = &store.SessionKeyError{Key: *op.key, ID: store.SessionID(document.ID())}
 	}
-	return snapshot, &key, nil
 }
 
 // snapshotOf returns a snapshot of any bytes, with the document that they are,
@@ -160,47 +149,45 @@ func snapshotOf(b []byte) (*store.Snapshot, *session.Document) {
 }
 
 // Apply stores everything.
-func (op *AtomicApply) Apply(state *store.State) error {
-	if done, err := state.CheckReceipt(op.RuntimeID, op.receipt); done || err != nil {
+func (op *AtomicApply) Apply(s *state.State) error {
+	if op.mismatch != nil && s.StrictSessionKeys {
+		return op.mismatch
+	}
+	if done, err := s.CheckReceipt(op.RuntimeID, op.receipt); done || err != nil {
 		return err
 	}
 	if op.snapshot != nil {
-		state.PutSnapshot(op.RuntimeID, op.snapshot)
+		s.PutSnapshot(op.RuntimeID, op.snapshot)
 	}
-	if op.session != nil {
-		state.PutSession(op.RuntimeID, *op.session, op.snapshot)
+	if op.key != nil {
+		s.PutSession(op.RuntimeID, *op.key, op.snapshot)
 	}
-	state.PutReceipt(op.RuntimeID, op.receipt)
-	op.updates.put(state, op.RuntimeID)
+	s.PutReceipt(op.RuntimeID, op.receipt)
+	op.updates.put(s, op.RuntimeID)
 	return nil
 }
 
-// Answer is empty.
-func (*AtomicApply) Answer() None { return None{} }
+func (op *AtomicApply) on(ctx context.Context, s store.RuntimeStore) (None, error) {
+	return None{}, s.AtomicApply(ctx, op.RuntimeID, op.Commit)
+}
 
 // LoadBoundaryReceipt loads the receipt of one boundary.
 type LoadBoundaryReceipt struct {
-	answering[Found[store.RunBoundaryReceipt]]
+	load[LoadBoundaryReceipt, Found[store.RunBoundaryReceipt]]
 
 	RuntimeID store.RuntimeID
 	RunID     store.RunID
 	Sequence  uint64
 
-	found *store.Receipt
+	found *state.Receipt
 }
 
-// Kind names the operation.
-func (LoadBoundaryReceipt) Kind() Kind { return KindLoadBoundaryReceipt }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op LoadBoundaryReceipt) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
-// Prepare has nothing to do.
-func (*LoadBoundaryReceipt) Prepare() error { return nil }
-
 // Apply looks the receipt up.
-func (op *LoadBoundaryReceipt) Apply(state *store.State) error {
-	op.found = state.Receipt(op.RuntimeID, op.RunID, op.Sequence)
+func (op *LoadBoundaryReceipt) Apply(s *state.State) error {
+	op.found = s.Receipt(op.RuntimeID, op.RunID, op.Sequence)
 	return nil
 }
 
@@ -210,4 +197,8 @@ func (op *LoadBoundaryReceipt) Answer() Found[store.RunBoundaryReceipt] {
 		return Found[store.RunBoundaryReceipt]{}
 	}
 	return Found[store.RunBoundaryReceipt]{op.found.Value(), true}
+}
+
+func (op *LoadBoundaryReceipt) on(ctx context.Context, s store.RuntimeStore) (Found[store.RunBoundaryReceipt], error) {
+	return found(s.LoadBoundaryReceipt(ctx, op.RuntimeID, op.RunID, op.Sequence))
 }

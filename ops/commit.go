@@ -1,56 +1,54 @@
 package ops
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/session"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // Commit applies a batch.
 type Commit struct {
-	answering[store.BatchResult]
+	request[Commit, batch.Result]
 
-	Batch store.Batch
+	Batch batch.Batch
 
 	writes []write
-	looked int // how many of the writes have been asked for their looks
-	result store.BatchResult
 }
 
 // A write is an operation of this package, or what there is no operation for.
 type write interface {
 	Runtime() (store.RuntimeID, bool)
-	Prepare() error
-	Apply(*store.State) error
+	Weigh() Weight
+	Prepare(Documents) error
+	Step
 }
 
-// writeOf returns what does a write, nil if w is not one of package store's.
-func writeOf(w store.Write) write {
+// writeOf returns what does a write, nil if w is not one of package batch's.
+func writeOf(w batch.Write) write {
 	switch w := w.(type) {
-	case store.PutInputState:
+	case batch.PutInputState:
 		return &PersistInputState{RuntimeID: w.RuntimeID, State: w.State}
-	case store.PutRuntimeState:
+	case batch.PutRuntimeState:
 		return &PersistRuntimeState{RuntimeID: w.RuntimeID, State: w.State}
-	case store.PutReceipt:
+	case batch.PutReceipt:
 		return &AtomicApply{RuntimeID: w.RuntimeID, Commit: store.BoundaryApply{Receipt: w.Receipt}}
-	case store.CommitBoundary:
+	case batch.CommitBoundary:
 		return &CommitSessionBoundary{RuntimeID: w.RuntimeID, Commit: w.Commit}
-	case store.PutSnapshot:
+	case batch.PutSnapshot:
 		return &putSnapshot{id: w.RuntimeID, bytes: w.Snapshot}
-	case store.DeleteInputState:
+	case batch.DeleteInputState:
 		return &deleteInputState{w}
-	case store.DeleteRuntime:
-		return &deleteRuntime{w}
+	case batch.DeleteRuntime:
+		return &DeleteRuntime{RuntimeID: w.RuntimeID}
 	}
 	return nil
 }
 
-// Kind names the operation.
-func (Commit) Kind() Kind { return KindCommit }
-
-// Runtime names none: a batch is on any number of them.
+// Runtime returns none: a batch is on any number of them.
 func (Commit) Runtime() (store.RuntimeID, bool) { return "", false }
 
 // open finds out what the writes are.
@@ -63,24 +61,8 @@ func (op *Commit) open() {
 	}
 }
 
-// Look asks for the documents that boundary commits want.
-func (op *Commit) Look() (LoadSessionDocument, bool) {
-	op.open()
-	for ; op.looked < len(op.writes); op.looked++ {
-		if l, ok := op.writes[op.looked].(Looker); ok {
-			if look, wants := l.Look(); wants {
-				return look, true
-			}
-		}
-	}
-	return LoadSessionDocument{}, false
-}
-
-// Use hands a document to the write that wants it.
-func (op *Commit) Use(d *session.Document) { op.writes[op.looked].(Looker).Use(d) }
-
 // Prepare checks everything, and copies what is to be stored.
-func (op *Commit) Prepare() error {
+func (op *Commit) Prepare(standing Documents) error {
 	op.open()
 	for i, c := range op.Batch.If {
 		if err := validCondition(c); err != nil {
@@ -89,9 +71,9 @@ func (op *Commit) Prepare() error {
 	}
 	for i, w := range op.writes {
 		if w == nil {
-			return &store.WriteError{Index: i, Err: &store.ValueError{Reason: fmt.Sprintf("%T is not a write of package store", op.Batch.Then[i])}}
+			return &batch.WriteError{Index: i, Err: &store.ValueError{Reason: fmt.Sprintf("%T is not a write of package batch", op.Batch.Then[i])}}
 		}
-		if err := w.Prepare(); err != nil {
+		if err := w.Prepare(standing); err != nil {
 			return writeError(i, w, err)
 		}
 	}
@@ -101,36 +83,43 @@ func (op *Commit) Prepare() error {
 // writeError says of which write an error is.
 func writeError(i int, w write, err error) error {
 	id, _ := w.Runtime()
-	return &store.WriteError{Index: i, RuntimeID: id, Err: err}
+	return &batch.WriteError{Index: i, RuntimeID: id, Err: err}
 }
 
 // Apply checks the conditions, and does all writes or none.
-func (op *Commit) Apply(state *store.State) error {
+func (op *Commit) Apply(s *state.State) error {
 	for i, c := range op.Batch.If {
-		if err := checkCondition(state, i, c); err != nil {
+		if err := checkCondition(s, i, c); err != nil {
 			return err
 		}
 	}
-	err := state.Try(func() error {
+	err := s.Try(func() error {
 		for i, w := range op.writes {
-			if err := w.Apply(state); err != nil {
+			if err := w.Apply(s); err != nil {
 				return writeError(i, w, err)
 			}
 		}
 		return nil
 	})
-	op.result.Revision = state.Pending()
+	op.answer.Revision = s.Pending()
 	return err
 }
 
 // Answer copies the receipts that were minted.
-func (op *Commit) Answer() store.BatchResult {
+func (op *Commit) Answer() batch.Result {
 	for _, w := range op.writes {
 		if c, ok := w.(*CommitSessionBoundary); ok {
-			op.result.Receipts = append(op.result.Receipts, c.Answer())
+			op.answer.Receipts = append(op.answer.Receipts, c.Answer())
 		}
 	}
-	return op.result
+	return op.answer
+}
+
+func (op *Commit) on(ctx context.Context, s store.RuntimeStore) (batch.Result, error) {
+	if c, ok := s.(batch.Committer); ok {
+		return c.Commit(ctx, op.Batch)
+	}
+	return batch.Result{}, unsupported(op)
 }
 
 type putSnapshot struct {
@@ -141,7 +130,7 @@ type putSnapshot struct {
 
 func (op *putSnapshot) Runtime() (store.RuntimeID, bool) { return op.id, true }
 
-func (op *putSnapshot) Prepare() error {
+func (op *putSnapshot) Prepare(Documents) error {
 	if err := validRuntime(op.id); err != nil {
 		return err
 	}
@@ -149,29 +138,20 @@ func (op *putSnapshot) Prepare() error {
 	return nil
 }
 
-func (op *putSnapshot) Apply(state *store.State) error {
-	state.PutSnapshot(op.id, op.snapshot)
+func (op *putSnapshot) Apply(s *state.State) error {
+	s.PutSnapshot(op.id, op.snapshot)
 	return nil
 }
 
-type deleteInputState struct{ store.DeleteInputState }
+type deleteInputState struct{ batch.DeleteInputState }
 
 func (op *deleteInputState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
-func (op *deleteInputState) Prepare() error { return validRuntime(op.RuntimeID) }
+func (op *deleteInputState) Weigh() Weight { return Weight{} }
 
-func (op *deleteInputState) Apply(state *store.State) error {
-	state.DeleteInputState(op.RuntimeID, op.InputID)
-	return nil
-}
+func (op *deleteInputState) Prepare(Documents) error { return validRuntime(op.RuntimeID) }
 
-type deleteRuntime struct{ store.DeleteRuntime }
-
-func (op *deleteRuntime) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
-
-func (op *deleteRuntime) Prepare() error { return validRuntime(op.RuntimeID) }
-
-func (op *deleteRuntime) Apply(state *store.State) error {
-	state.DeleteRuntime(op.RuntimeID)
+func (op *deleteInputState) Apply(s *state.State) error {
+	s.DeleteInputState(op.RuntimeID, op.InputID)
 	return nil
 }

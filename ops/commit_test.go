@@ -12,6 +12,8 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func keyed(n byte, key string) store.InputState {
@@ -20,20 +22,20 @@ func keyed(n byte, key string) store.InputState {
 	return state
 }
 
-func commit(s *store.State, b store.Batch) (store.BatchResult, error) {
+func commit(s *state.State, b batch.Batch) (batch.Result, error) {
 	return ops.Run(s, ops.Commit{Batch: b})
 }
 
 // batched is a State with one runtime, made by one batch.
-func batched(t *testing.T) *store.State {
+func batched(t *testing.T) *state.State {
 	t.Helper()
-	s := new(store.State)
-	result, err := commit(s, store.Batch{Then: []store.Write{
-		store.PutInputState{RuntimeID: "a", State: keyed(1, "one")},
-		store.PutInputState{RuntimeID: "a", State: keyed(2, "two")},
-		store.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle},
-		store.PutReceipt{RuntimeID: "a", Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart, Sequence: 7}},
-		store.CommitBoundary{RuntimeID: "a", Commit: commitWith(documentOf(conversation))},
+	s := new(state.State)
+	result, err := commit(s, batch.Batch{Then: []batch.Write{
+		batch.PutInputState{RuntimeID: "a", State: keyed(1, "one")},
+		batch.PutInputState{RuntimeID: "a", State: keyed(2, "two")},
+		batch.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle},
+		batch.PutReceipt{RuntimeID: "a", Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart, Sequence: 7}},
+		batch.CommitBoundary{RuntimeID: "a", Commit: commitWith(documentOf(conversation))},
 	}})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, result.Revision)
@@ -49,41 +51,41 @@ func TestConditions(t *testing.T) {
 	other := strings.Repeat("0f", 32)
 	one, none := store.InputID{1}, store.InputID{9}
 	for _, c := range []struct {
-		holds, fails store.Condition
+		holds, fails batch.Condition
 		want, stands string
 	}{
-		{store.VersionIs{RuntimeID: "a", Version: 1}, store.VersionIs{RuntimeID: "a", Version: 2}, "version 2", "version 1"},
-		{store.VersionIs{RuntimeID: "b"}, store.VersionIs{RuntimeID: "a"}, "no runtime", "version 1"},
-		{store.RuntimeExists{RuntimeID: "a"}, store.RuntimeExists{RuntimeID: "b"}, "a runtime", "none"},
-		{store.RuntimeAbsent{RuntimeID: "b"}, store.RuntimeAbsent{RuntimeID: "a"}, "no runtime", "version 1"},
+		{batch.VersionIs{RuntimeID: "a", Version: 1}, batch.VersionIs{RuntimeID: "a", Version: 2}, "version 2", "version 1"},
+		{batch.VersionIs{RuntimeID: "b"}, batch.VersionIs{RuntimeID: "a"}, "no runtime", "version 1"},
+		{batch.RuntimeExists{RuntimeID: "a"}, batch.RuntimeExists{RuntimeID: "b"}, "a runtime", "none"},
+		{batch.RuntimeAbsent{RuntimeID: "b"}, batch.RuntimeAbsent{RuntimeID: "a"}, "no runtime", "version 1"},
 		{
-			store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeRunning, store.RuntimeIdle}},
-			store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeRunning}}, `a state of ["running"]`, "idle",
+			batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeRunning, store.RuntimeIdle}},
+			batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeRunning}}, `a state of ["running"]`, "idle",
 		},
 		{
-			store.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
-			store.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}},
+			batch.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
+			batch.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}},
 			`input ` + one.String() + ` in a state of ["queued"]`, "accepted",
 		},
-		{store.InputAbsent{RuntimeID: "a", InputID: none}, store.InputAbsent{RuntimeID: "a", InputID: one}, "no input " + one.String(), "accepted"},
-		{store.SessionDigestIs{RuntimeID: "a", Digest: digest}, store.SessionDigestIs{RuntimeID: "a", Digest: other}, "conversation digest " + other, digest},
-		{store.SessionDigestIs{RuntimeID: "b"}, store.SessionDigestIs{RuntimeID: "a"}, "conversation digest none", digest},
+		{batch.InputAbsent{RuntimeID: "a", InputID: none}, batch.InputAbsent{RuntimeID: "a", InputID: one}, "no input " + one.String(), "accepted"},
+		{batch.SessionDigestIs{RuntimeID: "a", Digest: digest}, batch.SessionDigestIs{RuntimeID: "a", Digest: other}, "conversation digest " + other, digest},
+		{batch.SessionDigestIs{RuntimeID: "b"}, batch.SessionDigestIs{RuntimeID: "a"}, "conversation digest none", digest},
 		{
-			store.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}, Sequence: 6},
-			store.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}, Sequence: 7}, "no receipt 7 of run " + store.RunID{1}.String(), "one",
+			batch.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}, Sequence: 6},
+			batch.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}, Sequence: 7}, "no receipt 7 of run " + store.RunID{1}.String(), "one",
 		},
-		{store.KeyFree{RuntimeID: "a", Key: "three"}, store.KeyFree{RuntimeID: "a", Key: "one"}, "an idempotency key that is free", "an input with it"},
-		{store.KeyFree{RuntimeID: "b", Key: "one"}, store.InputStateIs{RuntimeID: "b", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}}, "input " + one.String() + ` in a state of ["queued"]`, "none"},
+		{batch.KeyFree{RuntimeID: "a", Key: "three"}, batch.KeyFree{RuntimeID: "a", Key: "one"}, "an idempotency key that is free", "an input with it"},
+		{batch.KeyFree{RuntimeID: "b", Key: "one"}, batch.InputStateIs{RuntimeID: "b", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}}, "input " + one.String() + ` in a state of ["queued"]`, "none"},
 	} {
-		_, err := commit(s, store.Batch{If: []store.Condition{c.holds}})
+		_, err := commit(s, batch.Batch{If: []batch.Condition{c.holds}})
 		require.NoError(t, err, "%#v", c.holds)
 		before := shown(s, "a")
-		_, err = commit(s, store.Batch{
-			If:   []store.Condition{c.holds, c.fails},
-			Then: []store.Write{store.DeleteRuntime{RuntimeID: "a"}},
+		_, err = commit(s, batch.Batch{
+			If:   []batch.Condition{c.holds, c.fails},
+			Then: []batch.Write{batch.DeleteRuntime{RuntimeID: "a"}},
 		})
 		require.ErrorIs(t, err, store.ErrConflict, "%#v", c.fails)
-		conflict := err.(*store.ConflictError)
+		conflict := err.(*batch.ConflictError)
 		assert.Equal(t, 1, conflict.Index)
 		assert.Equal(t, c.want, conflict.Want)
 		assert.Equal(t, c.stands, conflict.Stands)
@@ -93,20 +95,20 @@ func TestConditions(t *testing.T) {
 	require.NoError(t, callOf(ops.AtomicApply{RuntimeID: "raw", Commit: store.BoundaryApply{
 		Session: &store.SessionDelta{SessionSnapshot: []byte("x")}, Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
 	}})(s))
-	_, err := commit(s, store.Batch{If: []store.Condition{store.SessionDigestIs{RuntimeID: "raw"}}})
+	_, err := commit(s, batch.Batch{If: []batch.Condition{batch.SessionDigestIs{RuntimeID: "raw"}}})
 	require.ErrorIs(t, err, store.ErrConflict, "there is one, and it is not known")
 }
 
 func TestWritesSeeEarlierOnes(t *testing.T) {
 	s := batched(t)
-	result, err := commit(s, store.Batch{Then: []store.Write{
-		store.DeleteRuntime{RuntimeID: "a"},
-		store.PutReceipt{RuntimeID: "a", Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart, Sequence: 3}},
-		store.CommitBoundary{RuntimeID: "a", Commit: commitWith(documentOf(conversation))},
-		store.PutInputState{RuntimeID: "a", State: keyed(5, "five")},
-		store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{5}},
-		store.PutSnapshot{RuntimeID: "a", Snapshot: documentOf(conversation)},
-		store.PutSnapshot{RuntimeID: "b", Snapshot: []byte("x")},
+	result, err := commit(s, batch.Batch{Then: []batch.Write{
+		batch.DeleteRuntime{RuntimeID: "a"},
+		batch.PutReceipt{RuntimeID: "a", Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart, Sequence: 3}},
+		batch.CommitBoundary{RuntimeID: "a", Commit: commitWith(documentOf(conversation))},
+		batch.PutInputState{RuntimeID: "a", State: keyed(5, "five")},
+		batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{5}},
+		batch.PutSnapshot{RuntimeID: "a", Snapshot: documentOf(conversation)},
+		batch.PutSnapshot{RuntimeID: "b", Snapshot: []byte("x")},
 	}})
 	require.NoError(t, err)
 	assert.EqualValues(t, 2, result.Revision)
@@ -125,30 +127,30 @@ func TestWritesSeeEarlierOnes(t *testing.T) {
 func TestFailedWrite(t *testing.T) {
 	full := store.RunBoundaryReceipt{RunID: commitWith(nil).RunID, Boundary: store.RunStart, Sequence: math.MaxUint64}
 	other := store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.Immediate, Sequence: 7}
-	good := []store.Write{
-		store.PutInputState{RuntimeID: "a", State: keyed(1, "other")},
-		store.DeleteRuntime{RuntimeID: "a"},
-		store.PutRuntimeState{RuntimeID: "b", State: store.RuntimeIdle},
-		store.PutReceipt{RuntimeID: "c", Receipt: full},
+	good := []batch.Write{
+		batch.PutInputState{RuntimeID: "a", State: keyed(1, "other")},
+		batch.DeleteRuntime{RuntimeID: "a"},
+		batch.PutRuntimeState{RuntimeID: "b", State: store.RuntimeIdle},
+		batch.PutReceipt{RuntimeID: "c", Receipt: full},
 	}
-	type embedded struct{ store.PutInputState }
+	type embedded struct{ batch.PutInputState }
 	for name, c := range map[string]struct {
-		bad store.Write
+		bad batch.Write
 		is  error
 	}{
-		"no sequence":      {store.CommitBoundary{RuntimeID: "c", Commit: commitWith(documentOf(conversation))}, store.ErrSequenceExhausted},
-		"no document":      {store.CommitBoundary{RuntimeID: "c", Commit: commitWith([]byte("x"))}, store.ErrInvalidSnapshot},
-		"another receipt":  {store.PutReceipt{RuntimeID: "c", Receipt: other}, store.ErrReceiptConflict},
-		"invalid receipt":  {store.PutReceipt{RuntimeID: "c"}, store.ErrInvalidValue},
-		"invalid input":    {store.PutInputState{RuntimeID: "c"}, store.ErrInvalidValue},
-		"invalid state":    {store.PutRuntimeState{RuntimeID: "c"}, store.ErrInvalidValue},
-		"invalid id":       {store.PutRuntimeState{RuntimeID: "\xff", State: store.RuntimeIdle}, store.ErrInvalidValue},
-		"invalid ids too":  {store.PutSnapshot{RuntimeID: "\xff"}, store.ErrInvalidValue},
-		"no such runtime":  {store.DeleteRuntime{RuntimeID: "\xff"}, store.ErrInvalidValue},
-		"no such input":    {store.DeleteInputState{RuntimeID: "\xff"}, store.ErrInvalidValue},
+		"no sequence":      {batch.CommitBoundary{RuntimeID: "c", Commit: commitWith(documentOf(conversation))}, store.ErrSequenceExhausted},
+		"no document":      {batch.CommitBoundary{RuntimeID: "c", Commit: commitWith([]byte("x"))}, store.ErrInvalidSnapshot},
+		"another receipt":  {batch.PutReceipt{RuntimeID: "c", Receipt: other}, store.ErrReceiptConflict},
+		"invalid receipt":  {batch.PutReceipt{RuntimeID: "c"}, store.ErrInvalidValue},
+		"invalid input":    {batch.PutInputState{RuntimeID: "c"}, store.ErrInvalidValue},
+		"invalid state":    {batch.PutRuntimeState{RuntimeID: "c"}, store.ErrInvalidValue},
+		"invalid id":       {batch.PutRuntimeState{RuntimeID: "\xff", State: store.RuntimeIdle}, store.ErrInvalidValue},
+		"invalid ids too":  {batch.PutSnapshot{RuntimeID: "\xff"}, store.ErrInvalidValue},
+		"no such runtime":  {batch.DeleteRuntime{RuntimeID: "\xff"}, store.ErrInvalidValue},
+		"no such input":    {batch.DeleteInputState{RuntimeID: "\xff"}, store.ErrInvalidValue},
 		"not a write":      {embedded{}, store.ErrInvalidValue},
 		"nothing at all":   {nil, store.ErrInvalidValue},
-		"a pointer to one": {&store.DeleteRuntime{RuntimeID: "a"}, store.ErrInvalidValue},
+		"a pointer to one": {&batch.DeleteRuntime{RuntimeID: "a"}, store.ErrInvalidValue},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := batched(t)
@@ -157,30 +159,30 @@ func TestFailedWrite(t *testing.T) {
 				Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart, Sequence: 7},
 			}})(s))
 			before := append(shown(s, "a"), shown(s, "c")...)
-			_, err := commit(s, store.Batch{Then: append(slices.Clone(good), c.bad)})
+			_, err := commit(s, batch.Batch{Then: append(slices.Clone(good), c.bad)})
 			require.ErrorIs(t, err, c.is)
-			write, ok := errors.AsType[*store.WriteError](err)
+			write, ok := errors.AsType[*batch.WriteError](err)
 			require.True(t, ok)
 			assert.Equal(t, 4, write.Index)
 			assert.Equal(t, before, append(shown(s, "a"), shown(s, "c")...))
 			assert.Zero(t, s.Version("b"))
 			assert.EqualValues(t, 2, s.Revision())
-			_, err = commit(s, store.Batch{Then: good[:3]})
+			_, err = commit(s, batch.Batch{Then: good[:3]})
 			assert.NoError(t, err, "what was good still is")
 		})
 	}
 }
 
 func TestInvalidConditions(t *testing.T) {
-	type embedded struct{ store.RuntimeExists }
-	for _, c := range []store.Condition{
-		nil, embedded{}, &store.RuntimeExists{RuntimeID: "a"},
-		store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeIdle, "x"}},
-		store.InputStateIs{RuntimeID: "a", AnyOf: []store.InputLifecycleState{"x"}},
-		store.InputStateIs{RuntimeID: "a"}, store.RuntimeStateIs{RuntimeID: "a", AnyOf: make([]store.RuntimeState, 10)},
-		store.SessionDigestIs{Digest: "x"}, store.SessionDigestIs{Digest: strings.Repeat("F", 64)}, store.SessionDigestIs{Digest: strings.Repeat("g", 64)},
+	type embedded struct{ batch.RuntimeExists }
+	for _, c := range []batch.Condition{
+		nil, embedded{}, &batch.RuntimeExists{RuntimeID: "a"},
+		batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeIdle, "x"}},
+		batch.InputStateIs{RuntimeID: "a", AnyOf: []store.InputLifecycleState{"x"}},
+		batch.InputStateIs{RuntimeID: "a"}, batch.RuntimeStateIs{RuntimeID: "a", AnyOf: make([]store.RuntimeState, 10)},
+		batch.SessionDigestIs{Digest: "x"}, batch.SessionDigestIs{Digest: strings.Repeat("F", 64)}, batch.SessionDigestIs{Digest: strings.Repeat("g", 64)},
 	} {
-		_, err := commit(batched(t), store.Batch{If: []store.Condition{store.RuntimeExists{RuntimeID: "a"}, c}})
+		_, err := commit(batched(t), batch.Batch{If: []batch.Condition{batch.RuntimeExists{RuntimeID: "a"}, c}})
 		require.ErrorIs(t, err, store.ErrInvalidValue, "%T", c)
 		assert.Contains(t, err.Error(), "if[1]")
 	}
@@ -190,11 +192,11 @@ func TestInvalidConditions(t *testing.T) {
 func TestBatchLooks(t *testing.T) {
 	turn := `{"role":"user","content":"` + strings.Repeat("x", 3000) + `"}`
 	large := documentOf("[" + turn + "]")
-	op := ops.Commit{Batch: store.Batch{Then: []store.Write{
-		store.PutRuntimeState{RuntimeID: "c", State: store.RuntimeIdle},
-		store.CommitBoundary{RuntimeID: "a", Commit: commitWith(large)},
-		store.CommitBoundary{RuntimeID: "c", Commit: commitWith(documentOf(conversation))},
-		store.CommitBoundary{RuntimeID: "b", Commit: commitWith(large)},
+	op := ops.Commit{Batch: batch.Batch{Then: []batch.Write{
+		batch.PutRuntimeState{RuntimeID: "c", State: store.RuntimeIdle},
+		batch.CommitBoundary{RuntimeID: "a", Commit: commitWith(large)},
+		batch.CommitBoundary{RuntimeID: "c", Commit: commitWith(documentOf(conversation))},
+		batch.CommitBoundary{RuntimeID: "b", Commit: commitWith(large)},
 	}}}
 	var asked []store.RuntimeID
 	for look, wants := op.Look(); wants; look, wants = op.Look() {
@@ -203,11 +205,11 @@ func TestBatchLooks(t *testing.T) {
 	}
 	assert.Equal(t, []store.RuntimeID{"a", "b"}, asked)
 
-	s := new(store.State)
+	s := new(state.State)
 	for _, snapshot := range [][]byte{large, documentOf("[" + turn + "," + turn + "]")} {
-		result, err := commit(s, store.Batch{Then: []store.Write{store.CommitBoundary{RuntimeID: "a", Commit: commitWith(snapshot)}}})
+		result, err := commit(s, batch.Batch{Then: []batch.Write{batch.CommitBoundary{RuntimeID: "a", Commit: commitWith(snapshot)}}})
 		require.NoError(t, err)
-		alone, err := ops.Run(new(store.State), ops.CommitSessionBoundary{RuntimeID: "a", Commit: commitWith(snapshot)})
+		alone, err := ops.Run(new(state.State), ops.CommitSessionBoundary{RuntimeID: "a", Commit: commitWith(snapshot)})
 		require.NoError(t, err)
 		assert.Equal(t, alone.ConversationDigest, result.Receipts[0].ConversationDigest)
 	}
@@ -215,14 +217,14 @@ func TestBatchLooks(t *testing.T) {
 
 // What a batch was given may be changed when it has returned.
 func TestBatchCopies(t *testing.T) {
-	s := new(store.State)
+	s := new(state.State)
 	state := keyed(1, "key")
 	snapshot := []byte("bytes")
 	receipt := store.RunBoundaryReceipt{Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}}}
-	_, err := commit(s, store.Batch{Then: []store.Write{
-		store.PutInputState{RuntimeID: "a", State: state},
-		store.PutSnapshot{RuntimeID: "a", Snapshot: snapshot},
-		store.PutReceipt{RuntimeID: "a", Receipt: receipt},
+	_, err := commit(s, batch.Batch{Then: []batch.Write{
+		batch.PutInputState{RuntimeID: "a", State: state},
+		batch.PutSnapshot{RuntimeID: "a", Snapshot: snapshot},
+		batch.PutReceipt{RuntimeID: "a", Receipt: receipt},
 	}})
 	require.NoError(t, err)
 	before := shown(s, "a")

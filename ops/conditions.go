@@ -9,21 +9,23 @@ import (
 	"strings"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // validCondition refuses what can never be checked.
-func validCondition(c store.Condition) error {
+func validCondition(c batch.Condition) error {
 	switch c := c.(type) {
-	case store.RuntimeStateIs:
+	case batch.RuntimeStateIs:
 		return allValid(c.AnyOf)
-	case store.InputStateIs:
+	case batch.InputStateIs:
 		return allValid(c.AnyOf)
-	case store.SessionDigestIs:
+	case batch.SessionDigestIs:
 		return validDigest(c.Digest)
-	case store.VersionIs, store.RuntimeExists, store.RuntimeAbsent, store.InputAbsent, store.ReceiptAbsent, store.KeyFree:
+	case batch.VersionIs, batch.RuntimeExists, batch.RuntimeAbsent, batch.InputAbsent, batch.ReceiptAbsent, batch.KeyFree:
 		return nil
 	}
-	return &store.ValueError{Reason: fmt.Sprintf("%T is not a condition of package store", c)}
+	return &store.ValueError{Reason: fmt.Sprintf("%T is not a condition of package batch", c)}
 }
 
 func validDigest(digest string) error {
@@ -50,59 +52,59 @@ func allValid[T interface{ Validate() error }](states []T) error {
 	return nil
 }
 
-// checkCondition returns a *store.ConflictError if a condition does not hold.
-func checkCondition(state *store.State, i int, c store.Condition) error {
-	id, want, stands := check(state, c)
+// checkCondition returns a *batch.ConflictError if a condition does not hold.
+func checkCondition(s *state.State, i int, c batch.Condition) error {
+	id, want, stands := check(s, c)
 	if stands == "" {
 		return nil
 	}
-	return &store.ConflictError{Index: i, RuntimeID: id, Want: want, Stands: stands, Version: state.Version(id)}
+	return &batch.ConflictError{Index: i, RuntimeID: id, Want: want, Stands: stands, Version: s.Version(id)}
 }
 
 // check returns what a condition is about, what it wants, and what stands
 // instead, if it does not hold.
-func check(state *store.State, c store.Condition) (id store.RuntimeID, want, stands string) {
+func check(s *state.State, c batch.Condition) (id store.RuntimeID, want, stands string) {
 	switch c := c.(type) {
-	case store.VersionIs:
-		if version := state.Version(c.RuntimeID); version != c.Version {
+	case batch.VersionIs:
+		if version := s.Version(c.RuntimeID); version != c.Version {
 			return c.RuntimeID, nameVersion(c.Version), nameVersion(version)
 		}
-	case store.RuntimeExists:
-		if state.Version(c.RuntimeID) == 0 {
+	case batch.RuntimeExists:
+		if s.Version(c.RuntimeID) == 0 {
 			return c.RuntimeID, "a runtime", "none"
 		}
-	case store.RuntimeAbsent:
-		if version := state.Version(c.RuntimeID); version != 0 {
+	case batch.RuntimeAbsent:
+		if version := s.Version(c.RuntimeID); version != 0 {
 			return c.RuntimeID, "no runtime", nameVersion(version)
 		}
-	case store.RuntimeStateIs:
-		if s := state.RuntimeState(c.RuntimeID); !slices.Contains(c.AnyOf, s) {
-			return c.RuntimeID, fmt.Sprintf("a state of %q", c.AnyOf), orNone(string(s))
+	case batch.RuntimeStateIs:
+		if stands := s.RuntimeState(c.RuntimeID); !slices.Contains(c.AnyOf, stands) {
+			return c.RuntimeID, fmt.Sprintf("a state of %q", c.AnyOf), orNone(string(stands))
 		}
-	case store.InputStateIs:
-		var s store.InputLifecycleState
-		if input := state.InputState(c.RuntimeID, c.InputID); input != nil {
-			s = input.CurrentState
+	case batch.InputStateIs:
+		var current store.InputLifecycleState
+		if input := s.InputState(c.RuntimeID, c.InputID); input != nil {
+			current = input.CurrentState
 		}
-		if !slices.Contains(c.AnyOf, s) {
-			return c.RuntimeID, fmt.Sprintf("input %v in a state of %q", c.InputID, c.AnyOf), orNone(string(s))
+		if !slices.Contains(c.AnyOf, current) {
+			return c.RuntimeID, fmt.Sprintf("input %v in a state of %q", c.InputID, c.AnyOf), orNone(string(current))
 		}
-	case store.InputAbsent:
-		if input := state.InputState(c.RuntimeID, c.InputID); input != nil {
+	case batch.InputAbsent:
+		if input := s.InputState(c.RuntimeID, c.InputID); input != nil {
 			return c.RuntimeID, fmt.Sprintf("no input %v", c.InputID), string(input.CurrentState)
 		}
-	case store.SessionDigestIs:
-		if digest, known := digestOf(state.Snapshot(c.RuntimeID)); !known {
+	case batch.SessionDigestIs:
+		if digest, known := digestOf(s.Snapshot(c.RuntimeID)); !known {
 			return c.RuntimeID, "conversation digest " + orNone(c.Digest), "one that is not known"
 		} else if digest != c.Digest {
 			return c.RuntimeID, "conversation digest " + orNone(c.Digest), orNone(digest)
 		}
-	case store.ReceiptAbsent:
-		if state.Receipt(c.RuntimeID, c.RunID, c.Sequence) != nil {
+	case batch.ReceiptAbsent:
+		if s.Receipt(c.RuntimeID, c.RunID, c.Sequence) != nil {
 			return c.RuntimeID, fmt.Sprintf("no receipt %d of run %v", c.Sequence, c.RunID), "one"
 		}
-	case store.KeyFree:
-		if state.HasKey(c.RuntimeID, c.Key) {
+	case batch.KeyFree:
+		if s.HasKey(c.RuntimeID, c.Key) {
 			return c.RuntimeID, "an idempotency key that is free", "an input with it"
 		}
 	}

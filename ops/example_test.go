@@ -5,12 +5,13 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A State needs no loop: in one goroutine, a simulation say, Run does the
 // operations on it.
 func ExampleRun() {
-	var state store.State
+	var state state.State
 	if _, err := ops.Run(&state, ops.PersistRuntimeState{RuntimeID: "agent-1", State: store.RuntimeIdle}); err != nil {
 		panic(err)
 	}

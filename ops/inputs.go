@@ -1,14 +1,16 @@
 package ops
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // PersistInputState stores an input's state.
 type PersistInputState struct {
-	answering[None]
+	request[PersistInputState, None]
 
 	RuntimeID store.RuntimeID
 	State     store.InputState
@@ -16,14 +18,11 @@ type PersistInputState struct {
 	state *store.InputState
 }
 
-// Kind names the operation.
-func (PersistInputState) Kind() Kind { return KindPersistInputState }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op PersistInputState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies the state.
-func (op *PersistInputState) Prepare() error {
+func (op *PersistInputState) Prepare(Documents) error {
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
 	}
@@ -36,17 +35,18 @@ func (op *PersistInputState) Prepare() error {
 }
 
 // Apply stores the copy.
-func (op *PersistInputState) Apply(state *store.State) error {
-	state.PutInputState(op.RuntimeID, op.state)
+func (op *PersistInputState) Apply(s *state.State) error {
+	s.PutInputState(op.RuntimeID, op.state)
 	return nil
 }
 
-// Answer is empty.
-func (*PersistInputState) Answer() None { return None{} }
+func (op *PersistInputState) on(ctx context.Context, s store.RuntimeStore) (None, error) {
+	return None{}, s.PersistInputState(ctx, op.RuntimeID, op.State)
+}
 
 // LoadInputState loads the state of one input.
 type LoadInputState struct {
-	answering[Found[store.InputState]]
+	load[LoadInputState, Found[store.InputState]]
 
 	RuntimeID store.RuntimeID
 	InputID   store.InputID
@@ -54,18 +54,12 @@ type LoadInputState struct {
 	found *store.InputState
 }
 
-// Kind names the operation.
-func (LoadInputState) Kind() Kind { return KindLoadInputState }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op LoadInputState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
-// Prepare has nothing to do.
-func (*LoadInputState) Prepare() error { return nil }
-
 // Apply looks the state up.
-func (op *LoadInputState) Apply(state *store.State) error {
-	op.found = state.InputState(op.RuntimeID, op.InputID)
+func (op *LoadInputState) Apply(s *state.State) error {
+	op.found = s.InputState(op.RuntimeID, op.InputID)
 	return nil
 }
 
@@ -77,27 +71,25 @@ func (op *LoadInputState) Answer() Found[store.InputState] {
 	return Found[store.InputState]{op.found.Clone(), true}
 }
 
+func (op *LoadInputState) on(ctx context.Context, s store.RuntimeStore) (Found[store.InputState], error) {
+	return found(s.LoadInputState(ctx, op.RuntimeID, op.InputID))
+}
+
 // LoadInputStates loads all input states of a runtime.
 type LoadInputStates struct {
-	answering[[]store.InputState]
+	load[LoadInputStates, []store.InputState]
 
 	RuntimeID store.RuntimeID
 
-	found store.InputStates
+	found state.InputStates
 }
 
-// Kind names the operation.
-func (LoadInputStates) Kind() Kind { return KindLoadInputStates }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op LoadInputStates) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
-// Prepare has nothing to do.
-func (*LoadInputStates) Prepare() error { return nil }
-
 // Apply takes the list as it is.
-func (op *LoadInputStates) Apply(state *store.State) error {
-	op.found = state.InputStates(op.RuntimeID)
+func (op *LoadInputStates) Apply(s *state.State) error {
+	op.found = s.InputStates(op.RuntimeID)
 	return nil
 }
 
@@ -110,6 +102,10 @@ func (op *LoadInputStates) Answer() []store.InputState {
 		n++
 	}
 	return states
+}
+
+func (op *LoadInputStates) on(ctx context.Context, s store.RuntimeStore) ([]store.InputState, error) {
+	return s.LoadInputStates(ctx, op.RuntimeID)
 }
 
 // updates are the input states that an operation stores together.
@@ -132,8 +128,8 @@ func prepareUpdates(field string, states []store.InputState) (updates, error) {
 
 // put stores the states in order, so the last of those with one id wins, in
 // the place of the first.
-func (u updates) put(state *store.State, id store.RuntimeID) {
-	for _, s := range u {
-		state.PutInputState(id, s)
+func (u updates) put(s *state.State, id store.RuntimeID) {
+	for _, input := range u {
+		s.PutInputState(id, input)
 	}
 }

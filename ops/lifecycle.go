@@ -1,23 +1,25 @@
 package ops
 
-import "github.com/loopstore/loopstore/store"
+import (
+	"context"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
+)
 
 // PersistRuntimeState stores the runtime's state.
 type PersistRuntimeState struct {
-	answering[None]
+	request[PersistRuntimeState, None]
 
 	RuntimeID store.RuntimeID
 	State     store.RuntimeState
 }
 
-// Kind names the operation.
-func (PersistRuntimeState) Kind() Kind { return KindPersistRuntimeState }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op PersistRuntimeState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks the state.
-func (op *PersistRuntimeState) Prepare() error {
+func (op *PersistRuntimeState) Prepare(Documents) error {
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
 	}
@@ -29,46 +31,39 @@ func (op *PersistRuntimeState) Prepare() error {
 }
 
 // Apply stores the state.
-func (op *PersistRuntimeState) Apply(state *store.State) error {
-	state.PutRuntimeState(op.RuntimeID, op.State)
+func (op *PersistRuntimeState) Apply(s *state.State) error {
+	s.PutRuntimeState(op.RuntimeID, op.State)
 	return nil
 }
 
-// Answer is empty.
-func (*PersistRuntimeState) Answer() None { return None{} }
+func (op *PersistRuntimeState) on(ctx context.Context, s store.RuntimeStore) (None, error) {
+	return None{}, s.PersistRuntimeState(ctx, op.RuntimeID, op.State)
+}
 
 // LoadRuntimeState loads the runtime's state.
 type LoadRuntimeState struct {
-	answering[Found[store.RuntimeState]]
+	load[LoadRuntimeState, Found[store.RuntimeState]]
 
 	RuntimeID store.RuntimeID
-
-	found store.RuntimeState
 }
 
-// Kind names the operation.
-func (LoadRuntimeState) Kind() Kind { return KindLoadRuntimeState }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op LoadRuntimeState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
-// Prepare has nothing to do.
-func (*LoadRuntimeState) Prepare() error { return nil }
-
 // Apply looks the state up.
-func (op *LoadRuntimeState) Apply(state *store.State) error {
-	op.found = state.RuntimeState(op.RuntimeID)
+func (op *LoadRuntimeState) Apply(s *state.State) error {
+	found := s.RuntimeState(op.RuntimeID)
+	op.answer = Found[store.RuntimeState]{found, found != ""}
 	return nil
 }
 
-// Answer returns the state.
-func (op *LoadRuntimeState) Answer() Found[store.RuntimeState] {
-	return Found[store.RuntimeState]{op.found, op.found != ""}
+func (op *LoadRuntimeState) on(ctx context.Context, s store.RuntimeStore) (Found[store.RuntimeState], error) {
+	return found(s.LoadRuntimeState(ctx, op.RuntimeID))
 }
 
 // AtomicLifecycleCommit stores the runtime's state and input states together.
 type AtomicLifecycleCommit struct {
-	answering[None]
+	request[AtomicLifecycleCommit, None]
 
 	RuntimeID store.RuntimeID
 	Commit    store.LifecycleCommit
@@ -76,14 +71,11 @@ type AtomicLifecycleCommit struct {
 	updates updates
 }
 
-// Kind names the operation.
-func (AtomicLifecycleCommit) Kind() Kind { return KindAtomicLifecycleCommit }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op AtomicLifecycleCommit) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything.
-func (op *AtomicLifecycleCommit) Prepare() (err error) {
+func (op *AtomicLifecycleCommit) Prepare(Documents) (err error) {
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
 	}
@@ -96,11 +88,12 @@ func (op *AtomicLifecycleCommit) Prepare() (err error) {
 }
 
 // Apply stores everything.
-func (op *AtomicLifecycleCommit) Apply(state *store.State) error {
-	state.PutRuntimeState(op.RuntimeID, op.Commit.RuntimeState)
-	op.updates.put(state, op.RuntimeID)
+func (op *AtomicLifecycleCommit) Apply(s *state.State) error {
+	s.PutRuntimeState(op.RuntimeID, op.Commit.RuntimeState)
+	op.updates.put(s, op.RuntimeID)
 	return nil
 }
 
-// Answer is empty.
-func (*AtomicLifecycleCommit) Answer() None { return None{} }
+func (op *AtomicLifecycleCommit) on(ctx context.Context, s store.RuntimeStore) (None, error) {
+	return None{}, s.AtomicLifecycleCommit(ctx, op.RuntimeID, op.Commit)
+}

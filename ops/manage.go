@@ -1,53 +1,46 @@
 package ops
 
-import "github.com/loopstore/loopstore/store"
+import (
+	"io"
 
-// DeleteRuntime removes all of a runtime.
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/state"
+)
+
+// DeleteRuntime removes all of a runtime, and says what has gone.
 type DeleteRuntime struct {
-	answering[store.Removed]
+	request[DeleteRuntime, store.Removed]
 
 	RuntimeID store.RuntimeID
-
-	removed store.Removed
 }
 
-// Kind names the operation.
-func (DeleteRuntime) Kind() Kind { return KindDeleteRuntime }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op DeleteRuntime) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare refuses an id that no runtime can have.
-func (op *DeleteRuntime) Prepare() error { return validRuntime(op.RuntimeID) }
+func (op *DeleteRuntime) Prepare(Documents) error { return validRuntime(op.RuntimeID) }
 
 // Apply removes it.
-func (op *DeleteRuntime) Apply(state *store.State) error {
-	op.removed = state.DeleteRuntime(op.RuntimeID)
+func (op *DeleteRuntime) Apply(s *state.State) error {
+	op.answer = s.DeleteRuntime(op.RuntimeID)
 	return nil
 }
 
-// Answer says what has gone.
-func (op *DeleteRuntime) Answer() store.Removed { return op.removed }
-
-// Prune removes what a retention lets go of a runtime.
+// Prune removes what a retention lets go of a runtime, and says what has gone.
 type Prune struct {
-	answering[store.Removed]
+	request[Prune, store.Removed]
 
 	RuntimeID store.RuntimeID
 	Keep      store.Retention
 	Now       store.Time // for a retention by age
-
-	removed store.Removed
 }
 
-// Kind names the operation.
-func (Prune) Kind() Kind { return KindPrune }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op Prune) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks the retention.
-func (op *Prune) Prepare() error {
+func (op *Prune) Prepare(Documents) error {
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
 	}
@@ -55,63 +48,64 @@ func (op *Prune) Prepare() error {
 }
 
 // Apply removes it.
-func (op *Prune) Apply(state *store.State) error {
-	op.removed = state.Prune(op.RuntimeID, op.Keep, op.Now)
+func (op *Prune) Apply(s *state.State) error {
+	op.answer = s.Prune(op.RuntimeID, op.Keep, op.Now)
 	return nil
 }
-
-// Answer says what has gone.
-func (op *Prune) Answer() store.Removed { return op.removed }
 
 // ListRuntimes lists a part of the runtimes, in the order in which they were
 // made.
 type ListRuntimes struct {
-	answering[store.Page[store.RuntimeSummary]]
+	load[ListRuntimes, state.Page[state.RuntimeSummary]]
 
-	Paging store.Paging
-
-	page store.Page[store.RuntimeSummary]
+	Paging state.Paging
 }
 
-// Kind names the operation.
-func (ListRuntimes) Kind() Kind { return KindListRuntimes }
-
-// Runtime names none: it is about all of them.
+// Runtime returns none: it is about all of them.
 func (ListRuntimes) Runtime() (store.RuntimeID, bool) { return "", false }
 
-// Prepare has nothing to do.
-func (*ListRuntimes) Prepare() error { return nil }
-
 // Apply collects the summaries.
-func (op *ListRuntimes) Apply(state *store.State) error {
-	op.page = state.Runtimes(op.Paging)
+func (op *ListRuntimes) Apply(s *state.State) error {
+	op.answer = s.Runtimes(op.Paging)
 	return nil
 }
 
-// Answer returns them.
-func (op *ListRuntimes) Answer() store.Page[store.RuntimeSummary] { return op.page }
-
-// LoadImage takes a picture of all that is held.
+// LoadImage takes a picture of all that is held. It is shared, since it never
+// changes.
 type LoadImage struct {
-	answering[*store.Image]
-
-	image *store.Image
+	load[LoadImage, *state.Image]
 }
 
-// Kind names the operation.
-func (LoadImage) Kind() Kind { return KindLoadImage }
-
-// Runtime names none: it is about all of them.
+// Runtime returns none: it is about all of them.
 func (LoadImage) Runtime() (store.RuntimeID, bool) { return "", false }
 
-// Prepare has nothing to do.
-func (*LoadImage) Prepare() error { return nil }
-
 // Apply takes the picture.
-func (op *LoadImage) Apply(state *store.State) error {
-	op.image = state.Image()
+func (op *LoadImage) Apply(s *state.State) error {
+	op.answer = s.Image()
 	return nil
 }
 
-// Answer returns it. It is shared, since it never changes.
-func (op *LoadImage) Answer() *store.Image { return op.image }
+// Import takes over all that a file of package archive holds, and says how much
+// that is. The store must never have held anything.
+type Import struct {
+	request[Import, store.Totals]
+
+	Source io.Reader
+
+	imported *state.State
+}
+
+// Runtime returns none: it is about all of them.
+func (Import) Runtime() (store.RuntimeID, bool) { return "", false }
+
+// Prepare reads and checks all of it.
+func (op *Import) Prepare(Documents) (err error) {
+	op.imported, err = archive.Read(op.Source)
+	return err
+}
+
+// Apply takes it over.
+func (op *Import) Apply(s *state.State) error {
+	op.answer = op.imported.Totals()
+	return s.Adopt(op.imported)
+}

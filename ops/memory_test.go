@@ -14,6 +14,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // What a record takes in memory is no more than Totals.Bytes counts for it, and
@@ -40,7 +41,7 @@ func TestBytesPerRecord(t *testing.T) {
 		"receipts with one input": {
 			n: 1_000_000, most: 160,
 			held: func(held store.Totals) (int, int64) { return held.Receipts, held.ReceiptBytes },
-			put: func(s *store.State) error {
+			put: func(s *state.State) error {
 				i := s.Totals().Receipts
 				return callOf(ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{Receipt: store.RunBoundaryReceipt{
 					RunID: store.RunID{byte(i % 100)}, Boundary: store.RunStart, Sequence: uint64(i / 100),
@@ -51,7 +52,7 @@ func TestBytesPerRecord(t *testing.T) {
 		"bare inputs": {
 			n: 1_000_000, most: 400,
 			held: func(held store.Totals) (int, int64) { return held.InputStates, held.InputBytes },
-			put: func(s *store.State) error {
+			put: func(s *state.State) error {
 				id := store.InputID{0: 1}
 				binary.BigEndian.PutUint64(id[8:], uint64(s.Totals().InputStates))
 				return callOf(ops.PersistInputState{RuntimeID: "a", State: store.NewInputState(id, store.Time{})})(s)
@@ -60,7 +61,7 @@ func TestBytesPerRecord(t *testing.T) {
 		"runs of one receipt": {
 			n: 100_000, most: 320,
 			held: func(held store.Totals) (int, int64) { return held.Runs, held.ReceiptBytes },
-			put: func(s *store.State) error {
+			put: func(s *state.State) error {
 				run := store.RunID{0: 1}
 				binary.BigEndian.PutUint64(run[8:], uint64(s.Totals().Runs))
 				return callOf(ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{Receipt: store.RunBoundaryReceipt{
@@ -71,7 +72,7 @@ func TestBytesPerRecord(t *testing.T) {
 		"full inputs": {
 			n: 100_000, most: 1200,
 			held: func(held store.Totals) (int, int64) { return held.InputStates, held.InputBytes },
-			put: func(s *store.State) error {
+			put: func(s *state.State) error {
 				n := s.Totals().InputStates
 				in := full
 				in.InputID, in.IdempotencyKey = store.InputID{0: 1}, new(fmt.Sprint("key ", n))
@@ -82,7 +83,7 @@ func TestBytesPerRecord(t *testing.T) {
 		"runtimes with a little of everything": {
 			n: 30_000, most: 3000,
 			held: func(held store.Totals) (int, int64) { return held.Runtimes, held.Bytes() },
-			put: func(s *store.State) error {
+			put: func(s *state.State) error {
 				n := s.Totals().Runtimes
 				id := store.RuntimeID(fmt.Sprintf("agent-%08d", n))
 				in := store.NewInputState(store.InputID{1}, store.Time{})
@@ -99,14 +100,14 @@ func TestBytesPerRecord(t *testing.T) {
 		"bare runtimes": {
 			n: 100_000, most: 800,
 			held: func(held store.Totals) (int, int64) { return held.Runtimes, held.RuntimeBytes },
-			put: func(s *store.State) error {
+			put: func(s *state.State) error {
 				id := store.RuntimeID(fmt.Sprintf("agent-%08d", s.Totals().Runtimes))
 				return callOf(ops.PersistRuntimeState{RuntimeID: id, State: store.RuntimeIdle})(s)
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var s store.State
+			var s state.State
 			before := heap()
 			for range kind.n {
 				if err := kind.put(&s); err != nil {

@@ -1,6 +1,6 @@
 // Package ops holds one request type per operation of the store: the ten of
-// [store.RuntimeStore], and those that a loopstore.Loop has besides. Each tells its
-// operation's story in one place, in three steps:
+// [store.RuntimeStore], and those that a loopstore.Loop has besides. Each tells
+// its operation's story in one place, in three steps:
 //
 //   - Prepare runs on the caller's goroutine: it checks and copies what the
 //     caller passed in, and does all work that needs no state.
@@ -9,17 +9,26 @@
 //   - Answer runs on the caller's again: it copies what Apply found.
 //
 // What Apply has changed is settled next, on the owner's goroutine: see
-// [store.State]'s Settle.
+// [state.State.Settle].
 //
 // A request is filled in by its exported fields and given to loopstore.Do. Its
 // methods are for the loop; [Run] calls them for those who hold a
-// [store.State] themselves.
+// [state.State] themselves.
 package ops
 
 import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
+	"github.com/loopstore/loopstore/store/state"
 )
+
+// An Operation is any request of this package.
+type Operation interface {
+	// Kind names the operation.
+	Kind() Kind
+	// Runtime returns the runtime that the operation is on, if it is on one.
+	Runtime() (id store.RuntimeID, one bool)
+}
 
 // A Request is one of this package's requests, whose answer is an R. It names
 // them all, so no other type can be one, not by embedding one either: the owner
@@ -28,77 +37,80 @@ type Request[R any] interface {
 	CommitSessionBoundary | AtomicApply | AtomicLifecycleCommit |
 		PersistInputState | PersistRuntimeState |
 		LoadInputStates | LoadInputState | LoadBoundaryReceipt |
-		LoadSessionSnapshot | LoadSessionDocument | LoadRuntimeState |
+		LoadSessionSnapshot | LoadRuntimeState |
 		Commit | LoadSession | LoadView |
 		DeleteRuntime | Prune | ListRuntimes | LoadImage | Import
-	Kind() Kind
-	Runtime() (id store.RuntimeID, one bool)
+	Operation
 	answers() R
 }
-
-// answering tells the compiler what a request's answer is. Nothing calls its
-// method.
-type answering[R any] struct{}
-
-func (answering[R]) answers() (_ R) { return }
 
 // Steps are the three steps of an operation whose request is an O.
 type Steps[R, O any] interface {
 	*O
-	Prepare() error
-	Apply(state *store.State) error
+	Operation
+	Weigh() Weight
+	Prepare(standing Documents) error
+	Step
 	Answer() R
 }
 
-// A Looker is an operation whose Prepare has less to do when it knows the
-// session documents that stand. The outcome is the same without them.
-type Looker interface {
-	// Look returns the request for the next document that it is worth asking
-	// for, if there is one.
-	Look() (LoadSessionDocument, bool)
-	// Use hands that document in. It may be nil.
-	Use(*session.Document)
+// A Step is what an operation does on the owner's goroutine.
+type Step interface {
+	Apply(s *state.State) error
 }
 
-// Run does the three steps of op on state, in the caller's goroutine. The
+// Documents say which session document a runtime probably holds, nil if that is
+// not known. It is a hint: an operation that uses it compares its bytes with
+// what the caller passed in, so a wrong one costs time only.
+type Documents interface {
+	Standing(id store.RuntimeID) *session.Document
+}
+
+// A request is embedded in each request type O whose answer is an R.
+type request[O, R any] struct{ answer R }
+
+// Kind names the operation.
+func (request[O, R]) Kind() Kind { return kindOf[O]() }
+
+// Weigh says that it brings in nothing.
+func (*request[O, R]) Weigh() Weight { return Weight{} }
+
+// Answer returns what Apply has left.
+func (r *request[O, R]) Answer() R { return r.answer }
+
+func (request[O, R]) answers() (_ R) { return }
+
+// A load is embedded in a request that has nothing to prepare.
+type load[O, R any] struct{ request[O, R] }
+
+// Prepare does nothing.
+func (*load[O, R]) Prepare(Documents) error { return nil }
+
+// Run does the three steps of op on a state, in the caller's goroutine. The
 // error is the step's own, or that of a limit.
-func Run[R any, O Request[R], P Steps[R, O]](state *store.State, op O) (R, error) {
+func Run[R any, O Request[R], P Steps[R, O]](s *state.State, op O) (answer R, err error) {
 	p := P(&op)
-	if heavy, ok := any(p).(Weigher); ok && state.Limits != (store.Limits{}) {
-		if err := heavy.Weigh().Check(state.Limits); err != nil {
-			var none R
-			return none, err
-		}
+	if err := p.Weigh().Check(s.Limits); err != nil {
+		return answer, err
 	}
-	if l, ok := any(p).(Looker); ok {
-		for look, wants := l.Look(); wants; look, wants = l.Look() {
-			standing, _ := Run(state, look) // it cannot fail
-			l.Use(standing)
-		}
+	if err = p.Prepare(s); err == nil {
+		err = Apply(s, p)
 	}
-	err := p.Prepare()
-	if err == nil {
-		err = Apply(state, p)
-	}
-	state.Settle().Wake()
+	s.Settle().Wake()
 	if err != nil {
-		var none R
-		return none, err
+		return answer, err
 	}
 	return p.Answer(), nil
 }
 
 // Apply does the second step of an operation under the state's limits, with
 // what its retention lets go.
-func Apply(state *store.State, op interface{ Apply(*store.State) error }) error {
-	return state.Do(func() error { return op.Apply(state) })
+func Apply(s *state.State, op Step) error {
+	return s.Do(func() error { return op.Apply(s) })
 }
 
 // Error returns the error of an operation that failed with err.
-func Error(op interface {
-	Kind() Kind
-	Runtime() (id store.RuntimeID, one bool)
-}, err error) *store.OpError {
+func Error(op Operation, err error) *store.OpError {
 	id, one := op.Runtime()
 	return &store.OpError{Op: op.Kind().String(), RuntimeID: id, OnRuntime: one, Err: err}
 }
@@ -111,76 +123,6 @@ type Found[T any] struct {
 
 // None is the answer of an operation that only stores.
 type None = struct{}
-
-// A Kind tells the operations apart.
-type Kind uint8
-
-// The operations.
-const (
-	KindCommitSessionBoundary Kind = iota
-	KindAtomicApply
-	KindLoadInputStates
-	KindLoadInputState
-	KindLoadBoundaryReceipt
-	KindLoadSessionSnapshot
-	KindLoadRuntimeState
-	KindPersistInputState
-	KindPersistRuntimeState
-	KindAtomicLifecycleCommit
-	KindLoadSessionDocument
-	KindCommit
-	KindLoadSession
-	KindLoadView
-	KindDeleteRuntime
-	KindPrune
-	KindListRuntimes
-	KindLoadImage
-	KindImport
-	NumKinds // how many there are
-)
-
-var kindNames = [NumKinds]string{
-	"commit_session_boundary",
-	"atomic_apply",
-	"load_input_states",
-	"load_input_state",
-	"load_boundary_receipt",
-	"load_session_snapshot",
-	"load_runtime_state",
-	"persist_input_state",
-	"persist_runtime_state",
-	"atomic_lifecycle_commit",
-	"load_session_document",
-	"commit",
-	"load_session",
-	"load_view",
-	"delete_runtime",
-	"prune",
-	"list_runtimes",
-	"load_image",
-	"import",
-}
-
-// ReadOnly reports whether the operation only looks at the state.
-func (k Kind) ReadOnly() bool {
-	switch k {
-	case KindLoadInputStates, KindLoadInputState, KindLoadBoundaryReceipt, KindLoadSessionSnapshot, KindLoadRuntimeState,
-		KindLoadSessionDocument, KindLoadSession, KindLoadView, KindListRuntimes, KindLoadImage:
-		return true
-	}
-	return false
-}
-
-// String returns the operation's name, as Meerkat spells it where it has it.
-func (k Kind) String() string {
-	if k < NumKinds {
-		return kindNames[k]
-	}
-	return "unknown operation"
-}
-
-// MarshalText returns the operation's name.
-func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // validRuntime refuses an id that is not text. Only writes ask: a read finds
 // nothing under such an id.

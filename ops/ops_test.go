@@ -16,13 +16,14 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A call is an operation with its request filled in.
-type call func(*store.State) error
+type call func(*state.State) error
 
 func callOf[R any, O ops.Request[R], P ops.Steps[R, O]](op O) call {
-	return func(s *store.State) error {
+	return func(s *state.State) error {
 		_, err := ops.Run[R, O, P](s, op)
 		return err
 	}
@@ -30,8 +31,8 @@ func callOf[R any, O ops.Request[R], P ops.Steps[R, O]](op O) call {
 
 // filled returns a state that has something of everything in runtime a, and a
 // run there that is at its last sequence.
-func filled(t *testing.T) *store.State {
-	s := new(store.State)
+func filled(t *testing.T) *state.State {
+	s := new(state.State)
 	for _, do := range []call{
 		callOf(ops.PersistInputState{RuntimeID: "a", State: accepted(1)}),
 		callOf(ops.PersistRuntimeState{RuntimeID: "a", State: store.RuntimeIdle}),
@@ -126,20 +127,20 @@ func TestNoTrace(t *testing.T) {
 			callOf(ops.LoadRuntimeState{RuntimeID: id}),
 		}
 	}
-	empty, full := new(store.State), filled(t)
+	empty, full := new(state.State), filled(t)
 	for _, id := range []store.RuntimeID{"", "a", "b", "\xff"} {
 		for _, do := range reads(id) {
 			require.NoError(t, do(empty))
 			require.NoError(t, do(full))
 		}
 	}
-	assert.Equal(t, new(store.State), empty)
+	assert.Equal(t, new(state.State), empty)
 	assert.Equal(t, shown(filled(t), "a"), shown(full, "a"))
 	assert.Zero(t, full.Version("b"))
 }
 
 // shown is all that a State holds of a runtime.
-func shown(s *store.State, id store.RuntimeID) []any {
+func shown(s *state.State, id store.RuntimeID) []any {
 	v := s.View(id)
 	state, _ := v.RuntimeState()
 	snapshot, _ := v.Snapshot()
@@ -162,7 +163,7 @@ func TestLastUpdateWins(t *testing.T) {
 		"atomic_lifecycle_commit": callOf(ops.AtomicLifecycleCommit{RuntimeID: "a", Commit: store.LifecycleCommit{RuntimeState: store.RuntimeIdle, InputStates: batch}}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			var s store.State
+			var s state.State
 			require.NoError(t, do(&s))
 			states, err := ops.Run(&s, ops.LoadInputStates{RuntimeID: "a"})
 			require.NoError(t, err)
@@ -322,7 +323,7 @@ func TestContinuedCommits(t *testing.T) {
 	_, wants = small.Look()
 	assert.False(t, wants, "a hand-off of its own costs more than it saves")
 
-	var s store.State
+	var s state.State
 	for i, n := range []int{1, 5, 6, 6, 2, 9, 0, 3} {
 		snapshot := documentOf("[" + strings.TrimSuffix(strings.Repeat(turn, n), ",") + "]")
 		op := ops.CommitSessionBoundary{RuntimeID: "a", Commit: commitWith(snapshot)}
@@ -334,7 +335,7 @@ func TestContinuedCommits(t *testing.T) {
 		}
 		got, err := ops.Run(&s, op)
 		require.NoError(t, err)
-		want, err := ops.Run(new(store.State), op)
+		want, err := ops.Run(new(state.State), op)
 		require.NoError(t, err)
 		assert.Equal(t, want.ConversationDigest, got.ConversationDigest)
 		assert.EqualValues(t, n, got.MessageCount)
@@ -361,7 +362,7 @@ func TestPrepareAgain(t *testing.T) {
 	}}
 	require.NoError(t, op.Prepare())
 	op.Commit.Session = nil
-	var s store.State
+	var s state.State
 	_, err := ops.Run(&s, op)
 	require.NoError(t, err)
 	assert.Nil(t, s.Snapshot("a"))

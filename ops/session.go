@@ -1,31 +1,27 @@
 package ops
 
 import (
+	"context"
+
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/session"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // LoadSessionSnapshot loads the latest session snapshot.
 type LoadSessionSnapshot struct {
-	answering[Found[[]byte]]
+	load[LoadSessionSnapshot, Found[[]byte]]
 
 	RuntimeID store.RuntimeID
 
 	found *store.Snapshot
 }
 
-// Kind names the operation.
-func (LoadSessionSnapshot) Kind() Kind { return KindLoadSessionSnapshot }
-
-// Runtime names the runtime it is on.
+// Runtime implements [Operation].
 func (op LoadSessionSnapshot) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
-// Prepare has nothing to do.
-func (*LoadSessionSnapshot) Prepare() error { return nil }
-
 // Apply looks the snapshot up.
-func (op *LoadSessionSnapshot) Apply(state *store.State) error {
-	op.found = state.Snapshot(op.RuntimeID)
+func (op *LoadSessionSnapshot) Apply(s *state.State) error {
+	op.found = s.Snapshot(op.RuntimeID)
 	return nil
 }
 
@@ -37,65 +33,49 @@ func (op *LoadSessionSnapshot) Answer() Found[[]byte] {
 	return Found[[]byte]{op.found.Bytes(), true}
 }
 
-// LoadSessionDocument loads the session document that stands, as a boundary
-// commit has read it. It is shared, since it never changes, and nil if the
-// latest snapshot did not come with a boundary commit.
-type LoadSessionDocument struct {
-	answering[*session.Document]
-
-	RuntimeID store.RuntimeID
-
-	found *session.Document
+func (op *LoadSessionSnapshot) on(ctx context.Context, s store.RuntimeStore) (Found[[]byte], error) {
+	return found(s.LoadSessionSnapshot(ctx, op.RuntimeID))
 }
 
-// Kind names the operation.
-func (LoadSessionDocument) Kind() Kind { return KindLoadSessionDocument }
-
-// Runtime names the runtime it is on.
-func (op LoadSessionDocument) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
-
-// Prepare has nothing to do.
-func (*LoadSessionDocument) Prepare() error { return nil }
-
-// Apply looks the document up.
-func (op *LoadSessionDocument) Apply(state *store.State) error {
-	if snapshot := state.Snapshot(op.RuntimeID); snapshot != nil {
-		op.found = snapshot.Document()
-	}
-	return nil
-}
-
-// Answer returns the document.
-func (op *LoadSessionDocument) Answer() *session.Document { return op.found }
-
-// LoadSession loads the latest snapshot that was filed under a session's id.
+// LoadSession loads the latest snapshot that was filed under a session's id. It
+// is shared, since it never changes.
 type LoadSession struct {
-	answering[Found[store.Snapshot]]
+	load[LoadSession, Found[store.Snapshot]]
 
 	SessionID store.SessionID
-
-	found *store.Snapshot
 }
 
-// Kind names the operation.
-func (LoadSession) Kind() Kind { return KindLoadSession }
-
-// Runtime names none: a session is of any.
+// Runtime returns none: a session is any runtime's.
 func (LoadSession) Runtime() (store.RuntimeID, bool) { return "", false }
 
-// Prepare has nothing to do.
-func (*LoadSession) Prepare() error { return nil }
-
 // Apply looks the snapshot up.
-func (op *LoadSession) Apply(state *store.State) error {
-	op.found = state.Session(op.SessionID)
+func (op *LoadSession) Apply(s *state.State) error {
+	if snapshot := s.Session(op.SessionID); snapshot != nil {
+		op.answer = Found[store.Snapshot]{*snapshot, true}
+	}
 	return nil
 }
 
-// Answer returns the snapshot, which is shared, since it never changes.
-func (op *LoadSession) Answer() Found[store.Snapshot] {
-	if op.found == nil {
-		return Found[store.Snapshot]{}
+// LoadView takes a picture of all that a runtime holds, or finds that it was
+// taken. It is shared, since it never changes.
+type LoadView struct {
+	load[LoadView, *state.View]
+
+	RuntimeID store.RuntimeID
+}
+
+// Runtime implements [Operation].
+func (op LoadView) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
+
+// Apply takes the picture.
+func (op *LoadView) Apply(s *state.State) error {
+	op.answer = s.View(op.RuntimeID)
+	return nil
+}
+
+func (op *LoadView) on(ctx context.Context, s store.RuntimeStore) (*state.View, error) {
+	if v, ok := s.(state.Viewer); ok {
+		return v.View(ctx, op.RuntimeID)
 	}
-	return Found[store.Snapshot]{*op.found, true}
+	return nil, unsupported(op)
 }

@@ -1,12 +1,12 @@
 package ops
 
-import "github.com/loopstore/loopstore/store"
+import (
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
+)
 
-// A Weigher is an operation that brings in what a limit of a single call bounds.
-// It is weighed before Prepare, so one that is too heavy costs nothing more.
-type Weigher interface{ Weigh() Weight }
-
-// A Weight says how much an operation brings in.
+// A Weight says how much an operation brings in. It is weighed before Prepare,
+// so one that is too heavy costs nothing more.
 type Weight struct {
 	Snapshot int   // bytes of the largest session snapshot
 	Writes   int   // of a batch; its conditions, if they are more
@@ -15,7 +15,9 @@ type Weight struct {
 
 // Check refuses what is over a limit of a single call. The error is a
 // *store.LimitError.
-func (w Weight) Check(limits store.Limits) error { return limits.CheckCall(w.Snapshot, w.Writes) }
+func (w Weight) Check(limits store.Limits) error {
+	return state.CheckCall(limits, w.Snapshot, w.Writes)
+}
 
 // snapshotWeight is the weight of a snapshot.
 func snapshotWeight(b []byte) Weight { return Weight{Snapshot: len(b), Bytes: int64(len(b))} }
@@ -61,8 +63,8 @@ func (op *Commit) Weigh() Weight {
 	op.open()
 	w := Weight{Writes: max(len(op.Batch.Then), len(op.Batch.If))}
 	for _, write := range op.writes {
-		if heavy, ok := write.(Weigher); ok {
-			one := heavy.Weigh()
+		if write != nil {
+			one := write.Weigh()
 			w.Snapshot = max(w.Snapshot, one.Snapshot)
 			w.Bytes += one.Bytes
 		}

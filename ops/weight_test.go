@@ -8,6 +8,8 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A weight is of all that a caller can make large, wherever it is.
@@ -36,11 +38,11 @@ func TestWeigh(t *testing.T) {
 		"persist_input_state":         {&ops.PersistInputState{State: input}, ops.Weight{Bytes: inputBytes}},
 		"persist_input_state, little": {&ops.PersistInputState{State: accepted(1)}, ops.Weight{}},
 		"atomic_lifecycle_commit":     {&ops.AtomicLifecycleCommit{Commit: store.LifecycleCommit{InputStates: []store.InputState{input, input}}}, ops.Weight{Bytes: 2 * inputBytes}},
-		"commit": {&ops.Commit{Batch: store.Batch{
-			If: make([]store.Condition, 7),
-			Then: []store.Write{
-				store.PutInputState{State: input}, store.PutRuntimeState{}, nil, store.CommitBoundary{Commit: commit},
-				store.PutSnapshot{Snapshot: make([]byte, 4000)}, store.PutReceipt{Receipt: receipt},
+		"commit": {&ops.Commit{Batch: batch.Batch{
+			If: make([]batch.Condition, 7),
+			Then: []batch.Write{
+				batch.PutInputState{State: input}, batch.PutRuntimeState{}, nil, batch.CommitBoundary{Commit: commit},
+				batch.PutSnapshot{Snapshot: make([]byte, 4000)}, batch.PutReceipt{Receipt: receipt},
 			},
 		}}, ops.Weight{Snapshot: 5000, Writes: 7, Bytes: inputBytes + boundary.Bytes + 4000 + 3*16 + 64}},
 	} {
@@ -50,13 +52,13 @@ func TestWeigh(t *testing.T) {
 
 // Run refuses what is over a limit of a single call, and changes nothing.
 func TestRunUnderLimits(t *testing.T) {
-	state := store.State{Limits: store.Limits{SnapshotBytes: 10, BatchWrites: 1}}
+	state := state.State{Limits: store.Limits{SnapshotBytes: 10, BatchWrites: 1}}
 	_, err := ops.Run(&state, ops.CommitSessionBoundary{RuntimeID: "a", Commit: commitWith(make([]byte, 11))})
 	assert.Equal(t, &store.LimitError{Limit: "snapshot_bytes", Most: 10, Asked: 11}, err)
-	put := store.PutSnapshot{RuntimeID: "a", Snapshot: make([]byte, 10)}
-	_, err = ops.Run(&state, ops.Commit{Batch: store.Batch{Then: []store.Write{put, put}}})
+	put := batch.PutSnapshot{RuntimeID: "a", Snapshot: make([]byte, 10)}
+	_, err = ops.Run(&state, ops.Commit{Batch: batch.Batch{Then: []batch.Write{put, put}}})
 	assert.Equal(t, &store.LimitError{Limit: "batch_writes", Most: 1, Asked: 2}, err)
 	assert.Zero(t, state.Revision())
-	_, err = ops.Run(&state, ops.Commit{Batch: store.Batch{Then: []store.Write{put}}})
+	_, err = ops.Run(&state, ops.Commit{Batch: batch.Batch{Then: []batch.Write{put}}})
 	require.NoError(t, err)
 }

@@ -82,12 +82,10 @@ func (e *OpError) Error() string {
 	}
 	on := ""
 	if e.OnRuntime {
-		on = ofRuntime(e.RuntimeID)
+		on = fmt.Sprintf(" of runtime %q", e.RuntimeID.Short())
 	}
 	return fmt.Sprintf("%s%s: %v%s", e.Op, on, e.Err, outcome)
 }
-
-func ofRuntime(id RuntimeID) string { return fmt.Sprintf(" of runtime %q", shorten(string(id))) }
 
 // Unwrap returns what was wrong.
 func (e *OpError) Unwrap() error { return e.Err }
@@ -118,37 +116,6 @@ func (e *SequenceError) Error() string {
 
 // Is reports whether target is ErrSequenceExhausted.
 func (e *SequenceError) Is(target error) bool { return target == ErrSequenceExhausted }
-
-// A ConflictError says which condition of a Batch does not hold, and what
-// stands instead.
-type ConflictError struct {
-	Index     int       // of the condition, in Batch.If
-	RuntimeID RuntimeID // that it is about
-	Want      string    // the condition, such as "version 7"
-	Stands    string    // such as "version 9"
-	Version   uint64    // that the runtime has, 0 if there is none
-}
-
-func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%v: condition %d%s: want %s, but there is %s", ErrConflict, e.Index, ofRuntime(e.RuntimeID), e.Want, e.Stands)
-}
-
-// Is reports whether target is ErrConflict.
-func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
-
-// A WriteError says which write of a Batch cannot be done.
-type WriteError struct {
-	Index     int       // of the write, in Batch.Then
-	RuntimeID RuntimeID // that it is on
-	Err       error
-}
-
-func (e *WriteError) Error() string {
-	return fmt.Sprintf("write %d%s: %v", e.Index, ofRuntime(e.RuntimeID), e.Err)
-}
-
-// Unwrap returns what was wrong.
-func (e *WriteError) Unwrap() error { return e.Err }
 
 // A ReceiptError names the boundary that has another receipt.
 type ReceiptError struct {
@@ -217,13 +184,4 @@ func InField(field string, err error) error {
 		field += "." + v.Field
 	}
 	return &ValueError{Field: field, Reason: v.Reason}
-}
-
-// shorten cuts a caller's text to what an error message has room for.
-func shorten(text string) string {
-	const room = 64
-	if len(text) <= room {
-		return text
-	}
-	return strings.ToValidUTF8(text[:room], "") + "…"
 }

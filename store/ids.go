@@ -3,6 +3,7 @@ package store
 import (
 	"encoding"
 	"encoding/hex"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -15,6 +16,15 @@ type RuntimeID string
 
 // Validate returns a *ValueError if id is not valid UTF-8.
 func (id RuntimeID) Validate() error { return validUTF8(string(id)) }
+
+// Short returns the id, cut to what an error message has room for.
+func (id RuntimeID) Short() string {
+	const room = 64
+	if len(id) <= room {
+		return string(id)
+	}
+	return strings.ToValidUTF8(string(id[:room]), "") + "…"
+}
 
 // An ID is a UUID that names a Kind of thing, so that ids of two kinds cannot
 // be mistaken for each other. Its text has hyphens and lower-case digits; it

@@ -1,9 +1,6 @@
 package store
 
-import (
-	"context"
-	"iter"
-)
+import "context"
 
 // A RuntimeStore keeps the state of logical runtimes. Package storetest tries
 // on any implementation all that is said here.
@@ -102,24 +99,6 @@ type RuntimeStore interface {
 	// AtomicLifecycleCommit stores the runtime's state and input states in one
 	// step.
 	AtomicLifecycleCommit(ctx context.Context, id RuntimeID, commit LifecycleCommit) error
-}
-
-// A Committer is a store with batches: see [Batch] for what they promise.
-type Committer interface {
-	Commit(ctx context.Context, batch Batch) (BatchResult, error)
-}
-
-// A Viewer is a store with views: see [View] for what they promise.
-type Viewer interface {
-	View(ctx context.Context, id RuntimeID) (*View, error)
-}
-
-// A Watcher is a store that can be watched. It yields the newest view whenever
-// its version is another than that of the one before, at first than after. It
-// may skip versions, and never misses the last. It ends by yielding a nil view
-// and an error, that of ctx or ErrClosed, and leaves no goroutine.
-type Watcher interface {
-	Watch(ctx context.Context, id RuntimeID, after uint64) iter.Seq2[*View, error]
 }
 
 // A SessionDelta is a change of a runtime's session.

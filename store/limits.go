@@ -16,32 +16,6 @@ type Limits struct {
 	TotalBytes       int64 `json:"total_bytes"`        // of all that is held, see Totals.Bytes
 }
 
-// CheckCall returns a *LimitError if a call brings a larger snapshot, or more
-// writes, than it may.
-func (l Limits) CheckCall(snapshotBytes, writes int) error {
-	if err := within("snapshot_bytes", int64(l.SnapshotBytes), int64(snapshotBytes), 0); err != nil {
-		return err
-	}
-	return within("batch_writes", int64(l.BatchWrites), int64(writes), 0)
-}
-
-func (l Limits) checkInputs(n, before int) error {
-	return within("inputs_per_runtime", int64(l.InputsPerRuntime), int64(n), int64(before))
-}
-
-func (l Limits) checkTotal(held, before Totals) error {
-	return within("total_bytes", l.TotalBytes, held.Bytes(), before.Bytes())
-}
-
-// within returns a *LimitError if there is more than there may be, and than
-// before.
-func within(limit string, most, n, before int64) error {
-	if most <= 0 || n <= max(most, before) {
-		return nil
-	}
-	return &LimitError{Limit: limit, Most: most, Asked: n}
-}
-
 // A LimitError says which limit a call would have gone beyond.
 type LimitError struct {
 	// Limit is snapshot_bytes, batch_writes, inputs_per_runtime or total_bytes,

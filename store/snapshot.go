@@ -17,6 +17,9 @@ type Snapshot struct {
 // SnapshotOf returns a snapshot with a copy of any bytes.
 func SnapshotOf(b []byte) Snapshot { return Snapshot{text: string(b)} }
 
+// SnapshotOfText returns a snapshot of any bytes, which it shares.
+func SnapshotOfText(text string) Snapshot { return Snapshot{text: text} }
+
 // SnapshotOfDocument returns a snapshot with a document's text, which it
 // shares.
 func SnapshotOfDocument(d *session.Document) Snapshot { return Snapshot{d.Text(), d} }

@@ -65,7 +65,7 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 // readArchive reads an exported file.
-func readArchive(ctx context.Context, name string) (*store.State, *source, error) {
+func readArchive(ctx context.Context, name string) (*state.State, *source, error) {
 	in := &source{ctx: ctx, r: stdin}
 	if name != "-" {
 		file, err := os.Open(name)

@@ -75,12 +75,12 @@ func benchSubjects() []measure.Subject {
 		{
 			Name: "loop",
 			Open: func() (store.RuntimeStore, error) { return loopstore.New(loopstore.Options{}), nil },
-			Reader: func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*store.View, error) {
+			Reader: func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error) {
 				return s.(*loopstore.Loop).Reader(id).View
 			},
 		},
-		{Name: "mutex", Open: func() (store.RuntimeStore, error) { return locked.New(new(store.State)), nil }},
-		{Name: "rwmutex", Open: func() (store.RuntimeStore, error) { return locked.NewRW(new(store.State)), nil }},
+		{Name: "mutex", Open: func() (store.RuntimeStore, error) { return locked.New(new(state.State)), nil }},
+		{Name: "rwmutex", Open: func() (store.RuntimeStore, error) { return locked.NewRW(new(state.State)), nil }},
 	}
 }
 

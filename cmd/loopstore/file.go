@@ -18,7 +18,7 @@ import (
 
 // A holding is what a file holds, an exported one or a journal.
 type holding struct {
-	state     *store.State
+	state     *state.State
 	bytes     int64
 	parts     int64   // lines of an exported file, records of a journal
 	partition *string // of a journal
@@ -125,8 +125,8 @@ func readPartition(ctx context.Context, name, partition string) (*holding, error
 	if err != nil {
 		return nil, err
 	}
-	h := &holding{state: new(store.State), bytes: info.Size(), partition: &partition}
-	replay := store.NewReplay(h.state)
+	h := &holding{state: new(state.State), bytes: info.Size(), partition: &partition}
+	replay := state.NewReplay(h.state)
 	if _, err = bolt.Read(ctx, name, partition, bolt.Options{}, replay.Put); err == nil {
 		err = replay.Done()
 	}

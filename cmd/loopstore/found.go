@@ -16,7 +16,7 @@ import (
 // agentOf returns the agent that an earlier process has left in the store, at
 // whatever point of a turn that ended. Nothing is known of what the store has
 // acknowledged to it, so the error says what no turn leaves.
-func agentOf(view *store.View, documents []*document) (*agent, error) {
+func agentOf(view *state.View, documents []*document) (*agent, error) {
 	id := view.RuntimeID()
 	number, ok := numberOf(id)
 	if !ok {
@@ -24,7 +24,7 @@ func agentOf(view *store.View, documents []*document) (*agent, error) {
 	}
 	a := newAgent(number, documents[number%len(documents)])
 	a.found = true
-	for _, take := range []func(*store.View) error{a.takeRuns, a.takeInputs, a.takeState} {
+	for _, take := range []func(*state.View) error{a.takeRuns, a.takeInputs, a.takeState} {
 		if err := take(view); err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
@@ -45,7 +45,7 @@ func numberOf(id store.RuntimeID) (number int, ok bool) {
 
 // takeRuns takes over all receipts: a run has one for each of its turns, and all
 // runs but the last are over.
-func (a *agent) takeRuns(view *store.View) error {
+func (a *agent) takeRuns(view *state.View) error {
 	r := a.record
 	for run := range view.RunViews() {
 		if n := len(r.runs); n > 0 && len(r.runs[n-1].boundaries) < turnsPerRun {
@@ -83,7 +83,7 @@ func (a *agent) takeRuns(view *store.View) error {
 // this order, and each is stamped with its receipt and consumed, but that those
 // of the last one may be only applied. If they are not, there may be some of the
 // next turn.
-func (a *agent) takeInputs(view *store.View) error {
+func (a *agent) takeInputs(view *state.View) error {
 	all := slices.Collect(view.InputStates())
 	a.record.inputs = all
 	rest := all
@@ -176,7 +176,7 @@ func checkLife(input *store.InputState) error {
 
 // takeState takes over the runtime's state, which must be one that the turn can
 // have had where it stands.
-func (a *agent) takeState(view *store.View) error {
+func (a *agent) takeState(view *state.View) error {
 	state, _ := view.RuntimeState()
 	betweenRuns := a.turn%turnsPerRun == 0 && !a.applied
 	legal := false
@@ -200,7 +200,7 @@ func (a *agent) takeState(view *store.View) error {
 // takeConversation compares the snapshot with the last receipt. It looks for the
 // document that the conversation is of: if it is none of those, a new one will
 // begin.
-func (a *agent) takeConversation(view *store.View, documents []*document) error {
+func (a *agent) takeConversation(view *state.View, documents []*document) error {
 	snapshot, ok := view.Snapshot()
 	if ok != (len(a.record.runs) > 0) {
 		return errors.New("there is a snapshot without a receipt, or a receipt without one")

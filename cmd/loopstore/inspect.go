@@ -98,7 +98,7 @@ func inventoryOf(read *holding) inventory {
 	return c
 }
 
-func summaryOf(view *store.View) summary {
+func summaryOf(view *state.View) summary {
 	v := view.Summary()
 	s := summary{
 		RuntimeID: v.RuntimeID, Version: v.Version, RuntimeState: v.RuntimeState, InputStates: v.Held.InputStates, Ended: v.Ended,
@@ -110,7 +110,7 @@ func summaryOf(view *store.View) summary {
 	return s
 }
 
-func sessionsOf(image *store.Image, by func(store.RuntimeID) bool) []filedSession {
+func sessionsOf(image *state.Image, by func(store.RuntimeID) bool) []filedSession {
 	all := []filedSession{}
 	for id, f := range image.Sessions() {
 		if by(f.By) {
@@ -150,7 +150,7 @@ type droppedRun struct {
 	HighestSequence uint64      `json:"highest_sequence"`
 }
 
-func detailsOf(state *store.State, id store.RuntimeID, payloads bool) *details {
+func detailsOf(state *state.State, id store.RuntimeID, payloads bool) *details {
 	view, image := state.View(id), state.Image()
 	d := &details{
 		summary: summaryOf(view), Inputs: []store.InputState{}, RunDetails: []runDetails{}, DroppedRuns: []droppedRun{},

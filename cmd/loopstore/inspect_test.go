@@ -23,13 +23,13 @@ const hostile = "a\x1b[31m\n\u202eb"
 // as it is.
 func exported(t *testing.T) string {
 	t.Helper()
-	var state store.State
+	var state state.State
 	input := store.NewInputState(store.InputID{1}, store.Time{})
 	input.PersistedInput = []byte("{\n\"secret\": \"\u009b31m\"}")
 	state.PutInputState(hostile, &input)
 	state.PutSnapshot(hostile, new(store.SnapshotOf([]byte("hidden\x1b[0m\xff"))))
 	state.PutSession(hostile, store.SessionID{3}, new(store.SnapshotOf([]byte("filed"))))
-	state.PutReceipt(hostile, store.NewReceipt(&store.RunBoundaryReceipt{
+	state.PutReceipt(hostile, state.NewReceipt(&store.RunBoundaryReceipt{
 		RunID: store.RunID{2}, Boundary: store.RunStart, Sequence: 4, ConversationDigest: new("\x1b[2J"), ContributingInputIDs: []store.InputID{{1}},
 	}))
 	state.UseSequences(hostile, store.RunID{5}, 6)

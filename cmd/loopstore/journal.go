@@ -85,7 +85,7 @@ var errFound = errors.New("the journal is not as the demo leaves it: nothing was
 // adopt takes up the runtimes that the store holds, in the place of new ones. A
 // checker compares each with what any turn can leave.
 func (w *workload) adopt(ctx context.Context, loop *loopstore.Loop, c *checker, documents []*document) (found foundRuntimes, err error) {
-	for summary, err := range loop.Runtimes(ctx, store.Paging{}) {
+	for summary, err := range loop.Runtimes(ctx, state.Paging{}) {
 		if err != nil {
 			return found, err
 		}

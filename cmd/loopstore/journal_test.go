@@ -103,7 +103,7 @@ func TestEndsTheTurnsThatItFinds(t *testing.T) {
 		require.True(t, r.OK, "%d: %v %v", point, r.Errors, r.Failures)
 		loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: demoPartition})
 		require.NoError(t, err)
-		for summary, err := range loop.Runtimes(t.Context(), store.Paging{}) {
+		for summary, err := range loop.Runtimes(t.Context(), state.Paging{}) {
 			require.NoError(t, err)
 			require.Equal(t, summary.Held.InputStates, summary.Ended, point)
 			require.Equal(t, store.RuntimeStopped, summary.RuntimeState, point)

@@ -18,16 +18,17 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/state"
 )
 
-func write(t testing.TB, state *store.State) []byte {
+func write(t testing.TB, state *state.State) []byte {
 	t.Helper()
 	var file bytes.Buffer
 	require.NoError(t, archive.Write(&file, state.Image()))
 	return file.Bytes()
 }
 
-func read(t testing.TB, file []byte) *store.State {
+func read(t testing.TB, file []byte) *state.State {
 	t.Helper()
 	state, err := archive.Read(bytes.NewReader(file))
 	require.NoError(t, err)
@@ -43,7 +44,7 @@ type (
 		Sessions []session
 	}
 	runtimeAnswers struct {
-		Summary  store.RuntimeSummary // without the latest receipt, which is compared apart
+		Summary  state.RuntimeSummary // without the latest receipt, which is compared apart
 		State    store.RuntimeState
 		Snapshot *snapshot
 		Inputs   []store.InputState
@@ -70,7 +71,7 @@ type (
 	}
 )
 
-func pictureOf(s *store.State) picture {
+func pictureOf(s *state.State) picture {
 	image := s.Image()
 	p := picture{Revision: image.Revision(), Totals: image.Totals()}
 	for v := range image.Views() {
@@ -82,11 +83,11 @@ func pictureOf(s *store.State) picture {
 	return p
 }
 
-func runtimeOf(s *store.State, v *store.View) runtimeAnswers {
+func runtimeOf(s *state.State, v *state.View) runtimeAnswers {
 	id := v.RuntimeID()
 	sum := v.Summary()
 	rt := runtimeAnswers{
-		Summary: store.RuntimeSummary{RuntimeID: id, Version: s.Version(id), RuntimeState: sum.RuntimeState, Held: sum.Held, Ended: sum.Ended},
+		Summary: state.RuntimeSummary{RuntimeID: id, Version: s.Version(id), RuntimeState: sum.RuntimeState, Held: sum.Held, Ended: sum.Ended},
 		State:   s.RuntimeState(id), Snapshot: snapshotOf(s.Snapshot(id)), Inputs: slices.Collect(v.InputStates()),
 	}
 	rt.Keys = make(map[string]store.InputID)
@@ -127,7 +128,7 @@ func snapshotOf(s *store.Snapshot) *snapshot {
 func TestRoundTripIsExact(t *testing.T) {
 	seen := map[string]int{}
 	for seed := range uint64(50) {
-		var state store.State
+		var state state.State
 		newProgram(seed).run(&state, 60)
 		before := pictureOf(&state)
 		count(seen, before)
@@ -138,7 +139,7 @@ func TestRoundTripIsExact(t *testing.T) {
 		require.Equal(t, string(file), string(write(t, again)), "seed %d", seed)
 
 		// A loop adopts what was read: it must go on from there as the other does.
-		var adopted store.State
+		var adopted state.State
 		require.NoError(t, adopted.Adopt(again))
 		newProgram(seed+1).run(&state, 30)
 		newProgram(seed+1).run(&adopted, 30)
@@ -198,7 +199,7 @@ func count(seen map[string]int, p picture) {
 }
 
 func TestAnEmptyStateIsTwoLines(t *testing.T) {
-	var state store.State
+	var state state.State
 	file := write(t, &state)
 	assert.Equal(t, 2, bytes.Count(file, []byte("\n")))
 	assert.Equal(t, pictureOf(&state), pictureOf(read(t, file)))
@@ -206,7 +207,7 @@ func TestAnEmptyStateIsTwoLines(t *testing.T) {
 
 // A snapshot that is filed too is written once, and read as one.
 func TestAFiledSnapshotIsNotDoubled(t *testing.T) {
-	var state store.State
+	var state state.State
 	s := store.SnapshotOf([]byte("the bytes"))
 	state.PutSnapshot("a", &s)
 	state.PutSession("a", store.SessionID{1}, &s)
@@ -231,7 +232,7 @@ func TestAFiledSnapshotIsNotDoubled(t *testing.T) {
 }
 
 func TestWhatIsNotValidIsNotWritten(t *testing.T) {
-	var state store.State
+	var state state.State
 	state.PutRuntimeState("\xff", store.RuntimeIdle) // which no operation does
 	state.Settle()
 	require.Error(t, archive.Write(io.Discard, state.Image()))
@@ -252,12 +253,12 @@ func (w *limitedWriter) Write(p []byte) (int, error) {
 }
 
 // large returns a State whose lines of each kind are more than a buffer.
-func large() *store.State {
-	state := new(store.State)
+func large() *state.State {
+	state := new(state.State)
 	const n = 1000
 	id := func(i int) [16]byte { return [16]byte{byte(i >> 8), byte(i)} }
 	put := func(run store.RunID, sequence int) {
-		state.PutReceipt("a", store.NewReceipt(&store.RunBoundaryReceipt{RunID: run, Boundary: store.Immediate, Sequence: uint64(sequence)}))
+		state.PutReceipt("a", state.NewReceipt(&store.RunBoundaryReceipt{RunID: run, Boundary: store.Immediate, Sequence: uint64(sequence)}))
 	}
 	for i := range n {
 		input := store.NewInputState(id(i), store.Time{})
@@ -294,7 +295,7 @@ func TestErrorsOfWriterAndReaderAreTheirOwn(t *testing.T) {
 // sample is a small file with a line of every kind.
 func sample(t testing.TB) []byte {
 	t.Helper()
-	var state store.State
+	var state state.State
 	perform(&state, ops.CommitSessionBoundary{RuntimeID: "a\nb", Commit: store.BoundaryCommit{
 		Session: store.SessionDelta{SessionSnapshot: documentOf(store.SessionID{9}, 2, "x")}, RunID: store.RunID{1}, Boundary: store.RunStart,
 		InputUpdates: []store.InputState{{InputID: store.InputID{1}, CurrentState: store.InputAccepted, PersistedInput: []byte("{ }")}},

@@ -11,12 +11,13 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // busy returns a State of so many runtimes, each with inputs, receipts and a
 // session document of some KB.
-func busy(b *testing.B, runtimes, messages int) *store.State {
-	state := new(store.State)
+func busy(b *testing.B, runtimes, messages int) *state.State {
+	state := new(state.State)
 	for i := range runtimes {
 		for n := range 4 {
 			input := store.NewInputState(store.NewInputID(), store.Time{})
@@ -31,14 +32,14 @@ func busy(b *testing.B, runtimes, messages int) *store.State {
 	return state
 }
 
-func eachSize(b *testing.B, run func(*testing.B, *store.State)) {
+func eachSize(b *testing.B, run func(*testing.B, *state.State)) {
 	for name, size := range map[string][2]int{"of=records": {500, 1}, "of=snapshots": {10, 20_000}} {
 		b.Run(name, func(b *testing.B) { run(b, busy(b, size[0], size[1])) })
 	}
 }
 
 func BenchmarkWrite(b *testing.B) {
-	eachSize(b, func(b *testing.B, state *store.State) {
+	eachSize(b, func(b *testing.B, state *state.State) {
 		var file bytes.Buffer
 		require.NoError(b, archive.Write(&file, state.Image()))
 		b.SetBytes(int64(file.Len()))
@@ -49,7 +50,7 @@ func BenchmarkWrite(b *testing.B) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	eachSize(b, func(b *testing.B, state *store.State) {
+	eachSize(b, func(b *testing.B, state *state.State) {
 		var file bytes.Buffer
 		require.NoError(b, archive.Write(&file, state.Image()))
 		b.SetBytes(int64(file.Len()))

@@ -6,6 +6,7 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A file, to the byte.
@@ -16,7 +17,7 @@ func ExampleWrite() {
 	}
 	input := store.NewInputState(store.InputID{1}, at)
 	input.PersistedInput = []byte(`{ "input_type": "prompt" }`)
-	var state store.State
+	var state state.State
 	_, err := ops.Run(&state, ops.AtomicApply{RuntimeID: "agent-1", Commit: store.BoundaryApply{
 		Session: &store.SessionDelta{SessionSnapshot: []byte("any bytes")}, SessionStoreKey: &store.SessionID{3},
 		Receipt:      store.RunBoundaryReceipt{RunID: store.RunID{2}, Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}}},

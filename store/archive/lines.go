@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 const (
@@ -133,7 +134,7 @@ func compact(text jsontext.Value) bool {
 
 // sessionOf returns the line of a filed snapshot. own is the snapshot of the
 // runtime that filed it, if it has one.
-func sessionOf(id store.SessionID, f store.FiledSnapshot, own *store.Snapshot) filedSession {
+func sessionOf(id store.SessionID, f state.FiledSnapshot, own *store.Snapshot) filedSession {
 	l := filedSession{SessionID: id, RuntimeID: f.By}
 	if own == nil || own.String() != f.Snapshot.String() || (own.Document() == nil) != (f.Snapshot.Document() == nil) {
 		l.Snapshot = new(snapshotOf(f.Snapshot))

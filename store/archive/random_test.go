@@ -9,6 +9,8 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A program is operations whose arguments depend on nothing but its seed, so it
@@ -137,12 +139,12 @@ func (p program) retention() store.Retention {
 	}
 }
 
-func perform[R any, O ops.Request[R], P ops.Steps[R, O]](state *store.State, op O) {
+func perform[R any, O ops.Request[R], P ops.Steps[R, O]](state *state.State, op O) {
 	_, _ = ops.Run[R, O, P](state, op) // a refused one changes nothing
 }
 
 // step does one operation.
-func (p program) step(state *store.State) {
+func (p program) step(state *state.State) {
 	id := p.runtime()
 	switch p.IntN(14) {
 	case 0, 1, 2:
@@ -161,14 +163,14 @@ func (p program) step(state *store.State) {
 	case 10:
 		perform(state, ops.DeleteRuntime{RuntimeID: id})
 	case 11:
-		perform(state, ops.Commit{Batch: store.Batch{Then: []store.Write{
-			store.PutSnapshot{RuntimeID: id, Snapshot: p.snapshot(store.SessionID{})},
-			store.PutInputState{RuntimeID: p.runtime(), State: p.input()},
+		perform(state, ops.Commit{Batch: batch.Batch{Then: []batch.Write{
+			batch.PutSnapshot{RuntimeID: id, Snapshot: p.snapshot(store.SessionID{})},
+			batch.PutInputState{RuntimeID: p.runtime(), State: p.input()},
 		}}})
 	case 12: // makes a runtime with nothing in it
 		input := p.input()
-		perform(state, ops.Commit{Batch: store.Batch{Then: []store.Write{
-			store.PutInputState{RuntimeID: id, State: input}, store.DeleteInputState{RuntimeID: id, InputID: input.InputID},
+		perform(state, ops.Commit{Batch: batch.Batch{Then: []batch.Write{
+			batch.PutInputState{RuntimeID: id, State: input}, batch.DeleteInputState{RuntimeID: id, InputID: input.InputID},
 		}}})
 	case 13: // makes runs that have only a highest sequence
 		state.UseSequences(id, store.RunID(p.uuid()), pick(p, []uint64{0, 5, math.MaxUint64}))
@@ -177,7 +179,7 @@ func (p program) step(state *store.State) {
 }
 
 // run does n operations.
-func (p program) run(state *store.State, n int) {
+func (p program) run(state *state.State, n int) {
 	for range n {
 		p.step(state)
 	}

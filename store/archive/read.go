@@ -13,6 +13,7 @@ import (
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // An Error says on which line a file is not one that Write has written. It
@@ -54,8 +55,8 @@ var (
 // Read reads what Write has written, all of it, and checks everything: each
 // line's check, every value, that counts, ids and sequences agree, and the
 // digest of each session document. The error is an *Error, or r's.
-func Read(r io.Reader) (*store.State, error) {
-	in := &reader{in: bufio.NewReaderSize(r, bufferSize), sealer: newSealer(), state: new(store.State)}
+func Read(r io.Reader) (*state.State, error) {
+	in := &reader{in: bufio.NewReaderSize(r, bufferSize), sealer: newSealer(), state: new(state.State)}
 	if err := in.file(); err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ type reader struct {
 	line   int
 	text   []byte       // of the line
 	again  bytes.Buffer // what it should be
-	state  *store.State
+	state  *state.State
 }
 
 // fail says on which line something is wrong.
@@ -249,7 +250,7 @@ func (r *reader) receipt(id store.RuntimeID, run store.RunID) (sequence uint64, 
 	if l.Receipt.RunID != run {
 		return 0, r.fail(errRunID)
 	}
-	r.state.PutReceipt(id, store.NewReceipt(&l.Receipt))
+	r.state.PutReceipt(id, state.NewReceipt(&l.Receipt))
 	return l.Receipt.Sequence, nil
 }
 
@@ -287,7 +288,7 @@ func (r *reader) session() error {
 	r.state.SetRevision(by - 1)
 	r.state.PutSession(l.RuntimeID, l.SessionID, filed)
 	r.state.Settle()
-	return r.confirm(sessionOf(l.SessionID, store.FiledSnapshot{By: l.RuntimeID, Snapshot: *filed}, own))
+	return r.confirm(sessionOf(l.SessionID, state.FiledSnapshot{By: l.RuntimeID, Snapshot: *filed}, own))
 }
 
 // end reads the last line, and checks the header's counts.

@@ -6,12 +6,13 @@ import (
 	"io"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // Write writes an image. It takes memory for the largest line, and a little for
 // each runtime if there are sessions. The error is w's, or that of a value that
 // is not valid, which no operation stores.
-func Write(w io.Writer, image *store.Image) error {
+func Write(w io.Writer, image *state.Image) error {
 	out := &writer{out: bufio.NewWriterSize(w, bufferSize), sealer: newSealer(), sessions: image.Totals().Sessions > 0}
 	if err := out.image(image); err != nil {
 		return err
@@ -30,7 +31,7 @@ type writer struct {
 	own      map[store.RuntimeID]*store.Snapshot // of the runtimes, if there are
 }
 
-func (w *writer) image(image *store.Image) error {
+func (w *writer) image(image *state.Image) error {
 	if err := w.line(headerOf(image.Revision(), image.Totals())); err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func (w *writer) image(image *store.Image) error {
 	return w.line(end{Lines: w.lines + 1, SHA256: w.sealer.digest()})
 }
 
-func (w *writer) runtime(view *store.View) error {
+func (w *writer) runtime(view *state.View) error {
 	held := view.Summary()
 	l := runtime{
 		RuntimeID: held.RuntimeID, Version: held.Version, RuntimeState: held.RuntimeState,
@@ -93,7 +94,7 @@ func (w *writer) snapshot(id store.RuntimeID, s store.Snapshot) error {
 	return w.line(snapshotOf(s))
 }
 
-func (w *writer) run(r store.RunView) error {
+func (w *writer) run(r state.RunView) error {
 	if err := w.line(run{r.RunID(), r.HighestSequence(), uint64(r.NumReceipts())}); err != nil {
 		return err
 	}

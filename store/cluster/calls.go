@@ -9,6 +9,8 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // on makes a call that is on one runtime.
@@ -102,11 +104,11 @@ func (r *Router) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, 
 // View returns all that a runtime holds at one moment of the call, as
 // [loopstore.Loop.View] does. A view that has gone on to be held may be over
 // without showing it, when another member has taken the partition over. A store
-// that a Remote returns must be a [store.Viewer], or the error is
+// that a Remote returns must be a [state.Viewer], or the error is
 // errors.ErrUnsupported.
-func (r *Router) View(ctx context.Context, id store.RuntimeID) (*store.View, error) {
-	return on(ctx, r, ops.LoadView{RuntimeID: id}, func(s store.RuntimeStore) (*store.View, error) {
-		viewer, ok := s.(store.Viewer)
+func (r *Router) View(ctx context.Context, id store.RuntimeID) (*state.View, error) {
+	return on(ctx, r, ops.LoadView{RuntimeID: id}, func(s store.RuntimeStore) (*state.View, error) {
+		viewer, ok := s.(state.Viewer)
 		if !ok {
 			return nil, ops.Error(ops.LoadView{RuntimeID: id}, unsupported("View"))
 		}
@@ -117,18 +119,18 @@ func (r *Router) View(ctx context.Context, id store.RuntimeID) (*store.View, err
 // Commit applies a batch, as [loopstore.Loop.Commit] does. All runtimes that it
 // names, in conditions too, must be in one partition, or it is refused with a
 // *SpanError before anything else. A batch that names none is of partition 0. A
-// store that a Remote returns must be a [store.Committer], or the error is
+// store that a Remote returns must be a [batch.Committer], or the error is
 // errors.ErrUnsupported. Revisions are those of the partition.
-func (r *Router) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
+func (r *Router) Commit(ctx context.Context, batch batch.Batch) (batch.Result, error) {
 	op := ops.Commit{Batch: batch}
 	partition, err := r.node.partitionOf(batch)
 	if err != nil {
-		return store.BatchResult{}, ops.Error(op, cmp.Or(r.node.table.Load().refuses(ctx), err))
+		return batch.Result{}, ops.Error(op, cmp.Or(r.node.table.Load().refuses(ctx), err))
 	}
-	return call(ctx, r, partition, op, func(s store.RuntimeStore) (store.BatchResult, error) {
-		committer, ok := s.(store.Committer)
+	return call(ctx, r, partition, op, func(s store.RuntimeStore) (batch.Result, error) {
+		committer, ok := s.(batch.Committer)
 		if !ok {
-			return store.BatchResult{}, ops.Error(op, unsupported("Commit"))
+			return batch.Result{}, ops.Error(op, unsupported("Commit"))
 		}
 		return committer.Commit(ctx, batch)
 	})
@@ -139,7 +141,7 @@ func unsupported(method string) error {
 }
 
 // partitionOf returns the one partition of a batch.
-func (n *Node) partitionOf(batch store.Batch) (partition int, err error) {
+func (n *Node) partitionOf(batch batch.Batch) (partition int, err error) {
 	ids := batchRuntimes(batch)
 	for i, id := range ids {
 		p := PartitionOf(id, n.opts.Partitions)
@@ -153,8 +155,8 @@ func (n *Node) partitionOf(batch store.Batch) (partition int, err error) {
 
 // batchRuntimes returns the runtimes of all conditions and writes. What is none of
 // package store's has none; a loop refuses it.
-func batchRuntimes(batch store.Batch) (ids []store.RuntimeID) {
-	home := reflect.TypeFor[store.Batch]().PkgPath()
+func batchRuntimes(batch batch.Batch) (ids []store.RuntimeID) {
+	home := reflect.TypeFor[batch.Batch]().PkgPath()
 	add := func(part any) {
 		if v := reflect.ValueOf(part); v.Kind() == reflect.Struct && v.Type().PkgPath() == home {
 			ids = append(ids, v.FieldByName("RuntimeID").Interface().(store.RuntimeID))

@@ -9,7 +9,9 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A Router is a [store.RuntimeStore] over all partitions of a cluster: it takes
@@ -34,8 +36,8 @@ type Remote func(owner Member) (store.RuntimeStore, error)
 
 var (
 	_ store.RuntimeStore = (*Router)(nil)
-	_ store.Committer    = (*Router)(nil)
-	_ store.Viewer       = (*Router)(nil)
+	_ batch.Committer    = (*Router)(nil)
+	_ state.Viewer       = (*Router)(nil)
 )
 
 // Router returns a router. Without a remote, nil, a call for another member's

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/cluster"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
@@ -62,8 +63,8 @@ func TestRouterIsAStore(t *testing.T) {
 	}
 }
 
-func state(id store.RuntimeID) store.Write {
-	return store.PutRuntimeState{RuntimeID: id, State: store.RuntimeIdle}
+func state(id store.RuntimeID) batch.Write {
+	return batch.PutRuntimeState{RuntimeID: id, State: store.RuntimeIdle}
 }
 
 func TestBatchesStayInOnePartition(t *testing.T) {
@@ -77,14 +78,14 @@ func TestBatchesStayInOnePartition(t *testing.T) {
 		for cluster.PartitionOf(sibling, 4) != 1 {
 			sibling += "x"
 		}
-		result, err := r.Commit(t.Context(), store.Batch{If: []store.Condition{store.RuntimeAbsent{RuntimeID: one}}, Then: []store.Write{state(one), state(sibling)}})
+		result, err := r.Commit(t.Context(), batch.Batch{If: []batch.Condition{batch.RuntimeAbsent{RuntimeID: one}}, Then: []batch.Write{state(one), state(sibling)}})
 		require.NoError(t, err)
 		assert.EqualValues(t, 1, result.Revision)
 
-		for _, batch := range []store.Batch{
-			{Then: []store.Write{state(one), state(other)}},
-			{If: []store.Condition{store.RuntimeAbsent{RuntimeID: other}}, Then: []store.Write{state(one)}},
-			{If: []store.Condition{store.RuntimeAbsent{RuntimeID: other}, store.RuntimeAbsent{RuntimeID: one}}},
+		for _, batch := range []batch.Batch{
+			{Then: []batch.Write{state(one), state(other)}},
+			{If: []batch.Condition{batch.RuntimeAbsent{RuntimeID: other}}, Then: []batch.Write{state(one)}},
+			{If: []batch.Condition{batch.RuntimeAbsent{RuntimeID: other}, batch.RuntimeAbsent{RuntimeID: one}}},
 		} {
 			_, err = r.Commit(t.Context(), batch)
 			require.ErrorIs(t, err, cluster.ErrSpansPartitions)
@@ -98,16 +99,16 @@ func TestBatchesStayInOnePartition(t *testing.T) {
 		require.NoError(t, err)
 		assert.False(t, ok)
 
-		for name, then := range map[string]store.Write{"nil": nil, "a pointer": (*store.DeleteRuntime)(nil), "of another package": struct{ store.PutRuntimeState }{}} {
-			_, err = r.Commit(t.Context(), store.Batch{Then: []store.Write{state(one), then}})
+		for name, then := range map[string]batch.Write{"nil": nil, "a pointer": (*batch.DeleteRuntime)(nil), "of another package": struct{ batch.PutRuntimeState }{}} {
+			_, err = r.Commit(t.Context(), batch.Batch{Then: []batch.Write{state(one), then}})
 			require.ErrorIs(t, err, store.ErrInvalidValue, name)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err = r.Commit(ctx, store.Batch{Then: []store.Write{state(one), state(other)}})
+		_, err = r.Commit(ctx, batch.Batch{Then: []batch.Write{state(one), state(other)}})
 		require.ErrorIs(t, err, context.Canceled)
 		require.NoError(t, c.members["a"].Close())
-		_, err = r.Commit(t.Context(), store.Batch{Then: []store.Write{state(one), state(other)}})
+		_, err = r.Commit(t.Context(), batch.Batch{Then: []batch.Write{state(one), state(other)}})
 		require.ErrorIs(t, err, store.ErrClosed)
 		assert.NotErrorIs(t, err, cluster.ErrSpansPartitions)
 	})
@@ -120,19 +121,19 @@ func TestEveryPartOfABatchHasItsRuntime(t *testing.T) {
 		c.join("a")
 		r := c.members["a"].Router(nil)
 		one, other := c.in(0), c.in(1)
-		for _, cond := range []store.Condition{
-			store.VersionIs{RuntimeID: other}, store.RuntimeExists{RuntimeID: other}, store.RuntimeAbsent{RuntimeID: other},
-			store.RuntimeStateIs{RuntimeID: other}, store.InputStateIs{RuntimeID: other}, store.InputAbsent{RuntimeID: other},
-			store.SessionDigestIs{RuntimeID: other}, store.ReceiptAbsent{RuntimeID: other}, store.KeyFree{RuntimeID: other},
+		for _, cond := range []batch.Condition{
+			batch.VersionIs{RuntimeID: other}, batch.RuntimeExists{RuntimeID: other}, batch.RuntimeAbsent{RuntimeID: other},
+			batch.RuntimeStateIs{RuntimeID: other}, batch.InputStateIs{RuntimeID: other}, batch.InputAbsent{RuntimeID: other},
+			batch.SessionDigestIs{RuntimeID: other}, batch.ReceiptAbsent{RuntimeID: other}, batch.KeyFree{RuntimeID: other},
 		} {
-			_, err := r.Commit(t.Context(), store.Batch{If: []store.Condition{cond}, Then: []store.Write{state(one)}})
+			_, err := r.Commit(t.Context(), batch.Batch{If: []batch.Condition{cond}, Then: []batch.Write{state(one)}})
 			require.ErrorIs(t, err, cluster.ErrSpansPartitions, "%T", cond)
 		}
-		for _, w := range []store.Write{
-			store.PutInputState{RuntimeID: other}, store.DeleteInputState{RuntimeID: other}, store.PutReceipt{RuntimeID: other},
-			store.PutSnapshot{RuntimeID: other}, state(other), store.CommitBoundary{RuntimeID: other}, store.DeleteRuntime{RuntimeID: other},
+		for _, w := range []batch.Write{
+			batch.PutInputState{RuntimeID: other}, batch.DeleteInputState{RuntimeID: other}, batch.PutReceipt{RuntimeID: other},
+			batch.PutSnapshot{RuntimeID: other}, state(other), batch.CommitBoundary{RuntimeID: other}, batch.DeleteRuntime{RuntimeID: other},
 		} {
-			_, err := r.Commit(t.Context(), store.Batch{Then: []store.Write{state(one), w}})
+			_, err := r.Commit(t.Context(), batch.Batch{Then: []batch.Write{state(one), w}})
 			require.ErrorIs(t, err, cluster.ErrSpansPartitions, "%T", w)
 		}
 	})
@@ -154,7 +155,7 @@ func TestCallsGoToTheOwner(t *testing.T) {
 		require.NoError(t, err)
 		found, _ := v.RuntimeState()
 		assert.Equal(t, store.RuntimeIdle, found)
-		_, err = r.Commit(t.Context(), store.Batch{If: []store.Condition{store.RuntimeExists{RuntimeID: id}}})
+		_, err = r.Commit(t.Context(), batch.Batch{If: []batch.Condition{batch.RuntimeExists{RuntimeID: id}}})
 		require.NoError(t, err)
 
 		r = a.Router(func(m cluster.Member) (store.RuntimeStore, error) {
@@ -163,7 +164,7 @@ func TestCallsGoToTheOwner(t *testing.T) {
 		})
 		_, err = r.View(t.Context(), id)
 		require.ErrorIs(t, err, errors.ErrUnsupported)
-		_, err = r.Commit(t.Context(), store.Batch{Then: []store.Write{state(id)}})
+		_, err = r.Commit(t.Context(), batch.Batch{Then: []batch.Write{state(id)}})
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 
 		r = a.Router(func(cluster.Member) (store.RuntimeStore, error) { return nil, errCut })

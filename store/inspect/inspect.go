@@ -10,14 +10,15 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A Source is what is shown. A *loopstore.Loop is one; one that wraps it can hide
 // a part of it.
 type Source interface {
-	store.Viewer
-	store.Watcher
-	Runtimes(ctx context.Context, page store.Paging) iter.Seq2[store.RuntimeSummary, error]
+	state.Viewer
+	state.Watcher
+	Runtimes(ctx context.Context, page state.Paging) iter.Seq2[state.RuntimeSummary, error]
 	Stats() loopstore.Stats
 }
 

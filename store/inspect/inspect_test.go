@@ -21,6 +21,7 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/inspect"
+	"github.com/loopstore/loopstore/store/state"
 	"github.com/loopstore/loopstore/store/storetest"
 )
 
@@ -237,10 +238,10 @@ type source struct {
 	stats loopstore.Stats
 }
 
-func (s source) View(context.Context, store.RuntimeID) (*store.View, error) { return nil, s.err }
+func (s source) View(context.Context, store.RuntimeID) (*state.View, error) { return nil, s.err }
 
-func (s source) Runtimes(context.Context, store.Paging) iter.Seq2[store.RuntimeSummary, error] {
-	return func(yield func(store.RuntimeSummary, error) bool) { yield(store.RuntimeSummary{}, s.err) }
+func (s source) Runtimes(context.Context, state.Paging) iter.Seq2[state.RuntimeSummary, error] {
+	return func(yield func(state.RuntimeSummary, error) bool) { yield(state.RuntimeSummary{}, s.err) }
 }
 
 func (s source) Stats() loopstore.Stats { return s.stats }

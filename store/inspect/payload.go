@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // maxShown is how much of a payload stands in a page, in bytes. All of it is to
@@ -47,7 +47,7 @@ type snapshotFacts struct {
 }
 
 // factsOf returns nil if there is no snapshot.
-func (h *handler) factsOf(view *store.View) *snapshotFacts {
+func (h *handler) factsOf(view *state.View) *snapshotFacts {
 	snapshot, ok := view.Snapshot()
 	if !ok {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 const (
@@ -23,9 +24,9 @@ var lifecycle = []store.InputLifecycleState{
 
 // An overview is all of a runtime in short.
 type overview struct {
-	*store.View
+	*state.View
 
-	Summary *store.RuntimeSummary
+	Summary *state.RuntimeSummary
 	Latest  *store.RunBoundaryReceipt // nil if there is none
 	Session *snapshotFacts            // nil if there is none
 	Bar     []segment
@@ -44,17 +45,17 @@ type segment struct {
 type group struct {
 	State  store.InputLifecycleState
 	Count  int
-	Inputs store.Page[store.InputState]
+	Inputs state.Page[store.InputState]
 }
 
 // A runReceipts is a part of the receipts of a run.
 type runReceipts struct {
 	RunID    store.RunID
-	Receipts store.Page[store.RunBoundaryReceipt]
+	Receipts state.Page[store.RunBoundaryReceipt]
 }
 
 // view returns the runtime that a request is about, which must be there.
-func (h *handler) view(r *http.Request) (*store.View, error) {
+func (h *handler) view(r *http.Request) (*state.View, error) {
 	id := store.RuntimeID(r.URL.Query().Get("id"))
 	view, err := h.source.View(r.Context(), id)
 	if err == nil && !view.Exists() {
@@ -64,7 +65,7 @@ func (h *handler) view(r *http.Request) (*store.View, error) {
 }
 
 // ofRuntime returns a page about one runtime.
-func ofRuntime(view *store.View, template, title string, body any) page {
+func ofRuntime(view *state.View, template, title string, body any) page {
 	return page{Template: template, Title: title + name(view.RuntimeID()), Follow: view, Body: body}
 }
 
@@ -81,7 +82,7 @@ func (h *handler) runtime(r *http.Request) (page, error) {
 	o.groupInputs()
 	runs := slices.Collect(view.Runs())
 	for _, run := range slices.Backward(runs[max(0, len(runs)-fewRuns):]) {
-		o.Runs = append(o.Runs, runReceipts{run, view.ReceiptPage(store.Paging{Limit: fewReceipts}, run)})
+		o.Runs = append(o.Runs, runReceipts{run, view.ReceiptPage(state.Paging{Limit: fewReceipts}, run)})
 	}
 	return ofRuntime(view, "runtime", "", o), nil
 }
@@ -95,20 +96,20 @@ func (o *overview) groupInputs() {
 		}
 		wide := 100 * float64(count) / float64(o.NumInputStates())
 		o.Bar = append(o.Bar, segment{state, at, wide})
-		o.Groups = append(o.Groups, group{state, count, o.InputPage(store.Paging{Limit: fewInputs}, state)})
+		o.Groups = append(o.Groups, group{state, count, o.InputPage(state.Paging{Limit: fewInputs}, state)})
 		at += wide
 	}
 }
 
 // An inputList is a page of inputs.
 type inputList struct {
-	*store.View
+	*state.View
 
 	State store.InputLifecycleState // empty for all
 	Count int
-	From  store.Cursor
+	From  state.Cursor
 	First bool // it is the first page
-	Page  store.Page[store.InputState]
+	Page  state.Page[store.InputState]
 }
 
 func (h *handler) inputs(r *http.Request) (page, error) {
@@ -121,7 +122,7 @@ func (h *handler) inputs(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	list.First = paging.From == store.Cursor{}
+	list.First = paging.From == state.Cursor{}
 	var states []store.InputLifecycleState
 	if list.State != "" {
 		if !slices.Contains(lifecycle, list.State) {
@@ -134,7 +135,7 @@ func (h *handler) inputs(r *http.Request) (page, error) {
 	return ofRuntime(view, "inputs", "Inputs of ", list), nil
 }
 
-func pagingOf(r *http.Request) (p store.Paging, err error) {
+func pagingOf(r *http.Request) (p state.Paging, err error) {
 	p.Limit = rows
 	if p.From.UnmarshalText([]byte(r.URL.Query().Get("from"))) != nil {
 		err = unreadable("from")
@@ -144,13 +145,13 @@ func pagingOf(r *http.Request) (p store.Paging, err error) {
 
 // A single is one input.
 type single struct {
-	*store.View
+	*state.View
 
 	Input   store.InputState
 	Payload *excerpt // nil if there is none
 }
 
-func (h *handler) oneInput(r *http.Request) (view *store.View, input store.InputState, err error) {
+func (h *handler) oneInput(r *http.Request) (view *state.View, input store.InputState, err error) {
 	if view, err = h.view(r); err != nil {
 		return view, input, err
 	}
@@ -179,9 +180,9 @@ func (h *handler) input(r *http.Request) (page, error) {
 
 // A runList is a page of runs.
 type runList struct {
-	*store.View
+	*state.View
 
-	Runs               []store.RunView
+	Runs               []state.RunView
 	Count, Page, Pages int
 }
 
@@ -199,10 +200,10 @@ func (h *handler) runs(r *http.Request) (page, error) {
 
 // A timeLine is a page of the receipts of a run, or one of them.
 type timeLine struct {
-	*store.View
+	*state.View
 
 	RunID   store.RunID
-	Page    store.Page[store.RunBoundaryReceipt]
+	Page    state.Page[store.RunBoundaryReceipt]
 	First   bool // it is the first page
 	Highest uint64
 	One     bool
@@ -222,7 +223,7 @@ func (h *handler) run(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	line := &timeLine{View: view, First: paging.From == store.Cursor{}, One: query.Has("sequence")}
+	line := &timeLine{View: view, First: paging.From == state.Cursor{}, One: query.Has("sequence")}
 	line.RunID = run
 	var there bool
 	if line.Highest, there = view.HighestSequence(run); !there {

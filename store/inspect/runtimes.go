@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 const (
@@ -24,7 +24,7 @@ type listing struct {
 
 	Columns  []column
 	States   []stateCount // of the runtimes that match Query
-	Rows     []*store.RuntimeSummary
+	Rows     []*state.RuntimeSummary
 	All      int // runtimes that there are
 	Matching int
 	Sorted   int // of those that match; the others are not listed
@@ -36,22 +36,22 @@ type listing struct {
 type column struct {
 	Name, Title string
 	Number      bool
-	compare     func(a, b *store.RuntimeSummary) int
+	compare     func(a, b *state.RuntimeSummary) int
 }
 
 var columns = []column{
-	{"id", "Runtime", false, func(a, b *store.RuntimeSummary) int { return cmp.Compare(a.RuntimeID, b.RuntimeID) }},
-	{"state", "State", false, func(a, b *store.RuntimeSummary) int { return cmp.Compare(a.RuntimeState, b.RuntimeState) }},
-	{"version", "Version", true, func(a, b *store.RuntimeSummary) int { return cmp.Compare(a.Version, b.Version) }},
-	{"inputs", "Inputs", true, func(a, b *store.RuntimeSummary) int {
+	{"id", "Runtime", false, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.RuntimeID, b.RuntimeID) }},
+	{"state", "State", false, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.RuntimeState, b.RuntimeState) }},
+	{"version", "Version", true, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.Version, b.Version) }},
+	{"inputs", "Inputs", true, func(a, b *state.RuntimeSummary) int {
 		return cmp.Or(cmp.Compare(a.Held.InputStates, b.Held.InputStates), cmp.Compare(open(a), open(b)))
 	}},
-	{"receipts", "Receipts", true, func(a, b *store.RuntimeSummary) int { return cmp.Compare(a.Held.Receipts, b.Held.Receipts) }},
-	{"bytes", "Size", true, func(a, b *store.RuntimeSummary) int { return cmp.Compare(a.Held.Bytes(), b.Held.Bytes()) }},
+	{"receipts", "Receipts", true, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.Held.Receipts, b.Held.Receipts) }},
+	{"bytes", "Size", true, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.Held.Bytes(), b.Held.Bytes()) }},
 }
 
 // open returns how many inputs are in no terminal state.
-func open(s *store.RuntimeSummary) int { return s.Held.InputStates - s.Ended }
+func open(s *state.RuntimeSummary) int { return s.Held.InputStates - s.Ended }
 
 // A stateCount is how many there are in a state.
 type stateCount struct {
@@ -66,8 +66,8 @@ const noState = "none"
 func (h *handler) runtimes(r *http.Request) (page, error) {
 	l := newListing(r.URL.Query())
 	states := make(map[string]int)
-	var found []*store.RuntimeSummary
-	for summary, err := range h.source.Runtimes(r.Context(), store.Paging{}) {
+	var found []*state.RuntimeSummary
+	for summary, err := range h.source.Runtimes(r.Context(), state.Paging{}) {
 		if err != nil {
 			return page{}, err
 		}
@@ -99,9 +99,9 @@ func newListing(query url.Values) *listing {
 }
 
 // sort sorts what was found, which is in the order in which it was made.
-func (l *listing) sort(found []*store.RuntimeSummary) {
+func (l *listing) sort(found []*state.RuntimeSummary) {
 	if at := slices.IndexFunc(columns, func(c column) bool { return c.Name == l.Sort }); at >= 0 {
-		slices.SortStableFunc(found, func(a, b *store.RuntimeSummary) int {
+		slices.SortStableFunc(found, func(a, b *state.RuntimeSummary) int {
 			if l.Desc {
 				return columns[at].compare(b, a)
 			}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 var (
@@ -38,7 +39,7 @@ func hash(text string) string {
 type page struct {
 	Template string // that of its main part
 	Title    string
-	Follow   *store.View // the runtime that it is of, if it is of one
+	Follow   *state.View // the runtime that it is of, if it is of one
 	Body     any
 }
 
@@ -85,7 +86,7 @@ type turn struct {
 	Start, Next string
 }
 
-func next(page string, first, more bool, from store.Cursor, pairs ...any) turn {
+func next(page string, first, more bool, from state.Cursor, pairs ...any) turn {
 	return turn{first, more, link(page, pairs...), link(page, append(pairs, "from", from)...)}
 }
 

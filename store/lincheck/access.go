@@ -5,10 +5,12 @@ import (
 	"fmt"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A Look shows one runtime whole, again and again.
-type Look func(ctx context.Context) (*store.View, error)
+type Look func(ctx context.Context) (*state.View, error)
 
 // A way is how a view is asked for.
 type way int
@@ -39,7 +41,7 @@ func readersOf(s store.RuntimeStore, cfg *Config) map[store.RuntimeID]Look {
 
 func (a access) view(ctx context.Context, id store.RuntimeID, by way) (r reply, err error) {
 	if by == byStore {
-		r.view, err = a.store.(store.Viewer).View(ctx, id)
+		r.view, err = a.store.(state.Viewer).View(ctx, id)
 	} else {
 		r.view, err = a.readers[by][id](ctx)
 	}
@@ -50,7 +52,7 @@ func (a access) view(ctx context.Context, id store.RuntimeID, by way) (r reply, 
 }
 
 func (a access) commit(ctx context.Context, b *batch) (r reply, err error) {
-	r.batch, err = a.store.(store.Committer).Commit(ctx, b.forStore())
+	r.batch, err = a.store.(batch.Committer).Commit(ctx, b.forStore())
 	return r, err
 }
 
@@ -58,8 +60,8 @@ func (a access) commit(ctx context.Context, b *batch) (r reply, err error) {
 type abilities struct{ commits, views, reads bool }
 
 func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
-	_, a.commits = s.(store.Committer)
-	_, a.views = s.(store.Viewer)
+	_, a.commits = s.(batch.Committer)
+	_, a.views = s.(state.Viewer)
 	a.reads = cfg.Reader != nil
 	return a
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A batch is the arguments of a Commit. Its writes are calls too, since most of
@@ -19,13 +20,13 @@ type batch struct {
 
 // A condition is one of package store, and the runtime that it is about.
 type condition struct {
-	store.Condition
+	batch.Condition
 	runtime  store.RuntimeID
 	recalled bool // it takes its value from what the caller knows when it makes the call
 }
 
 // forStore returns the batch as the store takes it.
-func (b *batch) forStore() (all store.Batch) {
+func (b *batch) forStore() (all batch.Batch) {
 	for _, c := range b.conditions {
 		all.If = append(all.If, c.Condition)
 	}
@@ -35,17 +36,17 @@ func (b *batch) forStore() (all store.Batch) {
 	return all
 }
 
-func (c *call) asWrite() store.Write {
+func (c *call) asWrite() batch.Write {
 	switch args := c.args.(type) {
 	case store.BoundaryCommit:
-		return store.CommitBoundary{RuntimeID: c.runtime, Commit: args}
+		return batch.CommitBoundary{RuntimeID: c.runtime, Commit: args}
 	case store.BoundaryApply:
-		return store.PutReceipt{RuntimeID: c.runtime, Receipt: args.Receipt}
+		return batch.PutReceipt{RuntimeID: c.runtime, Receipt: args.Receipt}
 	case store.InputState:
-		return store.PutInputState{RuntimeID: c.runtime, State: args}
+		return batch.PutInputState{RuntimeID: c.runtime, State: args}
 	case store.RuntimeState:
-		return store.PutRuntimeState{RuntimeID: c.runtime, State: args}
-	case store.Write:
+		return batch.PutRuntimeState{RuntimeID: c.runtime, State: args}
+	case batch.Write:
 		return args
 	}
 	panic(fmt.Sprintf("lincheck: %T is no write of a batch", c.args))
@@ -88,7 +89,7 @@ func (g *generator) write(id store.RuntimeID) *call {
 		g.persistInputState(w)
 	case 3, 4:
 		input := g.input()
-		w.args, w.input = store.DeleteInputState{RuntimeID: id, InputID: input}, input
+		w.args, w.input = batch.DeleteInputState{RuntimeID: id, InputID: input}, input
 	case 5, 6:
 		g.putReceipt(w, g.receipt())
 	case 7, 8:
@@ -99,7 +100,7 @@ func (g *generator) write(id store.RuntimeID) *call {
 		w.kind = ops.KindCommitSessionBoundary
 		g.commit(w)
 	default:
-		w.args = store.DeleteRuntime{RuntimeID: id}
+		w.args = batch.DeleteRuntime{RuntimeID: id}
 	}
 	return w
 }
@@ -115,7 +116,7 @@ func (g *generator) putSnapshot(w *call) {
 		doc := g.document()
 		w.session = &doc.session
 	}
-	w.args = store.PutSnapshot{RuntimeID: w.runtime, Snapshot: []byte(w.session.text)}
+	w.args = batch.PutSnapshot{RuntimeID: w.runtime, Snapshot: []byte(w.session.text)}
 }
 
 // exhausting are two writes of which the second cannot be done.
@@ -138,23 +139,23 @@ func (g *generator) condition(batch *call) condition {
 	c := condition{runtime: id, recalled: g.pick("recalled", 4) > 0}
 	switch g.pick("condition", 12) {
 	case 0:
-		c.Condition = store.RuntimeExists{RuntimeID: id}
+		c.Condition = batch.RuntimeExists{RuntimeID: id}
 	case 1:
-		c.Condition = store.RuntimeAbsent{RuntimeID: id}
+		c.Condition = batch.RuntimeAbsent{RuntimeID: id}
 	case 2:
-		c.Condition = store.RuntimeStateIs{RuntimeID: id, AnyOf: some(g, runtimeStates, unknown)}
+		c.Condition = batch.RuntimeStateIs{RuntimeID: id, AnyOf: some(g, runtimeStates, unknown)}
 	case 3:
-		c.Condition = store.InputStateIs{RuntimeID: id, InputID: g.input(), AnyOf: some(g, inputStates, unknown)}
+		c.Condition = batch.InputStateIs{RuntimeID: id, InputID: g.input(), AnyOf: some(g, inputStates, unknown)}
 	case 4:
-		c.Condition = store.InputAbsent{RuntimeID: id, InputID: g.input()}
+		c.Condition = batch.InputAbsent{RuntimeID: id, InputID: g.input()}
 	case 5:
-		c.Condition = store.ReceiptAbsent{RuntimeID: id, RunID: g.run(), Sequence: g.sequence()}
+		c.Condition = batch.ReceiptAbsent{RuntimeID: id, RunID: g.run(), Sequence: g.sequence()}
 	case 6:
-		c.Condition = store.KeyFree{RuntimeID: id, Key: g.text(0)}
+		c.Condition = batch.KeyFree{RuntimeID: id, Key: g.text(0)}
 	case 7, 8:
-		c.Condition = store.SessionDigestIs{RuntimeID: id}
+		c.Condition = batch.SessionDigestIs{RuntimeID: id}
 	default:
-		c.Condition = store.VersionIs{RuntimeID: id, Version: uint64(g.pick("version", 20))}
+		c.Condition = batch.VersionIs{RuntimeID: id, Version: uint64(g.pick("version", 20))}
 	}
 	return c
 }
@@ -172,9 +173,9 @@ func some[T ~string](g *generator, all []T, flaw T) []T {
 // invalid reports whether a condition can never be checked.
 func (c condition) invalid() bool {
 	switch c := c.Condition.(type) {
-	case store.RuntimeStateIs:
+	case batch.RuntimeStateIs:
 		return slices.Contains(c.AnyOf, unknown)
-	case store.InputStateIs:
+	case batch.InputStateIs:
 		return slices.Contains(c.AnyOf, unknown)
 	}
 	return false
@@ -200,12 +201,12 @@ func (m memory) recall(c *call) {
 		}
 		known := m[at.runtime]
 		switch at.Condition.(type) {
-		case store.VersionIs:
-			at.Condition = store.VersionIs{RuntimeID: at.runtime, Version: known.version}
-		case store.SessionDigestIs:
-			at.Condition = store.SessionDigestIs{RuntimeID: at.runtime, Digest: known.digest}
-		case store.KeyFree:
-			at.Condition = store.KeyFree{RuntimeID: at.runtime, Key: known.key}
+		case batch.VersionIs:
+			at.Condition = batch.VersionIs{RuntimeID: at.runtime, Version: known.version}
+		case batch.SessionDigestIs:
+			at.Condition = batch.SessionDigestIs{RuntimeID: at.runtime, Digest: known.digest}
+		case batch.KeyFree:
+			at.Condition = batch.KeyFree{RuntimeID: at.runtime, Key: known.key}
 		}
 	}
 }
@@ -217,7 +218,7 @@ func (m memory) learn(t *turn) {
 		tell(&known)
 		m[id] = known
 	}
-	if conflict, ok := errors.AsType[*store.ConflictError](t.err); ok {
+	if conflict, ok := errors.AsType[*batch.ConflictError](t.err); ok {
 		know(conflict.RuntimeID, func(f *facts) { f.version = conflict.Version })
 	}
 	if t.err != nil {
@@ -238,7 +239,7 @@ func (m memory) learn(t *turn) {
 			if w.session != nil {
 				f.digest = w.session.digest
 			}
-			if _, deleted := w.args.(store.DeleteRuntime); deleted {
+			if _, deleted := w.args.(batch.DeleteRuntime); deleted {
 				*f = facts{}
 			}
 		})
@@ -246,7 +247,7 @@ func (m memory) learn(t *turn) {
 }
 
 // seen returns what a view tells.
-func seen(v *store.View) (f facts) {
+func seen(v *state.View) (f facts) {
 	f.version = v.Version()
 	if s, ok := v.Snapshot(); ok && s.Document() != nil {
 		f.digest = s.Document().HexDigest()

@@ -13,18 +13,20 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/lincheck"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A lazy reader keeps a view for a millisecond.
 func lazyReader(s store.RuntimeStore, id store.RuntimeID) lincheck.Look {
 	type kept struct {
-		view  *store.View
+		view  *state.View
 		until time.Time
 	}
 	var last atomic.Pointer[kept]
 	inner := reader(s, id)
-	return func(ctx context.Context) (*store.View, error) {
+	return func(ctx context.Context) (*state.View, error) {
 		if k := last.Load(); k != nil && time.Now().Before(k.until) {
 			return k.view, nil
 		}
@@ -47,27 +49,27 @@ func TestStaleViewsAreCaught(t *testing.T) {
 // what it writes on others.
 type halving struct{ *loopstore.Loop }
 
-func (s halving) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
+func (s halving) Commit(ctx context.Context, batch batch.Batch) (batch.Result, error) {
 	n := len(batch.Then)
 	if n < 2 || !plainWrite(batch.Then[n-1]) {
 		return s.Loop.Commit(ctx, batch)
 	}
-	last := batch.Then[n-1].(store.PutSnapshot).RuntimeID
+	last := batch.Then[n-1].(batch.PutSnapshot).RuntimeID
 	for _, w := range batch.Then[:n-1] {
-		if !plainWrite(w) || w.(store.PutSnapshot).RuntimeID == last {
+		if !plainWrite(w) || w.(batch.PutSnapshot).RuntimeID == last {
 			return s.Loop.Commit(ctx, batch)
 		}
 	}
-	if _, err := s.Loop.Commit(ctx, store.Batch{If: batch.If, Then: batch.Then[:n-1]}); err != nil {
-		return store.BatchResult{}, err
+	if _, err := s.Loop.Commit(ctx, batch.Batch{If: batch.If, Then: batch.Then[:n-1]}); err != nil {
+		return batch.Result{}, err
 	}
 	runtime.Gosched()
-	return s.Loop.Commit(context.WithoutCancel(ctx), store.Batch{Then: batch.Then[n-1:]})
+	return s.Loop.Commit(context.WithoutCancel(ctx), batch.Batch{Then: batch.Then[n-1:]})
 }
 
 // plainWrite is true for a write that is always done.
-func plainWrite(w store.Write) bool {
-	_, ok := w.(store.PutSnapshot)
+func plainWrite(w batch.Write) bool {
+	_, ok := w.(batch.PutSnapshot)
 	return ok
 }
 
@@ -80,10 +82,10 @@ func TestHalfSeenBatchIsCaught(t *testing.T) {
 // by the order of the errors.
 type checking struct{ *loopstore.Loop }
 
-func (s checking) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
-	refusable := slices.ContainsFunc(batch.Then, func(w store.Write) bool {
+func (s checking) Commit(ctx context.Context, batch batch.Batch) (batch.Result, error) {
+	refusable := slices.ContainsFunc(batch.Then, func(w batch.Write) bool {
 		switch w.(type) {
-		case store.DeleteRuntime, store.DeleteInputState, store.PutSnapshot, store.PutReceipt:
+		case batch.DeleteRuntime, batch.DeleteInputState, batch.PutSnapshot, batch.PutReceipt:
 			return false
 		}
 		return true
@@ -91,11 +93,11 @@ func (s checking) Commit(ctx context.Context, batch store.Batch) (store.BatchRes
 	if refusable {
 		return s.Loop.Commit(ctx, batch)
 	}
-	if _, err := s.Loop.Commit(ctx, store.Batch{If: batch.If}); err != nil {
-		return store.BatchResult{}, err
+	if _, err := s.Loop.Commit(ctx, batch.Batch{If: batch.If}); err != nil {
+		return batch.Result{}, err
 	}
 	runtime.Gosched()
-	return s.Loop.Commit(ctx, store.Batch{Then: batch.Then})
+	return s.Loop.Commit(ctx, batch.Batch{Then: batch.Then})
 }
 
 func TestCheckThenActIsCaught(t *testing.T) {
@@ -105,10 +107,10 @@ func TestCheckThenActIsCaught(t *testing.T) {
 // A leaving store leaves the writes before one that cannot be done.
 type leaving struct{ *loopstore.Loop }
 
-func (s leaving) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
+func (s leaving) Commit(ctx context.Context, batch batch.Batch) (batch.Result, error) {
 	result, err := s.Loop.Commit(ctx, batch)
-	if write, ok := errors.AsType[*store.WriteError](err); ok {
-		_, _ = s.Loop.Commit(context.WithoutCancel(ctx), store.Batch{Then: batch.Then[:write.Index]})
+	if write, ok := errors.AsType[*batch.WriteError](err); ok {
+		_, _ = s.Loop.Commit(context.WithoutCancel(ctx), batch.Batch{Then: batch.Then[:write.Index]})
 	}
 	return result, err
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A call is one call of an operation: its arguments as the store takes them,
@@ -34,8 +36,8 @@ type reply struct {
 	receipt *store.RunBoundaryReceipt
 	inputs  []store.InputState
 	nilList bool // of a list that must not be nil
-	batch   store.BatchResult
-	view    *store.View
+	batch   batch.Result
+	view    *state.View
 }
 
 // perform calls the store.
@@ -139,10 +141,10 @@ func answerOf(r reply, err error) (answer, error) {
 
 func refused(refusal, err error) answer {
 	a := answer{refusal: refusal}
-	if write, ok := errors.AsType[*store.WriteError](err); ok {
+	if write, ok := errors.AsType[*batch.WriteError](err); ok {
 		a.at = write.Index
 	}
-	if conflict, ok := errors.AsType[*store.ConflictError](err); ok {
+	if conflict, ok := errors.AsType[*batch.ConflictError](err); ok {
 		a.at, a.version = conflict.Index, conflict.Version
 	}
 	return a

@@ -19,6 +19,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/lincheck"
 	"github.com/loopstore/loopstore/store/locked"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // said is what Check says of stores that wrap returns.
@@ -152,7 +153,7 @@ func (s *closable) Close() error {
 func TestProgramsStoreIsClosed(t *testing.T) {
 	opened, closed := 0, 0
 	r := falsify(t, func(t *rapid.T) {
-		lincheck.CheckProgram(t, func() store.RuntimeStore { opened++; return &closable{locked.New(new(store.State)), &closed} })
+		lincheck.CheckProgram(t, func() store.RuntimeStore { opened++; return &closable{locked.New(new(state.State)), &closed} })
 	})
 	assert.Positive(t, opened)
 	assert.Equal(t, opened, closed)

@@ -2,11 +2,12 @@ package lincheck
 
 import (
 	"fmt"
-	"github.com/loopstore/loopstore/store"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/loopstore/loopstore/store"
 
 	"github.com/loopstore/loopstore/ops"
 )

@@ -34,8 +34,8 @@
 //
 // # Batches and views
 //
-// A store that is a [store.Committer] gets batches too, one that is a
-// [store.Viewer] is looked at whole, and Config.Reader opens readers: one of each
+// A store that is a [batch.Committer] gets batches too, one that is a
+// [state.Viewer] is looked at whole, and Config.Reader opens readers: one of each
 // runtime that all callers share, and one for each caller. A reader may answer a
 // call whose context has ended. Stores with the ten operations alone are checked as ever.
 //
@@ -56,7 +56,7 @@
 //
 // The model holds each runtime in plain lists that are never changed in place.
 // It is written from the description of the operations, and shares no code with
-// [store.State]. Of package ops it uses the operations' names, of package store
+// [state.State]. Of package ops it uses the operations' names, of package store
 // the values and their JSON, to compare them whole. What it must know of a
 // session document, which is whether it is valid, its digest and its count of
 // messages, comes with the generated document; nothing is parsed.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 )
 
 // A state is what one runtime holds. It is never changed: a write makes a new
@@ -76,9 +77,9 @@ func (s *state) after(c *call, a *answer) *state {
 		return s
 	}
 	switch args := c.args.(type) {
-	case store.DeleteRuntime:
+	case batch.DeleteRuntime:
 		return nothing
-	case store.DeleteInputState:
+	case batch.DeleteInputState:
 		return s.without(args.InputID)
 	}
 	next := *s

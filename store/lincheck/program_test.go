@@ -18,6 +18,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/lincheck"
 	"github.com/loopstore/loopstore/store/locked"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // TestModel runs random programs on a Loop, and on a State without one, and
@@ -25,7 +26,7 @@ import (
 func TestModel(t *testing.T) {
 	t.Run("Loop", rapid.MakeCheck(checkLoop))
 	t.Run("State", rapid.MakeCheck(func(t *rapid.T) {
-		lincheck.CheckProgram(t, func() store.RuntimeStore { return locked.New(new(store.State)) })
+		lincheck.CheckProgram(t, func() store.RuntimeStore { return locked.New(new(state.State)) })
 	}))
 }
 
@@ -88,7 +89,7 @@ func falsify(t *testing.T, property func(*rapid.T)) *rapidListener {
 // id. Programs with batches shrink less surely, so there are none.
 func TestFailingProgramsShrink(t *testing.T) {
 	l := falsify(t, func(t *rapid.T) {
-		lincheck.CheckProgram(t, func() store.RuntimeStore { return plainStore{&sorting{locked.New(new(store.State))}} })
+		lincheck.CheckProgram(t, func() store.RuntimeStore { return plainStore{&sorting{locked.New(new(state.State))}} })
 	})
 	t.Log(strings.Join(l.lines, "\n"))
 

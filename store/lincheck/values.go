@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // An input is an input's state as the model holds it: comparable, with the
@@ -74,7 +75,7 @@ func text(v interface{ MarshalJSON() ([]byte, error) }) string {
 
 // stateOf turns a view into the state that it shows. No view tells the digest
 // that conditions are about.
-func stateOf(v *store.View) *state {
+func stateOf(v *state.View) *state {
 	s := &state{version: v.Version(), inputs: inputsOf(slices.Collect(v.InputStates()))}
 	status, _ := v.RuntimeState()
 	s.status = string(status)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 )
 
 // A world is the runtimes of a store, or one of them. It is never changed.
@@ -54,7 +55,7 @@ func (w *world) told(c *call, got *answer) *world {
 		version = got.view.version
 	} else if c.batch != nil && got.refusal != store.ErrConflict && c.batch.refusal() == nil {
 		for _, on := range c.batch.conditions { // they were looked at, and held
-			if is, ok := on.Condition.(store.VersionIs); ok {
+			if is, ok := on.Condition.(batch.VersionIs); ok {
 				version = is.Version
 			}
 		}
@@ -154,30 +155,30 @@ func (b *batch) refusal() *answer {
 	return nil
 }
 
-func (s *state) holds(c store.Condition) bool {
+func (s *state) holds(c batch.Condition) bool {
 	switch c := c.(type) {
-	case store.VersionIs:
+	case batch.VersionIs:
 		return s.version == c.Version
-	case store.RuntimeExists:
+	case batch.RuntimeExists:
 		return s != nothing
-	case store.RuntimeAbsent:
+	case batch.RuntimeAbsent:
 		return s == nothing
-	case store.RuntimeStateIs:
+	case batch.RuntimeStateIs:
 		return slices.Contains(c.AnyOf, store.RuntimeState(s.status))
-	case store.InputStateIs:
+	case batch.InputStateIs:
 		at := s.find(c.InputID)
 		return at >= 0 && slices.Contains(c.AnyOf, s.inputs[at].state)
-	case store.InputAbsent:
+	case batch.InputAbsent:
 		return s.find(c.InputID) < 0
-	case store.SessionDigestIs:
+	case batch.SessionDigestIs:
 		if c.Digest == "" {
 			return s.session == nil
 		}
 		return s.digest() == c.Digest
-	case store.ReceiptAbsent:
+	case batch.ReceiptAbsent:
 		_, ok := s.receipt(c.RunID, c.Sequence)
 		return !ok
-	case store.KeyFree:
+	case batch.KeyFree:
 		return !slices.ContainsFunc(s.inputs, func(in input) bool { return in.key == c.Key })
 	}
 	return false

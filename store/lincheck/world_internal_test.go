@@ -7,6 +7,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 )
 
 // A batch that can never be done is refused before its conditions are looked
@@ -17,7 +18,7 @@ func TestRefusedBatchTellsNoVersion(t *testing.T) {
 	_, w := new(world).step(made, new(answer))
 	batch := func(flaw error) *call {
 		return &call{kind: ops.KindCommit, runtime: id, batch: &batch{
-			conditions: []condition{{Condition: store.VersionIs{RuntimeID: id, Version: 4}, runtime: id}},
+			conditions: []condition{{Condition: batch.VersionIs{RuntimeID: id, Version: 4}, runtime: id}},
 			writes:     []*call{{kind: ops.KindPersistRuntimeState, runtime: id, args: store.RuntimeIdle, flaw: flaw}},
 		}}
 	}

@@ -1,100 +1,71 @@
-// Package locked has the operations of a loopstore.Loop on a [store.State]
-// behind a lock: what to use where half a microsecond per operation matters
-// more than what the loop gives, and what the loop is measured against.
+// Package locked has the operations of a loopstore.Loop on a [state.State]
+// behind a mutex: for services to whom half a microsecond per operation matters
+// more than what the loop gives, and to measure the loop against.
 //
 // It is a store.RuntimeStore with batches, views and watching. Only the step
-// that needs the state runs under the lock; reading, hashing and copying do not.
-// What it lacks: a call that waits for the lock cannot be given up, a panic in
+// that needs the state runs under the mutex; reading, hashing and copying do not.
+// What it lacks: a call that waits for the mutex cannot be given up, a panic in
 // an operation unwinds its caller, and there are no limits, statistics or log.
 package locked
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"sync/atomic"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
-// A Store is a State behind a lock. New and NewRW make one.
+// A Store is a State behind a mutex. New makes one.
 type Store struct {
-	mu     sync.Mutex
-	rw     *sync.RWMutex // instead, if it is not nil
-	state  *store.State
-	closed atomic.Bool
-	failed bool // an operation panicked
+	ops.Forward
+
+	mu        sync.Mutex
+	state     *state.State
+	documents state.Documents
+	closed    atomic.Bool
+	failed    bool // an operation panicked
 }
 
-var (
-	_ store.RuntimeStore = (*Store)(nil)
-	_ store.Committer    = (*Store)(nil)
-	_ store.Viewer       = (*Store)(nil)
-	_ store.Watcher      = (*Store)(nil)
-)
+var _ state.Watcher = (*Store)(nil)
 
-// New returns a store behind a sync.Mutex. The state is the store's until Close
-// has returned: nothing else may use it.
-func New(state *store.State) *Store { return &Store{state: state} }
-
-// NewRW returns a store behind a sync.RWMutex, which loads of single values
-// share. A load of a list, or of a view, marks what it shows as shared, and so
-// has the lock for itself.
-func NewRW(state *store.State) *Store { return &Store{state: state, rw: new(sync.RWMutex)} }
+// New returns a store behind a mutex. The state is the store's until Close has
+// returned: nothing else may use it.
+func New(s *state.State) *Store {
+	l := &Store{state: s}
+	l.Forward = l.run
+	if s != nil {
+		s.Documents = &l.documents
+	}
+	return l
+}
 
 // Close ends all views. Later calls get store.ErrClosed. It returns nil.
 func (s *Store) Close() error {
-	s.lock(exclusive)
-	defer s.unlock(exclusive)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.closed.Swap(true) {
 		s.state.End().Wake()
 	}
 	return nil
 }
 
-// An access says who may be there too.
-type access bool
-
-const (
-	exclusive access = false
-	shared    access = true
-)
-
-func (s *Store) lock(a access) {
-	switch {
-	case s.rw == nil:
-		s.mu.Lock()
-	case a == shared:
-		s.rw.RLock()
-	default:
-		s.rw.Lock()
-	}
-}
-
-func (s *Store) unlock(a access) {
-	switch {
-	case s.rw == nil:
-		s.mu.Unlock()
-	case a == shared:
-		s.rw.RUnlock()
-	default:
-		s.rw.Unlock()
-	}
-}
-
-// run takes one operation from its call to its return.
-func run[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, s *Store, a access, op O) (answer R, err error) {
-	p := P(&op)
-	if err = s.usable(ctx); err == nil {
-		err = p.Prepare()
+// run makes a call, but for copying its answer.
+func (s *Store) run(ctx context.Context, call ops.Call) error {
+	err := s.usable(ctx)
+	if err == nil {
+		err = call.Prepare(&s.documents)
 	}
 	if err == nil {
-		err = apply[R, O, P](s, a, p)
+		err = s.apply(call)
 	}
 	if err != nil {
-		return answer, ops.Error(op, err)
+		return ops.Error(call, err)
 	}
-	return p.Answer(), nil
+	return nil
 }
 
 func (s *Store) usable(ctx context.Context) error {
@@ -107,35 +78,45 @@ func (s *Store) usable(ctx context.Context) error {
 	return nil
 }
 
-// apply does the step under the lock, and wakes those who wait for it.
-func apply[R any, O ops.Request[R], P ops.Steps[R, O]](s *Store, a access, p P) error {
-	var waiters store.Waiters
+// apply does the step under the mutex, and wakes those who wait for it.
+func (s *Store) apply(step ops.Step) error {
+	var waiters state.Waiters
 	defer func() { waiters.Wake() }()
-	s.lock(a)
-	defer s.unlock(a)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case s.failed:
 		return store.ErrFailed
 	case s.closed.Load():
 		return store.ErrClosed
-	case a == shared:
-		return p.Apply(s.state)
 	}
 	s.failed = true // until this is done: after a panic the state may be half changed
-	err := p.Apply(s.state)
+	err := step.Apply(s.state)
 	waiters = s.state.Settle()
 	s.failed = false
 	return err
 }
 
-// look hands an operation the session documents that stand, as the loop does.
-func (s *Store) look(ctx context.Context, op ops.Looker) error {
-	for want, wants := op.Look(); wants; want, wants = op.Look() {
-		document, err := run(ctx, s, shared, want)
-		if err != nil {
-			return err
+// Watch yields the newest view whenever its version is another than that of the
+// one before, at first than after.
+func (s *Store) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*state.View, error] {
+	return func(yield func(*state.View, error) bool) {
+		for version := after; ; {
+			v, err := s.View(ctx, id)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if v.Version() != version {
+				version = v.Version()
+				if !yield(v, nil) {
+					return
+				}
+			}
+			select {
+			case <-v.Changed():
+			case <-ctx.Done():
+			}
 		}
-		op.Use(document)
 	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
+	"github.com/loopstore/loopstore/store/state"
 	"github.com/loopstore/loopstore/store/storetest"
 )
 
@@ -16,8 +17,8 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 // A reopenable store is one whose State outlives it.
 type reopenable struct {
 	*locked.Store
-	state *store.State
-	wrap  func(*store.State) *locked.Store
+	state *state.State
+	wrap  func(*state.State) *locked.Store
 }
 
 func (r reopenable) open() store.RuntimeStore {
@@ -25,12 +26,12 @@ func (r reopenable) open() store.RuntimeStore {
 	return r
 }
 
-func testConformance(t *testing.T, wrap func(*store.State) *locked.Store) {
+func testConformance(t *testing.T, wrap func(*state.State) *locked.Store) {
 	storetest.Run(t, storetest.Factory{
-		Open:   func(testing.TB) store.RuntimeStore { return reopenable{state: new(store.State), wrap: wrap}.open() },
+		Open:   func(testing.TB) store.RuntimeStore { return reopenable{state: new(state.State), wrap: wrap}.open() },
 		Reopen: func(_ testing.TB, s store.RuntimeStore) store.RuntimeStore { return s.(reopenable).open() },
-		Reader: func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*store.View, error) {
-			return func(ctx context.Context) (*store.View, error) { return s.(reopenable).View(ctx, id) }
+		Reader: func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error) {
+			return func(ctx context.Context) (*state.View, error) { return s.(reopenable).View(ctx, id) }
 		},
 	})
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func batches() []promise {
@@ -32,7 +34,7 @@ func batches() []promise {
 		{words: "a runtime that is made again has no version that it had before", try: versionsDoNotReturn},
 		{words: "Commit copies what it is given, and changes none of it", try: batchesAreCopied},
 		{words: "Commit returns receipts of the caller's own", try: batchReceiptsAreCopies},
-		{words: "a batch on several runtimes is seen whole by View", try: needs[store.Viewer](func(tr *trial) { tr.batchesAreSeenWhole(tr.viewer("a"), tr.viewer("b")) })},
+		{words: "a batch on several runtimes is seen whole by View", try: needs[state.Viewer](func(tr *trial) { tr.batchesAreSeenWhole(tr.viewer("a"), tr.viewer("b")) })},
 		{words: "a batch under a context that has ended, or after Close, changes nothing", try: endedBatchesChangeNothing},
 	}
 	for _, c := range conditionals() {
@@ -67,16 +69,16 @@ func writesDoTheirOperations(tr *trial) {
 	want := tr.commit("a", c)
 	tr.apply("a", a)
 	result := tr.write(putting("b", tr.rich()), putting("b", accepted(1)), setting("b", store.RuntimeIdle),
-		bounding("b", c), store.PutReceipt{RuntimeID: "b", Receipt: a.Receipt})
+		bounding("b", c), batch.PutReceipt{RuntimeID: "b", Receipt: a.Receipt})
 	assert.Equal(tr, tr.view("a"), tr.view("b"), "by operations, and by a batch")
 	require.Len(tr, result.Receipts, 1, "one receipt was minted")
 	assert.Equal(tr, textOf(want), textOf(result.Receipts[0]))
 
 	for _, snapshot := range [][]byte{nil, []byte("x"), document(conversation(3, 3))} {
-		assert.Empty(tr, tr.write(store.PutSnapshot{RuntimeID: "b", Snapshot: snapshot}).Receipts)
+		assert.Empty(tr, tr.write(batch.PutSnapshot{RuntimeID: "b", Snapshot: snapshot}).Receipts)
 		assert.Equal(tr, string(snapshot), string(tr.snapshot("b")))
 	}
-	_, err := tr.tryBatch(store.Batch{If: []store.Condition{store.SessionDigestIs{RuntimeID: "b", Digest: digestOf(conversation(3, 3))}}})
+	_, err := tr.tryBatch(batch.Batch{If: []batch.Condition{batch.SessionDigestIs{RuntimeID: "b", Digest: digestOf(conversation(3, 3))}}})
 	assert.NoError(tr, err, "the digest of a document is known")
 }
 
@@ -84,8 +86,8 @@ func writesSeeEarlierOnes(tr *trial) {
 	tr.fill("a")
 	result := tr.write(
 		bounding("a", committing(store.RunID{1}, attempted(5, 1))), bounding("a", committing(store.RunID{1}, attempted(5, 2))),
-		store.PutReceipt{RuntimeID: "a", Receipt: applying(store.RunID{1}, 40).Receipt}, bounding("a", committing(store.RunID{1})),
-		store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}}, putting("a", accepted(4)), putting("a", attempted(1, 3)),
+		batch.PutReceipt{RuntimeID: "a", Receipt: applying(store.RunID{1}, 40).Receipt}, bounding("a", committing(store.RunID{1})),
+		batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}}, putting("a", accepted(4)), putting("a", attempted(1, 3)),
 		setting("a", store.RuntimeRunning), setting("a", store.RuntimeStopped),
 		setting("b", store.RuntimeRunning), bounding("b", committing(store.RunID{1})), deleting("b"), bounding("b", committing(store.RunID{1})),
 	)
@@ -106,7 +108,7 @@ func deletedIsGone(tr *trial) {
 	tr.fill("a")
 	tr.fill("b")
 	b := tr.view("b")
-	tr.write(store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}})
+	tr.write(batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}})
 	want := b
 	want.Inputs = b.Inputs[1:]
 	assert.Equal(tr, want, tr.view("a"), "but input 1")
@@ -121,39 +123,39 @@ func deletedIsGone(tr *trial) {
 type badWrite struct {
 	name string
 	is   error
-	then []store.Write
+	then []batch.Write
 }
 
 func badWrites() []badWrite {
-	type embedded struct{ store.PutRuntimeState }
-	bad := func(change func(*store.BoundaryCommit)) []store.Write {
+	type embedded struct{ batch.PutRuntimeState }
+	bad := func(change func(*store.BoundaryCommit)) []batch.Write {
 		c := committing(store.RunID{1}, accepted(6))
 		change(&c)
-		return []store.Write{bounding("a", c)}
+		return []batch.Write{bounding("a", c)}
 	}
 	badText := store.RuntimeID("\xff")
 	return []badWrite{
 		{"a commit to a run at its last sequence", store.ErrSequenceExhausted, bad(func(c *store.BoundaryCommit) { c.RunID = store.RunID{9} })},
 		{
 			"a commit to a run that an earlier write brought to its last sequence", store.ErrSequenceExhausted,
-			[]store.Write{store.PutReceipt{RuntimeID: "c", Receipt: applying(store.RunID{5}, math.MaxUint64).Receipt}, bounding("c", committing(store.RunID{5}))},
+			[]batch.Write{batch.PutReceipt{RuntimeID: "c", Receipt: applying(store.RunID{5}, math.MaxUint64).Receipt}, bounding("c", committing(store.RunID{5}))},
 		},
 		{"a commit of what is no document", store.ErrInvalidSnapshot, bad(func(c *store.BoundaryCommit) { c.Session.SessionSnapshot = []byte("x") })},
 		{"a commit with a bad boundary", store.ErrInvalidValue, bad(func(c *store.BoundaryCommit) { c.Boundary = "x" })},
 		{"a commit with a bad update", store.ErrInvalidValue, bad(func(c *store.BoundaryCommit) { c.InputUpdates = append(c.InputUpdates, store.InputState{}) })},
-		{"a bad receipt", store.ErrInvalidValue, []store.Write{store.PutReceipt{RuntimeID: "a"}}},
-		{"a bad input state", store.ErrInvalidValue, []store.Write{putting("a", store.InputState{})}},
-		{"a bad runtime state", store.ErrInvalidValue, []store.Write{setting("a", "x")}},
-		{"a runtime id that is not text, to PutRuntimeState", store.ErrInvalidValue, []store.Write{setting(badText, store.RuntimeIdle)}},
-		{"a runtime id that is not text, to PutInputState", store.ErrInvalidValue, []store.Write{putting(badText, accepted(1))}},
-		{"a runtime id that is not text, to PutReceipt", store.ErrInvalidValue, []store.Write{store.PutReceipt{RuntimeID: badText, Receipt: applying(store.RunID{1}, 0).Receipt}}},
-		{"a runtime id that is not text, to PutSnapshot", store.ErrInvalidValue, []store.Write{store.PutSnapshot{RuntimeID: badText}}},
-		{"a runtime id that is not text, to CommitBoundary", store.ErrInvalidValue, []store.Write{bounding(badText, committing(store.RunID{1}))}},
-		{"a runtime id that is not text, to DeleteInputState", store.ErrInvalidValue, []store.Write{store.DeleteInputState{RuntimeID: badText}}},
-		{"a runtime id that is not text, to DeleteRuntime", store.ErrInvalidValue, []store.Write{deleting(badText)}},
-		{"no write", store.ErrInvalidValue, []store.Write{nil}},
-		{"a write of another package", store.ErrInvalidValue, []store.Write{embedded{store.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle}}}},
-		{"a pointer to a write", store.ErrInvalidValue, []store.Write{&store.DeleteRuntime{RuntimeID: "a"}}},
+		{"a bad receipt", store.ErrInvalidValue, []batch.Write{batch.PutReceipt{RuntimeID: "a"}}},
+		{"a bad input state", store.ErrInvalidValue, []batch.Write{putting("a", store.InputState{})}},
+		{"a bad runtime state", store.ErrInvalidValue, []batch.Write{setting("a", "x")}},
+		{"a runtime id that is not text, to PutRuntimeState", store.ErrInvalidValue, []batch.Write{setting(badText, store.RuntimeIdle)}},
+		{"a runtime id that is not text, to PutInputState", store.ErrInvalidValue, []batch.Write{putting(badText, accepted(1))}},
+		{"a runtime id that is not text, to PutReceipt", store.ErrInvalidValue, []batch.Write{batch.PutReceipt{RuntimeID: badText, Receipt: applying(store.RunID{1}, 0).Receipt}}},
+		{"a runtime id that is not text, to PutSnapshot", store.ErrInvalidValue, []batch.Write{batch.PutSnapshot{RuntimeID: badText}}},
+		{"a runtime id that is not text, to CommitBoundary", store.ErrInvalidValue, []batch.Write{bounding(badText, committing(store.RunID{1}))}},
+		{"a runtime id that is not text, to DeleteInputState", store.ErrInvalidValue, []batch.Write{batch.DeleteInputState{RuntimeID: badText}}},
+		{"a runtime id that is not text, to DeleteRuntime", store.ErrInvalidValue, []batch.Write{deleting(badText)}},
+		{"no write", store.ErrInvalidValue, []batch.Write{nil}},
+		{"a write of another package", store.ErrInvalidValue, []batch.Write{embedded{batch.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle}}}},
+		{"a pointer to a write", store.ErrInvalidValue, []batch.Write{&batch.DeleteRuntime{RuntimeID: "a"}}},
 	}
 }
 
@@ -163,21 +165,21 @@ func refusedBatchChangesNothing(tr *trial) {
 	filed := applying(store.RunID{2}, 0)
 	filed.Session, filed.SessionStoreKey = &store.SessionDelta{SessionSnapshot: []byte("filed")}, &store.SessionID{7}
 	tr.apply("b", filed)
-	good := []store.Write{
-		store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}}, putting("a", keyed(1, "one")),
-		store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{3}}, putting("a", attempted(2, 9)), putting("a", accepted(4)),
-		bounding("a", committing(store.RunID{1})), store.PutReceipt{RuntimeID: "a", Receipt: applying(store.RunID{9}, 0).Receipt},
-		store.PutSnapshot{RuntimeID: "a", Snapshot: []byte("x")}, setting("a", store.RuntimeRunning),
+	good := []batch.Write{
+		batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}}, putting("a", keyed(1, "one")),
+		batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{3}}, putting("a", attempted(2, 9)), putting("a", accepted(4)),
+		bounding("a", committing(store.RunID{1})), batch.PutReceipt{RuntimeID: "a", Receipt: applying(store.RunID{9}, 0).Receipt},
+		batch.PutSnapshot{RuntimeID: "a", Snapshot: []byte("x")}, setting("a", store.RuntimeRunning),
 		deleting("b"), setting("b", store.RuntimeRunning), setting("c", store.RuntimeRunning),
 	}
 	before := tr.everything()
 	for _, bad := range badWrites() {
-		_, err := tr.tryBatch(store.Batch{Then: slices.Concat(good, bad.then)})
+		_, err := tr.tryBatch(batch.Batch{Then: slices.Concat(good, bad.then)})
 		tr.refused("a batch with "+bad.name, err, bad.is)
 		require.Equal(tr, before, tr.everything(), "what is there after a batch with %s", bad.name)
 	}
-	result, err := tr.tryBatch(store.Batch{
-		If:   []store.Condition{store.KeyFree{RuntimeID: "a", Key: "one"}, store.RuntimeAbsent{RuntimeID: "c"}},
+	result, err := tr.tryBatch(batch.Batch{
+		If:   []batch.Condition{batch.KeyFree{RuntimeID: "a", Key: "one"}, batch.RuntimeAbsent{RuntimeID: "c"}},
 		Then: good,
 	})
 	require.NoError(tr, err, "the same batch without the bad write")
@@ -195,9 +197,9 @@ func inputsAreClaimedOnce(tr *trial) {
 	err := inTurns(n, func(caller, round int) error {
 		claimed := attempted(byte(round), uint32(caller))
 		claimed.CurrentState = store.InputStaged
-		_, err := tr.tryBatch(store.Batch{
-			If:   []store.Condition{store.InputStateIs{RuntimeID: "a", InputID: claimed.InputID, AnyOf: []store.InputLifecycleState{store.InputAccepted}}},
-			Then: []store.Write{putting("a", claimed)},
+		_, err := tr.tryBatch(batch.Batch{
+			If:   []batch.Condition{batch.InputStateIs{RuntimeID: "a", InputID: claimed.InputID, AnyOf: []store.InputLifecycleState{store.InputAccepted}}},
+			Then: []batch.Write{putting("a", claimed)},
 		})
 		if err != nil {
 			return mistaken(err, store.ErrConflict)
@@ -221,11 +223,11 @@ func countersLoseNothing(tr *trial) {
 	err := together(callers, func(int) error {
 		version, count := uint64(math.MaxUint64), uint32(0)
 		for done := 0; done < n; runtime.Gosched() {
-			result, err := tr.tryBatch(store.Batch{
-				If:   []store.Condition{store.VersionIs{RuntimeID: "a", Version: version}},
-				Then: []store.Write{putting("a", attempted(1, count+1))},
+			result, err := tr.tryBatch(batch.Batch{
+				If:   []batch.Condition{batch.VersionIs{RuntimeID: "a", Version: version}},
+				Then: []batch.Write{putting("a", attempted(1, count+1))},
 			})
-			conflict, conflicts := errors.AsType[*store.ConflictError](err)
+			conflict, conflicts := errors.AsType[*batch.ConflictError](err)
 			switch {
 			case err == nil:
 				version, count, done = result.Revision, count+1, done+1
@@ -260,7 +262,7 @@ func revisionsCountChanges(tr *trial) {
 	tr.allBadWrites("a", tr.Context())
 	tr.allDone(tr.allReads("a", tr.Context()), "")
 	tr.allDone(tr.allReads("c", tr.Context()), "")
-	result := tr.write(deleting("c"), store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{9}}, store.DeleteInputState{RuntimeID: "c"})
+	result := tr.write(deleting("c"), batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{9}}, batch.DeleteInputState{RuntimeID: "c"})
 	assert.Equal(tr, revision, result.Revision, "there was nothing to delete")
 	assert.Equal(tr, []uint64{revision - 1, revision, 0}, []uint64{tr.version("a"), tr.version("b"), tr.version("c")})
 
@@ -281,7 +283,7 @@ func versionsDoNotReturn(tr *trial) {
 			require.Greater(tr, version, last, "the version after %s", w.name)
 			last = version
 			tr.write(deleting("a"))
-			assert.Zero(tr, tr.conflictOf(store.Batch{If: []store.Condition{store.VersionIs{RuntimeID: "a", Version: version}}}).Version)
+			assert.Zero(tr, tr.conflictOf(batch.Batch{If: []batch.Condition{batch.VersionIs{RuntimeID: "a", Version: version}}}).Version)
 		}
 		last = tr.write(setting("a", store.RuntimeIdle), deleting("a"), setting("a", store.RuntimeIdle)).Revision
 		assert.Equal(tr, last, tr.version("a"), "deleted and made in one batch")
@@ -289,19 +291,19 @@ func versionsDoNotReturn(tr *trial) {
 }
 
 func batchesAreCopied(tr *trial) {
-	given := func() store.Batch {
+	given := func() batch.Batch {
 		c := committing(store.RunID{1}, tr.rich(), attempted(4, 1))
 		c.ContributingInputIDs = []store.InputID{{7}}
 		r := applying(store.RunID{2}, 0).Receipt
 		r.ContributingInputIDs, r.ConversationDigest = []store.InputID{{7}}, new("d")
-		return store.Batch{
-			If: []store.Condition{
-				store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeIdle, store.RuntimeRunning}},
-				store.InputStateIs{RuntimeID: "a", InputID: store.InputID{1}, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
+		return batch.Batch{
+			If: []batch.Condition{
+				batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeIdle, store.RuntimeRunning}},
+				batch.InputStateIs{RuntimeID: "a", InputID: store.InputID{1}, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
 			},
-			Then: []store.Write{
-				bounding("b", c), putting("a", tr.rich()), store.PutReceipt{RuntimeID: "a", Receipt: r},
-				store.PutSnapshot{RuntimeID: "a", Snapshot: []byte("snapshot")},
+			Then: []batch.Write{
+				bounding("b", c), putting("a", tr.rich()), batch.PutReceipt{RuntimeID: "a", Receipt: r},
+				batch.PutSnapshot{RuntimeID: "a", Snapshot: []byte("snapshot")},
 			},
 		}
 	}
@@ -311,15 +313,15 @@ func batchesAreCopied(tr *trial) {
 	require.NoError(tr, err)
 	assert.True(tr, assert.ObjectsAreEqual(given(), b), "Commit changed its argument")
 	before := tr.everything()
-	c, s := b.Then[0].(store.CommitBoundary).Commit, b.Then[1].(store.PutInputState).State
+	c, s := b.Then[0].(batch.CommitBoundary).Commit, b.Then[1].(batch.PutInputState).State
 	clear(c.Session.SessionSnapshot)
 	clear(c.ContributingInputIDs)
 	scribble(&c.InputUpdates[0])
 	c.InputUpdates[1] = accepted(9)
 	scribble(&s)
-	r := b.Then[2].(store.PutReceipt).Receipt
+	r := b.Then[2].(batch.PutReceipt).Receipt
 	scribbleReceipt(&r)
-	clear(b.Then[3].(store.PutSnapshot).Snapshot)
+	clear(b.Then[3].(batch.PutSnapshot).Snapshot)
 	clear(b.Then)
 	clear(b.If)
 	assert.Equal(tr, before, tr.everything())
@@ -348,7 +350,7 @@ func (tr *trial) batchesAreSeenWhole(a, b look) {
 		if caller == 0 {
 			defer over.Store(true)
 			for mark := uint32(1); mark <= uint32(rounds(300)); mark++ {
-				_, err := tr.tryBatch(store.Batch{Then: []store.Write{putting("a", attempted(1, mark)), setting("b", store.RuntimeIdle), putting("b", attempted(1, mark))}})
+				_, err := tr.tryBatch(batch.Batch{Then: []batch.Write{putting("a", attempted(1, mark)), setting("b", store.RuntimeIdle), putting("b", attempted(1, mark))}})
 				if err != nil {
 					return err
 				}
@@ -383,12 +385,12 @@ func endedBatchesChangeNothing(tr *trial) {
 	tr.prepareConditions()
 	before := tr.everything()
 	try := func(ctx context.Context) error {
-		_, err := tr.store.(store.Committer).Commit(ctx, store.Batch{If: []store.Condition{store.RuntimeExists{RuntimeID: "a"}}, Then: []store.Write{deleting("a")}})
+		_, err := tr.store.(batch.Committer).Commit(ctx, batch.Batch{If: []batch.Condition{batch.RuntimeExists{RuntimeID: "a"}}, Then: []batch.Write{deleting("a")}})
 		return err
 	}
 	late, cancel := context.WithDeadline(tr.Context(), time.Unix(0, 0))
 	defer cancel()
-	_, bad := tr.store.(store.Committer).Commit(late, store.Batch{Then: []store.Write{nil}})
+	_, bad := tr.store.(batch.Committer).Commit(late, batch.Batch{Then: []batch.Write{nil}})
 	tr.refused("Commit of what is not valid", bad, context.DeadlineExceeded)
 	for _, e := range tr.ended() {
 		tr.refused("Commit", try(e.ctx), e.err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // extraCanaries are wrong in what a Loop has besides the ten operations.
@@ -34,11 +36,11 @@ func faultyExtra(spoil func(*loopstore.Loop) store.RuntimeStore) Factory {
 // leavesHalf does the writes that come before the one that it refuses.
 type leavesHalf struct{ *loopstore.Loop }
 
-func (s leavesHalf) Commit(ctx context.Context, b store.Batch) (store.BatchResult, error) {
+func (s leavesHalf) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
 	result, err := s.Loop.Commit(ctx, b)
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		for _, w := range b.Then {
-			if _, failed := s.Loop.Commit(ctx, store.Batch{If: b.If, Then: []store.Write{w}}); failed != nil {
+			if _, failed := s.Loop.Commit(ctx, batch.Batch{If: b.If, Then: []batch.Write{w}}); failed != nil {
 				break
 			}
 		}
@@ -49,14 +51,14 @@ func (s leavesHalf) Commit(ctx context.Context, b store.Batch) (store.BatchResul
 // checksBefore checks, and then acts.
 type checksBefore struct{ *loopstore.Loop }
 
-func (s checksBefore) Commit(ctx context.Context, b store.Batch) (store.BatchResult, error) {
-	if result, err := s.Loop.Commit(ctx, store.Batch{If: b.If}); err != nil {
+func (s checksBefore) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
+	if result, err := s.Loop.Commit(ctx, batch.Batch{If: b.If}); err != nil {
 		return result, err
 	}
 	if len(b.If) > 0 {
 		time.Sleep(time.Millisecond) // the window for another call
 	}
-	return s.Loop.Commit(ctx, store.Batch{Then: b.Then})
+	return s.Loop.Commit(ctx, batch.Batch{Then: b.Then})
 }
 
 // answersWithAnOldView takes a change of the runtime's state for none.
@@ -74,11 +76,11 @@ func (s *answersWithAnOldView) PersistRuntimeState(ctx context.Context, id store
 	return err
 }
 
-func (s *answersWithAnOldView) View(ctx context.Context, id store.RuntimeID) (*store.View, error) {
+func (s *answersWithAnOldView) View(ctx context.Context, id store.RuntimeID) (*state.View, error) {
 	v, err := s.Loop.View(ctx, id)
 	if err == nil {
 		if old, ok := s.missed.Load(v.Version()); ok {
-			return old.(*store.View), nil
+			return old.(*state.View), nil
 		}
 	}
 	return v, err
@@ -87,13 +89,13 @@ func (s *answersWithAnOldView) View(ctx context.Context, id store.RuntimeID) (*s
 // returnsAStaleView has readers that ask every second time only.
 func returnsAStaleView() Factory {
 	f := faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return l })
-	f.Reader = func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*store.View, error) {
-		var last atomic.Pointer[store.View]
-		return func(ctx context.Context) (*store.View, error) {
+	f.Reader = func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error) {
+		var last atomic.Pointer[state.View]
+		return func(ctx context.Context) (*state.View, error) {
 			if v := last.Swap(nil); v != nil {
 				return v, nil
 			}
-			v, err := s.(store.Viewer).View(ctx, id)
+			v, err := s.(state.Viewer).View(ctx, id)
 			last.Store(v)
 			return v, err
 		}
@@ -111,8 +113,8 @@ func missesChanges() Factory {
 
 type looksAway struct{ *loopstore.Loop }
 
-func (s looksAway) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*store.View, error] {
-	return func(yield func(*store.View, error) bool) {
+func (s looksAway) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*state.View, error] {
+	return func(yield func(*state.View, error) bool) {
 		for {
 			for v, err := range s.Loop.Watch(ctx, id, after) {
 				if !yield(v, err) || err != nil {

@@ -8,13 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 )
 
 // A conditional is a kind of condition: what holds of the store that
 // prepareConditions makes, and what does not.
 type conditional struct {
 	name         string
-	holds, fails []store.Condition
+	holds, fails []batch.Condition
 }
 
 // prepareConditions makes runtime a by the first change of the store, and raw
@@ -28,55 +29,55 @@ func (tr *trial) prepareConditions() {
 }
 
 func conditionals() []conditional {
-	type all = []store.Condition
+	type all = []batch.Condition
 	one, none := store.InputID{1}, store.InputID{9}
 	idle, running := store.RuntimeIdle, store.RuntimeRunning
 	digest := digestOf(conversation(1, 1))
 	return []conditional{
 		{
-			"VersionIs", all{store.VersionIs{RuntimeID: "a", Version: 1}, store.VersionIs{RuntimeID: "raw", Version: 2}, store.VersionIs{RuntimeID: "b"}},
-			all{store.VersionIs{RuntimeID: "a", Version: 2}, store.VersionIs{RuntimeID: "a"}, store.VersionIs{RuntimeID: "b", Version: 1}, store.VersionIs{RuntimeID: "raw", Version: math.MaxUint64}},
+			"VersionIs", all{batch.VersionIs{RuntimeID: "a", Version: 1}, batch.VersionIs{RuntimeID: "raw", Version: 2}, batch.VersionIs{RuntimeID: "b"}},
+			all{batch.VersionIs{RuntimeID: "a", Version: 2}, batch.VersionIs{RuntimeID: "a"}, batch.VersionIs{RuntimeID: "b", Version: 1}, batch.VersionIs{RuntimeID: "raw", Version: math.MaxUint64}},
 		},
-		{"RuntimeExists", all{store.RuntimeExists{RuntimeID: "a"}}, all{store.RuntimeExists{RuntimeID: "b"}, store.RuntimeExists{RuntimeID: "A"}}},
-		{"RuntimeAbsent", all{store.RuntimeAbsent{RuntimeID: "b"}, store.RuntimeAbsent{RuntimeID: "\xff"}}, all{store.RuntimeAbsent{RuntimeID: "a"}}},
+		{"RuntimeExists", all{batch.RuntimeExists{RuntimeID: "a"}}, all{batch.RuntimeExists{RuntimeID: "b"}, batch.RuntimeExists{RuntimeID: "A"}}},
+		{"RuntimeAbsent", all{batch.RuntimeAbsent{RuntimeID: "b"}, batch.RuntimeAbsent{RuntimeID: "\xff"}}, all{batch.RuntimeAbsent{RuntimeID: "a"}}},
 		{
-			"RuntimeStateIs", all{store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{running, idle}}},
+			"RuntimeStateIs", all{batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{running, idle}}},
 			all{
-				store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{running}},
-				store.RuntimeStateIs{RuntimeID: "raw", AnyOf: runtimeStates}, store.RuntimeStateIs{RuntimeID: "b", AnyOf: runtimeStates},
+				batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{running}},
+				batch.RuntimeStateIs{RuntimeID: "raw", AnyOf: runtimeStates}, batch.RuntimeStateIs{RuntimeID: "b", AnyOf: runtimeStates},
 			},
 		},
 		{
-			"InputStateIs", all{store.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued, store.InputAccepted}}},
+			"InputStateIs", all{batch.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued, store.InputAccepted}}},
 			all{
-				store.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}},
-				store.InputStateIs{RuntimeID: "a", InputID: none, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
-				store.InputStateIs{RuntimeID: "b", InputID: one, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
+				batch.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}},
+				batch.InputStateIs{RuntimeID: "a", InputID: none, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
+				batch.InputStateIs{RuntimeID: "b", InputID: one, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
 			},
 		},
 		{
-			"InputAbsent", all{store.InputAbsent{RuntimeID: "a", InputID: none}, store.InputAbsent{RuntimeID: "b", InputID: one}},
-			all{store.InputAbsent{RuntimeID: "a", InputID: one}},
+			"InputAbsent", all{batch.InputAbsent{RuntimeID: "a", InputID: none}, batch.InputAbsent{RuntimeID: "b", InputID: one}},
+			all{batch.InputAbsent{RuntimeID: "a", InputID: one}},
 		},
 		{
-			"SessionDigestIs", all{store.SessionDigestIs{RuntimeID: "a", Digest: digest}, store.SessionDigestIs{RuntimeID: "b"}},
+			"SessionDigestIs", all{batch.SessionDigestIs{RuntimeID: "a", Digest: digest}, batch.SessionDigestIs{RuntimeID: "b"}},
 			all{
-				store.SessionDigestIs{RuntimeID: "a", Digest: digestOf(conversation(2, 1))}, store.SessionDigestIs{RuntimeID: "a"},
-				store.SessionDigestIs{RuntimeID: "b", Digest: digest}, store.SessionDigestIs{RuntimeID: "raw"}, store.SessionDigestIs{RuntimeID: "raw", Digest: digest},
+				batch.SessionDigestIs{RuntimeID: "a", Digest: digestOf(conversation(2, 1))}, batch.SessionDigestIs{RuntimeID: "a"},
+				batch.SessionDigestIs{RuntimeID: "b", Digest: digest}, batch.SessionDigestIs{RuntimeID: "raw"}, batch.SessionDigestIs{RuntimeID: "raw", Digest: digest},
 			},
 		},
 		{
 			"ReceiptAbsent", all{
-				store.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}, Sequence: 1}, store.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{2}},
-				store.ReceiptAbsent{RuntimeID: "b", RunID: store.RunID{1}},
+				batch.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}, Sequence: 1}, batch.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{2}},
+				batch.ReceiptAbsent{RuntimeID: "b", RunID: store.RunID{1}},
 			},
-			all{store.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}}, store.ReceiptAbsent{RuntimeID: "raw", RunID: store.RunID{1}}},
+			all{batch.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}}, batch.ReceiptAbsent{RuntimeID: "raw", RunID: store.RunID{1}}},
 		},
-		{"KeyFree", all{store.KeyFree{RuntimeID: "a", Key: "two"}, store.KeyFree{RuntimeID: "b", Key: "one"}}, all{store.KeyFree{RuntimeID: "a", Key: "one"}}},
+		{"KeyFree", all{batch.KeyFree{RuntimeID: "a", Key: "two"}, batch.KeyFree{RuntimeID: "b", Key: "one"}}, all{batch.KeyFree{RuntimeID: "a", Key: "one"}}},
 	}
 }
 
-func runtimeOf(c store.Condition) store.RuntimeID {
+func runtimeOf(c batch.Condition) store.RuntimeID {
 	return reflect.ValueOf(c).FieldByName("RuntimeID").Interface().(store.RuntimeID)
 }
 
@@ -86,9 +87,9 @@ func (c conditional) try(tr *trial) {
 	versions := map[store.RuntimeID]uint64{"a": 1, "raw": 2}
 	before := tr.everything()
 	for _, fails := range c.fails {
-		conflict := tr.conflictOf(store.Batch{
-			If:   append(append([]store.Condition{}, c.holds...), fails),
-			Then: []store.Write{deleting("a"), setting("raw", store.RuntimeRunning), setting("b", store.RuntimeRunning)},
+		conflict := tr.conflictOf(batch.Batch{
+			If:   append(append([]batch.Condition{}, c.holds...), fails),
+			Then: []batch.Write{deleting("a"), setting("raw", store.RuntimeRunning), setting("b", store.RuntimeRunning)},
 		})
 		assert.Equal(tr, len(c.holds), conflict.Index, "the index in the conflict with %#v", fails)
 		assert.Equal(tr, runtimeOf(fails), conflict.RuntimeID, "the runtime in the conflict with %#v", fails)
@@ -96,7 +97,7 @@ func (c conditional) try(tr *trial) {
 		require.Equal(tr, before, tr.everything(), "what is there after the conflict with %#v", fails)
 	}
 	for i, holds := range c.holds {
-		result, err := tr.tryBatch(store.Batch{If: []store.Condition{holds}, Then: []store.Write{setting("other", store.RuntimeIdle)}})
+		result, err := tr.tryBatch(batch.Batch{If: []batch.Condition{holds}, Then: []batch.Write{setting("other", store.RuntimeIdle)}})
 		require.NoError(tr, err, "%#v", holds)
 		assert.EqualValues(tr, 3+i, result.Revision, "the revision of a change on %#v", holds)
 	}
@@ -104,8 +105,8 @@ func (c conditional) try(tr *trial) {
 
 func firstConflictIsNamed(tr *trial) {
 	tr.prepareConditions()
-	conflict := tr.conflictOf(store.Batch{If: []store.Condition{
-		store.RuntimeExists{RuntimeID: "a"}, store.RuntimeAbsent{RuntimeID: "raw"}, store.RuntimeExists{RuntimeID: "b"},
+	conflict := tr.conflictOf(batch.Batch{If: []batch.Condition{
+		batch.RuntimeExists{RuntimeID: "a"}, batch.RuntimeAbsent{RuntimeID: "raw"}, batch.RuntimeExists{RuntimeID: "b"},
 	}})
 	assert.Equal(tr, 1, conflict.Index)
 	assert.EqualValues(tr, "raw", conflict.RuntimeID)
@@ -114,12 +115,12 @@ func firstConflictIsNamed(tr *trial) {
 
 // Conditions do not see the writes of their own batch, and all later ones do.
 func conditionsComeFirst(tr *trial) {
-	b := store.Batch{
-		If: []store.Condition{
-			store.RuntimeAbsent{RuntimeID: "a"}, store.InputAbsent{RuntimeID: "a", InputID: store.InputID{1}}, store.KeyFree{RuntimeID: "a", Key: "one"},
-			store.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}}, store.SessionDigestIs{RuntimeID: "a"}, store.VersionIs{RuntimeID: "a"},
+	b := batch.Batch{
+		If: []batch.Condition{
+			batch.RuntimeAbsent{RuntimeID: "a"}, batch.InputAbsent{RuntimeID: "a", InputID: store.InputID{1}}, batch.KeyFree{RuntimeID: "a", Key: "one"},
+			batch.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}}, batch.SessionDigestIs{RuntimeID: "a"}, batch.VersionIs{RuntimeID: "a"},
 		},
-		Then: []store.Write{putting("a", keyed(1, "one")), bounding("a", committing(store.RunID{1}))},
+		Then: []batch.Write{putting("a", keyed(1, "one")), bounding("a", committing(store.RunID{1}))},
 	}
 	_, err := tr.tryBatch(b)
 	require.NoError(tr, err)
@@ -127,12 +128,12 @@ func conditionsComeFirst(tr *trial) {
 		assert.Zero(tr, tr.conflictOf(b).Index, "%T", b.If[0])
 		b.If = b.If[1:]
 	}
-	tr.write(putting("a", keyed(1, "two")), store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{9}})
-	_, err = tr.tryBatch(store.Batch{If: []store.Condition{store.KeyFree{RuntimeID: "a", Key: "one"}}})
+	tr.write(putting("a", keyed(1, "two")), batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{9}})
+	_, err = tr.tryBatch(batch.Batch{If: []batch.Condition{batch.KeyFree{RuntimeID: "a", Key: "one"}}})
 	assert.NoError(tr, err, "the key of a state that was replaced is free")
-	tr.write(store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}})
-	_, err = tr.tryBatch(store.Batch{If: []store.Condition{
-		store.KeyFree{RuntimeID: "a", Key: "two"}, store.InputAbsent{RuntimeID: "a", InputID: store.InputID{1}},
+	tr.write(batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}})
+	_, err = tr.tryBatch(batch.Batch{If: []batch.Condition{
+		batch.KeyFree{RuntimeID: "a", Key: "two"}, batch.InputAbsent{RuntimeID: "a", InputID: store.InputID{1}},
 	}})
 	assert.NoError(tr, err, "and so are key and id of an input that was deleted")
 }
@@ -140,14 +141,14 @@ func conditionsComeFirst(tr *trial) {
 func invalidConditionsAreRefused(tr *trial) {
 	tr.prepareConditions()
 	before := tr.everything()
-	type embedded struct{ store.RuntimeExists }
-	for _, bad := range []store.Condition{
-		nil, embedded{store.RuntimeExists{RuntimeID: "a"}}, &store.RuntimeExists{RuntimeID: "a"},
-		store.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeIdle, "x"}},
-		store.InputStateIs{RuntimeID: "a", InputID: store.InputID{1}, AnyOf: []store.InputLifecycleState{store.InputAccepted, ""}},
+	type embedded struct{ batch.RuntimeExists }
+	for _, bad := range []batch.Condition{
+		nil, embedded{batch.RuntimeExists{RuntimeID: "a"}}, &batch.RuntimeExists{RuntimeID: "a"},
+		batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeIdle, "x"}},
+		batch.InputStateIs{RuntimeID: "a", InputID: store.InputID{1}, AnyOf: []store.InputLifecycleState{store.InputAccepted, ""}},
 	} {
-		for _, conditions := range [][]store.Condition{{bad}, {store.RuntimeExists{RuntimeID: "a"}, bad}} {
-			_, err := tr.tryBatch(store.Batch{If: conditions, Then: []store.Write{deleting("a")}})
+		for _, conditions := range [][]batch.Condition{{bad}, {batch.RuntimeExists{RuntimeID: "a"}, bad}} {
+			_, err := tr.tryBatch(batch.Batch{If: conditions, Then: []batch.Write{deleting("a")}})
 			tr.refused("Commit", err, store.ErrInvalidValue)
 		}
 	}

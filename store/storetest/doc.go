@@ -20,8 +20,8 @@
 // of all goroutines, and so does one of whose calls panics.
 //
 // What a store does not have is skipped, with a line that says so: batches
-// unless it is a [store.Committer], views unless it is a [store.Viewer],
-// watching unless it is a [store.Watcher], readers for a Factory without Reader
+// unless it is a [batch.Committer], views unless it is a [state.Viewer],
+// watching unless it is a [state.Watcher], readers for a Factory without Reader
 // (but those of a loopstore.Loop are found), reopening for one without Reopen,
 // and what is about Close for a store without Close() error.
 //

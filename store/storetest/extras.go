@@ -11,10 +11,12 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A look returns what a runtime holds.
-type look = func(context.Context) (*store.View, error)
+type look = func(context.Context) (*state.View, error)
 
 // readable is a store with the Loop's own readers.
 type readable interface {
@@ -57,47 +59,47 @@ func needs[C any](try func(*trial)) func(*trial) {
 // has says whether the store is a C.
 func has[C any](tr *trial) bool { return no[C](tr.factory, tr.store) == "" }
 
-func (tr *trial) tryBatch(b store.Batch) (store.BatchResult, error) {
-	return tr.store.(store.Committer).Commit(tr.Context(), b)
+func (tr *trial) tryBatch(b batch.Batch) (batch.Result, error) {
+	return tr.store.(batch.Committer).Commit(tr.Context(), b)
 }
 
 // write does a batch without conditions.
-func (tr *trial) write(writes ...store.Write) store.BatchResult {
+func (tr *trial) write(writes ...batch.Write) batch.Result {
 	tr.Helper()
-	result, err := tr.tryBatch(store.Batch{Then: writes})
+	result, err := tr.tryBatch(batch.Batch{Then: writes})
 	require.NoError(tr, err, "Commit")
 	return result
 }
 
 // conflictOf returns the conflict that a batch must fail with.
-func (tr *trial) conflictOf(b store.Batch) *store.ConflictError {
+func (tr *trial) conflictOf(b batch.Batch) *batch.ConflictError {
 	tr.Helper()
 	_, err := tr.tryBatch(b)
 	tr.refused("Commit", err, store.ErrConflict)
-	conflict, ok := errors.AsType[*store.ConflictError](err)
-	require.True(tr, ok, "the error of a condition that does not hold is a *store.ConflictError, not %v", err)
+	conflict, ok := errors.AsType[*batch.ConflictError](err)
+	require.True(tr, ok, "the error of a condition that does not hold is a *batch.ConflictError, not %v", err)
 	return conflict
 }
 
 // version is a runtime's, as the conflict with one that none has tells it.
 func (tr *trial) version(id store.RuntimeID) uint64 {
 	tr.Helper()
-	return tr.conflictOf(store.Batch{If: []store.Condition{store.VersionIs{RuntimeID: id, Version: math.MaxUint64}}}).Version
+	return tr.conflictOf(batch.Batch{If: []batch.Condition{batch.VersionIs{RuntimeID: id, Version: math.MaxUint64}}}).Version
 }
 
-func putting(id store.RuntimeID, s store.InputState) store.Write {
-	return store.PutInputState{RuntimeID: id, State: s}
+func putting(id store.RuntimeID, s store.InputState) batch.Write {
+	return batch.PutInputState{RuntimeID: id, State: s}
 }
 
-func setting(id store.RuntimeID, s store.RuntimeState) store.Write {
-	return store.PutRuntimeState{RuntimeID: id, State: s}
+func setting(id store.RuntimeID, s store.RuntimeState) batch.Write {
+	return batch.PutRuntimeState{RuntimeID: id, State: s}
 }
 
-func bounding(id store.RuntimeID, c store.BoundaryCommit) store.Write {
-	return store.CommitBoundary{RuntimeID: id, Commit: c}
+func bounding(id store.RuntimeID, c store.BoundaryCommit) batch.Write {
+	return batch.CommitBoundary{RuntimeID: id, Commit: c}
 }
 
-func deleting(id store.RuntimeID) store.Write { return store.DeleteRuntime{RuntimeID: id} }
+func deleting(id store.RuntimeID) batch.Write { return batch.DeleteRuntime{RuntimeID: id} }
 
 // keyed is the state of input n with an idempotency key.
 func keyed(n byte, key string) store.InputState {
@@ -107,20 +109,20 @@ func keyed(n byte, key string) store.InputState {
 }
 
 // look returns the store's view of a runtime.
-func (tr *trial) look(id store.RuntimeID) *store.View {
+func (tr *trial) look(id store.RuntimeID) *state.View {
 	tr.Helper()
-	v, err := tr.store.(store.Viewer).View(tr.Context(), id)
+	v, err := tr.store.(state.Viewer).View(tr.Context(), id)
 	require.NoError(tr, err, "View")
 	return v
 }
 
 // viewer is a look by the store's View.
 func (tr *trial) viewer(id store.RuntimeID) look {
-	return func(ctx context.Context) (*store.View, error) { return tr.store.(store.Viewer).View(ctx, id) }
+	return func(ctx context.Context) (*state.View, error) { return tr.store.(state.Viewer).View(ctx, id) }
 }
 
 // shown is what a View shows, where trial.view looks by the ten operations.
-func (tr *trial) shown(v *store.View) view {
+func (tr *trial) shown(v *state.View) view {
 	tr.Helper()
 	var s view
 	s.State, s.HasState = v.RuntimeState()
@@ -142,7 +144,7 @@ func (tr *trial) shown(v *store.View) view {
 }
 
 // markOf is the mark of input 1, 0 if there is none.
-func markOf(v *store.View) uint32 {
+func markOf(v *state.View) uint32 {
 	state, _ := v.InputState(store.InputID{1})
 	return state.AttemptCount
 }

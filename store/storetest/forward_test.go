@@ -9,6 +9,7 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/storetest"
 )
 
@@ -32,7 +33,7 @@ func TestForwardToAStoreWithoutBatchesAndViews(t *testing.T) {
 	f := store.Forward(func(_ context.Context, call func(store.RuntimeStore) error) error {
 		return call(struct{ store.RuntimeStore }{l})
 	})
-	_, err := f.Commit(t.Context(), store.Batch{})
+	_, err := f.Commit(t.Context(), batch.Batch{})
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	_, err = f.View(t.Context(), "a")
 	require.ErrorIs(t, err, errors.ErrUnsupported)

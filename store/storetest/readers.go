@@ -10,20 +10,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func readers() []promise {
 	return []promise{
 		{words: "a reader shows what the operations find", try: readersAgree},
-		{words: "a reader follows a runtime that is deleted and made again", try: needs[store.Committer](readersFollow)},
+		{words: "a reader follows a runtime that is deleted and made again", try: needs[batch.Committer](readersFollow)},
 		{words: "a write that has returned is seen by every reader, and stays seen", try: readersSeeWhatReturned},
-		{words: "the parts of a batch on several runtimes are seen together", try: needs[store.Committer](func(tr *trial) { tr.batchesAreSeenWhole(tr.reader("a"), tr.reader("b")) })},
+		{words: "the parts of a batch on several runtimes are seen together", try: needs[batch.Committer](func(tr *trial) { tr.batchesAreSeenWhole(tr.reader("a"), tr.reader("b")) })},
 		{words: "a reader gets ErrClosed after Close", try: needs[io.Closer](readersAreClosed)},
 	}
 }
 
 // read is a look that must succeed.
-func (tr *trial) read(reader look) *store.View {
+func (tr *trial) read(reader look) *state.View {
 	tr.Helper()
 	v, err := reader(tr.Context())
 	require.NoError(tr, err, "a reader")

@@ -9,6 +9,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A Factory makes the stores that are tried.
@@ -27,7 +29,7 @@ type Factory struct {
 	// Reader returns a function that looks at a runtime of s, which need not be
 	// there, like View, from any number of goroutines. If it is nil the store's
 	// method Reader is tried, if it has that of a loopstore.Loop.
-	Reader func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*store.View, error)
+	Reader func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error)
 
 	// Timeout is how long one promise may take, its Open and Close included. One
 	// that takes longer is stuck: it fails with the stacks of all goroutines,
@@ -62,10 +64,10 @@ func chapters() []chapter {
 		{"ordering", "Keep inputs in the order in which their ids were first stored.", ordering(), nil},
 		{"concurrency", "Let every operation take effect at one moment between its call and its return.", concurrency(), nil},
 		{"cancellation", "Return the context's error only if nothing was applied, and nil only if all was.", cancellation(), nil},
-		{"batches", "Check the conditions and do all writes in one step, or nothing.", batches(), no[store.Committer]},
-		{"views", "Show what the runtime holds at one moment, and never change it.", views(), no[store.Viewer]},
+		{"batches", "Check the conditions and do all writes in one step, or nothing.", batches(), no[batch.Committer]},
+		{"views", "Show what the runtime holds at one moment, and never change it.", views(), no[state.Viewer]},
 		{"readers", "Return a view only if it is still current at some moment of the call.", readers(), noReader},
-		{"watching", "Look again after every view that was yielded, and only then wait.", watching(), no[store.Watcher]},
+		{"watching", "Look again after every view that was yielded, and only then wait.", watching(), no[state.Watcher]},
 		{"reopening", "Keep what was acknowledged, the latest version of it, and nothing else.", reopening(), func(f Factory, _ store.RuntimeStore) string {
 			if f.Reopen == nil {
 				return "the Factory has no Reopen"

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func views() []promise {
@@ -90,7 +92,7 @@ func viewsFindReceipts(tr *trial) {
 }
 
 // isEmpty checks that a view shows that there is no runtime.
-func (tr *trial) isEmpty(v *store.View, id store.RuntimeID) {
+func (tr *trial) isEmpty(v *state.View, id store.RuntimeID) {
 	tr.Helper()
 	assert.Equal(tr, id, v.RuntimeID())
 	assert.False(tr, v.Exists(), "the view of what is not there")
@@ -107,8 +109,8 @@ func viewsOfNothing(tr *trial) {
 	for _, id := range []store.RuntimeID{"b", "", "\xff"} {
 		tr.isEmpty(tr.look(id), id)
 		assert.Equal(tr, view{}, tr.view(id), "after a look")
-		if has[store.Committer](tr) {
-			_, err := tr.tryBatch(store.Batch{If: []store.Condition{store.RuntimeAbsent{RuntimeID: id}}})
+		if has[batch.Committer](tr) {
+			_, err := tr.tryBatch(batch.Batch{If: []batch.Condition{batch.RuntimeAbsent{RuntimeID: id}}})
 			assert.NoError(tr, err, "after a look")
 			assert.Zero(tr, tr.write().Revision, "a look is no change")
 		}
@@ -120,7 +122,7 @@ func viewsOfNothing(tr *trial) {
 // viewsNeverChange keeps a view of each version, of which the last outlives the
 // runtime and the store.
 func viewsNeverChange(tr *trial) {
-	var kept []*store.View
+	var kept []*state.View
 	var shown []view
 	keep := func() {
 		kept = append(kept, tr.look("a"))
@@ -141,8 +143,8 @@ func viewsNeverChange(tr *trial) {
 			keep()
 		}
 	}
-	if has[store.Committer](tr) {
-		tr.write(store.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}}, putting("a", accepted(1)))
+	if has[batch.Committer](tr) {
+		tr.write(batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}}, putting("a", accepted(1)))
 		keep()
 		tr.write(deleting("a"))
 		stay("after the runtime was deleted")
@@ -184,7 +186,7 @@ func viewsArePrivate(tr *trial) {
 }
 
 // isCurrent checks what a view says of itself.
-func (tr *trial) isCurrent(want bool, v *store.View, when string) {
+func (tr *trial) isCurrent(want bool, v *state.View, when string) {
 	tr.Helper()
 	closed := false
 	select {
@@ -212,9 +214,9 @@ func viewsAreCurrent(tr *trial) {
 		tr.isCurrent(false, v, "after "+w.name)
 		tr.isCurrent(true, tr.look("a"), "of the next view")
 	}
-	if has[store.Committer](tr) {
+	if has[batch.Committer](tr) {
 		v := tr.look("a")
-		_ = tr.conflictOf(store.Batch{If: []store.Condition{store.RuntimeAbsent{RuntimeID: "a"}}, Then: []store.Write{deleting("a")}})
+		_ = tr.conflictOf(batch.Batch{If: []batch.Condition{batch.RuntimeAbsent{RuntimeID: "a"}}, Then: []batch.Write{deleting("a")}})
 		tr.isCurrent(true, v, "after a conflict")
 		tr.write(deleting("a"))
 		tr.isCurrent(false, v, "after the runtime was deleted")
@@ -230,7 +232,7 @@ func viewsAreCurrent(tr *trial) {
 
 // agrees returns the mark of all that a boundary commit of writes() stores, or
 // an error if the parts of the view have several.
-func agrees(v *store.View) (mark uint32, err error) {
+func agrees(v *state.View) (mark uint32, err error) {
 	latest, ok := v.LatestReceipt()
 	if !ok {
 		if v.Exists() {
@@ -268,7 +270,7 @@ func viewsAreOfOneBoundary(tr *trial) {
 			}
 			return nil
 		}
-		var kept []*store.View
+		var kept []*state.View
 		var seen uint32
 		for !over.Load() {
 			low := max(seen, returned.Load())

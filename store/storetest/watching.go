@@ -12,12 +12,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func watching() []promise {
 	return []promise{
 		{words: "a watch yields when the version is another than the one that was passed", try: watchYieldsAnother},
-		{words: "a watch yields a view that shows nothing when the runtime is deleted", try: needs[store.Committer](watchSeesDeletion)},
+		{words: "a watch yields a view that shows nothing when the runtime is deleted", try: needs[batch.Committer](watchSeesDeletion)},
 		{words: "what changes while a view is looked at is seen next", try: changesMeanwhileAreSeen},
 		{words: "no watcher misses the last version, however many there are", try: lastIsNotMissed},
 		{words: "a watcher that takes its time delays no writer", try: slowWatchersDelayNobody},
@@ -37,9 +39,9 @@ func (tr *trial) patient() context.Context {
 
 // watch does body with what a watch yields until that is enough, or returns the
 // error that the watch ends with.
-func (tr *trial) watch(ctx context.Context, id store.RuntimeID, after uint64, body func(*store.View) (enough bool)) (err error) {
+func (tr *trial) watch(ctx context.Context, id store.RuntimeID, after uint64, body func(*state.View) (enough bool)) (err error) {
 	version := after
-	for v, failed := range tr.store.(store.Watcher).Watch(ctx, id, after) {
+	for v, failed := range tr.store.(state.Watcher).Watch(ctx, id, after) {
 		switch {
 		case err != nil:
 			return errors.New("a watch went on after its error")
@@ -60,9 +62,9 @@ func (tr *trial) watch(ctx context.Context, id store.RuntimeID, after uint64, bo
 }
 
 // next returns what a watch yields first.
-func (tr *trial) next(id store.RuntimeID, after uint64) (next *store.View) {
+func (tr *trial) next(id store.RuntimeID, after uint64) (next *state.View) {
 	tr.Helper()
-	require.NoError(tr, tr.watch(tr.patient(), id, after, func(v *store.View) bool {
+	require.NoError(tr, tr.watch(tr.patient(), id, after, func(v *state.View) bool {
 		next = v
 		return true
 	}))
@@ -70,8 +72,8 @@ func (tr *trial) next(id store.RuntimeID, after uint64) (next *store.View) {
 }
 
 // until is the body of a watcher that waits for a mark.
-func until(mark uint32) func(*store.View) bool {
-	return func(v *store.View) bool { return markOf(v) == mark }
+func until(mark uint32) func(*state.View) bool {
+	return func(v *state.View) bool { return markOf(v) == mark }
 }
 
 func watchYieldsAnother(tr *trial) {
@@ -101,7 +103,7 @@ func watchYieldsAnother(tr *trial) {
 func watchSeesDeletion(tr *trial) {
 	tr.persist("a", attempted(1, 1))
 	var seen []uint32
-	require.NoError(tr, tr.watch(tr.patient(), "a", 0, func(v *store.View) bool {
+	require.NoError(tr, tr.watch(tr.patient(), "a", 0, func(v *state.View) bool {
 		seen = append(seen, markOf(v))
 		switch len(seen) {
 		case 1:
@@ -118,7 +120,7 @@ func watchSeesDeletion(tr *trial) {
 func changesMeanwhileAreSeen(tr *trial) {
 	tr.persist("a", attempted(1, 1))
 	var seen []uint32
-	require.NoError(tr, tr.watch(tr.patient(), "a", 0, func(v *store.View) bool {
+	require.NoError(tr, tr.watch(tr.patient(), "a", 0, func(v *state.View) bool {
 		mark := markOf(v)
 		seen = append(seen, mark)
 		tr.persist("a", attempted(1, mark+1), attempted(1, mark+2))
@@ -142,7 +144,7 @@ func lastIsNotMissed(tr *trial) {
 			return nil
 		}
 		version, back := uint64(0), false
-		err := tr.watch(ctx, "a", 0, func(v *store.View) bool {
+		err := tr.watch(ctx, "a", 0, func(v *state.View) bool {
 			version, back = v.Version(), back || v.Version() < version
 			for range caller % 4 * 20 { // some take their time
 				runtime.Gosched()
@@ -164,7 +166,7 @@ func slowWatchersDelayNobody(tr *trial) {
 	require.NoError(tr, together(2, func(caller int) error {
 		if caller == 0 {
 			first := true
-			return tr.watch(ctx, "a", 0, func(v *store.View) bool {
+			return tr.watch(ctx, "a", 0, func(v *state.View) bool {
 				if first {
 					first = false
 					close(looking)
@@ -202,7 +204,7 @@ func (tr *trial) watchers(ctx context.Context, end func() error, want error) err
 			return end()
 		}
 		id := []store.RuntimeID{"a", "b"}[caller%2]
-		return mistaken(tr.watch(ctx, id, 0, func(*store.View) bool {
+		return mistaken(tr.watch(ctx, id, 0, func(*state.View) bool {
 			for range caller {
 				runtime.Gosched()
 			}
@@ -218,7 +220,7 @@ func watchEndsWithItsContext(tr *trial) {
 		require.NoError(tr, tr.watchers(ctx, func() error { cancel(); return nil }, context.Canceled))
 	}
 	for _, e := range tr.ended() {
-		err := tr.watch(e.ctx, "a", 0, func(*store.View) bool { return false })
+		err := tr.watch(e.ctx, "a", 0, func(*state.View) bool { return false })
 		tr.refused("a watch under a context that has ended", err, e.err)
 	}
 	version := tr.next("a", 0).Version()
@@ -230,7 +232,7 @@ func watchEndsAtClose(tr *trial) {
 	for range rounds(20) {
 		tr.open()
 		require.NoError(tr, tr.watchers(tr.Context(), tr.closers[len(tr.closers)-1], store.ErrClosed))
-		err := tr.watch(tr.Context(), "a", 0, func(*store.View) bool { return false })
+		err := tr.watch(tr.Context(), "a", 0, func(*state.View) bool { return false })
 		tr.refused("a watch that begins after Close", err, store.ErrClosed)
 	}
 }

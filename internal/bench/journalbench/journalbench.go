@@ -104,9 +104,9 @@ func Open(b *testing.B, s Subject) {
 func fill(ctx context.Context, l *loopstore.Loop, id store.RuntimeID, inputs int) error {
 	const most = 333
 	for from := 0; from < inputs; from += most {
-		var batch store.Batch
+		var batch batch.Batch
 		for n := from; n < min(from+most, inputs); n++ {
-			batch.Then = append(batch.Then, store.PutInputState{RuntimeID: id, State: store.NewInputState(store.NewInputID(), store.Time{})})
+			batch.Then = append(batch.Then, batch.PutInputState{RuntimeID: id, State: store.NewInputState(store.NewInputID(), store.Time{})})
 		}
 		if _, err := l.Commit(ctx, batch); err != nil {
 			return err

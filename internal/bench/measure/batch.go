@@ -20,12 +20,12 @@ func setUpBatch(_ context.Context, b *bench) error {
 		return err
 	}
 	states := make([]store.InputState, batchSize)
-	batch := store.Batch{Then: make([]store.Write, batchSize)}
+	batch := batch.Batch{Then: make([]batch.Write, batchSize)}
 	for i := range states {
 		states[i] = store.NewInputState(inputID(i), store.Time{})
-		batch.Then[i] = store.PutInputState{RuntimeID: id, State: states[i]}
+		batch.Then[i] = batch.PutInputState{RuntimeID: id, State: states[i]}
 	}
-	if committer, ok := b.store.(store.Committer); ok {
+	if committer, ok := b.store.(batch.Committer); ok {
 		b.how = "by Commit"
 		b.call = func(ctx context.Context, _, _ int) error {
 			_, err := committer.Commit(ctx, batch)

@@ -35,7 +35,7 @@
 //   - reader/callers=N: a runtime is looked at that does not change. See
 //     [Subject.Reader].
 //   - batch/writes=64: so many input states, in one call if the store is a
-//     [store.Committer], or one after the other.
+//     [batch.Committer], or one after the other.
 //   - growth/receipts=N: a boundary commit of 1 KB where there are already so many
 //     receipts, of one run. The commits add some: at most 64 or an eighth.
 //

@@ -22,7 +22,7 @@ type Subject struct {
 	// Reader returns what looks at a runtime of such a store, where that is
 	// cheaper than a call when nothing has changed. Without it the runtime's
 	// state is loaded instead.
-	Reader func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*store.View, error)
+	Reader func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error)
 }
 
 // A Config says how to measure. The zero value is useful.

@@ -150,8 +150,8 @@ func TestWhatIsLostIsAFailure(t *testing.T) {
 			m, err := open()
 			return forgetful{m}, err
 		}
-		s.Reader = func(store.RuntimeStore, store.RuntimeID) func(context.Context) (*store.View, error) {
-			return func(context.Context) (*store.View, error) { return nil, nil }
+		s.Reader = func(store.RuntimeStore, store.RuntimeID) func(context.Context) (*state.View, error) {
+			return func(context.Context) (*state.View, error) { return nil, nil }
 		}
 		_, err := measure.Run(t.Context(), []measure.Subject{s}, measure.Config{Time: time.Nanosecond, Only: only("^" + cell + "$")})
 		require.EqualError(t, err, "measure: "+cell+" of mutex: "+says)
@@ -191,10 +191,10 @@ func TestItStopsBetweenRounds(t *testing.T) {
 func TestItStopsThoughCallsDoNotLookAtTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := loop()
-	s.Reader = func(store.RuntimeStore, store.RuntimeID) func(context.Context) (*store.View, error) {
-		return func(context.Context) (*store.View, error) {
+	s.Reader = func(store.RuntimeStore, store.RuntimeID) func(context.Context) (*state.View, error) {
+		return func(context.Context) (*state.View, error) {
 			cancel()
-			return new(store.View), nil
+			return new(state.View), nil
 		}
 	}
 	_, err := measure.Run(ctx, []measure.Subject{s}, measure.Config{Time: time.Hour, Only: only("^reader/callers=1$")})

@@ -122,7 +122,7 @@ func readerCells() []cell {
 			return nil
 		}
 		b.how = "by its reader"
-		readers := make([]func(context.Context) (*store.View, error), len(ids))
+		readers := make([]func(context.Context) (*state.View, error), len(ids))
 		for i, id := range ids {
 			readers[i] = b.subject.Reader(b.store, id)
 		}

@@ -23,14 +23,14 @@ func loop() measure.Subject {
 	return measure.Subject{
 		Name: "loop",
 		Open: func() (store.RuntimeStore, error) { return loopstore.New(loopstore.Options{}), nil },
-		Reader: func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*store.View, error) {
+		Reader: func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error) {
 			return s.(*loopstore.Loop).Reader(id).View
 		},
 	}
 }
 
 func mutex() measure.Subject {
-	return measure.Subject{Name: "mutex", Open: func() (store.RuntimeStore, error) { return locked.New(new(store.State)), nil }}
+	return measure.Subject{Name: "mutex", Open: func() (store.RuntimeStore, error) { return locked.New(new(state.State)), nil }}
 }
 
 func only(pattern string) *regexp.Regexp { return regexp.MustCompile(pattern) }
@@ -252,7 +252,7 @@ func TestABatchIsOneCommitWhereThereAreBatches(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.how, r.Result("batch/writes=64", name).How)
 		require.Len(t, s.seen, c.calls+1, "and Close")
-		if batch, ok := s.seen[0].arg.(store.Batch); ok {
+		if batch, ok := s.seen[0].arg.(batch.Batch); ok {
 			require.Len(t, batch.Then, 64)
 		}
 	}

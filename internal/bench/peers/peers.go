@@ -47,10 +47,10 @@ func All() []Peer {
 			return seed.New(), nil
 		}},
 		{"mutex", "loopstore's state behind a sync.Mutex", func() (store.RuntimeStore, error) {
-			return locked.New(new(store.State)), nil
+			return locked.New(new(state.State)), nil
 		}},
 		{"rwmutex", "loopstore's state behind a sync.RWMutex", func() (store.RuntimeStore, error) {
-			return locked.NewRW(new(store.State)), nil
+			return locked.NewRW(new(state.State)), nil
 		}},
 		{"memdb", "hashicorp/go-memdb: immutable radix trees", of(memdb.Open)},
 		{"buntdb", "tidwall/buntdb: JSON in a B-tree in memory", of(bunt.Open)},

@@ -12,7 +12,7 @@ import (
 type embedsRequest struct{ ops.LoadRuntimeState }
 
 func (*embedsRequest) Prepare() error             { return nil }
-func (*embedsRequest) Apply(*store.State) error   { return nil }
+func (*embedsRequest) Apply(*state.State) error   { return nil }
 func (*embedsRequest) Answer() (_ ops.Found[int]) { return }
 
 type embedsInterface struct{ ops.Request[ops.None] }

@@ -13,6 +13,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/bolt"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // BenchmarkOpenLoop opens a store of a million records: inputs, of 1,000
@@ -39,7 +40,7 @@ func BenchmarkOpenLoop(b *testing.B) {
 
 // fillRecords makes a file of a State's records, in batches.
 func fillRecords(b *testing.B, path string, runtimes, inputs int) {
-	var s store.State
+	var s state.State
 	for r := range runtimes {
 		id := store.RuntimeID(fmt.Sprint("runtime-", r))
 		for n := range inputs {

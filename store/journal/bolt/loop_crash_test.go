@@ -18,6 +18,7 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/session"
 )
 
@@ -44,17 +45,17 @@ var refusedInput = store.InputID{0xff}
 // step does one step, and says each part that is acknowledged.
 func (w worker) step(ctx context.Context, n uint64, said func(part int)) error {
 	input := store.NewInputState(inputOf(n), store.Time{})
-	_, err := w.loop.Commit(ctx, store.Batch{Then: []store.Write{
-		store.PutInputState{RuntimeID: w.first(), State: input}, store.PutInputState{RuntimeID: w.second(), State: input},
+	_, err := w.loop.Commit(ctx, batch.Batch{Then: []batch.Write{
+		batch.PutInputState{RuntimeID: w.first(), State: input}, batch.PutInputState{RuntimeID: w.second(), State: input},
 	}})
 	if err != nil {
 		return err
 	}
 	said(0)
 	input.InputID = refusedInput
-	if _, err := w.loop.Commit(ctx, store.Batch{
-		If:   []store.Condition{store.InputAbsent{RuntimeID: w.first(), InputID: inputOf(n)}},
-		Then: []store.Write{store.PutInputState{RuntimeID: w.first(), State: input}},
+	if _, err := w.loop.Commit(ctx, batch.Batch{
+		If:   []batch.Condition{batch.InputAbsent{RuntimeID: w.first(), InputID: inputOf(n)}},
+		Then: []batch.Write{batch.PutInputState{RuntimeID: w.first(), State: input}},
 	}); !errors.Is(err, store.ErrConflict) {
 		return fmt.Errorf("not refused: %w", err)
 	}

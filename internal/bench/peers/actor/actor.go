@@ -1,7 +1,7 @@
 // Package actor is a store in an actor of Proto.Actor for Go
 // (github.com/asynkron/protoactor-go, the commit 3c0e61ca19c9 of 2024-08-22: it
 // has no release): loopstore's own design in an actor library. One actor has a
-// store.State, and the operations of package ops come to it as messages whose
+// state.State, and the operations of package ops come to it as messages whose
 // answers are futures.
 //
 // Some of what loopstore promises the library cannot, and some of it is made up

@@ -16,7 +16,7 @@ import (
 // The library delivers what it has taken, whether or not the caller still waits,
 // so actor and caller settle by claim who has it.
 type message struct {
-	step  interface{ Apply(*store.State) error }
+	step  interface{ Apply(*state.State) error }
 	claim atomic.Bool
 }
 
@@ -29,7 +29,7 @@ type answer struct{ err error }
 
 // An owner is the actor. Only it touches the state.
 type owner struct {
-	state   store.State
+	state   state.State
 	failed  bool // an operation panicked
 	stopped chan struct{}
 }
@@ -82,7 +82,7 @@ func run[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, s *Sto
 
 // ask sends a message and waits for what becomes of it. If ctx ends before the
 // actor has the message it never has it.
-func (s *Store) ask(ctx context.Context, step interface{ Apply(*store.State) error }) error {
+func (s *Store) ask(ctx context.Context, step interface{ Apply(*state.State) error }) error {
 	m := &message{step: step}
 	future, err := s.send(m)
 	if err != nil {

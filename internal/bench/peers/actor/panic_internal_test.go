@@ -13,13 +13,13 @@ import (
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
-type step func(*store.State) error
+type step func(*state.State) error
 
-func (s step) Apply(state *store.State) error { return s(state) }
+func (s step) Apply(state *state.State) error { return s(state) }
 
 func TestNothingIsServedAfterAPanic(t *testing.T) {
 	s := Open()
-	err := s.ask(t.Context(), step(func(*store.State) error { panic("no") }))
+	err := s.ask(t.Context(), step(func(*state.State) error { panic("no") }))
 	failure, ok := errors.AsType[*store.PanicError](err)
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, "no", failure.Value)

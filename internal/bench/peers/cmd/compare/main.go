@@ -62,7 +62,7 @@ func subjects(among *regexp.Regexp) (all []measure.Subject) {
 			all = append(all, measure.Subject{Name: p.Name, Open: p.Open})
 		}
 	}
-	all[0].Reader = func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*store.View, error) {
+	all[0].Reader = func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error) {
 		return s.(*loopstore.Loop).Reader(id).View
 	}
 	return all

@@ -1,0 +1,94 @@
+package loopstore
+
+import (
+	"context"
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// An intake says which calls are let in, and when they must wait.
+type intake struct {
+	limits         store.Limits
+	weighs         bool // something counts the weight of a request
+	ages           bool // a retention asks for the time of a request
+	refuseWhenFull bool
+
+	// The room in flight bounds the payload bytes of the calls under way.
+	most  int64               // 0 is without bounds
+	room  *semaphore.Weighted // nil likewise
+	taken *atomic.Int64
+}
+
+func newIntake(opts Options) intake {
+	in := intake{limits: opts.Limits, refuseWhenFull: opts.RefuseWhenFull, taken: new(atomic.Int64)}
+	in.ages = opts.Retention.Inputs.For > 0 || opts.Retention.Payloads.For > 0
+	if opts.BytesInFlight > 0 {
+		in.most, in.room = opts.BytesInFlight, semaphore.NewWeighted(opts.BytesInFlight)
+	}
+	in.weighs = in.room != nil || opts.Limits != store.Limits{}
+	return in
+}
+
+// enter refuses a request that is over a limit, and takes room for its payload.
+func (in *intake) enter(ctx context.Context, l *Loop, r *request) error {
+	weight := r.op.Weigh()
+	if err := weight.Check(in.limits); err != nil {
+		return err
+	}
+	n := weight.Bytes
+	r.bytes = n
+	switch {
+	case in.room == nil || n == 0:
+		return nil
+	case n > in.most:
+		return &store.LimitError{Limit: "bytes_in_flight", Most: in.most, Asked: n}
+	case in.room.TryAcquire(n):
+	case in.refuseWhenFull:
+		return &store.LimitError{Limit: "bytes_in_flight", Most: in.most, Asked: max(in.taken.Load()+n, in.most+1), Busy: true}
+	default:
+		l.meter.Waiting(1)
+		defer l.meter.Waiting(-1)
+		if in.room.Acquire(until{context.Background(), ctx.Done()}, n) != nil {
+			return cancelled(ctx)
+		}
+	}
+	in.taken.Add(n)
+	r.taken.Store(n)
+	return nil
+}
+
+// leave gives back the room of a request that its caller has not abandoned. Of
+// one that was, the owner gives it back when it comes to it.
+func (in *intake) leave(r *request) {
+	if r.claim.Load() != abandoned {
+		in.release(r)
+	}
+}
+
+// release gives back the room of a request, once.
+func (in *intake) release(r *request) {
+	if n := r.taken.Swap(0); n > 0 {
+		in.taken.Add(-n)
+		in.room.Release(n)
+	}
+}
+
+// until is a context that ends with a channel. No code of a caller's runs in it.
+type until struct {
+	context.Context
+	end <-chan struct{}
+}
+
+func (u until) Done() <-chan struct{} { return u.end }
+
+func (u until) Err() error {
+	select {
+	case <-u.end:
+		return context.Canceled
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,118 @@
+package loopstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/loopstore/loopstore/internal/meter"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/state"
+)
+
+// A journaled Loop has a journal. These are its callers' side of it.
+type journaled struct {
+	partition   string
+	meter       meter.Journal
+	compactions chan compaction
+	closeErr    error // of the journal's Close; before done is closed it is the owner's
+}
+
+func (j *journaled) closed() error {
+	if j == nil {
+		return nil
+	}
+	return j.closeErr
+}
+
+// Open starts a store with a journal: it takes a partition of the engine over,
+// builds up what that holds, and from then on stores every change there before
+// the call that made it returns. A partition that is not there yet is empty.
+//
+// ctx is for the opening alone. The error wraps what the engine says, such as
+// journal.ErrInUse or journal.ErrCorrupt; nothing is held open then.
+// Options.Limits are not asked about what is there already.
+func Open(ctx context.Context, engine journal.Engine, partition string, opts Options) (*Loop, error) {
+	l := prepare(opts)
+	l.intake.weighs = true // a round has a size
+	l.durable = &journaled{partition: partition, compactions: make(chan compaction)}
+	d := &durable{loop: l, state: l.state(opts), appended: make(chan appended, 1)}
+	if err := d.open(ctx, engine, partition); err != nil {
+		return nil, fmt.Errorf("loopstore: opening partition %q: %w", partition, err)
+	}
+	l.meter.Publish(d.state.Revision(), d.state.Totals())
+	go l.ownDurable(d)
+	return l, nil
+}
+
+// logEvery is how often it is logged how far an Open has come.
+const logEvery = 5 * time.Second
+
+// open opens the journal, and builds up the state from it.
+func (d *durable) open(ctx context.Context, engine journal.Engine, partition string) error {
+	began, replay := time.Now(), state.NewReplay(d.state)
+	logged := began
+	progress := func(message string) {
+		d.loop.log.log(slog.LevelInfo, message, slog.String("partition", partition), slog.Int("records", replay.Records()),
+			slog.Int("runtimes", d.state.Totals().Runtimes), slog.Duration("took", time.Since(began)))
+	}
+	j, err := engine.Open(ctx, partition, func(c journal.Change) error {
+		if replay.Records()%1024 == 0 && time.Since(logged) >= logEvery {
+			logged = time.Now()
+			progress("store is opening")
+		}
+		return replay.Put(c)
+	})
+	if err != nil {
+		return err
+	}
+	if err := replay.Done(); err != nil {
+		return errors.Join(err, j.Close(context.WithoutCancel(ctx)))
+	}
+	d.journal = j
+	progress("store opened")
+	return nil
+}
+
+// A compaction is a call of Compact, on its way to the owner.
+type compaction struct {
+	ctx    context.Context
+	answer chan error // has room for one
+}
+
+// Compact gives back the room in the journal that was taken by what is replaced
+// or removed by now. It changes nothing that is held. While the engine is at it
+// nothing else is served; it comes before the next round. Without a journal there
+// is nothing to do.
+func (l *Loop) Compact(ctx context.Context) error {
+	if l.durable == nil {
+		return nil
+	}
+	c := compaction{ctx, make(chan error, 1)}
+	if err := l.compact(ctx, c); err != nil {
+		return &store.OpError{Op: "compact", Err: err}
+	}
+	return nil
+}
+
+func (l *Loop) compact(ctx context.Context, c compaction) error {
+	if ctx.Err() != nil {
+		return cancelled(ctx)
+	}
+	select {
+	case l.durable.compactions <- c:
+	case <-l.done:
+		return l.unavailable()
+	case <-ctx.Done():
+		return cancelled(ctx)
+	}
+	select {
+	case err := <-c.answer:
+		return err
+	case <-ctx.Done():
+		return cancelled(ctx)
+	}
+}

@@ -1,0 +1,162 @@
+// Package batch holds the writes that are applied together, and the conditions
+// under which they are.
+package batch
+
+import (
+	"context"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// A Batch is any number of writes, on any number of runtimes, that are applied
+// all or none, in order, each seeing those before it. They are applied if all
+// conditions hold at that moment. The owner does nothing else meanwhile, for
+// about a microsecond a write.
+type Batch struct {
+	If   []Condition
+	Then []Write
+}
+
+// A Result says what a Batch has done.
+type Result struct {
+	// Revision is the version that the runtimes have which the batch changed.
+	// If it changed none it is that of the last change before it.
+	Revision uint64
+	// Receipts are those that were minted, one for each CommitBoundary.
+	Receipts []store.RunBoundaryReceipt
+}
+
+// A Committer is a store with batches: see [Batch] for what they promise.
+type Committer interface {
+	Commit(ctx context.Context, batch Batch) (Result, error)
+}
+
+// A Condition is a [VersionIs], [RuntimeExists], [RuntimeAbsent],
+// [RuntimeStateIs], [InputStateIs], [InputAbsent], [SessionDigestIs],
+// [ReceiptAbsent] or [KeyFree], not a pointer to one. Others are refused with
+// ErrInvalidValue.
+type Condition interface{ condition() }
+
+// A Write is a [PutInputState], [DeleteInputState], [PutReceipt],
+// [PutSnapshot], [PutRuntimeState], [CommitBoundary] or [DeleteRuntime], not a
+// pointer to one. Others are refused with ErrInvalidValue.
+type Write interface{ write() }
+
+// VersionIs is the [Condition] that a runtime has not changed since it had a
+// version. 0 means that there is no such runtime.
+type VersionIs struct {
+	RuntimeID store.RuntimeID
+	Version   uint64
+}
+
+// RuntimeExists is the [Condition] that there is such a runtime.
+type RuntimeExists struct{ RuntimeID store.RuntimeID }
+
+// RuntimeAbsent is the [Condition] that there is no such runtime.
+type RuntimeAbsent struct{ RuntimeID store.RuntimeID }
+
+// RuntimeStateIs is the [Condition] that a runtime has a state, and one of
+// these, up to 9.
+type RuntimeStateIs struct {
+	RuntimeID store.RuntimeID
+	AnyOf     []store.RuntimeState
+}
+
+// InputStateIs is the [Condition] that there is an input, and in one of these
+// states, up to 9.
+type InputStateIs struct {
+	RuntimeID store.RuntimeID
+	InputID   store.InputID
+	AnyOf     []store.InputLifecycleState
+}
+
+// InputAbsent is the [Condition] that there is no such input.
+type InputAbsent struct {
+	RuntimeID store.RuntimeID
+	InputID   store.InputID
+}
+
+// SessionDigestIs is the [Condition] that the session snapshot has a
+// conversation digest, as receipts spell it. An empty one means that there is
+// no snapshot. A snapshot whose digest is not known has none, and not the empty
+// one either: bytes that are no session document, and what AtomicApply stored
+// without a SessionStoreKey.
+type SessionDigestIs struct {
+	RuntimeID store.RuntimeID
+	Digest    string
+}
+
+// ReceiptAbsent is the [Condition] that a boundary has no receipt.
+type ReceiptAbsent struct {
+	RuntimeID store.RuntimeID
+	RunID     store.RunID
+	Sequence  uint64
+}
+
+// KeyFree is the [Condition] that no input of the runtime has an idempotency
+// key.
+type KeyFree struct {
+	RuntimeID store.RuntimeID
+	Key       string
+}
+
+func (VersionIs) condition()       {}
+func (RuntimeExists) condition()   {}
+func (RuntimeAbsent) condition()   {}
+func (RuntimeStateIs) condition()  {}
+func (InputStateIs) condition()    {}
+func (InputAbsent) condition()     {}
+func (SessionDigestIs) condition() {}
+func (ReceiptAbsent) condition()   {}
+func (KeyFree) condition()         {}
+
+// PutInputState is the [Write] that PersistInputState does.
+type PutInputState struct {
+	RuntimeID store.RuntimeID
+	State     store.InputState
+}
+
+// DeleteInputState is the [Write] that removes an input's state. If there is
+// none it changes nothing.
+type DeleteInputState struct {
+	RuntimeID store.RuntimeID
+	InputID   store.InputID
+}
+
+// PutReceipt is the [Write] that AtomicApply does with a receipt alone.
+type PutReceipt struct {
+	RuntimeID store.RuntimeID
+	Receipt   store.RunBoundaryReceipt
+}
+
+// PutSnapshot is the [Write] that stores any bytes as the session snapshot. If
+// they are a session document, their digest is known.
+type PutSnapshot struct {
+	RuntimeID store.RuntimeID
+	Snapshot  []byte
+}
+
+// PutRuntimeState is the [Write] that PersistRuntimeState does.
+type PutRuntimeState struct {
+	RuntimeID store.RuntimeID
+	State     store.RuntimeState
+}
+
+// CommitBoundary is the [Write] that CommitSessionBoundary does. The receipt is
+// in the result.
+type CommitBoundary struct {
+	RuntimeID store.RuntimeID
+	Commit    store.BoundaryCommit
+}
+
+// DeleteRuntime is the [Write] that removes all of a runtime, with what it
+// filed under the ids of sessions. If there is none it changes nothing.
+type DeleteRuntime struct{ RuntimeID store.RuntimeID }
+
+func (PutInputState) write()    {}
+func (DeleteInputState) write() {}
+func (PutReceipt) write()       {}
+func (PutSnapshot) write()      {}
+func (PutRuntimeState) write()  {}
+func (CommitBoundary) write()   {}
+func (DeleteRuntime) write()    {}

@@ -1,0 +1,171 @@
+package state
+
+import "github.com/loopstore/loopstore/store"
+
+// Do makes the changes of an operation, with what the Retention lets go because
+// of them. If they fail, or go beyond the Limits, nothing has changed. They are
+// not settled yet, and nothing else may be.
+func (s *State) Do(changes func() error) error {
+	if s.Limits == (store.Limits{}) && s.Retention == (store.Retention{}) && s.group == nil {
+		return changes()
+	}
+	before, n := s.held, len(s.log)
+	return s.Try(func() error {
+		if err := changes(); err != nil {
+			return err
+		}
+		s.retain(s.log[n:])
+		return s.checkLimits(before)
+	})
+}
+
+// Try makes changes of which a later one may fail. If it does, nothing has
+// changed. They are not settled yet, and nothing else may be. Within another
+// Try it leaves that to it.
+func (s *State) Try(changes func() error) error {
+	if s.trying {
+		return changes()
+	}
+	n := len(s.log)
+	s.trying = true
+	err := changes()
+	s.trying = false
+	if err != nil {
+		s.takeBack(n)
+		s.forgetTouched()
+	}
+	if s.group == nil {
+		s.forgetLog(0)
+	}
+	return err
+}
+
+func (s *State) forgetLog(n int) {
+	clear(s.log[n:])
+	s.log = s.log[:n]
+}
+
+func (s *State) forgetTouched() {
+	for i, t := range s.changed {
+		t.rt.changed = false
+		s.changed[i] = touched{}
+	}
+	s.changed = s.changed[:0]
+}
+
+// Settle makes all changes since the last Settle one revision, and ends the
+// Views of what they changed. It returns those who wait for that; waking them
+// may be left to another goroutine.
+//
+// No View of what was changed is made before all Views of what stood are over.
+// So whoever was given one part of the changes finds no View that is current and
+// lacks another.
+//
+// In a group all of that but the revision waits for its Commit.
+func (s *State) Settle() Waiters {
+	ended := s.over
+	s.over = nil
+	if len(s.changed) > 0 {
+		ended = s.revise(ended)
+	}
+	if s.group != nil {
+		s.group.absent = append(s.group.absent, ended...)
+		return nil
+	}
+	return finish(ended)
+}
+
+// revise makes the changes a revision, and appends the moments that end with it.
+func (s *State) revise(ended []*moment) []*moment {
+	s.revision++
+	for _, t := range s.changed {
+		rt, version := t.rt, t.rt.version
+		if rt.view != nil && s.group == nil {
+			ended = append(ended, rt.view.moment)
+		}
+		if !rt.deleted {
+			if version == 0 {
+				ended = s.endAbsence(absence(rt.id), ended)
+			}
+			version = s.revision
+		}
+		s.set(rt, part{kind: theVersion}, value{number: version})
+		if s.group != nil {
+			s.group.changed[rt.id] = true
+		}
+	}
+	s.forgetTouched()
+	return ended
+}
+
+// A group is any number of operations whose changes are kept or taken back
+// together: a journal learns of them, from Changes, before anybody else does.
+type group struct {
+	revision uint64 // before it, or of what was adopted
+	changed  map[store.RuntimeID]bool
+	adopted  *State    // whose place s has taken, nil if none
+	absent   []*moment // ended in it; the Views that it ends are in the log
+}
+
+// Begin begins a group, which Commit or Rollback ends. Its operations are
+// settled one by one, and nothing may be asked of the runtimes that it changes.
+// There must be no Image while it lasts.
+func (s *State) Begin() {
+	s.group = &group{revision: s.revision, changed: make(map[store.RuntimeID]bool)}
+}
+
+// Grouping reports whether there is a group, so that what is held may be taken
+// back.
+func (s *State) Grouping() bool { return s.group != nil }
+
+// Changing reports whether the group changes a runtime. There may be none.
+func (s *State) Changing(id store.RuntimeID) bool {
+	return s.group != nil && (s.group.adopted != nil || s.group.changed[id])
+}
+
+// Commit keeps what the group has changed, and ends the Views of that.
+func (s *State) Commit() Waiters {
+	ended := s.groupEnds()
+	s.group = nil
+	s.forgetLog(0)
+	return finish(ended)
+}
+
+// groupEnds returns what the group ends.
+func (s *State) groupEnds() []*moment {
+	ended := s.group.absent
+	for _, c := range s.log {
+		if v := c.old.view; v != nil {
+			ended = append(ended, v.moment)
+		}
+	}
+	return ended
+}
+
+// Rollback takes back what the group has changed. Views of it stay what they
+// are; those of what is not there may end.
+func (s *State) Rollback() Waiters {
+	g := s.group
+	s.takeBack(0)
+	s.revision = g.revision
+	if g.adopted != nil {
+		g.adopted.takeFrom(s)
+	}
+	s.group = nil
+	return finish(g.absent)
+}
+
+// Revision returns how many operations have changed something. It is the
+// version of the runtimes that the last of them changed.
+func (s *State) Revision() uint64 { return s.revision }
+
+// Totals returns how much is held.
+func (s *State) Totals() store.Totals { return s.held }
+
+// Pending returns the revision that the next Settle will come to.
+func (s *State) Pending() uint64 {
+	if len(s.changed) > 0 {
+		return s.revision + 1
+	}
+	return s.revision
+}

@@ -1,0 +1,63 @@
+package state
+
+import "github.com/loopstore/loopstore/store"
+
+// CheckCall returns a *store.LimitError if a call brings a larger snapshot, or
+// more writes, than it may.
+func CheckCall(l store.Limits, snapshotBytes, writes int) error {
+	if err := within("snapshot_bytes", int64(l.SnapshotBytes), int64(snapshotBytes), 0); err != nil {
+		return err
+	}
+	return within("batch_writes", int64(l.BatchWrites), int64(writes), 0)
+}
+
+// within returns a *store.LimitError if there is more than there may be, and
+// than before.
+func within(limit string, most, n, before int64) error {
+	if most <= 0 || n <= max(most, before) {
+		return nil
+	}
+	return &store.LimitError{Limit: limit, Most: most, Asked: n}
+}
+
+// checkLimits returns a *store.LimitError if the changes go beyond a limit.
+func (s *State) checkLimits(before store.Totals) error {
+	for _, t := range s.changed {
+		if err := s.checkInputs(t.rt, t.inputs); err != nil && !t.rt.deleted {
+			return err
+		}
+	}
+	return s.checkTotal(before)
+}
+
+func (s *State) checkInputs(rt *runtime, before int) error {
+	return within("inputs_per_runtime", int64(s.Limits.InputsPerRuntime), int64(rt.held.InputStates), int64(before))
+}
+
+func (s *State) checkTotal(before store.Totals) error {
+	return within("total_bytes", s.Limits.TotalBytes, s.held.Bytes(), before.Bytes())
+}
+
+// checkAdopted returns a *store.LimitError if another State holds more than s
+// may.
+func (s *State) checkAdopted(other *State) error {
+	l := s.Limits
+	if l.InputsPerRuntime > 0 || l.SnapshotBytes > 0 { // it may take a while
+		for rt := range other.order.all() {
+			if err := s.checkInputs(rt, 0); err != nil {
+				return err
+			}
+			if rt.snapshot != nil {
+				if err := CheckCall(l, rt.snapshot.Len(), 0); err != nil {
+					return err
+				}
+			}
+		}
+		for f := range other.sessions.values.all() {
+			if err := CheckCall(l, f.snapshot.Len(), 0); err != nil {
+				return err
+			}
+		}
+	}
+	return within("total_bytes", l.TotalBytes, other.held.Bytes(), 0)
+}

@@ -1,0 +1,355 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"iter"
+	"slices"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// How a State stands in a journal. Package journal says what keys and values are
+// to it; this is what they are to a State. Places are those of the lists in
+// memory, so a list is in its order by the order of its keys. Nothing has two
+// places in a row, and no place is ever another's: a runtime that is deleted and
+// made again has a new one.
+//
+//	key                                  payload of the value
+//	0                                    revision, next place of a runtime, runtimes, filed snapshots
+//	1 place 0                            runtime: id, version, state, input states, runs, dropped
+//	                                     runs, receipts, 1 and the latest receipt's place of its run
+//	                                     and sequence, or 0
+//	1 place 1 place                      run: id, highest sequence
+//	1 place 2 place                      run without receipts: id, highest sequence
+//	1 place 3 place-of-run sequence      receipt: boundary (0 immediate, 1 run_start, 2
+//	                                     run_checkpoint), messages, digest (0 none, 1 its 32 bytes, 2
+//	                                     a text), number of inputs, their ids
+//	1 place 4 place                      input state: its JSON without persisted_input, 1 and that
+//	                                     as it is, or 0
+//	1 place 5                            snapshot: bytes, 1 if it was read as a session document, or 0
+//	1 place 6 number                     16 KiB of it, or the rest
+//	2 place 0                            filed snapshot: session id, place of the runtime that filed it
+//	2 place 5, 2 place 6 number          the snapshot
+//
+// In a key 0 to 6 are one byte, other numbers eight, the highest first. In a
+// payload numbers are unsigned varints of encoding/binary, ids 16 bytes, and
+// texts and JSON have their length before them. A value is the format's version,
+// one byte, the payload, and the CRC-32C of key, version and payload, four bytes,
+// the lowest first.
+//
+// A snapshot that has grown is written from the chunk on in which it differs.
+const (
+	recordVersion = 1
+
+	keyRoot    = 0
+	keyRuntime = 1
+	keyFiled   = 2
+
+	subHead     = 0
+	subRun      = 1
+	subDropped  = 2
+	subReceipt  = 3
+	subInput    = 4
+	subSnapshot = 5
+	subChunk    = 6
+
+	snapshotChunk = 16 << 10
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// rootKey is the key of the record that is about everything.
+var rootKey = []byte{keyRoot}
+
+func keyOf(kind byte, place uint64, sub byte, numbers ...uint64) []byte {
+	key := binary.BigEndian.AppendUint64([]byte{kind}, place)
+	key = append(key, sub)
+	for _, n := range numbers {
+		key = binary.BigEndian.AppendUint64(key, n)
+	}
+	return key
+}
+
+// put is the change to a payload that fill appends.
+func put(key []byte, fill func([]byte) []byte) journal.Change {
+	value := fill([]byte{recordVersion})
+	return journal.Change{Key: key, Value: binary.LittleEndian.AppendUint32(value, check(key, value))}
+}
+
+func remove(key []byte) journal.Change { return journal.Change{Key: key, Delete: true} }
+
+func check(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+}
+
+// Changes returns what a journal must store of the group so far: each key once,
+// in ascending order, and none if nothing has changed.
+func (s *State) Changes() []journal.Change {
+	if s.group.adopted != nil {
+		return slices.Collect(s.Records())
+	}
+	if len(s.log) == 0 {
+		return nil
+	}
+	type where struct {
+		rt   *runtime
+		part part
+	}
+	changes := []journal.Change{s.rootRecord()}
+	seen := make(map[where]bool, len(s.log))
+	for _, c := range s.log {
+		if at := (where{c.rt, c.part}); !seen[at] { // the first knows what the journal has
+			seen[at] = true
+			changes = s.appendRecords(changes, c)
+		}
+	}
+	slices.SortFunc(changes, func(a, b journal.Change) int { return bytes.Compare(a.Key, b.Key) })
+	return slices.CompactFunc(changes, func(a, b journal.Change) bool { return bytes.Equal(a.Key, b.Key) })
+}
+
+// appendRecords appends the records of a part as it stands now.
+func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
+	rt, at := c.rt, c.part.at
+	switch there := rt != nil && !rt.deleted; c.part.kind {
+	case theRuntime:
+		if !there {
+			for gone := range rt.records() {
+				to = append(to, remove(gone.Key))
+			}
+		}
+	case theVersion, theState, theLatest:
+		if there {
+			return append(to, rt.head())
+		}
+		return append(to, remove(keyOf(keyRuntime, rt.place, subHead)))
+	case theSnapshot:
+		now := rt.snapshot
+		if !there {
+			now = nil
+		}
+		return snapshotChanges(to, keyRuntime, rt.place, c.old.snapshot, now)
+	case aFiled:
+		before, now := snapshotOf(c.old.filed), (*store.Snapshot)(nil)
+		head := remove(keyOf(keyFiled, at, subHead))
+		if f, ok := s.sessions.values.get(at); ok {
+			head, now = s.filedRecord(at, f), f.snapshot
+		}
+		return snapshotChanges(append(to, head), keyFiled, at, before, now)
+	case aRun, theHighest:
+		r, ok := rt.runs.values.get(at)
+		if ok && there {
+			return append(to, runRecord(rt, subRun, at, dropped{r.id, r.highest}))
+		}
+		to = append(to, remove(keyOf(keyRuntime, rt.place, subRun, at)))
+		if before := c.old.run; before != nil {
+			for receipt := range before.receipts.all() {
+				to = append(to, remove(keyOf(keyRuntime, rt.place, subReceipt, at, receipt.Sequence)))
+			}
+		}
+	case aDropped:
+		if left, ok := rt.dropped.values.get(at); ok && there {
+			return append(to, runRecord(rt, subDropped, at, left))
+		}
+		return append(to, remove(keyOf(keyRuntime, rt.place, subDropped, at)))
+	case aReceipt:
+		if r, ok := rt.runs.values.get(at); ok && there && r.get(c.part.nth) != nil {
+			return append(to, receiptRecord(rt, at, r.get(c.part.nth)))
+		}
+		return append(to, remove(keyOf(keyRuntime, rt.place, subReceipt, at, c.part.nth)))
+	case anInput:
+		if state, ok := rt.inputs.values.get(at); ok && there {
+			return append(to, inputRecord(rt, at, state))
+		}
+		return append(to, remove(keyOf(keyRuntime, rt.place, subInput, at)))
+	}
+	return to
+}
+
+// Records returns all that is held, in ascending order of the keys. Nothing may
+// be changed meanwhile.
+func (s *State) Records() iter.Seq[journal.Change] {
+	return func(yield func(journal.Change) bool) {
+		if !yield(s.rootRecord()) {
+			return
+		}
+		for rt := range s.order.all() {
+			for c := range rt.records() {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+		for at, f := range s.sessions.values.from(0) {
+			for _, c := range snapshotChanges([]journal.Change{s.filedRecord(at, f)}, keyFiled, at, nil, f.snapshot) {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// records returns all records of a runtime.
+func (rt *runtime) records() iter.Seq[journal.Change] {
+	return func(yield func(journal.Change) bool) {
+		if !yield(rt.head()) {
+			return
+		}
+		for at, r := range rt.runs.values.from(0) {
+			if !yield(runRecord(rt, subRun, at, dropped{r.id, r.highest})) {
+				return
+			}
+		}
+		for at, left := range rt.dropped.values.from(0) {
+			if !yield(runRecord(rt, subDropped, at, left)) {
+				return
+			}
+		}
+		for at, r := range rt.runs.values.from(0) {
+			for receipt := range r.receipts.all() {
+				if !yield(receiptRecord(rt, at, receipt)) {
+					return
+				}
+			}
+		}
+		for at, state := range rt.inputs.values.from(0) {
+			if !yield(inputRecord(rt, at, state)) {
+				return
+			}
+		}
+		for _, c := range snapshotChanges(nil, keyRuntime, rt.place, nil, rt.snapshot) {
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+func (s *State) rootRecord() journal.Change {
+	return put(rootKey, func(b []byte) []byte {
+		return appendNumbers(b, s.revision, s.next, uint64(s.order.len), uint64(s.sessions.values.len))
+	})
+}
+
+func (rt *runtime) head() journal.Change {
+	return put(keyOf(keyRuntime, rt.place, subHead), func(b []byte) []byte {
+		b = appendText(b, string(rt.id))
+		b = appendNumbers(b, rt.version)
+		b = appendText(b, string(rt.state))
+		h := rt.held
+		b = appendNumbers(b, uint64(h.InputStates), uint64(h.Runs), uint64(rt.dropped.values.len), uint64(h.Receipts))
+		if rt.latest == nil {
+			return append(b, 0)
+		}
+		_, at, _ := rt.runs.find(rt.latest.RunID)
+		return appendNumbers(append(b, 1), at, rt.latest.Sequence)
+	})
+}
+
+func runRecord(rt *runtime, sub byte, at uint64, left dropped) journal.Change {
+	return put(keyOf(keyRuntime, rt.place, sub, at), func(b []byte) []byte {
+		return appendNumbers(append(b, left.id[:]...), left.highest)
+	})
+}
+
+func receiptRecord(rt *runtime, at uint64, r *Receipt) journal.Change {
+	return put(keyOf(keyRuntime, rt.place, subReceipt, at, r.Sequence), func(b []byte) []byte {
+		b = append(b, r.boundary)
+		b = appendNumbers(b, r.messages)
+		b = append(b, byte(r.digests))
+		switch r.digests {
+		case isDigest:
+			b = append(b, r.digest[:]...)
+		case isText:
+			b = appendText(b, r.rest.digest)
+		}
+		ids := r.inputs()
+		b = appendNumbers(b, uint64(len(ids)))
+		for _, id := range ids {
+			b = append(b, id[:]...)
+		}
+		return b
+	})
+}
+
+func inputRecord(rt *runtime, at uint64, state *store.InputState) journal.Change {
+	return put(keyOf(keyRuntime, rt.place, subInput, at), func(b []byte) []byte {
+		bare := *state
+		bare.PersistedInput = nil
+		text, err := bare.MarshalJSON()
+		if err != nil {
+			panic(err) // every operation validates what it stores
+		}
+		b = appendText(b, string(text))
+		if state.PersistedInput == nil {
+			return append(b, 0)
+		}
+		return append(append(b, 1), state.PersistedInput...)
+	})
+}
+
+func snapshotOf(f *filed) *store.Snapshot {
+	if f == nil {
+		return nil
+	}
+	return f.snapshot
+}
+
+func (s *State) filedRecord(at uint64, f *filed) journal.Change {
+	return put(keyOf(keyFiled, at, subHead), func(b []byte) []byte {
+		return appendNumbers(append(b, f.session[:]...), s.runtimes[f.by].place)
+	})
+}
+
+// snapshotChanges appends what there is to change where one snapshot comes in
+// the place of another. Either may be nil.
+func snapshotChanges(to []journal.Change, kind byte, place uint64, old, now *store.Snapshot) []journal.Change {
+	var before, after string
+	if old != nil {
+		before = old.String()
+	}
+	switch {
+	case now != nil:
+		after = now.String()
+		to = append(to, put(keyOf(kind, place, subSnapshot), func(b []byte) []byte {
+			b = appendNumbers(b, uint64(len(after)))
+			if now.Document() == nil {
+				return append(b, 0)
+			}
+			return append(b, 1)
+		}))
+	case old != nil:
+		to = append(to, remove(keyOf(kind, place, subSnapshot)))
+	}
+	for at := 0; at < max(len(before), len(after)); at += snapshotChunk {
+		key := keyOf(kind, place, subChunk, uint64(at/snapshotChunk))
+		switch chunk := chunkAt(after, at); {
+		case chunk == "":
+			to = append(to, remove(key))
+		case chunk != chunkAt(before, at):
+			to = append(to, put(key, func(b []byte) []byte { return append(b, chunk...) }))
+		}
+	}
+	return to
+}
+
+func chunkAt(text string, at int) string {
+	if at >= len(text) {
+		return ""
+	}
+	return text[at:min(at+snapshotChunk, len(text))]
+}
+
+func appendNumbers(b []byte, numbers ...uint64) []byte {
+	for _, n := range numbers {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
+}
+
+func appendText(b []byte, text string) []byte {
+	return append(appendNumbers(b, uint64(len(text))), text...)
+}

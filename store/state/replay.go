@@ -1,0 +1,310 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/session"
+)
+
+// A Replay builds a State from the records of a journal, in ascending order of
+// their keys. It takes memory for what it builds, and one snapshot.
+type Replay struct {
+	state   *State
+	last    []byte // key
+	root    rootCounts
+	current pending // whose records come
+	records int
+}
+
+type rootCounts struct{ there, revision, next, runtimes, sessions uint64 }
+
+// A pending runtime, or filed snapshot, is one of which not all records have come.
+type pending struct {
+	kind  byte
+	place uint64
+
+	rt     *runtime // of a runtime
+	counts [4]uint64
+	latest *part // that is to be its latest receipt
+
+	filed filed // of a filed snapshot
+
+	text     strings.Builder // of the snapshot so far
+	length   uint64          // of all of it
+	chunks   uint64
+	there    bool // there is a snapshot
+	document bool
+}
+
+// NewReplay begins to build up a State, which must never have held anything.
+func NewReplay(state *State) *Replay { return &Replay{state: state} }
+
+// maxPlace leaves room for more than can ever come.
+const maxPlace = math.MaxInt64
+
+// Records returns how many have been put.
+func (r *Replay) Records() int { return r.records }
+
+// Put takes the next record. It keeps none of the slices. The error is
+// journal.ErrCorrupt, or journal.ErrNewerFormat.
+func (r *Replay) Put(c journal.Change) error {
+	if c.Delete || r.last != nil && bytes.Compare(r.last, c.Key) >= 0 {
+		return corrupt(c.Key, "not in ascending order of the keys")
+	}
+	r.last = append(r.last[:0], c.Key...)
+	payload, err := open(c)
+	if err != nil {
+		return err
+	}
+	b := &payloadReader{rest: payload}
+	reason := r.put(c.Key, b)
+	if reason == "" && !b.done() {
+		reason = "malformed"
+	}
+	if reason != "" {
+		return corrupt(c.Key, reason)
+	}
+	r.records++
+	return nil
+}
+
+// Done ends the building. The State is not to be used after an error.
+func (r *Replay) Done() error {
+	s := r.state
+	reason := r.finish()
+	switch {
+	case reason != "":
+	case r.root.there == 0 && r.records > 0:
+		reason = "the first record is missing"
+	case r.root.runtimes != uint64(s.order.len):
+		reason = fmt.Sprintf("%d of %d runtimes are there", s.order.len, r.root.runtimes)
+	case r.root.sessions != uint64(s.sessions.values.len):
+		reason = fmt.Sprintf("%d of %d filed snapshots are there", s.sessions.values.len, r.root.sessions)
+	}
+	if reason != "" {
+		return corrupt(r.last, reason)
+	}
+	s.revision, s.next = r.root.revision, r.root.next
+	return nil
+}
+
+func corrupt(key []byte, reason string) error {
+	const most = 32
+	return fmt.Errorf("%w: at key %x: %s", journal.ErrCorrupt, key[:min(len(key), most)], reason)
+}
+
+// open returns the payload of a value.
+func open(c journal.Change) ([]byte, error) {
+	n := len(c.Value) - 4
+	switch {
+	case n < 1:
+		return nil, corrupt(c.Key, "too short")
+	case binary.LittleEndian.Uint32(c.Value[n:]) != check(c.Key, c.Value[:n]):
+		return nil, corrupt(c.Key, "the checksum is not the record's")
+	case c.Value[0] > recordVersion:
+		return nil, fmt.Errorf("%w: a record of version %d, and %d is the highest that is known", journal.ErrNewerFormat, c.Value[0], recordVersion)
+	case c.Value[0] < recordVersion:
+		return nil, corrupt(c.Key, "unknown version")
+	}
+	return c.Value[1:n], nil
+}
+
+// put returns why a record cannot be, if it cannot.
+func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
+	if len(key) == 1 && key[0] == keyRoot {
+		r.root = rootCounts{1, b.number(), b.number(), b.number(), b.number()}
+		if r.root.revision > math.MaxInt64 || r.root.next > maxPlace {
+			return "a number beyond all that there are"
+		}
+		return ""
+	}
+	k := payloadReader{rest: key}
+	kind, place, sub := k.byte(), k.fixed(), k.byte()
+	var numbers []uint64
+	for !k.bad && len(k.rest) > 0 {
+		numbers = append(numbers, k.fixed())
+	}
+	wanted := map[byte]int{subHead: 0, subRun: 1, subDropped: 1, subReceipt: 2, subInput: 1, subSnapshot: 0, subChunk: 1}
+	if n, ok := wanted[sub]; k.bad || !ok || n != len(numbers) || kind != keyRuntime && kind != keyFiled {
+		return "unknown key"
+	}
+	if sub == subHead {
+		if reason := r.finish(); reason != "" {
+			return reason
+		}
+		r.current = pending{kind: kind, place: place}
+		return r.head(b)
+	}
+	o := &r.current
+	if o.kind != kind || o.place != place {
+		return "its head is missing"
+	}
+	switch sub {
+	case subSnapshot:
+		o.length, o.document, o.there = b.number(), b.flag(), true
+		return ""
+	case subChunk:
+		return o.chunk(numbers[0], b)
+	}
+	if kind != keyRuntime {
+		return "unknown key"
+	}
+	return r.list(sub, numbers, b)
+}
+
+// head begins a runtime or a filed snapshot.
+func (r *Replay) head(b *payloadReader) string {
+	s, o := r.state, &r.current
+	if o.place > maxPlace {
+		return "a place beyond all that there are"
+	}
+	if o.kind == keyFiled {
+		o.filed.session = store.SessionID(b.id())
+		by, ok := s.order.get(b.number())
+		if _, _, twice := s.sessions.find(o.filed.session); !ok || twice {
+			return "filed twice, or by no runtime"
+		}
+		o.filed.by = by.id
+		return ""
+	}
+	rt := &runtime{id: store.RuntimeID(b.text()), place: o.place, version: b.number(), state: store.RuntimeState(b.text())}
+	for i := range o.counts {
+		o.counts[i] = b.number()
+	}
+	if b.flag() {
+		o.latest = &part{at: b.number(), nth: b.number()}
+	}
+	switch {
+	case b.bad, rt.id.Validate() != nil, rt.state != "" && rt.state.Validate() != nil:
+		return "malformed"
+	case s.runtimes[rt.id] != nil:
+		return "a runtime is there twice"
+	case rt.version == 0 || rt.version > r.root.revision || rt.place >= r.root.next:
+		return "later than the store itself"
+	}
+	rt.state = rt.state.Detach()
+	o.rt = rt
+	countRuntime(&rt.held, rt.id)
+	s.swap(rt, part{kind: theRuntime}, value{there: true})
+	return ""
+}
+
+// list takes what a runtime has many of.
+func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
+	s, rt, at := r.state, r.current.rt, numbers[0]
+	if at > maxPlace {
+		return "a place beyond all that there are"
+	}
+	switch sub {
+	case subRun, subDropped:
+		left := dropped{store.RunID(b.id()), b.number()}
+		_, known := rt.highest(left.id)
+		switch {
+		case known:
+			return "a run is there twice"
+		case sub == subRun:
+			s.swap(rt, part{kind: aRun, at: at}, value{run: &run{id: left.id, highest: left.highest}})
+		default:
+			s.swap(rt, part{kind: aDropped, at: at}, value{dropped: &left})
+		}
+	case subReceipt:
+		run, ok := rt.runs.values.get(at)
+		if !ok || numbers[1] > run.highest {
+			return "a receipt without its run"
+		}
+		receipt, ok := b.receipt(run.id, numbers[1])
+		if !ok {
+			return "malformed"
+		}
+		s.swap(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, value{receipt: receipt})
+	default:
+		state, reason := b.inputState()
+		if reason != "" {
+			return reason
+		}
+		if _, _, twice := rt.inputs.find(state.InputID); twice {
+			return "an input is there twice"
+		}
+		s.swap(rt, part{kind: anInput, at: at}, value{input: state})
+	}
+	return ""
+}
+
+// chunk takes the next part of a snapshot.
+func (o *pending) chunk(number uint64, b *payloadReader) string {
+	chunk := b.take(len(b.rest))
+	left := o.length - uint64(o.text.Len())
+	if !o.there || number != o.chunks || uint64(len(chunk)) != min(left, snapshotChunk) || left == 0 {
+		return "not the next part of its snapshot"
+	}
+	o.chunks++
+	o.text.Write(chunk)
+	return ""
+}
+
+// finish ends what is pending, whose records have all come.
+func (r *Replay) finish() (reason string) {
+	s, o := r.state, &r.current
+	snapshot, reason := o.snapshot()
+	switch {
+	case reason != "" || o.kind == 0:
+		return reason
+	case o.kind == keyFiled && snapshot == nil:
+		return "a filed snapshot is missing"
+	case o.kind == keyFiled:
+		if own := s.Snapshot(o.filed.by); own != nil && own.String() == snapshot.String() && (own.Document() == nil) == (snapshot.Document() == nil) {
+			snapshot = own // one text for both
+		}
+		f := o.filed
+		f.snapshot = snapshot
+		s.swap(nil, part{kind: aFiled, at: o.place}, value{filed: &f})
+		return ""
+	}
+	rt := o.rt
+	if snapshot != nil {
+		s.swap(rt, part{kind: theSnapshot}, value{snapshot: snapshot})
+	}
+	if l := o.latest; l != nil {
+		if run, ok := rt.runs.values.get(l.at); ok {
+			rt.latest = run.get(l.nth)
+		}
+		if rt.latest == nil {
+			return "the latest receipt is missing"
+		}
+	}
+	if rt.latest == nil && rt.runs.values.len > 0 {
+		return "no latest receipt"
+	}
+	for run := range rt.runs.values.all() {
+		if run.receipts.len == 0 {
+			return "a run has no receipt"
+		}
+	}
+	if h := rt.held; o.counts != [4]uint64{uint64(h.InputStates), uint64(h.Runs), uint64(rt.dropped.values.len), uint64(h.Receipts)} {
+		return "a record of the runtime is missing, or one too many"
+	}
+	return ""
+}
+
+// snapshot returns the one that has come, nil if there is none.
+func (o *pending) snapshot() (_ *store.Snapshot, reason string) {
+	switch {
+	case !o.there:
+		return nil, ""
+	case uint64(o.text.Len()) != o.length:
+		return nil, "a part of a snapshot is missing"
+	case !o.document:
+		return new(store.SnapshotOfText(o.text.String())), ""
+	}
+	document, err := session.Read(o.text.String())
+	if err != nil {
+		return nil, "a snapshot is no session document"
+	}
+	return new(store.SnapshotOfDocument(document)), ""
+}

@@ -1,0 +1,170 @@
+package state
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// seal makes a record of a key and a payload, as if it were one of ours.
+func seal(key, payload []byte) journal.Change {
+	return put(key, func(b []byte) []byte { return append(b, payload...) })
+}
+
+// FuzzReplay gives a Replay records that have the right checksums and whatever
+// keys and payloads. What it takes is whole: it can be written again as it was,
+// and gone on with.
+func FuzzReplay(f *testing.F) {
+	for n := range 3 {
+		f.Add(packed(replayed(n, 10)))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := new(State)
+		r := NewReplay(s)
+		var records []journal.Change
+		for len(data) > 0 {
+			key, payload, rest := unpack(data)
+			data = rest
+			records = append(records, seal(key, payload))
+			if r.Put(records[len(records)-1]) != nil {
+				return
+			}
+		}
+		if r.Done() != nil {
+			return
+		}
+		if len(records) > 0 {
+			again, err := replay(slices.Collect(s.Records()))
+			require.NoError(t, err)
+			require.Equal(t, s.Totals(), again.Totals())
+		}
+		for _, rt := range slices.Collect(s.order.all()) {
+			for range 2 {
+				s.PutInputState(rt.id, &store.InputState{CurrentState: store.InputQueued})
+				if _, err := s.NextSequence(rt.id, store.RunID{1}); err == nil {
+					s.PutReceipt(rt.id, &Receipt{RunID: store.RunID{1}})
+				}
+				s.Prune(rt.id, store.Retention{ReceiptsPerRun: 1, Inputs: store.Keep{Last: 1}}, store.Time{})
+				s.Settle()
+			}
+			s.DeleteRuntime(rt.id)
+			s.Settle()
+		}
+		require.Zero(t, s.Totals(), "what was counted is what was there")
+	})
+}
+
+func replay(records []journal.Change) (*State, error) {
+	s := new(State)
+	r := NewReplay(s)
+	for _, c := range records {
+		if err := r.Put(c); err != nil {
+			return nil, err
+		}
+	}
+	return s, r.Done()
+}
+
+// replayed returns a State with a little of everything.
+func replayed(n, snapshotBytes int) *State {
+	s := new(State)
+	for i := range n {
+		id := store.RuntimeID(rune('a' + i))
+		s.PutRuntimeState(id, store.RuntimeIdle)
+		s.PutInputState(id, &store.InputState{InputID: store.InputID{1}, CurrentState: store.InputQueued, PersistedInput: []byte("{}")})
+		s.PutReceipt(id, NewReceipt(&store.RunBoundaryReceipt{Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}, {2}}, ConversationDigest: new("text")}))
+		s.UseSequences(id, store.RunID{2}, 7)
+		snapshot := new(store.SnapshotOf(make([]byte, snapshotBytes)))
+		s.PutSnapshot(id, snapshot)
+		s.PutSession(id, store.SessionID{byte(i)}, snapshot)
+		s.Settle()
+	}
+	return s
+}
+
+// packed is the records of a State, without what every record has: a byte that
+// says how long a key is, the key, two bytes for its payload, and that.
+func packed(s *State) (all []byte) {
+	for c := range s.Records() {
+		payload := c.Value[1 : len(c.Value)-4]
+		all = append(append(all, byte(len(c.Key))), c.Key...)
+		all = append(append(all, byte(len(payload)>>8), byte(len(payload))), payload...)
+	}
+	return all
+}
+
+func unpack(data []byte) (key, payload, rest []byte) {
+	key, data = cut(data[1:], int(data[0]))
+	if len(data) < 2 {
+		return key, nil, nil
+	}
+	payload, rest = cut(data[2:], int(data[0])<<8|int(data[1]))
+	return key, payload, rest
+}
+
+func cut(data []byte, at int) (before, after []byte) {
+	at = min(at, len(data))
+	return data[:at], data[at:]
+}
+
+func TestReplayTakesWhatWasWritten(t *testing.T) {
+	for n := range 3 {
+		s := replayed(n, snapshotChunk+10)
+		again, err := replay(slices.Collect(s.Records()))
+		require.NoError(t, err)
+		require.Equal(t, slices.Collect(s.Records()), slices.Collect(again.Records()))
+	}
+}
+
+// Numbers from which no further ones can be counted, and runs without a latest
+// receipt, are no state that a store can have had.
+func TestReplayRefusesWhatCannotGoOn(t *testing.T) {
+	written := replayed(1, 10)
+	place := keyOf(keyRuntime, math.MaxUint64-1, subHead)[1:9]
+	for name, alter := range map[string]func(key, payload []byte) ([]byte, []byte){
+		"the last revision": func(key, payload []byte) ([]byte, []byte) {
+			if len(key) == 1 {
+				payload = appendNumbers(nil, math.MaxUint64, 1, 1, 1)
+			}
+			return key, payload
+		},
+		"the last place of a runtime": func(key, payload []byte) ([]byte, []byte) {
+			switch key[0] {
+			case keyRoot:
+				payload = appendNumbers(nil, 1, math.MaxUint64, 1, 1)
+			case keyRuntime:
+				copy(key[1:], place)
+			}
+			return key, payload
+		},
+		"the last place of an input": func(key, payload []byte) ([]byte, []byte) {
+			if len(key) > 10 && key[0] == keyRuntime && key[9] == subInput {
+				copy(key[10:], place)
+			}
+			return key, payload
+		},
+		"the last place of a session": func(key, payload []byte) ([]byte, []byte) {
+			if key[0] == keyFiled {
+				copy(key[1:], place)
+			}
+			return key, payload
+		},
+	} {
+		var records []journal.Change
+		for c := range written.Records() {
+			records = append(records, seal(alter(c.Key, c.Value[1:len(c.Value)-4])))
+		}
+		_, err := replay(records)
+		require.ErrorIs(t, err, journal.ErrCorrupt, name)
+	}
+	for rt := range written.order.all() {
+		rt.latest = nil
+	}
+	_, err := replay(slices.Collect(written.Records()))
+	require.ErrorContains(t, err, "no latest receipt")
+}

@@ -1,0 +1,285 @@
+package state
+
+import (
+	"math"
+	"time"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// Prune removes what a Retention lets go of a runtime at a time.
+func (s *State) Prune(id store.RuntimeID, keep store.Retention, now store.Time) store.Removed {
+	rt := s.runtimes[id]
+	if rt == nil {
+		return store.Removed{}
+	}
+	g := prune(keep, rt.runs.values, rt.latest, rt.inputs.values, rt.ended, now)
+	s.remove(rt, g)
+	return g.removed()
+}
+
+// WouldPrune returns what State.Prune would remove of the runtime if it were as
+// it is here.
+func (v *View) WouldPrune(keep store.Retention, now store.Time) store.Removed {
+	g := prune(keep, v.runs, v.latest, v.inputs.values, v.ended, now)
+	return g.removed()
+}
+
+// gone is what a Retention lets go.
+type gone struct {
+	runs     []*run
+	receipts []*Receipt // of other runs
+	inputs   []*store.InputState
+	payloads []*store.InputState // other inputs
+}
+
+func prune(k store.Retention, runs list[*run], latest *Receipt, inputs list[*store.InputState], ended counts, now store.Time) (g gone) {
+	g.runs = pruneRuns(k, runs, latest, math.MaxInt)
+	drop := make(map[*run]bool, len(g.runs))
+	for _, r := range g.runs {
+		drop[r] = true
+	}
+	for r := range runs.all() {
+		if !drop[r] {
+			g.receipts = append(g.receipts, pruneRun(k, r, latest, math.MaxInt)...)
+		}
+	}
+	at, going := now.Time(), make(map[*store.InputState]bool)
+	for state := range inputs.all() {
+		if hasEnded(state) && (over(k.Inputs, ended.inputs) || old(k.Inputs, state, at)) {
+			g.inputs = append(g.inputs, state)
+			going[state] = true
+			ended.count(state, -1)
+		}
+	}
+	for state := range inputs.all() {
+		if hasPayload(state) && !going[state] && (over(k.Payloads, ended.payloads) || old(k.Payloads, state, at)) {
+			g.payloads = append(g.payloads, state)
+			ended.payloads--
+		}
+	}
+	return g
+}
+
+// pruneRuns returns the first runs that are more than are kept, up to so many.
+func pruneRuns(k store.Retention, runs list[*run], latest *Receipt, most int) (gone []*run) {
+	for r := range runs.first(excess(k.Runs, runs.len, most)) {
+		if r.id != latest.RunID {
+			gone = append(gone, r)
+		}
+	}
+	return gone
+}
+
+// pruneRun returns the first receipts of a run that are more than are kept, up
+// to so many.
+func pruneRun(k store.Retention, r *run, latest *Receipt, most int) (gone []*Receipt) {
+	for receipt := range r.receipts.first(excess(k.ReceiptsPerRun, r.receipts.len, most)) {
+		if receipt != latest {
+			gone = append(gone, receipt)
+		}
+	}
+	return gone
+}
+
+// excess returns how many of n are more than are kept, up to so many.
+func excess(keep, n, most int) int {
+	if keep <= 0 {
+		return 0
+	}
+	return min(n-keep, most)
+}
+
+// over reports whether n inputs are more than are kept.
+func over(k store.Keep, n int) bool { return k.Last > 0 && n > k.Last }
+
+// old reports whether an input is too old to be kept.
+func old(k store.Keep, state *store.InputState, now time.Time) bool {
+	return k.For > 0 && !now.Before(state.UpdatedAt.Time().Add(k.For))
+}
+
+// counts are those of the inputs in a terminal state.
+type counts struct{ inputs, payloads int }
+
+func (c *counts) count(state *store.InputState, n int) {
+	if hasEnded(state) {
+		c.inputs += n
+		if state.PersistedInput != nil {
+			c.payloads += n
+		}
+	}
+}
+
+func hasEnded(s *store.InputState) bool { return s != nil && s.CurrentState.IsTerminal() }
+
+func hasPayload(s *store.InputState) bool { return hasEnded(s) && s.PersistedInput != nil }
+
+// removed counts it.
+func (g *gone) removed() (n store.Removed) {
+	for _, r := range g.runs {
+		count(&n.Totals, aRun, value{run: r}, 1)
+		count(&n.Totals, aDropped, value{dropped: &dropped{}}, -1) // it stays
+	}
+	for _, receipt := range g.receipts {
+		count(&n.Totals, aReceipt, value{receipt: receipt}, 1)
+	}
+	for _, state := range g.inputs {
+		count(&n.Totals, anInput, value{input: state}, 1)
+	}
+	for _, state := range g.payloads {
+		n.Payloads++
+		n.InputBytes += int64(len(state.PersistedInput))
+	}
+	return n
+}
+
+// remove removes it.
+func (s *State) remove(rt *runtime, g gone) {
+	if len(g.runs)+len(g.receipts)+len(g.inputs)+len(g.payloads) == 0 {
+		return
+	}
+	rt = s.touch(rt)
+	for _, r := range g.runs {
+		s.dropRun(rt, r)
+	}
+	for _, receipt := range g.receipts {
+		at := s.openRun(rt, receipt.RunID)
+		s.set(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, value{})
+	}
+	for _, state := range g.inputs {
+		s.DeleteInputState(rt.id, state.InputID)
+	}
+	for _, state := range g.payloads {
+		bare := *state
+		bare.PersistedInput = nil
+		s.PutInputState(rt.id, &bare)
+	}
+}
+
+// swept is how far a State's Retention has looked at a runtime.
+type swept struct {
+	began            time.Time // the last sweep by age
+	runs             uint64    // place of the next to look at
+	inputs, payloads scan      // of those that have ended
+	changed          []uint64  // places of inputs that the operation has changed
+}
+
+// A scan looks at inputs by their places.
+type scan struct {
+	first uint64 // there is none before
+	next  uint64 // the next to look at by age
+}
+
+// note takes notice of an input that comes to a place.
+func (w *swept) note(at uint64, state *store.InputState) {
+	if hasEnded(state) {
+		w.inputs.first = min(w.inputs.first, at)
+		w.payloads.first = min(w.payloads.first, at)
+	}
+}
+
+// sweepAtOnce is how many records an operation looks at besides those that it
+// has changed. The next one goes on.
+const sweepAtOnce = 1000
+
+// retain removes what the State's Retention lets go of the runtimes that an
+// operation has changed.
+func (s *State) retain(changes []change) {
+	for _, c := range changes {
+		if c.rt != nil && !c.rt.deleted {
+			s.retainAfter(c)
+		}
+	}
+	for _, t := range s.changed {
+		if !t.rt.deleted {
+			s.sweep(t.rt)
+		}
+	}
+}
+
+// retainAfter looks at what one change has made too many, or may have made too
+// old.
+func (s *State) retainAfter(c change) {
+	switch rt := c.rt; c.part.kind {
+	case aReceipt:
+		if r, ok := rt.runs.values.get(c.part.at); ok {
+			s.remove(rt, gone{receipts: pruneRun(s.Retention, r, rt.latest, sweepAtOnce)})
+		}
+	case theLatest: // the one before it may go now
+		if before := c.old.receipt; before != nil {
+			if r, _, ok := rt.runs.find(before.RunID); ok {
+				s.remove(rt, gone{receipts: pruneRun(s.Retention, r, rt.latest, sweepAtOnce)})
+			}
+		}
+	case anInput:
+		rt.swept.changed = append(rt.swept.changed, c.part.at)
+	}
+}
+
+// sweep removes what is too many or too old of a runtime, as far as it gets. A
+// sweep by age begins when a 64th of the age has passed, or the clock went back
+// by as much.
+func (s *State) sweep(rt *runtime) {
+	k, w, budget, now := s.Retention, &rt.swept, sweepAtOnce, s.Now.Time()
+	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && now.Sub(w.began).Abs() >= age/64 {
+		w.began, w.inputs.next, w.payloads.next = now, 0, 0
+	}
+	s.remove(rt, gone{runs: pruneRuns(k, rt.runs.values, rt.latest, budget)})
+	for at, r := range rt.runs.values.from(w.runs) {
+		receipts := pruneRun(k, r, rt.latest, budget)
+		s.remove(rt, gone{receipts: receipts})
+		if budget -= 1 + len(receipts); budget <= 0 {
+			return
+		}
+		w.runs = at + 1
+	}
+	s.remove(rt, gone{inputs: w.inputs.look(k.Inputs, rt, rt.ended.inputs, now, hasEnded, &budget)})
+	if budget > 0 { // of those that stay
+		s.remove(rt, gone{payloads: w.payloads.look(k.Payloads, rt, rt.ended.payloads, now, hasPayload, &budget)})
+	}
+	w.changed = w.changed[:0]
+}
+
+// look returns those of n inputs that match and are not kept, as far as the
+// budget goes.
+func (w *scan) look(k store.Keep, rt *runtime, n int, now time.Time, match func(*store.InputState) bool, budget *int) (gone []*store.InputState) {
+	if over(k, n) {
+		for at, state := range rt.inputs.values.from(w.first) {
+			if !over(k, n) || *budget <= 0 {
+				break
+			}
+			if match(state) {
+				gone = append(gone, state)
+				n--
+			}
+			w.first = at + 1
+			*budget--
+		}
+	}
+	for _, at := range rt.swept.changed {
+		if state, _ := rt.inputs.values.get(at); match(state) && old(k, state, now) {
+			gone = append(gone, state)
+		}
+	}
+	if k.For > 0 {
+		for at, state := range rt.inputs.values.from(max(w.next, w.first)) {
+			if *budget <= 0 {
+				break
+			}
+			if match(state) && old(k, state, now) {
+				gone = append(gone, state)
+			}
+			w.next = at + 1
+			*budget--
+		}
+	}
+	return gone
+}
+
+// shortest returns the shorter of two ages, of which 0 is none.
+func shortest(a, b time.Duration) time.Duration {
+	if a <= 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,115 @@
+package state
+
+import "github.com/loopstore/loopstore/store"
+
+// A run holds the receipts of one run, by sequence. It does not change any more
+// once a View shows it: openRun puts a clone in its place.
+type run struct {
+	id       store.RunID
+	receipts list[*Receipt]
+	highest  uint64
+	clones   int // the runtime's, when this was made
+}
+
+// A dropped run has no receipts any more. What is left of it keeps its
+// sequences from being minted again.
+type dropped struct {
+	id      store.RunID
+	highest uint64
+}
+
+// swap puts a receipt at a sequence, nil to remove the one that stands, and
+// returns that.
+func (r *run) swap(sequence uint64, receipt *Receipt) *Receipt {
+	old := r.get(sequence)
+	switch {
+	case receipt != nil:
+		r.receipts.set(sequence, receipt)
+	case old != nil:
+		r.receipts.remove(sequence)
+	}
+	return old
+}
+
+func (r *run) get(sequence uint64) *Receipt {
+	receipt, _ := r.receipts.get(sequence)
+	return receipt
+}
+
+// openRun returns the place of a run to change, a new one if it is unknown.
+func (s *State) openRun(rt *runtime, id store.RunID) (at uint64) {
+	r, at, ok := rt.runs.find(id)
+	switch {
+	case !ok:
+		r = &run{id: id, clones: rt.clones}
+		if left, place, ok := rt.dropped.find(id); ok {
+			r.highest = left.highest
+			s.set(rt, part{kind: aDropped, at: place}, value{})
+		}
+		s.set(rt, part{kind: aRun, at: at}, value{run: r})
+	case r.clones != rt.clones:
+		receipts := r.receipts // to copy a list is to write to it, and a View may be reading r's
+		rt.runs.put(id, at, &run{id, receipts.copy(), r.highest, rt.clones})
+	}
+	return at
+}
+
+// raise makes a run's highest sequence no less than this.
+func (s *State) raise(rt *runtime, at, sequence uint64) {
+	if r, _ := rt.runs.values.get(at); sequence > r.highest {
+		s.set(rt, part{kind: theHighest, at: at}, value{number: sequence})
+	}
+}
+
+// dropRun removes a run, but for its highest sequence.
+func (s *State) dropRun(rt *runtime, r *run) {
+	_, at, _ := rt.runs.find(r.id)
+	s.set(rt, part{kind: aRun, at: at}, value{})
+	_, at, _ = rt.dropped.find(r.id)
+	s.set(rt, part{kind: aDropped, at: at}, value{dropped: &dropped{r.id, r.highest}})
+}
+
+// UseSequences makes the next receipt that is minted for a run come after a
+// sequence.
+func (s *State) UseSequences(id store.RuntimeID, run store.RunID, highest uint64) {
+	rt := s.open(id)
+	if _, _, ok := rt.runs.find(run); ok {
+		s.raise(rt, s.openRun(rt, run), highest)
+		return
+	}
+	left, at, _ := rt.dropped.find(run)
+	s.set(rt, part{kind: aDropped, at: at}, value{dropped: &dropped{run, max(left.highest, highest)}})
+}
+
+func (rt *runtime) swapRun(at uint64, r *run) *run {
+	old, _ := rt.runs.values.get(at)
+	switch {
+	case r != nil:
+		rt.runs.put(r.id, at, r)
+	case old != nil:
+		rt.runs.remove(old.id, at)
+	}
+	return old
+}
+
+func (rt *runtime) swapDropped(at uint64, left *dropped) *dropped {
+	old, ok := rt.dropped.values.get(at)
+	if left != nil {
+		rt.dropped.put(left.id, at, *left)
+	} else if ok {
+		rt.dropped.remove(old.id, at)
+	}
+	if !ok {
+		return nil
+	}
+	return &old
+}
+
+// highest returns the highest sequence that a run has had, if it had one.
+func (rt *runtime) highest(id store.RunID) (highest uint64, ok bool) {
+	if r, _, ok := rt.runs.find(id); ok {
+		return r.highest, true
+	}
+	left, _, ok := rt.dropped.find(id)
+	return left.highest, ok
+}

@@ -1,0 +1,108 @@
+package state
+
+import "github.com/loopstore/loopstore/store"
+
+// swapRuntime adds a runtime with all that it holds, or removes it, and reports
+// whether it was there.
+func (s *State) swapRuntime(rt *runtime, there bool) bool {
+	was := s.runtimes[rt.id] == rt
+	switch {
+	case there:
+		s.setRuntime(rt)
+		s.held = plus(s.held, rt.held)
+	default:
+		delete(s.runtimes, rt.id)
+		s.order.remove(rt.place)
+		s.held = minus(s.held, rt.held)
+		s.Documents.replace(rt.id, rt.snapshot, nil)
+	}
+	rt.deleted = !there
+	return was
+}
+
+func (s *State) setRuntime(rt *runtime) {
+	if s.runtimes == nil {
+		s.runtimes = make(map[store.RuntimeID]*runtime)
+	}
+	s.runtimes[rt.id] = rt
+	s.order.set(rt.place, rt)
+}
+
+// share makes rt clone what it goes on to change, since others see it.
+func (rt *runtime) share() {
+	rt.clones++
+	rt.inputs.values.share()
+	rt.runs.values.share()
+	rt.dropped.values.share()
+}
+
+// swapInput puts a state in a place, nil to remove the one that stands, and
+// returns that.
+func (rt *runtime) swapInput(at uint64, state *store.InputState) *store.InputState {
+	old, _ := rt.inputs.values.get(at)
+	rt.countKey(old, -1)
+	rt.countKey(state, 1)
+	rt.ended.count(old, -1)
+	rt.ended.count(state, 1)
+	rt.swept.note(at, state)
+	switch {
+	case state != nil:
+		rt.inputs.put(state.InputID, at, state)
+	case old != nil:
+		rt.inputs.remove(old.InputID, at)
+	}
+	return old
+}
+
+func (rt *runtime) countKey(state *store.InputState, n int) {
+	if state == nil || state.IdempotencyKey == nil {
+		return
+	}
+	if rt.keys == nil {
+		rt.keys = make(map[string]int)
+	}
+	key := *state.IdempotencyKey
+	if n += rt.keys[key]; n > 0 {
+		rt.keys[key] = n
+	} else {
+		delete(rt.keys, key)
+	}
+}
+
+// A filed snapshot is the latest of a session.
+type filed struct {
+	session  store.SessionID
+	snapshot *store.Snapshot
+	by       store.RuntimeID
+}
+
+// PutSession files a snapshot under a session's id. It is the runtime's, and
+// goes with it.
+func (s *State) PutSession(id store.RuntimeID, session store.SessionID, snapshot *store.Snapshot) {
+	rt := s.open(id)
+	_, at, _ := s.sessions.find(session)
+	s.set(nil, part{kind: aFiled, at: at}, value{filed: &filed{session, snapshot, rt.id}})
+}
+
+// swapFiled files a snapshot in a place, nil to remove the one that stands, and
+// returns that. It counts as the State's alone: the runtime that loses one has
+// not changed.
+func (s *State) swapFiled(at uint64, f *filed) *filed {
+	old, _ := s.sessions.values.get(at)
+	if old != nil {
+		delete(s.runtimes[old.by].sessions, old.session)
+	}
+	if f == nil {
+		if old != nil {
+			s.sessions.remove(old.session, at)
+		}
+		return old
+	}
+	s.sessions.put(f.session, at, f)
+	by := s.runtimes[f.by]
+	if by.sessions == nil {
+		by.sessions = make(map[store.SessionID]bool)
+	}
+	by.sessions[f.session] = true
+	return old
+}

@@ -1,0 +1,278 @@
+package state
+
+import (
+	"strings"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// A State holds the data of all runtimes. It is for one goroutine. The zero
+// value is empty and ready to use.
+//
+// It takes and gives pointers, not copies: what is put in must not be changed
+// afterwards, nor what comes out. A replacement replaces the pointer, so what
+// came out before stays as it was.
+//
+// An operation is any number of changes, made in a [State.Do], and then a
+// [State.Settle], which makes them one revision.
+type State struct {
+	// StrictReceipts makes CheckReceipt refuse to replace a receipt by another.
+	StrictReceipts bool
+	// StrictSessionKeys makes CheckSessionKey refuse a key that is not the
+	// document's id.
+	StrictSessionKeys bool
+	// Limits bound what is held. Do refuses what goes beyond them.
+	Limits store.Limits
+	// Retention is what Do keeps of the runtimes that an operation changes.
+	Retention store.Retention
+	// Now is the time of the operation, for a Retention by age.
+	Now store.Time
+	// Documents, if set, shows other goroutines the session documents held.
+	Documents *Documents
+
+	runtimes map[store.RuntimeID]*runtime
+	order    list[*runtime] // by place
+	next     uint64         // place of a new one
+	sessions series[store.SessionID, *filed]
+	held     store.Totals
+	revision uint64
+	images   int // Images made so far
+
+	changed  []touched   // since the last Settle
+	log      []change    // what takeBack can take back
+	trying   bool        // within Try
+	group    *group      // nil outside one
+	absences [64]*moment // of views of what is not there, by a hash of the id
+	over     []*moment   // ended by Adopt
+}
+
+// A runtime is what is held of one runtime. It does not change any more once
+// an Image shows it: own puts a clone in its place.
+type runtime struct {
+	id       store.RuntimeID
+	place    uint64
+	version  uint64             // 0 until the operation that made it is settled
+	state    store.RuntimeState // empty if there is none
+	snapshot *store.Snapshot    // nil if there is none
+	inputs   series[store.InputID, *store.InputState]
+	ended    counts         // of the inputs
+	keys     map[string]int // how many inputs have an idempotency key
+	runs     series[store.RunID, *run]
+	dropped  series[store.RunID, dropped]
+	latest   *Receipt                 // stored last
+	sessions map[store.SessionID]bool // whose latest snapshot is one of this runtime's
+	held     store.Totals
+	swept    swept // how far the State's Retention has looked
+	view     *View // nil if there is none of this version
+	clones   int   // how often its lists were shared with a View or a clone
+	images   int   // the State's, when this was made
+	changed  bool  // it is in State.changed
+	deleted  bool
+}
+
+// A part is one thing that a State holds. All but a filed snapshot are a
+// runtime's.
+type part struct {
+	kind kind
+	at   uint64 // the place of an input, a run, a dropped run or a filed snapshot
+	nth  uint64 // the sequence of a receipt of the run at that place
+}
+
+type kind uint8
+
+const (
+	theRuntime kind = iota // with all that it holds
+	theVersion
+	theState
+	theSnapshot
+	theLatest // receipt
+	anInput
+	aRun
+	theHighest // sequence of a run
+	aDropped   // run
+	aReceipt
+	aFiled // snapshot
+)
+
+// A value is what stands in a part: the field of its kind, or nothing.
+type value struct {
+	there    bool   // of theRuntime
+	number   uint64 // of theVersion and theHighest
+	view     *View  // of theVersion
+	state    store.RuntimeState
+	snapshot *store.Snapshot
+	receipt  *Receipt
+	input    *store.InputState
+	run      *run
+	dropped  *dropped
+	filed    *filed
+}
+
+// A change is a part with what stood there before.
+type change struct {
+	rt   *runtime // nil of a filed snapshot
+	part part
+	old  value
+}
+
+// set changes a part, and remembers what stood there as long as that may be
+// asked for. Every change of a State is one call of set.
+func (s *State) set(rt *runtime, p part, v value) {
+	old := s.swap(rt, p, v)
+	if s.trying || s.group != nil {
+		s.log = append(s.log, change{rt, p, old})
+	}
+}
+
+// takeBack takes back all changes but the first n of the log.
+func (s *State) takeBack(n int) {
+	for i := len(s.log) - 1; i >= n; i-- {
+		c := s.log[i]
+		s.swap(c.rt, c.part, c.old)
+		if c.rt != nil {
+			c.rt.swept = swept{} // what was let go is there again
+		}
+		if c.part.kind == theRuntime && !c.old.there {
+			s.next = c.rt.place
+		}
+	}
+	s.forgetLog(n)
+}
+
+// swap puts a value in a part, keeps count, and returns what stood there.
+func (s *State) swap(rt *runtime, p part, v value) (old value) {
+	switch p.kind {
+	case theRuntime:
+		old.there = s.swapRuntime(rt, v.there)
+		return old
+	case aFiled:
+		old.filed = s.swapFiled(p.at, v.filed)
+		count(&s.held, p.kind, old, -1)
+		count(&s.held, p.kind, v, 1)
+		return old
+	case theVersion:
+		old.number, old.view = rt.version, rt.view
+		rt.version, rt.view = v.number, v.view
+	case theState:
+		old.state, rt.state = rt.state, v.state
+	case theSnapshot:
+		old.snapshot, rt.snapshot = rt.snapshot, v.snapshot
+		s.Documents.replace(rt.id, old.snapshot, v.snapshot)
+	case theLatest:
+		old.receipt, rt.latest = rt.latest, v.receipt
+	case anInput:
+		old.input = rt.swapInput(p.at, v.input)
+	case aRun:
+		old.run = rt.swapRun(p.at, v.run)
+	case theHighest:
+		r, _ := rt.runs.values.get(p.at)
+		old.number, r.highest = r.highest, v.number
+	case aDropped:
+		old.dropped = rt.swapDropped(p.at, v.dropped)
+	case aReceipt:
+		r, _ := rt.runs.values.get(p.at)
+		old.receipt = r.swap(p.nth, v.receipt)
+	}
+	for _, held := range []*store.Totals{&rt.held, &s.held} {
+		count(held, p.kind, old, -1)
+		count(held, p.kind, v, 1)
+	}
+	return old
+}
+
+// open returns a runtime to change, a new one if it is unknown.
+func (s *State) open(id store.RuntimeID) *runtime {
+	rt := s.runtimes[id]
+	if rt == nil {
+		rt = &runtime{id: store.RuntimeID(strings.Clone(string(id))), place: s.next, images: s.images} // the id may be part of a large text
+		countRuntime(&rt.held, rt.id)
+		s.next++
+		s.set(rt, part{kind: theRuntime}, value{there: true})
+	}
+	return s.touch(rt)
+}
+
+// touch marks a runtime as changed, and returns the one to change.
+func (s *State) touch(rt *runtime) *runtime {
+	rt = s.own(rt)
+	if !rt.changed {
+		rt.changed = true
+		s.changed = append(s.changed, touched{rt, rt.held.InputStates})
+	}
+	return rt
+}
+
+// A touched runtime has changed since the last Settle.
+type touched struct {
+	rt     *runtime
+	inputs int // that it had before
+}
+
+// own returns a runtime that no Image shows: this one, or a clone that takes
+// its place.
+func (s *State) own(rt *runtime) *runtime {
+	if rt.images == s.images {
+		return rt
+	}
+	clone := *rt
+	clone.images = s.images
+	clone.share()
+	s.setRuntime(&clone)
+	return &clone
+}
+
+// PutInputState adds an input's state at the end, or replaces it in place.
+func (s *State) PutInputState(id store.RuntimeID, state *store.InputState) {
+	rt := s.open(id)
+	_, at, _ := rt.inputs.find(state.InputID)
+	s.set(rt, part{kind: anInput, at: at}, value{input: state})
+}
+
+// DeleteInputState removes an input's state, and reports whether there was
+// one.
+func (s *State) DeleteInputState(id store.RuntimeID, input store.InputID) bool {
+	rt := s.runtimes[id]
+	if rt == nil {
+		return false
+	}
+	_, at, ok := rt.inputs.find(input)
+	if ok {
+		s.set(s.touch(rt), part{kind: anInput, at: at}, value{})
+	}
+	return ok
+}
+
+// PutRuntimeState replaces the runtime's state.
+func (s *State) PutRuntimeState(id store.RuntimeID, state store.RuntimeState) {
+	s.set(s.open(id), part{kind: theState}, value{state: state})
+}
+
+// PutSnapshot replaces the session snapshot.
+func (s *State) PutSnapshot(id store.RuntimeID, snapshot *store.Snapshot) {
+	s.set(s.open(id), part{kind: theSnapshot}, value{snapshot: snapshot})
+}
+
+// PutReceipt adds a receipt, or replaces the one at its run and sequence.
+func (s *State) PutReceipt(id store.RuntimeID, receipt *Receipt) {
+	rt := s.open(id)
+	at := s.openRun(rt, receipt.RunID)
+	s.set(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, value{receipt: receipt})
+	s.raise(rt, at, receipt.Sequence)
+	s.set(rt, part{kind: theLatest}, value{receipt: receipt})
+}
+
+// DeleteRuntime removes all of a runtime, and returns what that was.
+func (s *State) DeleteRuntime(id store.RuntimeID) store.Removed {
+	rt := s.runtimes[id]
+	if rt == nil {
+		return store.Removed{}
+	}
+	rt = s.touch(rt)
+	before := s.held
+	for session := range rt.sessions {
+		_, at, _ := s.sessions.find(session)
+		s.set(nil, part{kind: aFiled, at: at}, value{})
+	}
+	s.set(rt, part{kind: theRuntime}, value{})
+	return store.Removed{Totals: minus(before, s.held)}
+}

@@ -1,0 +1,251 @@
+package state
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"sync/atomic"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// A View is what a runtime held at one moment: all of it, consistent, and
+// never changed. It may be kept for as long as it is of use, and used by any
+// number of goroutines. It holds what it shows and no more.
+//
+// What its methods return is the caller's own, but for a Snapshot, which
+// nobody can change. The zero value is of no use: a State makes Views.
+type View struct {
+	id       store.RuntimeID
+	version  uint64
+	state    store.RuntimeState
+	snapshot *store.Snapshot
+	inputs   InputStates
+	runs     list[*run]
+	latest   *Receipt
+	dropped  list[dropped]
+	ended    counts
+	held     store.Totals
+	index    atomic.Pointer[index] // made when it is first needed
+	moment   *moment
+}
+
+// An index finds the parts of a View by their keys.
+type index struct {
+	inputs map[store.InputID]*store.InputState
+	keys   map[string]*store.InputState // the first with each key
+	runs   map[store.RunID]*run
+}
+
+// RuntimeID names the runtime.
+func (v *View) RuntimeID() store.RuntimeID { return v.id }
+
+// Version returns the revision of the change that made the runtime what this
+// View shows. It is 0 if there is no such runtime.
+func (v *View) Version() uint64 { return v.version }
+
+// Exists reports whether there is such a runtime.
+func (v *View) Exists() bool { return v.version != 0 }
+
+// Current reports whether this View still shows what the runtime holds. It
+// costs one atomic load. The View of a runtime that is not there may be over
+// when another runtime is made, too. Of several Views that one operation ends,
+// some may be seen to be over a moment before the others.
+func (v *View) Current() bool { return !v.moment.over.Load() }
+
+// Changed returns a channel that is closed when this View is no longer current,
+// and nor is any other that the same operation has ended, or when the store is
+// closed. For a runtime that is not there that may be when another one is made:
+// look at the version of the next View.
+func (v *View) Changed() <-chan struct{} { return v.moment.ended() }
+
+// RuntimeState returns the runtime's state, if there is one.
+func (v *View) RuntimeState() (state store.RuntimeState, ok bool) { return v.state, v.state != "" }
+
+// Snapshot returns the session snapshot, if there is one. It copies nothing.
+func (v *View) Snapshot() (snapshot store.Snapshot, ok bool) {
+	if v.snapshot == nil {
+		return store.Snapshot{}, false
+	}
+	return *v.snapshot, true
+}
+
+// NumInputStates returns how many input states there are.
+func (v *View) NumInputStates() int { return v.inputs.Len() }
+
+// CountInputStates returns how many inputs are in each state, but for those that
+// none is in.
+func (v *View) CountInputStates() map[store.InputLifecycleState]int {
+	counts := make(map[store.InputLifecycleState]int)
+	for state := range v.inputs.All() {
+		counts[state.CurrentState]++
+	}
+	return counts
+}
+
+// InputStates returns all input states, in the order in which their inputs were
+// first stored.
+func (v *View) InputStates() iter.Seq[store.InputState] {
+	return func(yield func(store.InputState) bool) {
+		for state := range v.inputs.All() {
+			if !yield(state.Clone()) {
+				return
+			}
+		}
+	}
+}
+
+// InputState returns the state of one input. The first search of a View by a
+// key, of any kind, takes time in proportion to what it shows.
+func (v *View) InputState(id store.InputID) (state store.InputState, ok bool) {
+	return cloned(v.indexed().inputs[id])
+}
+
+// InputStateByKey returns the state of the first input that has an idempotency
+// key.
+func (v *View) InputStateByKey(key string) (state store.InputState, ok bool) {
+	return cloned(v.indexed().keys[key])
+}
+
+// Runs returns the runs that have receipts, in the order in which their first
+// ones were stored.
+func (v *View) Runs() iter.Seq[store.RunID] {
+	return func(yield func(store.RunID) bool) {
+		for r := range v.runs.all() {
+			if !yield(r.id) {
+				return
+			}
+		}
+	}
+}
+
+// Receipts returns the receipts of a run by ascending sequence.
+func (v *View) Receipts(id store.RunID) iter.Seq[store.RunBoundaryReceipt] {
+	return func(yield func(store.RunBoundaryReceipt) bool) {
+		if r := v.indexed().runs[id]; r != nil {
+			RunView{r}.Receipts()(yield)
+		}
+	}
+}
+
+// Receipt returns the receipt of one boundary.
+func (v *View) Receipt(id store.RunID, sequence uint64) (receipt store.RunBoundaryReceipt, ok bool) {
+	if r := v.indexed().runs[id]; r != nil {
+		return valueOf(r.get(sequence))
+	}
+	return receipt, false
+}
+
+// HighestSequence returns the highest sequence that a receipt of a run has had,
+// if there was one. It may be gone.
+func (v *View) HighestSequence(id store.RunID) (sequence uint64, ok bool) {
+	if r := v.indexed().runs[id]; r != nil {
+		return r.highest, true
+	}
+	for left := range v.dropped.all() {
+		if left.id == id {
+			return left.highest, true
+		}
+	}
+	return 0, false
+}
+
+// NumDroppedRuns returns how many runs there are whose receipts have all gone.
+func (v *View) NumDroppedRuns() int { return v.dropped.len }
+
+// DroppedRuns returns the runs whose receipts have all gone, with their highest
+// sequences.
+func (v *View) DroppedRuns() iter.Seq2[store.RunID, uint64] {
+	return func(yield func(store.RunID, uint64) bool) {
+		for left := range v.dropped.all() {
+			if !yield(left.id, left.highest) {
+				return
+			}
+		}
+	}
+}
+
+// LatestReceipt returns the receipt that was stored last, of any run.
+func (v *View) LatestReceipt() (receipt store.RunBoundaryReceipt, ok bool) { return valueOf(v.latest) }
+
+// Summary says what there is.
+func (v *View) Summary() RuntimeSummary {
+	return RuntimeSummary{
+		RuntimeID: v.id, Version: v.version, RuntimeState: v.state, Held: v.held, Ended: v.ended.inputs, latest: v.latest,
+	}
+}
+
+func cloned(state *store.InputState) (store.InputState, bool) {
+	if state == nil {
+		return store.InputState{}, false
+	}
+	return state.Clone(), true
+}
+
+func valueOf(receipt *Receipt) (store.RunBoundaryReceipt, bool) {
+	if receipt == nil {
+		return store.RunBoundaryReceipt{}, false
+	}
+	return receipt.Value(), true
+}
+
+// indexed returns the index. Two goroutines may both make it: they are alike.
+func (v *View) indexed() *index {
+	if x := v.index.Load(); x != nil {
+		return x
+	}
+	x := &index{inputs: make(map[store.InputID]*store.InputState), keys: make(map[string]*store.InputState), runs: make(map[store.RunID]*run)}
+	for state := range v.inputs.All() {
+		x.inputs[state.InputID] = state
+		if key := state.IdempotencyKey; key != nil && x.keys[*key] == nil {
+			x.keys[*key] = state
+		}
+	}
+	for r := range v.runs.all() {
+		x.runs[r.id] = r
+	}
+	v.index.Store(x)
+	return x
+}
+
+// View returns what a runtime holds. It is the same View until that changes,
+// and must not be asked for before the last changes are settled.
+func (s *State) View(id store.RuntimeID) *View {
+	rt := s.runtimes[id]
+	if rt == nil {
+		at := absence(id)
+		if s.absences[at] == nil {
+			s.absences[at] = new(moment)
+		}
+		return &View{id: store.RuntimeID(strings.Clone(string(id))), moment: s.absences[at]}
+	}
+	if rt.view == nil {
+		rt = s.own(rt)
+		rt.share()
+		rt.view = rt.show(new(moment))
+	}
+	return rt.view
+}
+
+// show returns a View of what is there. It does not write to rt, which must
+// copy what it goes on to change.
+func (rt *runtime) show(m *moment) *View {
+	return &View{
+		id: rt.id, version: rt.version, state: rt.state, snapshot: rt.snapshot,
+		inputs: InputStates{rt.inputs.values}, runs: rt.runs.values, latest: rt.latest, dropped: rt.dropped.values,
+		ended: rt.ended, held: rt.held, moment: m,
+	}
+}
+
+// A Viewer is a store with views: see [View] for what they promise.
+type Viewer interface {
+	View(ctx context.Context, id store.RuntimeID) (*View, error)
+}
+
+// A Watcher is a store that can be watched. It yields the newest view whenever
+// its version is another than that of the one before, at first than after. It
+// may skip versions, and never misses the last. It ends by yielding a nil view
+// and an error, that of ctx or store.ErrClosed, and leaves no goroutine.
+type Watcher interface {
+	Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*View, error]
+}
