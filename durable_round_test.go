@@ -32,7 +32,8 @@ type loadOp struct {
 func (loadOp) Kind() ops.Kind                      { return ops.KindLoadRuntimeState }
 func (op loadOp) Runtime() (store.RuntimeID, bool) { return op.id, true }
 func (*loadOp) Answer() ops.None                   { return ops.None{} }
-func (*loadOp) Prepare() error                     { return nil }
+func (*loadOp) Prepare(ops.Documents) error        { return nil }
+func (*loadOp) Weigh() ops.Weight                  { return ops.Weight{} }
 func (op *loadOp) Apply(*state.State) error        { op.do(); return nil }
 
 // load starts a load, and returns where its outcome comes.
@@ -258,20 +259,32 @@ func TestRejected(t *testing.T) {
 	})
 }
 
+// An againOp is a loadOp that sees the state.
+type againOp struct {
+	loadOp
+	do func(*state.State)
+}
+
+func (op *againOp) Apply(s *state.State) error { op.do(s); return nil }
+
 // Loads of which each brings the next keep no write from its round.
 func TestLoadsDoNotStarveWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := openLoop(t, journaltest.NewEngine(), Options{})
 		const most = 1000
 		served, write := 0, make(chan error, 1)
-		var next func()
-		next = func() { // on the owner's goroutine, which knows of the round
-			if served++; served < most && len(l.journal.batch.Changes) == 0 {
-				l.inbox <- newRequest[ops.None, loadOp, *loadOp](l, loadOp{"other", next})
+		var next func(*state.State)
+		next = func(s *state.State) { // on the owner's goroutine, which knows of the round
+			if served++; served < most && !s.Grouping() {
+				l.inbox <- &newCall[ops.None, againOp, *againOp](l, againOp{loadOp{id: "other"}, next}).request
 			}
 		}
 		begin := make(chan struct{})
-		first := load(t.Context(), l, "other", func() { <-begin; next() })
+		first := make(chan error, 1)
+		go func() {
+			_, err := do[ops.None, againOp, *againOp](t.Context(), l, againOp{loadOp{id: "other"}, func(s *state.State) { <-begin; next(s) }})
+			first <- err
+		}()
 		synctest.Wait()
 		go func() { write <- l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle) }()
 		synctest.Wait()

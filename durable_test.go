@@ -23,8 +23,7 @@ import (
 // leaves it to the test's end, which does not mind how that went.
 func openLoop(t *testing.T, engine journal.Engine, opts Options) *Loop {
 	t.Helper()
-	opts.Journal, opts.Partition = engine, "p"
-	l, err := Open(t.Context(), opts)
+	l, err := Open(t.Context(), engine, "p", opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	return l
@@ -348,7 +347,7 @@ func TestFailsClosedDurable(t *testing.T) {
 					first := make(chan error, 1)
 					go func() { first <- l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle) }()
 					synctest.Wait()
-					l.inbox <- brokenTask{}
+					l.inbox <- broken()
 					synctest.Wait()
 					close(release)
 					if fault == nil {
@@ -380,19 +379,12 @@ func TestOpenRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			faulty := journaltest.NewFaulty(engine)
 			faulty.NextOpen(c.fault)
-			_, err := Open(t.Context(), Options{Journal: faulty, Partition: "p"})
+			_, err := Open(t.Context(), faulty, "p", Options{})
 			require.ErrorIs(t, err, c.is)
 			assert.ErrorContains(t, err, `partition "p"`)
 			assert.Zero(t, faulty.Counts().Open)
 		})
 	}
-	assert.PanicsWithValue(t, "loopstore: New with a Journal, which Open takes", func() { New(Options{Journal: engine}) })
-	plain, err := Open(t.Context(), Options{})
-	require.NoError(t, err)
-	require.NoError(t, plain.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
-	require.NoError(t, plain.Compact(t.Context()))
-	assert.Nil(t, plain.Stats().Journal)
-	require.NoError(t, plain.Close())
 }
 
 func TestCompact(t *testing.T) {

@@ -22,8 +22,9 @@ func ExampleLoop_Runtimes() {
 		check(err)
 		fmt.Println(summary.RuntimeID, summary.Version, summary.RuntimeState, summary.Held.InputStates)
 	}
-	accepted, err := loop.InputPage(ctx, "agent-1", state.Paging{Limit: 50}, store.InputAccepted)
+	view, err := loop.View(ctx, "agent-1")
 	check(err)
+	accepted := view.InputPage(state.Paging{Limit: 50}, store.InputAccepted)
 	fmt.Println(len(accepted.Items), accepted.More)
 	// Output:
 	// agent-1 2 idle 1

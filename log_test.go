@@ -14,9 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/state"
 )
 
 // A book is a slog.Handler that keeps what it is told. It does something
@@ -129,18 +127,15 @@ func TestLoggerIsToldOfAPanic(t *testing.T) {
 	})
 }
 
-// A brokenTask panics where no caller waits.
-type brokenTask struct{ task }
-
-func (brokenTask) serve(*state.State)               { panic("between calls") }
-func (brokenTask) reply(*state.State, error)        {}
-func (brokenTask) kind() ops.Kind                   { return ops.KindLoadRuntimeState }
-func (brokenTask) runtime() (store.RuntimeID, bool) { return "", true }
+// broken is a request that panics where no caller waits.
+func broken() *request {
+	return &request{op: &testOp{do: func() { panic("between calls") }}, answer: make(chan error, 1)}
+}
 
 func TestCloseTellsOfAPanicThatNoCallWasIn(t *testing.T) {
 	b := newBook()
 	l := New(Options{Logger: slog.New(b)})
-	l.inbox <- brokenTask{}
+	l.inbox <- broken()
 	require.ErrorIs(t, l.Close(), store.ErrFailed)
 	require.ErrorIs(t, l.Close(), store.ErrFailed)
 	entries := b.entries(t)

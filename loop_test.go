@@ -31,7 +31,8 @@ type testOp struct {
 func (testOp) Kind() ops.Kind                      { return ops.KindPersistRuntimeState }
 func (op testOp) Runtime() (store.RuntimeID, bool) { return op.id, true }
 func (*testOp) Answer() ops.None                   { return ops.None{} }
-func (op *testOp) Prepare() error {
+func (*testOp) Weigh() ops.Weight                  { return ops.Weight{} }
+func (op *testOp) Prepare(ops.Documents) error {
 	if op.prepare != nil {
 		op.prepare()
 	}

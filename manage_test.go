@@ -67,55 +67,29 @@ func TestListing(t *testing.T) {
 		errs++
 	}
 	assert.Equal(t, 1, errs)
-	_, err = loop.InputPage(ended, "agent-1", state.Paging{})
-	require.ErrorIs(t, err, context.Canceled)
-	_, err = loop.ReceiptPage(ended, "agent-1", state.Paging{})
-	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestListingOfOneRuntime(t *testing.T) {
 	loop := storetest.New(t)
 	run := store.NewRunID()
 	for i := range byte(6) {
-		state := store.NewInputState(store.InputID{i}, store.Time{})
+		input := store.NewInputState(store.InputID{i}, store.Time{})
 		if i%2 == 0 {
-			state.CurrentState = store.InputQueued
+			input.CurrentState = store.InputQueued
 		}
 		require.NoError(t, loop.AtomicApply(t.Context(), "a", store.BoundaryApply{
 			Receipt:      store.RunBoundaryReceipt{RunID: run, Boundary: store.RunStart, Sequence: uint64(i)},
-			InputUpdates: []store.InputState{state},
+			InputUpdates: []store.InputState{input},
 		}))
 	}
-	var listed []byte
-	for state, err := range loop.Inputs(t.Context(), "a", state.Paging{Limit: 2}, store.InputQueued) {
-		require.NoError(t, err)
-		listed = append(listed, state.InputID[0])
-	}
-	assert.Equal(t, []byte{0, 2, 4}, listed)
-	all := loop.Receipts(t.Context(), "a", state.Paging{Limit: 4}, run)
-	for range 2 {
-		next := uint64(0)
-		for receipt, err := range all {
-			require.NoError(t, err)
-			assert.Equal(t, next, receipt.Sequence)
-			next++
-		}
-		assert.EqualValues(t, 6, next, "each time from its start")
-	}
-
-	_, err := loop.InputPage(t.Context(), "a", state.Paging{}, store.InputQueued, "queud")
-	require.ErrorIs(t, err, store.ErrInvalidValue)
-	require.ErrorContains(t, err, "states[1]")
-
-	inputs, err := loop.InputPage(t.Context(), "a", state.Paging{Limit: 2}, store.InputQueued)
+	view, err := loop.View(t.Context(), "a")
 	require.NoError(t, err)
+	inputs := view.InputPage(state.Paging{Limit: 2}, store.InputQueued)
 	require.Len(t, inputs.Items, 2)
 	assert.Equal(t, store.InputID{2}, inputs.Items[1].InputID)
 	assert.True(t, inputs.More)
-	receipts, err := loop.ReceiptPage(t.Context(), "a", state.Paging{Limit: 4}, run)
-	require.NoError(t, err)
-	receipts, err = loop.ReceiptPage(t.Context(), "a", state.Paging{From: receipts.Next}, run)
-	require.NoError(t, err)
+	receipts := view.ReceiptPage(state.Paging{Limit: 4}, run)
+	receipts = view.ReceiptPage(state.Paging{From: receipts.Next}, run)
 	require.Len(t, receipts.Items, 2)
 	assert.EqualValues(t, 5, receipts.Items[1].Sequence)
 	assert.False(t, receipts.More)

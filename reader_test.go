@@ -97,15 +97,15 @@ func TestReaderDoesNotAskTheOwner(t *testing.T) {
 // The views of what a write changes are over when it is answered, not after.
 func TestSettledBeforeAnswered(t *testing.T) {
 	l := newLoop(t, Options{})
-	var state state.State
-	r := newRequest[ops.None, ops.PersistRuntimeState, *ops.PersistRuntimeState](l, ops.PersistRuntimeState{RuntimeID: "a", State: store.RuntimeIdle})
-	require.NoError(t, r.op.Prepare())
-	before := state.View("a")
+	var s state.State
+	r := newCall[ops.None, ops.PersistRuntimeState, *ops.PersistRuntimeState](l, ops.PersistRuntimeState{RuntimeID: "a", State: store.RuntimeIdle})
+	require.NoError(t, r.op.Prepare(&s))
+	before := s.View("a")
 	r.answer = make(chan error)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		r.serve(&state)
+		l.serve(&s, &r.request)
 	}()
 	for before.Current() {
 		select {
@@ -117,23 +117,6 @@ func TestSettledBeforeAnswered(t *testing.T) {
 	}
 	require.NoError(t, <-r.answer)
 	<-served
-}
-
-// Those who waited find the next view at hand, and do not all ask the owner.
-func TestWatchersDoNotAskTheOwner(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLoop(t, Options{})
-		require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
-		v := viewOf(t, l, "a")
-		v.Changed()
-		require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeRunning))
-		g := hold(t.Context(), l, "b")
-		next, err := l.next(t.Context(), v)
-		require.NoError(t, err)
-		assert.EqualValues(t, 2, next.Version())
-		close(g.open)
-		require.NoError(t, <-g.err)
-	})
 }
 
 // A lossyOp has a defect after it has ended views, and so nobody wakes those
@@ -415,14 +398,23 @@ func TestStrictReceipts(t *testing.T) {
 	}
 }
 
+// A snapshot is filed under the key that comes with it. A document of another id
+// is refused only if keys are strict.
 func TestSessionKey(t *testing.T) {
-	l := newLoop(t, Options{})
 	key := store.SessionID{1}
 	apply := store.BoundaryApply{
 		Session: &store.SessionDelta{SessionSnapshot: []byte(document)}, SessionStoreKey: &key,
 		Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
 	}
-	err := l.AtomicApply(t.Context(), "a", apply)
+	l := newLoop(t, Options{})
+	require.NoError(t, l.AtomicApply(t.Context(), "a", apply))
+	filed, ok, err := l.LoadSession(t.Context(), key)
+	require.NoError(t, err)
+	assert.True(t, ok)
+	assert.Equal(t, document, filed.String())
+
+	l = newLoop(t, Options{StrictSessionKeys: true})
+	err = l.AtomicApply(t.Context(), "a", apply)
 	require.ErrorIs(t, err, store.ErrSessionKeyMismatch)
 	mismatch, ok := errors.AsType[*store.SessionKeyError](err)
 	require.True(t, ok)
@@ -430,7 +422,7 @@ func TestSessionKey(t *testing.T) {
 
 	key = mismatch.ID
 	require.NoError(t, l.AtomicApply(t.Context(), "a", apply))
-	filed, ok, err := l.LoadSession(t.Context(), key)
+	filed, ok, err = l.LoadSession(t.Context(), key)
 	require.NoError(t, err)
 	assert.True(t, ok)
 	assert.Equal(t, document, filed.String())

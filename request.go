@@ -48,13 +48,13 @@ type operation interface {
 
 // A call is a request together with its operation, so that one allocation holds
 // both, and a pool keeps it for the next call of its kind.
-type call[R, O any, P ops.Steps[R, O]] struct {
+type call[R any, O ops.Operation, P ops.Steps[R, O]] struct {
 	request
 	value O
 }
 
-func newCall[R, O any, P ops.Steps[R, O]](l *Loop, value O) *call[R, O, P] {
-	kind := P(&value).Kind()
+func newCall[R any, O ops.Operation, P ops.Steps[R, O]](l *Loop, value O) *call[R, O, P] {
+	kind := value.Kind()
 	c, ok := l.pools[kind].Get().(*call[R, O, P])
 	if !ok {
 		c = &call[R, O, P]{request: request{sample: meter.SampleOf(kind), answer: make(chan error, 1)}}
@@ -74,7 +74,7 @@ func (c *call[R, O, P]) recycle(l *Loop) {
 }
 
 // do takes one operation from its call to its return.
-func do[R, O any, P ops.Steps[R, O]](ctx context.Context, l *Loop, value O) (answer R, err error) {
+func do[R any, O ops.Operation, P ops.Steps[R, O]](ctx context.Context, l *Loop, value O) (answer R, err error) {
 	c := newCall[R, O, P](l, value)
 	if err = c.run(ctx, l); err == nil {
 		answer = P(&c.value).Answer()
@@ -84,10 +84,10 @@ func do[R, O any, P ops.Steps[R, O]](ctx context.Context, l *Loop, value O) (ans
 		c.recycle(l)
 	}
 	if l.log.to != nil {
-		l.log.call(l, P(&value), sample, timing, err)
+		l.log.call(l, value, sample, timing, err)
 	}
 	if err != nil {
-		return answer, l.failed(P(&value), err)
+		return answer, l.failed(value, err)
 	}
 	return answer, nil
 }

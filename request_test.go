@@ -17,7 +17,6 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/session"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -226,51 +225,35 @@ func TestRecycling(t *testing.T) {
 	require.NoError(t, g.Wait())
 }
 
-// A lookingOp wants to see the session document before it is prepared.
-type lookingOp struct {
-	testOp
-	saw   func(*session.Document)
-	looks int
-}
-
-func (op *lookingOp) Look() (ops.LoadSessionDocument, bool) {
-	return ops.LoadSessionDocument{RuntimeID: op.id}, op.looks < 2
-}
-func (op *lookingOp) Use(d *session.Document) { op.looks++; op.saw(d) }
-
+// A boundary commit goes on from the document that stands, which it sees without
+// asking the owner; one that was deleted is not held by anybody.
 func TestLookBeforePrepare(t *testing.T) {
 	l := newLoop(t, Options{})
+	assert.Nil(t, l.documents.Standing("a"))
 	_, err := l.CommitSessionBoundary(t.Context(), "a", commitOf(store.RunID{}))
 	require.NoError(t, err)
-	var seen []*session.Document
-	op := lookingOp{testOp{id: "a", do: func() {}}, func(d *session.Document) { seen = append(seen, d) }, 0}
-	op.prepare = func() { require.NotNil(t, seen, "prepared before the look") }
-	_, err = do[struct{}, lookingOp, *lookingOp](t.Context(), l, op)
+	assert.Equal(t, document, l.documents.Standing("a").Text())
+	assert.EqualValues(t, 1, l.Stats().Operations[ops.KindCommitSessionBoundary].Done)
+	_, err = l.DeleteRuntime(t.Context(), "a")
 	require.NoError(t, err)
-	require.Len(t, seen, 2, "as often as it wants")
-	assert.Equal(t, document, seen[1].Text())
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = do[struct{}, lookingOp, *lookingOp](ctx, l, op)
-	require.ErrorIs(t, err, context.Canceled)
+	assert.Nil(t, l.documents.Standing("a"))
 }
 
 // The owner has room for its answer even if the caller never comes for it.
 func TestAnswerHasRoom(t *testing.T) {
 	l := newLoop(t, Options{})
 	for range 2 {
-		r := newRequest[struct{}, testOp, *testOp](l, testOp{id: "a", do: func() {}})
-		r.serve(new(state.State))
+		r := newCall[struct{}, testOp, *testOp](l, testOp{id: "a", do: func() {}})
+		l.serve(new(state.State), &r.request)
 		require.NoError(t, <-r.answer)
-		r.recycle()
+		r.recycle(l)
 	}
 }
 
 // Between calls a request holds nothing of its last caller's.
 func TestRecycledRequestIsEmpty(t *testing.T) {
 	l := newLoop(t, Options{})
-	r := newRequest[struct{}, testOp, *testOp](l, testOp{id: "a", do: func() {}})
-	r.recycle()
-	assert.Equal(t, testOp{}, r.op)
+	r := newCall[struct{}, testOp, *testOp](l, testOp{id: "a", do: func() {}})
+	r.recycle(l)
+	assert.Equal(t, testOp{}, r.value)
 }

@@ -26,10 +26,10 @@ const batchSize = 64
 // one after the other under a mutex.
 func BenchmarkBatch(b *testing.B) {
 	states := make([]store.InputState, batchSize)
-	batch := batch.Batch{Then: make([]batch.Write, batchSize)}
+	all := batch.Batch{Then: make([]batch.Write, batchSize)}
 	for i := range states {
 		states[i] = store.NewInputState(store.InputID{byte(i)}, store.Time{})
-		batch.Then[i] = batch.PutInputState{RuntimeID: "a", State: states[i]}
+		all.Then[i] = batch.PutInputState{RuntimeID: "a", State: states[i]}
 	}
 	perWrite := func(b *testing.B) {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batchSize, "ns/write")
@@ -38,7 +38,7 @@ func BenchmarkBatch(b *testing.B) {
 		l := loopstore.New(loopstore.Options{})
 		defer l.Close()
 		each(b, 1, func(ctx context.Context, _, _ int) error {
-			_, err := l.Commit(ctx, batch)
+			_, err := l.Commit(ctx, all)
 			return err
 		})
 		perWrite(b)

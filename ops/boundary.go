@@ -115,6 +115,7 @@ func (op *AtomicApply) Prepare(Documents) (err error) {
 	if op.updates, err = prepareUpdates("input_updates", c.InputUpdates); err != nil {
 		return err
 	}
+	op.snapshot, op.key, op.mismatch = nil, nil, nil
 	if c.Session != nil {
 		op.prepareSession()
 	}

@@ -192,19 +192,6 @@ func TestInvalidConditions(t *testing.T) {
 func TestBatchLooks(t *testing.T) {
 	turn := `{"role":"user","content":"` + strings.Repeat("x", 3000) + `"}`
 	large := documentOf("[" + turn + "]")
-	op := ops.Commit{Batch: batch.Batch{Then: []batch.Write{
-		batch.PutRuntimeState{RuntimeID: "c", State: store.RuntimeIdle},
-		batch.CommitBoundary{RuntimeID: "a", Commit: commitWith(large)},
-		batch.CommitBoundary{RuntimeID: "c", Commit: commitWith(documentOf(conversation))},
-		batch.CommitBoundary{RuntimeID: "b", Commit: commitWith(large)},
-	}}}
-	var asked []store.RuntimeID
-	for look, wants := op.Look(); wants; look, wants = op.Look() {
-		asked = append(asked, look.RuntimeID)
-		op.Use(nil)
-	}
-	assert.Equal(t, []store.RuntimeID{"a", "b"}, asked)
-
 	s := new(state.State)
 	for _, snapshot := range [][]byte{large, documentOf("[" + turn + "," + turn + "]")} {
 		result, err := commit(s, batch.Batch{Then: []batch.Write{batch.CommitBoundary{RuntimeID: "a", Commit: commitWith(snapshot)}}})
@@ -218,17 +205,17 @@ func TestBatchLooks(t *testing.T) {
 // What a batch was given may be changed when it has returned.
 func TestBatchCopies(t *testing.T) {
 	s := new(state.State)
-	state := keyed(1, "key")
+	input := keyed(1, "key")
 	snapshot := []byte("bytes")
 	receipt := store.RunBoundaryReceipt{Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}}}
 	_, err := commit(s, batch.Batch{Then: []batch.Write{
-		batch.PutInputState{RuntimeID: "a", State: state},
+		batch.PutInputState{RuntimeID: "a", State: input},
 		batch.PutSnapshot{RuntimeID: "a", Snapshot: snapshot},
 		batch.PutReceipt{RuntimeID: "a", Receipt: receipt},
 	}})
 	require.NoError(t, err)
 	before := shown(s, "a")
-	*state.IdempotencyKey, snapshot[0], receipt.ContributingInputIDs[0] = "mine", 'x', store.InputID{9}
+	*input.IdempotencyKey, snapshot[0], receipt.ContributingInputIDs[0] = "mine", 'x', store.InputID{9}
 	assert.Equal(t, before, shown(s, "a"))
 	assert.True(t, s.HasKey("a", "key"))
 }

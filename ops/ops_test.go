@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math"
 	"os/exec"
+	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -315,14 +317,6 @@ func TestLargeSnapshots(t *testing.T) {
 // store held before.
 func TestContinuedCommits(t *testing.T) {
 	turn := `{"role":"user","content":"` + strings.Repeat("x", 1000) + `"},`
-	large := ops.CommitSessionBoundary{RuntimeID: "a", Commit: commitWith(documentOf("[" + turn + turn + turn[:len(turn)-1] + "]"))}
-	look, wants := large.Look()
-	assert.True(t, wants)
-	assert.Equal(t, ops.LoadSessionDocument{RuntimeID: "a"}, look)
-	small := ops.CommitSessionBoundary{RuntimeID: "a", Commit: commitWith(documentOf(conversation))}
-	_, wants = small.Look()
-	assert.False(t, wants, "a hand-off of its own costs more than it saves")
-
 	var s state.State
 	for i, n := range []int{1, 5, 6, 6, 2, 9, 0, 3} {
 		snapshot := documentOf("[" + strings.TrimSuffix(strings.Repeat(turn, n), ",") + "]")
@@ -340,9 +334,7 @@ func TestContinuedCommits(t *testing.T) {
 		assert.Equal(t, want.ConversationDigest, got.ConversationDigest)
 		assert.EqualValues(t, n, got.MessageCount)
 		assert.Equal(t, string(snapshot), s.Snapshot("a").String())
-		document, err := ops.Run(&s, look)
-		require.NoError(t, err)
-		assert.Equal(t, string(snapshot), document.Text())
+		assert.Equal(t, string(snapshot), s.Standing("a").Text())
 	}
 }
 
@@ -360,7 +352,7 @@ func TestPrepareAgain(t *testing.T) {
 		Session: &store.SessionDelta{SessionSnapshot: []byte("old")},
 		Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
 	}}
-	require.NoError(t, op.Prepare())
+	require.NoError(t, op.Prepare(new(state.State)))
 	op.Commit.Session = nil
 	var s state.State
 	_, err := ops.Run(&s, op)
@@ -406,5 +398,17 @@ func TestKinds(t *testing.T) {
 		seen[name] = true
 	}
 	assert.Len(t, seen, int(ops.NumKinds))
+	words := regexp.MustCompile("([a-z])([A-Z])")
+	for _, op := range []ops.Operation{
+		ops.CommitSessionBoundary{}, ops.AtomicApply{}, ops.LoadInputStates{}, ops.LoadInputState{}, ops.LoadBoundaryReceipt{},
+		ops.LoadSessionSnapshot{}, ops.LoadRuntimeState{}, ops.PersistInputState{}, ops.PersistRuntimeState{},
+		ops.AtomicLifecycleCommit{}, ops.Commit{}, ops.LoadSession{}, ops.LoadView{}, ops.DeleteRuntime{}, ops.Prune{},
+		ops.ListRuntimes{}, ops.LoadImage{}, ops.Import{},
+	} {
+		name := op.Kind().String()
+		assert.Equal(t, name, strings.ToLower(words.ReplaceAllString(reflect.TypeOf(op).Name(), "${1}_${2}")))
+		delete(seen, name)
+	}
+	assert.Empty(t, seen, "each kind has a request")
 	assert.Equal(t, "unknown operation", ops.NumKinds.String())
 }

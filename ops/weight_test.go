@@ -27,7 +27,7 @@ func TestWeigh(t *testing.T) {
 	boundary := ops.Weight{Snapshot: 5000, Bytes: 5000 + 3*16 + 2*inputBytes}
 
 	for name, c := range map[string]struct {
-		op   ops.Weigher
+		op   interface{ Weigh() ops.Weight }
 		want ops.Weight
 	}{
 		"commit_session_boundary": {&ops.CommitSessionBoundary{Commit: commit}, boundary},

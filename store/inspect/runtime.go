@@ -89,14 +89,14 @@ func (h *handler) runtime(r *http.Request) (page, error) {
 
 func (o *overview) groupInputs() {
 	counts, at := o.CountInputStates(), 0.0
-	for _, state := range lifecycle {
-		count := counts[state]
+	for _, current := range lifecycle {
+		count := counts[current]
 		if count == 0 {
 			continue
 		}
 		wide := 100 * float64(count) / float64(o.NumInputStates())
-		o.Bar = append(o.Bar, segment{state, at, wide})
-		o.Groups = append(o.Groups, group{state, count, o.InputPage(state.Paging{Limit: fewInputs}, state)})
+		o.Bar = append(o.Bar, segment{current, at, wide})
+		o.Groups = append(o.Groups, group{current, count, o.InputPage(state.Paging{Limit: fewInputs}, current)})
 		at += wide
 	}
 }

@@ -40,14 +40,15 @@ func (w Waiters) Wake() {
 	}
 }
 
-// finish ends moments, all before any of those who wait can know of one. It
-// returns them.
+// finish ends moments, all before any of those who wait can know of one, and
+// returns those. A moment may have ended before.
 func finish(moments []*moment) (waiters Waiters) {
 	for _, m := range moments {
 		m.over.Store(true)
 	}
+	over := past.end.Load()
 	for _, m := range moments {
-		if end := m.end.Swap(past.end.Load()); end != nil {
+		if end := m.end.Swap(over); end != nil && end != over {
 			waiters = append(waiters, *end)
 		}
 	}

@@ -11,23 +11,23 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A journal is a loop that can be reopened: it logs every write that was
+// A logged store is a loop that can be reopened: it logs every write that was
 // acknowledged, and a new loop replays the log.
-type journal struct {
+type logged struct {
 	*loopstore.Loop
 	mu  sync.Mutex
-	log []func(context.Context, *journal)
+	log []func(context.Context, *logged)
 }
 
 // keepsTheFirst has one fault: where a runtime's state is stored again, the
 // replay leaves it at the first.
 func keepsTheFirst() Factory {
-	open := func() *journal { return &journal{Loop: loopstore.New(loopstore.Options{})} }
+	open := func() *logged { return &logged{Loop: loopstore.New(loopstore.Options{})} }
 	return Factory{
 		Open: func(testing.TB) store.RuntimeStore { return open() },
 		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore {
 			reopened := open()
-			for _, again := range s.(*journal).log {
+			for _, again := range s.(*logged).log {
 				again(t.Context(), reopened)
 			}
 			return reopened
@@ -35,7 +35,7 @@ func keepsTheFirst() Factory {
 	}
 }
 
-func (s *journal) note(do func() error, again func(context.Context, *journal)) error {
+func (s *logged) note(do func() error, again func(context.Context, *logged)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := do()
@@ -45,48 +45,48 @@ func (s *journal) note(do func() error, again func(context.Context, *journal)) e
 	return err
 }
 
-func (s *journal) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
-	return s.note(func() error { return s.Loop.PersistRuntimeState(ctx, id, state) }, func(ctx context.Context, r *journal) {
+func (s *logged) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
+	return s.note(func() error { return s.Loop.PersistRuntimeState(ctx, id, state) }, func(ctx context.Context, r *logged) {
 		if _, has, _ := r.LoadRuntimeState(ctx, id); !has {
 			_ = r.PersistRuntimeState(ctx, id, state)
 		}
 	})
 }
 
-func (s *journal) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
+func (s *logged) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
 	kept := state.Clone()
-	return s.note(func() error { return s.Loop.PersistInputState(ctx, id, state) }, func(ctx context.Context, r *journal) {
+	return s.note(func() error { return s.Loop.PersistInputState(ctx, id, state) }, func(ctx context.Context, r *logged) {
 		_ = r.PersistInputState(ctx, id, kept)
 	})
 }
 
-func (s *journal) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, c store.LifecycleCommit) error {
+func (s *logged) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, c store.LifecycleCommit) error {
 	kept := c
 	kept.InputStates = cloned(c.InputStates)
-	return s.note(func() error { return s.Loop.AtomicLifecycleCommit(ctx, id, c) }, func(ctx context.Context, r *journal) {
+	return s.note(func() error { return s.Loop.AtomicLifecycleCommit(ctx, id, c) }, func(ctx context.Context, r *logged) {
 		_ = r.AtomicLifecycleCommit(ctx, id, kept)
 	})
 }
 
-func (s *journal) AtomicApply(ctx context.Context, id store.RuntimeID, a store.BoundaryApply) error {
+func (s *logged) AtomicApply(ctx context.Context, id store.RuntimeID, a store.BoundaryApply) error {
 	kept := a
 	kept.Receipt, kept.InputUpdates = a.Receipt.Clone(), cloned(a.InputUpdates)
 	if a.Session != nil {
 		kept.Session = &store.SessionDelta{SessionSnapshot: bytes.Clone(a.Session.SessionSnapshot)}
 	}
-	return s.note(func() error { return s.Loop.AtomicApply(ctx, id, a) }, func(ctx context.Context, r *journal) {
+	return s.note(func() error { return s.Loop.AtomicApply(ctx, id, a) }, func(ctx context.Context, r *logged) {
 		_ = r.AtomicApply(ctx, id, kept)
 	})
 }
 
-func (s *journal) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (receipt store.RunBoundaryReceipt, err error) {
+func (s *logged) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (receipt store.RunBoundaryReceipt, err error) {
 	kept := c
 	kept.Session.SessionSnapshot = bytes.Clone(c.Session.SessionSnapshot)
 	kept.ContributingInputIDs, kept.InputUpdates = slices.Clone(c.ContributingInputIDs), cloned(c.InputUpdates)
 	err = s.note(func() (err error) {
 		receipt, err = s.Loop.CommitSessionBoundary(ctx, id, c)
 		return err
-	}, func(ctx context.Context, r *journal) { _, _ = r.CommitSessionBoundary(ctx, id, kept) })
+	}, func(ctx context.Context, r *logged) { _, _ = r.CommitSessionBoundary(ctx, id, kept) })
 	return receipt, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/storetest"
@@ -16,13 +17,13 @@ import (
 func TestForwardIsAStore(t *testing.T) {
 	storetest.Run(t, storetest.Factory{Open: func(testing.TB) store.RuntimeStore {
 		l := loopstore.New(loopstore.Options{})
-		return closing{func(_ context.Context, call func(store.RuntimeStore) error) error { return call(l) }, l.Close}
+		return closing{func(ctx context.Context, call ops.Call) error { return call.On(ctx, l) }, l.Close}
 	}})
 }
 
 // closing is a Forward with a Close.
 type closing struct {
-	store.Forward
+	ops.Forward
 	close func() error
 }
 
@@ -30,8 +31,8 @@ func (c closing) Close() error { return c.close() }
 
 func TestForwardToAStoreWithoutBatchesAndViews(t *testing.T) {
 	l := storetest.New(t)
-	f := store.Forward(func(_ context.Context, call func(store.RuntimeStore) error) error {
-		return call(struct{ store.RuntimeStore }{l})
+	f := ops.Forward(func(ctx context.Context, call ops.Call) error {
+		return call.On(ctx, struct{ store.RuntimeStore }{l})
 	})
 	_, err := f.Commit(t.Context(), batch.Batch{})
 	require.ErrorIs(t, err, errors.ErrUnsupported)
@@ -43,11 +44,11 @@ func TestForwardToAStoreWithoutBatchesAndViews(t *testing.T) {
 func TestForwardReturnsNothingWithAnError(t *testing.T) {
 	l, refused := storetest.New(t), errors.New("refused")
 	require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
-	f := store.Forward(func(_ context.Context, call func(store.RuntimeStore) error) error {
-		return errors.Join(call(l), refused)
+	f := ops.Forward(func(ctx context.Context, call ops.Call) error {
+		return errors.Join(call.On(ctx, l), refused)
 	})
-	state, ok, err := f.LoadRuntimeState(t.Context(), "a")
+	loaded, ok, err := f.LoadRuntimeState(t.Context(), "a")
 	require.ErrorIs(t, err, refused)
 	require.False(t, ok)
-	require.Empty(t, state)
+	require.Empty(t, loaded)
 }

@@ -7,33 +7,46 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store/journal"
 )
 
 // New returns a loop that is closed when the test ends. The test fails if
 // Close returns an error, or if the loop's goroutine is there after it. At most
-// one Options may be given; one with a Journal is opened. It works in tests that run in parallel, and in a
+// one Options may be given. It works in tests that run in parallel, and in a
 // synctest bubble.
 func New(t testing.TB, opts ...loopstore.Options) *loopstore.Loop {
 	t.Helper()
-	var opt loopstore.Options
-	switch len(opts) {
-	case 0:
-	case 1:
-		opt = opts[0]
-	default:
-		t.Fatalf("storetest.New: %d Options, at most one may be given", len(opts))
-	}
-	loop, err := loopstore.Open(t.Context(), opt)
+	return closedAtEnd(t, loopstore.New(one(t, opts)))
+}
+
+// Open is like New for a loop with a journal, a partition of an engine.
+func Open(t testing.TB, engine journal.Engine, partition string, opts ...loopstore.Options) *loopstore.Loop {
+	t.Helper()
+	loop, err := loopstore.Open(t.Context(), engine, partition, one(t, opts))
 	if err != nil {
-		t.Fatalf("storetest.New: %v", err)
+		t.Fatalf("storetest: %v", err)
 	}
+	return closedAtEnd(t, loop)
+}
+
+func one(t testing.TB, opts []loopstore.Options) (opt loopstore.Options) {
+	t.Helper()
+	if len(opts) > 1 {
+		t.Fatalf("storetest: %d Options, at most one may be given", len(opts))
+	}
+	for _, opt = range opts {
+	}
+	return opt
+}
+
+func closedAtEnd(t testing.TB, loop *loopstore.Loop) *loopstore.Loop {
 	t.Cleanup(func() {
 		t.Helper()
 		if err := loop.Close(); err != nil {
-			t.Errorf("storetest.New: closing the loop: %v", err)
+			t.Errorf("storetest: closing the loop: %v", err)
 		}
 		if left := stillThere(loop); left != "" {
-			t.Errorf("storetest.New: the loop is closed, and its goroutine is still there:\n%s", left)
+			t.Errorf("storetest: the loop is closed, and its goroutine is still there:\n%s", left)
 		}
 	})
 	return loop

@@ -14,12 +14,17 @@ import (
 // New reads the text of stacks. This fails if that no longer looks as it
 // expects, or it takes a loop that is open for one that is closed.
 func TestTheLoopsGoroutineIsFound(t *testing.T) {
-	for name, opts := range map[string]loopstore.Options{"in memory": {}, "durable": {Journal: journaltest.NewEngine()}} {
+	engine := journaltest.NewEngine()
+	for name, open := range map[string]func(partition string) (*loopstore.Loop, error){
+		"in memory": func(string) (*loopstore.Loop, error) { return loopstore.New(loopstore.Options{}), nil },
+		"durable": func(partition string) (*loopstore.Loop, error) {
+			return loopstore.Open(t.Context(), engine, partition, loopstore.Options{})
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
-			loop, err := loopstore.Open(t.Context(), opts)
+			loop, err := open("one")
 			require.NoError(t, err)
-			opts.Partition = "other"
-			other, err := loopstore.Open(t.Context(), opts)
+			other, err := open("other")
 			require.NoError(t, err)
 			_, _, err = loop.LoadRuntimeState(t.Context(), "a") // so that its goroutine has begun
 			require.NoError(t, err)

@@ -17,6 +17,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
 )

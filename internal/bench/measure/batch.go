@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 )
 
 const batchSize = 64
@@ -20,15 +21,15 @@ func setUpBatch(_ context.Context, b *bench) error {
 		return err
 	}
 	states := make([]store.InputState, batchSize)
-	batch := batch.Batch{Then: make([]batch.Write, batchSize)}
+	all := batch.Batch{Then: make([]batch.Write, batchSize)}
 	for i := range states {
 		states[i] = store.NewInputState(inputID(i), store.Time{})
-		batch.Then[i] = batch.PutInputState{RuntimeID: id, State: states[i]}
+		all.Then[i] = batch.PutInputState{RuntimeID: id, State: states[i]}
 	}
 	if committer, ok := b.store.(batch.Committer); ok {
 		b.how = "by Commit"
 		b.call = func(ctx context.Context, _, _ int) error {
-			_, err := committer.Commit(ctx, batch)
+			_, err := committer.Commit(ctx, all)
 			return err
 		}
 		return nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A Subject is a store to measure.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // opening returns a subject that notes when it is opened.

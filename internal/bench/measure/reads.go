@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // readCells read while commits run.

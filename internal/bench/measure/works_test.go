@@ -16,7 +16,9 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/locked"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func loop() measure.Subject {

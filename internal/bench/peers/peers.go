@@ -27,6 +27,7 @@ import (
 	"github.com/loopstore/loopstore/internal/bench/peers/sqlite"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A Peer is a kind of store.

@@ -17,6 +17,7 @@ import (
 	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/internal/bench/peers"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func main() {
