@@ -17,6 +17,14 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
+// A recordKind is a kind of record that a State holds many of.
+type recordKind struct {
+	n    int
+	most int64
+	put  call
+	held func(store.Totals) (count int, bytes int64)
+}
+
 // What a record takes in memory is no more than Totals.Bytes counts for it, and
 // than these, which are promised.
 func TestBytesPerRecord(t *testing.T) {
@@ -32,12 +40,7 @@ func TestBytesPerRecord(t *testing.T) {
 	full.LastRunID, full.LastBoundarySequence = new(store.RunID), new(uint64)
 	full.History = []store.HistoryEntry{{From: store.InputAccepted, To: store.InputQueued, Reason: new("because")}}
 	digest := strings.Repeat("0123456789abcdef", 4)
-	for name, kind := range map[string]struct {
-		n    int
-		most int64
-		put  call
-		held func(store.Totals) (count int, bytes int64)
-	}{
+	kinds := map[string]recordKind{
 		"receipts with one input": {
 			n: 1_000_000, most: 160,
 			held: func(held store.Totals) (int, int64) { return held.Receipts, held.ReceiptBytes },
@@ -97,6 +100,75 @@ func TestBytesPerRecord(t *testing.T) {
 				}})(s)
 			},
 		},
+		"filed documents": {
+			n: 57_400, most: 900,
+			held: func(held store.Totals) (int, int64) { return held.Sessions, held.SnapshotBytes },
+			put: func(s *state.State) error {
+				key := store.SessionID{0: 1}
+				binary.BigEndian.PutUint64(key[8:], uint64(s.Totals().Sessions))
+				doc := fmt.Appendf(nil, `{"id":"%s","messages":[],"created_at":{"secs_since_epoch":1,"nanos_since_epoch":2},"updated_at":{"secs_since_epoch":3,"nanos_since_epoch":4}}`, key)
+				return callOf(ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{
+					Session: &store.SessionDelta{SessionSnapshot: doc}, SessionStoreKey: &key,
+					Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
+				}})(s)
+			},
+		},
+		"filed bytes": {
+			n: 57_400, most: 600,
+			held: func(held store.Totals) (int, int64) { return held.Sessions, held.SnapshotBytes },
+			put: func(s *state.State) error {
+				key := store.SessionID{0: 1}
+				binary.BigEndian.PutUint64(key[8:], uint64(s.Totals().Sessions))
+				return callOf(ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{
+					Session: &store.SessionDelta{SessionSnapshot: []byte("any")}, SessionStoreKey: &key,
+					Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
+				}})(s)
+			},
+		},
+		"receipts with three inputs": {
+			n: 200_000, most: 300,
+			held: func(held store.Totals) (int, int64) { return held.Receipts, held.ReceiptBytes },
+			put: func(s *state.State) error {
+				return callOf(ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{Receipt: store.RunBoundaryReceipt{
+					Boundary: store.RunStart, Sequence: uint64(s.Totals().Receipts),
+					ContributingInputIDs: []store.InputID{{1}, {2}, {3}}, ConversationDigest: &digest,
+				}}})(s)
+			},
+		},
+		"receipts with a text for a digest": {
+			n: 200_000, most: 300,
+			held: func(held store.Totals) (int, int64) { return held.Receipts, held.ReceiptBytes },
+			put: func(s *state.State) error {
+				return callOf(ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{Receipt: store.RunBoundaryReceipt{
+					Boundary: store.RunStart, Sequence: uint64(s.Totals().Receipts), ConversationDigest: new("not a digest"),
+				}}})(s)
+			},
+		},
+		"dropped runs": {
+			n: 200_000, most: 100,
+			held: func(held store.Totals) (int, int64) {
+				return int(held.ReceiptBytes-160-160) / 100, held.ReceiptBytes - 160 - 160
+			},
+			put: func(s *state.State) error {
+				run := store.RunID{0: 1}
+				binary.BigEndian.PutUint64(run[8:], uint64(s.Revision()))
+				s.Retention.Runs = 1
+				if s.Revision() == 0 {
+					s.PutReceipt("a", state.NewReceipt(&store.RunBoundaryReceipt{Boundary: store.RunStart}))
+				}
+				s.UseSequences("a", run, 0)
+				s.Settle()
+				return nil
+			},
+		},
+		"snapshots of runtimes": {
+			n: 30_000, most: 1900,
+			held: func(held store.Totals) (int, int64) { return held.Runtimes, held.Bytes() },
+			put: func(s *state.State) error {
+				id := store.RuntimeID(fmt.Sprintf("agent-%08d", s.Totals().Runtimes))
+				return callOf(ops.CommitSessionBoundary{RuntimeID: id, Commit: commitWith(documentOf(conversation))})(s)
+			},
+		},
 		"bare runtimes": {
 			n: 100_000, most: 800,
 			held: func(held store.Totals) (int, int64) { return held.Runtimes, held.RuntimeBytes },
@@ -105,7 +177,38 @@ func TestBytesPerRecord(t *testing.T) {
 				return callOf(ops.PersistRuntimeState{RuntimeID: id, State: store.RuntimeIdle})(s)
 			},
 		},
+	}
+	for part, add := range map[string]func(in *store.InputState){
+		"a policy":   func(in *store.InputState) { in.Policy = full.Policy },
+		"an outcome": func(in *store.InputState) { in.TerminalOutcome = full.TerminalOutcome },
+		"a key":      func(in *store.InputState) { in.IdempotencyKey = new(in.InputID.String()) },
+		"a source":   func(in *store.InputState) { in.ReconstructionSource = full.ReconstructionSource },
+		"a source of inputs": func(in *store.InputState) {
+			in.ReconstructionSource = &store.ReconstructionSource{Type: store.SourceCoalescing, SourceInputIDs: make([]store.InputID, 3)}
+		},
+		"a last run":      func(in *store.InputState) { in.LastRunID = full.LastRunID },
+		"a last sequence": func(in *store.InputState) { in.LastBoundarySequence = full.LastBoundarySequence },
+		"three steps": func(in *store.InputState) {
+			in.History = make([]store.HistoryEntry, 3)
+			for i := range in.History {
+				in.History[i] = full.History[0]
+			}
+		},
+		"a payload":    func(in *store.InputState) { in.PersistedInput = []byte(`"` + digest + `"`) },
+		"a durability": func(in *store.InputState) { in.Durability = store.Durable },
 	} {
+		kinds["inputs with "+part] = recordKind{
+			n: 57_400, most: 1200,
+			held: func(held store.Totals) (int, int64) { return held.InputStates, held.InputBytes },
+			put: func(s *state.State) error {
+				in := store.NewInputState(store.InputID{0: 1}, store.Time{})
+				binary.BigEndian.PutUint64(in.InputID[8:], uint64(s.Totals().InputStates))
+				add(&in)
+				return callOf(ops.PersistInputState{RuntimeID: "a", State: in})(s)
+			},
+		}
+	}
+	for name, kind := range kinds {
 		t.Run(name, func(t *testing.T) {
 			var s state.State
 			before := heap()

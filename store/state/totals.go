@@ -12,7 +12,7 @@ const (
 	runBytes      = 160
 	droppedBytes  = 100 // what is left of a run
 	snapshotBytes = 320
-	filedBytes    = 300 // of a snapshot, besides
+	filedBytes    = 150 // of a snapshot, besides
 )
 
 // count counts what stands in a part n times, 1 or -1, and nothing if nothing
