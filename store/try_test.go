@@ -250,7 +250,7 @@ func TestViewsDoNotChange(t *testing.T) {
 	}
 }
 
-func TestVersions(t *testing.T) {
+func TestRevisions(t *testing.T) {
 	var s store.State
 	settled := func() uint64 {
 		pending := s.Pending()
