@@ -24,7 +24,7 @@ var timingAll = Options{Logger: slog.New(slog.DiscardHandler), SlowThreshold: ma
 
 // An operation that has returned is counted, once, and so is an error. What is
 // held is what a State holds that has seen the same.
-func TestStatsCountWhatHasReturned(t *testing.T) {
+func TestObservingCountsWhatHasReturned(t *testing.T) {
 	l := newLoop(t, Options{})
 	var plain state.State
 	assert.Equal(t, store.Totals{}, l.Stats().Held)

@@ -251,7 +251,7 @@ func TestViewsDoNotChange(t *testing.T) {
 	}
 }
 
-func TestVersions(t *testing.T) {
+func TestRevisions(t *testing.T) {
 	var s state.State
 	settled := func() uint64 {
 		pending := s.Pending()
