@@ -1,6 +1,9 @@
 package loopstore_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,5 +57,38 @@ func TestEachPromiseHasATest(t *testing.T) {
 		}
 		name = ending.ReplaceAllString(name, "")
 		assert.True(t, strings.Contains(tests.String(), name), "the promise %q has no test", heading[1])
+	}
+}
+
+// What docs/design.md sets as code is a file, or a name that the code has.
+func TestDesignNamesWhatIsThere(t *testing.T) {
+	declared := map[string]bool{"sync": true, "Map": true, "Mutex": true} // the last three are Go's
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		declared[file.Name.Name] = true
+		ast.Inspect(file, func(n ast.Node) bool {
+			if ident, ok := n.(*ast.Ident); ok {
+				declared[ident.Name] = true
+			}
+			return true
+		})
+		return nil
+	}))
+	named := regexp.MustCompile("`([^`\n]+)`").FindAllStringSubmatch(textOf(t, "docs/design.md"), -1)
+	require.Greater(t, len(named), 50)
+	name := regexp.MustCompile(`^[A-Za-z_][\w.]*$`)
+	for _, code := range named {
+		if strings.Contains(code[1], "/") || strings.HasSuffix(code[1], ".go") {
+			_, err := os.Stat(code[1])
+			assert.NoError(t, err)
+		} else if name.MatchString(code[1]) {
+			for part := range strings.SplitSeq(code[1], ".") {
+				assert.True(t, declared[part], "%s: there is no %s", code[1], part)
+			}
+		}
 	}
 }
