@@ -107,14 +107,19 @@ func loadNonexistentReturnsNone(t *testing.T, ctx context.Context, s store.Runti
 }
 
 func atomicApplyUpdatesExisting(t *testing.T, ctx context.Context, s store.RuntimeStore) {
-	require.NoError(t, s.PersistInputState(ctx, "a", accepted(1)))
+	apply := func(sequence uint64, state store.InputState) {
+		require.NoError(t, s.AtomicApply(ctx, "a", store.BoundaryApply{
+			Receipt:      store.RunBoundaryReceipt{Boundary: store.RunStart, ContributingInputIDs: []store.InputID{state.InputID}, Sequence: sequence},
+			InputUpdates: []store.InputState{state},
+		}))
+	}
+	apply(0, accepted(1))
 	update := accepted(1)
 	update.CurrentState = store.InputApplied
-	require.NoError(t, s.AtomicApply(ctx, "a", store.BoundaryApply{
-		Receipt:      store.RunBoundaryReceipt{Boundary: store.Immediate},
-		InputUpdates: []store.InputState{update},
-	}))
-	assert.Equal(t, store.InputApplied, loadInput(t, s, "a", store.InputID{1}).CurrentState)
+	apply(1, update)
+	states, err := s.LoadInputStates(ctx, "a")
+	require.NoError(t, err)
+	assert.Equal(t, []store.InputState{update}, states, "one state, the updated one")
 }
 
 func commitSessionBoundaryReturnsAuthoritativeReceipt(t *testing.T, ctx context.Context, s store.RuntimeStore) {
@@ -147,12 +152,15 @@ func commitSessionBoundaryReturnsAuthoritativeReceipt(t *testing.T, ctx context.
 
 func multipleRuntimesIsolated(t *testing.T, ctx context.Context, s store.RuntimeStore) {
 	require.NoError(t, s.PersistInputState(ctx, "a", accepted(1)))
-	require.NoError(t, s.PersistRuntimeState(ctx, "b", store.RuntimeIdle))
+	require.NoError(t, s.PersistInputState(ctx, "b", accepted(2)))
+	require.NoError(t, s.PersistInputState(ctx, "b", accepted(3)))
+	for id, want := range map[store.RuntimeID][]store.InputState{"a": {accepted(1)}, "b": {accepted(2), accepted(3)}, "": {}} {
+		states, err := s.LoadInputStates(ctx, id)
+		require.NoError(t, err)
+		assert.Equal(t, want, states)
+	}
 	require.NoError(t, s.PersistRuntimeState(ctx, "", store.RuntimeStopped))
-	_, ok, err := s.LoadInputState(ctx, "b", store.InputID{1})
-	require.NoError(t, err)
-	assert.False(t, ok)
-	_, ok, err = s.LoadRuntimeState(ctx, "a")
+	_, ok, err := s.LoadRuntimeState(ctx, "a")
 	require.NoError(t, err)
 	assert.False(t, ok)
 	state, ok, err := s.LoadRuntimeState(ctx, "")
@@ -162,11 +170,15 @@ func multipleRuntimesIsolated(t *testing.T, ctx context.Context, s store.Runtime
 }
 
 func loadSessionSnapshotRoundtrip(t *testing.T, ctx context.Context, s store.RuntimeStore) {
-	for _, text := range []string{string(documentOf(conversation)), " \n" + string(documentOf(`[]`)) + "\t"} {
-		_, err := s.CommitSessionBoundary(ctx, "a", store.BoundaryCommit{
-			Session: store.SessionDelta{SessionSnapshot: []byte(text)}, Boundary: store.RunStart,
-		})
-		require.NoError(t, err)
+	snapshot, ok, err := s.LoadSessionSnapshot(ctx, "a")
+	require.NoError(t, err)
+	assert.False(t, ok)
+	assert.Nil(t, snapshot)
+	for sequence, text := range []string{"any bytes", " \n" + string(documentOf(conversation)) + "\t", ""} {
+		require.NoError(t, s.AtomicApply(ctx, "a", store.BoundaryApply{
+			Session: &store.SessionDelta{SessionSnapshot: []byte(text)},
+			Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart, Sequence: uint64(sequence)},
+		}))
 		snapshot, ok, err := s.LoadSessionSnapshot(ctx, "a")
 		require.NoError(t, err)
 		assert.True(t, ok)

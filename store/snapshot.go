@@ -1,11 +1,6 @@
 package store
 
-import (
-	"io"
-	"strings"
-
-	"github.com/loopstore/loopstore/store/session"
-)
+import "github.com/loopstore/loopstore/store/session"
 
 // A Snapshot is the bytes of a session snapshot. It is an immutable value:
 // copies share the bytes, and nobody can change them. The zero value has none.
@@ -36,13 +31,3 @@ func (s Snapshot) String() string { return s.text }
 
 // Bytes returns a copy of the bytes. It is never nil.
 func (s Snapshot) Bytes() []byte { return []byte(s.text) }
-
-// Reader returns a reader of the bytes. It copies nothing.
-func (s Snapshot) Reader() *strings.Reader { return strings.NewReader(s.text) }
-
-// WriteTo writes the bytes to w. Where w implements io.StringWriter it copies
-// nothing.
-func (s Snapshot) WriteTo(w io.Writer) (int64, error) {
-	n, err := io.WriteString(w, s.text)
-	return int64(n), err
-}
