@@ -20,11 +20,11 @@ type Options struct {
 	// StrictReceipts refuses a receipt at a run and sequence that has another
 	// one, with store.ErrReceiptConflict, where it would replace it otherwise.
 	// The same receipt again means that this AtomicApply was done before: it
-	// succeeds, and changes nothing, so one whose answer was lost on its way to
+	// succeeds and changes nothing. So a call whose answer was lost on its way to
 	// a remote caller may be repeated. Only receipts are compared: what else a
-	// repeated call brings is not looked at, and not stored. In a Batch this is
-	// so for that PutReceipt alone. A receipt that was pruned is not known any
-	// more: keep as many as a call may be late.
+	// repeated call brings is neither looked at nor stored. In a batch this holds
+	// for that PutReceipt alone. A receipt that was pruned is not known any
+	// more: keep at least as many as a late retry may go back.
 	StrictReceipts bool
 
 	// StrictSessionKeys refuses a session document that AtomicApply is to file
@@ -37,19 +37,21 @@ type Options struct {
 	// so does a negative number.
 	Limits store.Limits
 
-	// Retention is what is kept of a runtime, whenever it changes: what it lets
-	// go goes with the operation that made it too many or too old, as if Prune
-	// came with it. Nobody is told. What is too old may stay up to a 64th of
-	// that age longer. A runtime that does not change is left alone, also when
-	// it comes with an Import: Prune it. What is negative is as if it were 0.
+	// Retention is what is kept of a runtime, whenever it changes: an operation
+	// removes what it has made too many or too old, as if Prune came with it. It
+	// looks at no more than 1,000 records of a runtime besides those that it has
+	// changed, and the next one goes on; so where there are more, some stay a
+	// little longer. What is too old may stay a 32nd of that age longer. A runtime
+	// that does not change is left alone, also when it comes with an Import: Prune
+	// it. A negative number is taken for 0.
 	Retention store.Retention
 
 	// BytesInFlight bounds the payload bytes of all calls under way, see
-	// ops.Weight. Callers wait, under their contexts and in the order of their
-	// coming, until there is room; a call that asks for more than all of it is
-	// refused with a *store.LimitError. Reads weigh nothing, and never wait for
-	// it. What a caller gives up counts until the owner comes to it. 0 means no
-	// bound, and so does a negative number.
+	// ops.Weight. Callers wait for room under their contexts, first come, first
+	// served. A call that asks for more than all of it is refused with a
+	// *store.LimitError. Reads weigh nothing and never wait for it. A call that its
+	// caller gives up counts until the owner comes to it. 0, or a negative number,
+	// means no bound.
 	BytesInFlight int64
 
 	// RefuseWhenFull refuses a call, with store.ErrBusy, where it would wait
@@ -57,21 +59,18 @@ type Options struct {
 	// too.
 	RefuseWhenFull bool
 
-	// Logger is told of the start and the end of the store, of slow operations,
-	// and of the panic, or the failure of the journal, that ends it. It is told ids and sizes, and never what is
-	// stored. It is called on the goroutines of callers, never on the owner's,
-	// may call the Loop (what it does there may be slow too), and a panic of it
-	// is dropped. nil tells nobody.
+	// Logger logs the start and the end of the store, slow operations, and the
+	// panic or the failure of the journal that ends it. It gets ids and sizes,
+	// never a payload. It is called on the goroutines of callers, never on the
+	// owner's, and may call the Loop. A panic of it is dropped. nil is silent.
 	Logger *slog.Logger
 
 	// SlowThreshold is how long an operation may take, from its call until the
-	// owner has done it, before Logger is told: how long it was prepared (which
-	// is reading and copying, and waiting for room in flight), how long it
-	// waited for the owner, and how long it took there. That is a warning, or
-	// information if it only waited for the owner. Operations that the store
-	// makes for itself are told of too, see Stats.Operations. Every operation is
-	// timed then, which costs it some 100 ns. 0 means that none is slow, and so
-	// does a negative number.
+	// owner has done it, before it is logged: how long it was prepared (reading,
+	// copying, and waiting for room in flight), how long it waited for the owner,
+	// and how long it took there. It is logged as a warning, or as information if
+	// it only waited for the owner. With a threshold every operation is timed,
+	// which costs it some 100 ns. 0, or a negative number, means that none is slow.
 	SlowThreshold time.Duration
 }
 

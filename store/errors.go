@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// What a call can fail with. After any of them nothing was applied, but for the
-// one call that panicked, see [PanicError], and for ErrOutcomeUnknown. Every RuntimeStore has ErrClosed and
-// those from ErrInvalidSnapshot to ErrSequenceExhausted; the others, and the types
-// that are named here and below, are those of this module's stores.
+// What a call can fail with. After any of these nothing was applied. There are two
+// exceptions: the call that panicked, see [PanicError], and ErrOutcomeUnknown.
+// Every RuntimeStore has ErrClosed and those from ErrInvalidSnapshot to
+// ErrSequenceExhausted. The others, and the error types, are those of this module's
+// stores.
 var (
 	// ErrClosed means that the store was closed before it took the call.
 	ErrClosed = errors.New("store is closed")
 
-	// ErrFailed means that the store stopped serving: after a panic, and then
-	// errors.As finds the *PanicError, or because its journal failed, and then it
-	// finds the *JournalError.
+	// ErrFailed means that the store stopped serving. After a panic errors.As
+	// finds the *PanicError; after a failure of the journal, the *JournalError.
 	ErrFailed = errors.New("store has failed")
 
 	// ErrOutcomeUnknown means that the journal cannot say whether it has stored
@@ -38,8 +38,8 @@ var (
 	// *SequenceError.
 	ErrSequenceExhausted = errors.New("sequence is exhausted")
 
-	// ErrConflict means that a condition of a Batch does not hold. The error is
-	// a *ConflictError.
+	// ErrConflict means that a condition of a batch does not hold. The error is
+	// a *batch.ConflictError.
 	ErrConflict = errors.New("conflict")
 
 	// ErrReceiptConflict means that another receipt stands at the same run and
@@ -50,28 +50,28 @@ var (
 	// error is a *LimitError.
 	ErrLimit = errors.New("limit exceeded")
 
-	// ErrBusy means that there was no room at that moment, and the store was
-	// made not to wait for some. The error is a *LimitError.
+	// ErrBusy means that there was no room at that moment, and that the store was
+	// told not to wait for it. The error is a *LimitError.
 	ErrBusy = errors.New("store is busy")
 
-	// ErrNotEmpty means that a store is not as it was made, and so cannot take
-	// an import.
+	// ErrNotEmpty means that a store has held something, and so cannot take an
+	// import.
 	ErrNotEmpty = errors.New("store is not empty")
 
 	// ErrSessionKeyMismatch means that a snapshot is a session document with
-	// another id than that under which it was to be filed. The error is a
-	// *SessionKeyError.
+	// another id than the key under which it was to be filed, and keys are
+	// strict. The error is a *SessionKeyError.
 	ErrSessionKeyMismatch = errors.New("session key is not the snapshot's id")
 )
 
 // An OpError is the error of every operation: which one it was, on which
-// runtime, and what was wrong. The operation was not applied; only of one that
-// panicked (Err is the *PanicError itself), or whose error is ErrOutcomeUnknown,
-// that cannot be said.
+// runtime, and what was wrong. The operation was not applied. Whether it was is
+// unknown only if it panicked (Err is the *PanicError itself) or if Err is
+// ErrOutcomeUnknown.
 type OpError struct {
 	Op        string    // the operation's name, such as "persist_input_state"
-	RuntimeID RuntimeID // if it is on one
-	OnRuntime bool      // it is: an id may be empty
+	RuntimeID RuntimeID // that it was on, if OnRuntime
+	OnRuntime bool      // the operation was on one runtime; the empty id is an id
 	Err       error     // a context's error, or one that wraps one of this package's
 }
 
@@ -141,8 +141,8 @@ func (e *SessionKeyError) Error() string {
 func (e *SessionKeyError) Is(target error) bool { return target == ErrSessionKeyMismatch }
 
 // A PanicError is a panic on the owner's goroutine: a defect of the store. It
-// may have left the state half changed, so nothing is served after it, and
-// what the operation did is never seen.
+// may have left the state half changed, so nothing is served after it. Whether
+// the call that panicked was applied is unknown, and cannot be observed.
 type PanicError struct {
 	Value string // what the panic said
 	Stack string // of the goroutine, where it happened

@@ -37,8 +37,8 @@ import "context"
 //
 // # Errors
 //
-// After an error nothing was applied; only a store with a journal may have to say
-// that it does not know, see ErrOutcomeUnknown. A context that has ended fails every
+// After an error nothing was applied; only a store with a journal may not know,
+// see ErrOutcomeUnknown. A context that has ended fails every
 // call, with an error that errors.Is the context's; one that ends during the
 // call may. Of several errors a call returns the context's first, then
 // ErrClosed, then what is wrong with its arguments (any of it), then
@@ -122,11 +122,11 @@ type BoundaryApply struct {
 	Session      *SessionDelta // nil leaves the snapshot as it is
 	Receipt      RunBoundaryReceipt
 	InputUpdates []InputState
-	// SessionStoreKey is the id under which the snapshot is filed as that of a
-	// session, too. A snapshot that is a session document must have that id,
-	// or it is refused with ErrSessionKeyMismatch. Any other bytes are filed
-	// as they are. It is not used without a Session. A store that has no way to
-	// load it takes the key, and need not look at it.
+	// SessionStoreKey is the id of a session under which the snapshot is filed
+	// besides. It is not used without a Session. A store may be told to be strict,
+	// and then refuses a session document with another id, with
+	// ErrSessionKeyMismatch. A store that has no way to load what is filed takes
+	// the key, and need not look at it.
 	SessionStoreKey *SessionID
 }
 

@@ -2,13 +2,13 @@ package store
 
 import "fmt"
 
-// Limits bound what a State holds. 0 means that there is no limit. What was
-// there before a limit is not touched by it; a call that adds nothing to what
-// is over one is not refused. A store that is full takes no larger values
-// either: leave room, and delete or prune before it is.
+// Limits bound what one call brings and what a store holds. 0 means no limit.
+// A limit does not touch what was there before it was set, and a call that adds
+// nothing to what is over a limit is not refused. A full store refuses larger
+// values in the place of smaller ones too: leave room, and delete or prune
+// before it is full.
 //
-// State.Do looks after the last two. The others are of single calls, which
-// ops.Run and a Loop weigh before they do anything else.
+// A call is checked against the first two before anything else is done with it.
 type Limits struct {
 	SnapshotBytes    int   `json:"snapshot_bytes"`     // of one session snapshot
 	BatchWrites      int   `json:"batch_writes"`       // of one Batch; and as many conditions

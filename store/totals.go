@@ -1,6 +1,6 @@
 package store
 
-// Totals say how much a State, or a runtime, holds.
+// Totals say how much a store, or a runtime, holds.
 type Totals struct {
 	Runtimes    int `json:"runtimes"` // 1 or 0 of one runtime
 	InputStates int `json:"input_states"`
@@ -15,22 +15,22 @@ type Totals struct {
 	SnapshotBytes int64 `json:"snapshot_bytes"` // one that is filed too is counted twice
 }
 
-// Bytes are about what all of it takes in memory: the length of texts, lists
-// and payloads, and a fixed amount for each record that is no less than what
-// the store itself needs for it.
+// Bytes returns about how many bytes all of it takes in memory: the length of
+// texts, lists and payloads, and a fixed amount for each record, which is no less
+// than what the store needs for it.
 func (t Totals) Bytes() int64 {
 	return t.RuntimeBytes + t.InputBytes + t.ReceiptBytes + t.SnapshotBytes
 }
 
-// A Part is one kind of what is held.
+// A Part is one kind of thing that is held.
 type Part struct {
 	Name  string // such as "input_states"
 	Items int
 	Bytes int64
 }
 
-// Parts are those that Bytes is made of. Snapshots are all of them, those of
-// runtimes and those that are filed.
+// Parts returns the parts that Bytes adds up. The snapshots are those of runtimes
+// and those that are filed.
 func (t Totals) Parts() []Part {
 	return []Part{
 		{"runtimes", t.Runtimes, t.RuntimeBytes},

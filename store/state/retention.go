@@ -159,6 +159,7 @@ func (s *State) remove(rt *runtime, g gone) {
 // swept is how far a State's Retention has looked at a runtime.
 type swept struct {
 	began            time.Time // the last sweep by age
+	going            bool      // it has not looked at everything yet
 	runs             uint64    // place of the next to look at
 	inputs, payloads scan      // of those that have ended
 	changed          []uint64  // places of inputs that the operation has changed
@@ -221,8 +222,8 @@ func (s *State) retainAfter(c change) {
 // by as much.
 func (s *State) sweep(rt *runtime) {
 	k, w, budget, now := s.Retention, &rt.swept, sweepAtOnce, s.Now.Time()
-	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && now.Sub(w.began).Abs() >= age/64 {
-		w.began, w.inputs.next, w.payloads.next = now, 0, 0
+	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && !w.going && now.Sub(w.began).Abs() >= age/64 {
+		w.began, w.going, w.inputs.next, w.payloads.next = now, true, 0, 0
 	}
 	s.remove(rt, gone{runs: pruneRuns(k, rt.runs.values, rt.latest, budget)})
 	for at, r := range rt.runs.values.from(w.runs) {
@@ -238,6 +239,7 @@ func (s *State) sweep(rt *runtime) {
 		s.remove(rt, gone{payloads: w.payloads.look(k.Payloads, rt, rt.ended.payloads, now, hasPayload, &budget)})
 	}
 	w.changed = w.changed[:0]
+	w.going = w.going && budget <= 0
 }
 
 // look returns those of n inputs that match and are not kept, as far as the

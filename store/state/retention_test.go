@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"maps"
 	"math/rand/v2"
@@ -211,6 +212,50 @@ func TestRetentionByAge(t *testing.T) {
 		assert.LessOrEqual(t, put(10+i, 67), 5)
 	}
 	assert.Equal(t, 1, put(7, 1000), "though there were too many in between")
+}
+
+// An operation looks at 1,000 records besides those that it has changed, and the
+// next one goes on where it was, however long ago the sweep began.
+func TestRetentionByAgeGoesOn(t *testing.T) {
+	var s state.State
+	s.Retention.Inputs.For = 64 * time.Second
+	put := func(n int, updated int64) {
+		input := inputState(0, store.InputConsumed)
+		binary.BigEndian.PutUint16(input.InputID[:], uint16(n))
+		input.UpdatedAt = at(updated)
+		s.PutInputState("a", input)
+	}
+	s.Now = at(0)
+	for n := range 2500 {
+		put(n, 1000) // from a clock that was ahead
+	}
+	put(2500, 0)
+	s.Settle()
+	for turn := range int64(3) {
+		require.Equal(t, 2501, s.Totals().InputStates, "turn %d", turn)
+		s.Now = at(64 + 2*turn)
+		require.NoError(t, s.Do(func() error { s.PutRuntimeState("a", store.RuntimeIdle); return nil }))
+		s.Settle()
+	}
+	assert.Equal(t, 2500, s.Totals().InputStates)
+}
+
+// A clock that goes back stops no sweep.
+func TestRetentionByAgeAfterTheClockWentBack(t *testing.T) {
+	var s state.State
+	s.Retention.Inputs.For = time.Hour
+	put := func(id byte, now int64) {
+		s.Now = at(now)
+		input := inputState(id, store.InputConsumed)
+		input.UpdatedAt = s.Now
+		require.NoError(t, s.Do(func() error { s.PutInputState("a", input); return nil }))
+		s.Settle()
+	}
+	const day, hour = 24 * 3600, 3600
+	put(1, 10*day)
+	put(2, 9*day)
+	put(3, 9*day+hour+hour/32)
+	assert.Nil(t, s.InputState("a", store.InputID{2}))
 }
 
 // What came with another State is looked at when its runtime changes.
