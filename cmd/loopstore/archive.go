@@ -12,8 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
-	"unicode/utf8"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
 )
@@ -41,7 +41,7 @@ func parseFile(flags *flag.FlagSet, args []string, help string, notes string, st
 		err = fmt.Errorf("it takes one file, not %d", len(files))
 	}
 	if err != nil {
-		say(stderr, "loopstore %s: %v\n\"loopstore %[1]s -h\" lists the flags\n", flags.Name(), err)
+		term.Say(stderr, "loopstore %s: %v\n\"loopstore %[1]s -h\" lists the flags\n", flags.Name(), err)
 		return "", errUsage
 	}
 	return files[0], nil
@@ -82,10 +82,10 @@ func readArchive(ctx context.Context, name string) (*store.State, *source, error
 // refuse tells why a file was not read, and returns the exit code.
 func refuse(ctx context.Context, stderr io.Writer, command, name string, err error) int {
 	if path, ok := errors.AsType[*os.PathError](err); ok && path.Op == "open" {
-		say(stderr, "loopstore %s: %v\n", command, err)
+		term.Say(stderr, "loopstore %s: %v\n", command, err)
 		return exitUsage
 	}
-	say(stderr, "loopstore %s: %s: %v\n", command, printable(name), err)
+	term.Say(stderr, "loopstore %s: %s: %v\n", command, term.Printable(name), err)
 	if _, ok := errors.AsType[misuse](err); ok {
 		return exitUsage
 	}
@@ -116,32 +116,4 @@ func writeJSON(w io.Writer, v any, payloads bool) error {
 	}
 	_, err := io.WriteString(w, safe.String())
 	return err
-}
-
-// printable escapes what a terminal might take for more than text.
-func printable(text string) string {
-	var safe strings.Builder
-	for len(text) > 0 {
-		r, n := utf8.DecodeRuneInString(text)
-		if strconv.IsPrint(r) && (r != utf8.RuneError || n > 1) {
-			safe.WriteString(text[:n])
-		} else {
-			quoted := strconv.Quote(text[:n])
-			safe.WriteString(quoted[1 : len(quoted)-1])
-		}
-		text = text[n:]
-	}
-	return safe.String()
-}
-
-// named writes a name so that nothing in it can be mistaken, in at most so many
-// characters.
-func named(text string, room int) string {
-	if text == "" || strings.ContainsAny(text, "\" \\") || printable(text) != text {
-		text = strconv.Quote(text)
-	}
-	if runes := []rune(text); len(runes) > room {
-		text = string(runes[:room-1]) + "…"
-	}
-	return text
 }

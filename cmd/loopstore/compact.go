@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store/journal/bolt"
 )
 
@@ -25,11 +26,11 @@ func compact(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return refuse(ctx, stderr, "compact", name, err)
 	}
-	what := fmt.Sprintf("%s, of %s", size(after), size(before))
+	what := fmt.Sprintf("%s, of %s", term.Size(after), term.Size(before))
 	if after >= before {
-		what = size(after) + " as before, since less than a quarter of it was free"
+		what = term.Size(after) + " as before, since less than a quarter of it was free"
 	}
-	say(stdout, "%s: %s\n", printable(name), what)
+	term.Say(stdout, "%s: %s\n", term.Printable(name), what)
 	return exitOK
 }
 

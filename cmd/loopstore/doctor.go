@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/jetstream"
 	"github.com/loopstore/loopstore/store/journal/postgres"
@@ -35,12 +36,12 @@ func doctor(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err != nil {
-		say(stderr, "loopstore doctor: %s\n\"loopstore doctor -h\" lists the flags\n", s.hide(err.Error()))
+		term.Say(stderr, "loopstore doctor: %s\n\"loopstore doctor -h\" lists the flags\n", s.hide(err.Error()))
 		return exitUsage
 	}
 	findings, err := s.diagnose(ctx)
 	if err != nil {
-		say(stderr, "loopstore doctor: %s\n", s.hide(err.Error()))
+		term.Say(stderr, "loopstore doctor: %s\n", s.hide(err.Error()))
 		if _, ok := errors.AsType[misuse](err); ok {
 			return exitUsage
 		}
@@ -48,7 +49,7 @@ func doctor(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	d := newDiagnosis(findings)
 	if err := d.write(stdout, s.json); err != nil {
-		say(stderr, "loopstore doctor: %v\n", err)
+		term.Say(stderr, "loopstore doctor: %v\n", err)
 		return exitFailed
 	}
 	if !d.OK {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
 )
 
@@ -28,7 +29,7 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return exitUsage
 	case *payloads && one == nil:
-		say(stderr, "loopstore inspect: -payloads goes with -runtime\n")
+		term.Say(stderr, "loopstore inspect: -payloads goes with -runtime\n")
 		return exitUsage
 	}
 	all, err := readFile(ctx, name, *partition, 1)
@@ -40,7 +41,7 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if one == nil {
 		shown = inventoryOf(read)
 	} else if state.Version(*one) == 0 {
-		say(stderr, "loopstore inspect: there is no runtime %s\n", named(string(*one), 80))
+		term.Say(stderr, "loopstore inspect: there is no runtime %s\n", term.Named(string(*one), 80))
 		return exitFailed
 	} else {
 		shown = detailsOf(state, *one, *payloads)
@@ -51,7 +52,7 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, err = io.WriteString(stdout, shown.table())
 	}
 	if err != nil {
-		say(stderr, "loopstore inspect: %v\n", err)
+		term.Say(stderr, "loopstore inspect: %v\n", err)
 		return exitFailed
 	}
 	return exitOK

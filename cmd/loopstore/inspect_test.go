@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
 )
@@ -73,12 +76,23 @@ func TestDemoExportsWhatCanBeVerifiedAndInspected(t *testing.T) {
 	require.Contains(t, stdout, "no such file")
 }
 
+// played returns the store of a demo that has run to its end.
+func played(t *testing.T) *loopstore.Loop {
+	t.Helper()
+	documents, err := demo.ReadDocuments(nil)
+	require.NoError(t, err)
+	d, err := demo.Start(t.Context(), demo.Settings{Runtimes: 4, Turns: 12, Callers: 2, Documents: documents}, io.Discard)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	require.True(t, d.Run(t.Context(), io.Discard).OK)
+	return d.Loop()
+}
+
 func TestAFailedExportLeavesNoFile(t *testing.T) {
 	folder := t.TempDir()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	w := played(t)
-	require.ErrorIs(t, w.loop.ExportFile(ended, filepath.Join(folder, "state.jsonl")), context.Canceled)
+	require.ErrorIs(t, played(t).ExportFile(ended, filepath.Join(folder, "state.jsonl")), context.Canceled)
 	left, err := os.ReadDir(folder)
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -98,21 +112,22 @@ func TestVerifyTellsTheLine(t *testing.T) {
 }
 
 func TestVerifyNotesAReceiptOfAnotherConversation(t *testing.T) {
-	w := played(t)
+	loop := played(t)
 	for i, change := range []func(*store.RunBoundaryReceipt){
 		func(r *store.RunBoundaryReceipt) { r.ConversationDigest = new("other") },
 		func(r *store.RunBoundaryReceipt) { r.MessageCount++ },
 		func(*store.RunBoundaryReceipt) {},
 	} {
-		a := w.agents[i]
-		receipt, ok, err := w.loop.LoadBoundaryReceipt(t.Context(), a.id, a.run, a.sequence)
+		id := store.RuntimeID(fmt.Sprintf("agent-%03d", i))
+		view, err := loop.View(t.Context(), id)
 		require.NoError(t, err)
+		receipt, ok := view.LatestReceipt()
 		require.True(t, ok)
 		change(&receipt)
-		require.NoError(t, w.loop.AtomicApply(t.Context(), a.id, store.BoundaryApply{Receipt: receipt}))
+		require.NoError(t, loop.AtomicApply(t.Context(), id, store.BoundaryApply{Receipt: receipt}))
 	}
 	name := filepath.Join(t.TempDir(), "state.jsonl")
-	require.NoError(t, w.loop.ExportFile(t.Context(), name))
+	require.NoError(t, loop.ExportFile(t.Context(), name))
 	code, stdout, _ := shell(t.Context(), "verify", name)
 	require.Equal(t, exitOK, code, "it is what a caller may do")
 	require.Regexp(t, `note: the latest receipt is not of the conversation that is held, in 2 runtimes:\n  (agent-000\n  agent-001|agent-001\n  agent-000)\n\nok\n$`, stdout)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	pages "github.com/loopstore/loopstore/store/inspect"
 )
 
@@ -38,7 +39,7 @@ func openSite(addr string, loop *loopstore.Loop, payloads bool, stderr io.Writer
 	}}
 	var note string
 	s.url, note = urlOf(listener.Addr().(*net.TCPAddr))
-	say(stderr, "the store is to be seen at %s%s\n", s.url, note)
+	term.Say(stderr, "the store is to be seen at %s%s\n", s.url, note)
 	go func() { s.served <- s.server.Serve(listener) }()
 	return s, nil
 }
@@ -62,7 +63,7 @@ func (s *site) stay(ctx context.Context, stderr io.Writer) error {
 		return nil
 	}
 	if ctx.Err() == nil {
-		say(stderr, "the store stays at %s until Ctrl-C\n", s.url)
+		term.Say(stderr, "the store stays at %s until Ctrl-C\n", s.url)
 	}
 	select {
 	case <-ctx.Done():

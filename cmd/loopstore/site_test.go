@@ -31,7 +31,7 @@ func get(t *testing.T, url string) string {
 // The store is shown while it is worked on, and after the report until the demo
 // is interrupted, also if a page is live. What a user's files say is not shown.
 func TestStoreIsShownUntilInterrupted(t *testing.T) {
-	text, err := embedded.ReadFile("conversations/travel-booking.json")
+	text, err := os.ReadFile("internal/demo/conversations/travel-booking.json")
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "travel-booking.json")
 	require.NoError(t, os.WriteFile(file, text, 0o600))

@@ -1,10 +1,12 @@
-package main
+package demo
 
 import (
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 )
 
 // A clusterReport is what happened to the members and servers, and to the calls
@@ -34,7 +36,7 @@ var errNoTakeover = errors.New("no take-over was seen: a longer -duration, or mo
 
 // noteCluster notes what happened to the cluster. A run without a take-over has
 // failed, but for one that a signal ended.
-func (r *report) noteCluster(c *clusterReport, told *outcomes, seen *takeover) {
+func (r *Report) noteCluster(c *clusterReport, told *outcomes, seen *takeover) {
 	c.FirstCommit, c.Again = seen.after(), told.again.Load()
 	c.Unknown = unknownReport{told.unknown.Load(), told.stored.Load(), told.absent.Load(), told.repeated.Load()}
 	r.Cluster, r.Verified = c, r.Verified[:foundAgain]
@@ -45,8 +47,8 @@ func (r *report) noteCluster(c *clusterReport, told *outcomes, seen *takeover) {
 
 // String says in a line what the cluster is.
 func (c *clusterReport) String() string {
-	return fmt.Sprintf("cluster: %s of %s, kept by %d NATS servers", counted(int64(c.Members), "member"),
-		counted(int64(c.Partitions), "partition"), c.Servers)
+	return fmt.Sprintf("cluster: %s of %s, kept by %d NATS servers", term.Counted(int64(c.Members), "member"),
+		term.Counted(int64(c.Partitions), "partition"), c.Servers)
 }
 
 // write writes what happened to the cluster.
@@ -57,15 +59,15 @@ func (c *clusterReport) write(t *strings.Builder) {
 		s.write(t, row)
 	}
 	if c.Killed != "" && c.FirstCommit > 0 {
-		fmt.Fprintf(t, "taken over: %s from the kill of %s to the first commit in a partition that it had served\n", brief(c.FirstCommit), c.Killed)
+		fmt.Fprintf(t, "taken over: %s from the kill of %s to the first commit in a partition that it had served\n", term.Brief(c.FirstCommit), c.Killed)
 	}
 	if c.LeaderStopped != "" {
 		fmt.Fprintf(t, "stopped: server %s, which led the log of one of these partitions\n", c.LeaderStopped)
 	} else {
 		t.WriteString("stopped: no server, there was no time for it\n")
 	}
-	fmt.Fprintf(t, "made again: %s, since nothing had been applied or the outcome was unknown\n", counted(c.Again, "call"))
+	fmt.Fprintf(t, "made again: %s, since nothing had been applied or the outcome was unknown\n", term.Counted(c.Again, "call"))
 	u := c.Unknown
 	fmt.Fprintf(t, "unknown: %s, of these %s found stored, %s found absent and made again; %s made again, which leaves the same\n",
-		counted(u.Calls, "outcome"), counted(u.Stored, "commit"), grouped(u.Absent), counted(u.Repeated, "other write"))
+		term.Counted(u.Calls, "outcome"), term.Counted(u.Stored, "commit"), term.Grouped(u.Absent), term.Counted(u.Repeated, "other write"))
 }

@@ -1,18 +1,18 @@
-package main
+package demo
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"runtime"
 	"time"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/ops"
 )
 
-// A report is what the demo did and found, as -json prints it. Durations are
+// A Report is what the demo did and found, as -json prints it. Durations are
 // in nanoseconds. "loopstore demo -h" lists the fields too.
-type report struct {
+type Report struct {
 	Runtimes      int            `json:"runtimes"`
 	Callers       int            `json:"callers"`        // goroutines that called the store
 	GOMAXPROCS    int            `json:"gomaxprocs"`     // how many of them could run at once
@@ -32,26 +32,24 @@ type report struct {
 	Errors       []string `json:"errors"`   // of calls, or that nothing was done
 	Failures     []string `json:"failures"` // of checks, the first ten
 	OK           bool     `json:"ok"`       // there are neither errors nor failures
-
-	terminated bool // interrupted by SIGTERM
 }
 
-func newReport(w *workload, c *checker, documents []*document, elapsed time.Duration) *report {
-	r := &report{
+func newReport(w *workload, c *checker, elapsed time.Duration) *Report {
+	r := &Report{
 		Runtimes: len(w.agents), Callers: len(w.callers), GOMAXPROCS: runtime.GOMAXPROCS(0), Elapsed: elapsed,
 		Turns: w.tally.turns.Load(), SnapshotBytes: w.tally.snapshotBytes.Load(),
 		Operations: operationRows(w.latencies(), elapsed), Verified: c.checks,
 		NotCanonical: []string{}, Errors: []string{}, Failures: append([]string{}, c.failures...),
 		OK: !c.failed(),
 	}
-	for _, d := range documents {
+	for _, d := range w.documents {
 		if !d.canonical {
 			r.NotCanonical = append(r.NotCanonical, d.name)
 		}
 	}
 	switch len(r.NotCanonical) {
 	case 0:
-	case len(documents):
+	case len(w.documents):
 		r.Verified[digests].means = digestsFromSession
 	default:
 		r.Verified[digests].means = digestsFromBoth
@@ -59,15 +57,10 @@ func newReport(w *workload, c *checker, documents []*document, elapsed time.Dura
 	return r
 }
 
-// interrupt notes that a signal ended the workload, and which.
-func (r *report) interrupt(cause error) {
-	r.Interrupted, r.terminated = true, errors.Is(cause, errTerminated)
-}
-
 // fail adds an error of a call, if it is one.
-func (r *report) fail(err error) {
+func (r *Report) fail(err error) {
 	if err != nil {
-		r.Errors, r.OK = append(r.Errors, printable(err.Error())), false
+		r.Errors, r.OK = append(r.Errors, term.Printable(err.Error())), false
 	}
 }
 
@@ -97,19 +90,8 @@ func operationRows(latencies *[ops.NumKinds]histogram, elapsed time.Duration) []
 	return all
 }
 
-func (r *report) exitCode() int {
-	switch {
-	case !r.OK:
-		return exitFailed
-	case r.terminated:
-		return exitTerminated
-	case r.Interrupted:
-		return exitInterrupted
-	}
-	return exitOK
-}
-
-func (r *report) writeJSON(w io.Writer) error {
+// WriteJSON writes the report as one JSON object.
+func (r *Report) WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(r)

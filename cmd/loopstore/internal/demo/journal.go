@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -7,23 +7,10 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/journal/bolt"
 )
-
-// demoPartition is the one that the demo has of a journal: one of its own, so
-// that it never works on the runtimes of anybody else.
-const demoPartition = "demo"
-
-// open starts the store of the demo: in memory, or with a journal.
-func (s *settings) open(ctx context.Context) (*loopstore.Loop, error) {
-	var opts loopstore.Options
-	if s.journal != "" {
-		opts.Journal, opts.Partition = bolt.New(s.journal, bolt.Options{}), demoPartition
-	}
-	return loopstore.Open(ctx, opts)
-}
 
 // A journalReport is what the demo found in its journal and appended to it.
 type journalReport struct {
@@ -48,12 +35,12 @@ func (f foundRuntimes) String() string {
 	if f.Runtimes == 0 {
 		return "found: nothing, the journal is new"
 	}
-	return fmt.Sprintf("found: %s, %s in the middle of a turn, with %s and %s", counted(int64(f.Runtimes), "runtime"),
-		grouped(int64(f.InTurn)), counted(int64(f.Receipts), "receipt"), counted(int64(f.Inputs), "input"))
+	return fmt.Sprintf("found: %s, %s in the middle of a turn, with %s and %s", term.Counted(int64(f.Runtimes), "runtime"),
+		term.Grouped(int64(f.InTurn)), term.Counted(int64(f.Receipts), "receipt"), term.Counted(int64(f.Inputs), "input"))
 }
 
 // noteJournal notes what was found in the journal, and appended by the workload.
-func (r *report) noteJournal(stats *loopstore.JournalStats, w *workload, found foundRuntimes) {
+func (r *Report) noteJournal(stats *loopstore.JournalStats, w *workload, found foundRuntimes) {
 	if stats == nil {
 		r.Verified = r.Verified[:foundAgain]
 		return
@@ -75,8 +62,8 @@ func (r *report) noteJournal(stats *loopstore.JournalStats, w *workload, found f
 
 // String says what was appended in a line.
 func (j *journalReport) String() string {
-	return fmt.Sprintf("journal: %s of %.1f operations and %s, %s each on average", counted(int64(j.Appends), "append"),
-		j.OperationsPerAppend, size(int64(j.Bytes/max(1, j.Appends))), brief(j.Append))
+	return fmt.Sprintf("journal: %s of %.1f operations and %s, %s each on average", term.Counted(int64(j.Appends), "append"),
+		j.OperationsPerAppend, term.Size(int64(j.Bytes/max(1, j.Appends))), term.Brief(j.Append))
 }
 
 // errFound ends the demo before it changes anything.
@@ -84,7 +71,7 @@ var errFound = errors.New("the journal is not as the demo leaves it: nothing was
 
 // adopt takes up the runtimes that the store holds, in the place of new ones. A
 // checker compares each with what any turn can leave.
-func (w *workload) adopt(ctx context.Context, loop *loopstore.Loop, c *checker, documents []*document) (found foundRuntimes, err error) {
+func (w *workload) adopt(ctx context.Context, loop *loopstore.Loop, c *checker) (found foundRuntimes, err error) {
 	for summary, err := range loop.Runtimes(ctx, store.Paging{}) {
 		if err != nil {
 			return found, err
@@ -93,7 +80,7 @@ func (w *workload) adopt(ctx context.Context, loop *loopstore.Loop, c *checker, 
 		if err != nil {
 			return found, err
 		}
-		a, wrong := agentOf(view, documents)
+		a, wrong := agentOf(view, w.documents)
 		c.note(foundAgain, 1, wrong)
 		if wrong != nil {
 			continue
@@ -106,7 +93,7 @@ func (w *workload) adopt(ctx context.Context, loop *loopstore.Loop, c *checker, 
 		}
 		for len(w.agents) <= a.number {
 			n := len(w.agents)
-			w.agents = append(w.agents, newAgent(n, documents[n%len(documents)]))
+			w.agents = append(w.agents, newAgent(n, w.documents))
 		}
 		w.agents[a.number] = a
 	}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -40,9 +40,9 @@ type agent struct {
 	conversation conversation
 }
 
-func newAgent(number int, d *document) *agent {
+func newAgent(number int, documents Documents) *agent {
 	id := idOf(number)
-	return &agent{id: id, number: number, record: &record{id: id}, conversation: conversation{document: d}}
+	return &agent{id: id, number: number, record: &record{id: id}, conversation: conversation{document: documents[number%len(documents)]}}
 }
 
 // takeTurn takes an input, or two, through their whole life. An agent that was

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"crypto/sha256"
@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
 )
@@ -16,13 +17,13 @@ import (
 // agentOf returns the agent that an earlier process has left in the store, at
 // whatever point of a turn that ended. Nothing is known of what the store has
 // acknowledged to it, so the error says what no turn leaves.
-func agentOf(view *store.View, documents []*document) (*agent, error) {
+func agentOf(view *store.View, documents Documents) (*agent, error) {
 	id := view.RuntimeID()
 	number, ok := numberOf(id)
 	if !ok {
-		return nil, fmt.Errorf("runtime %s is none of the demo's", named(string(id), 80))
+		return nil, fmt.Errorf("runtime %s is none of the demo's", term.Named(string(id), 80))
 	}
-	a := newAgent(number, documents[number%len(documents)])
+	a := newAgent(number, documents)
 	a.found = true
 	for _, take := range []func(*store.View) error{a.takeRuns, a.takeInputs, a.takeState} {
 		if err := take(view); err != nil {
@@ -40,7 +41,7 @@ func idOf(number int) store.RuntimeID { return store.RuntimeID(fmt.Sprintf("agen
 // numberOf returns which of the demo's runtimes has an id, if one has.
 func numberOf(id store.RuntimeID) (number int, ok bool) {
 	number, err := strconv.Atoi(strings.TrimPrefix(string(id), "agent-"))
-	return number, err == nil && number >= 0 && number < maxRuntimes && idOf(number) == id
+	return number, err == nil && number >= 0 && number < MaxRuntimes && idOf(number) == id
 }
 
 // takeRuns takes over all receipts: a run has one for each of its turns, and all
@@ -49,7 +50,7 @@ func (a *agent) takeRuns(view *store.View) error {
 	r := a.record
 	for run := range view.RunViews() {
 		if n := len(r.runs); n > 0 && len(r.runs[n-1].boundaries) < turnsPerRun {
-			return fmt.Errorf("run %s has %s, and another run came after it", r.runs[n-1].id, counted(int64(len(r.runs[n-1].boundaries)), "receipt"))
+			return fmt.Errorf("run %s has %s, and another run came after it", r.runs[n-1].id, term.Counted(int64(len(r.runs[n-1].boundaries)), "receipt"))
 		}
 		taken := runRecord{id: run.RunID()}
 		for receipt := range run.Receipts() {
@@ -96,7 +97,7 @@ func (a *agent) takeInputs(view *store.View) error {
 			}
 			n := len(b.receipt.ContributingInputIDs)
 			if n != inputsOf(a.turn) || n > len(rest) {
-				return fmt.Errorf("receipt %d of run %s is of %s, of %d that are there", b.receipt.Sequence, run.id, counted(int64(n), "input"), len(rest))
+				return fmt.Errorf("receipt %d of run %s is of %s, of %d that are there", b.receipt.Sequence, run.id, term.Counted(int64(n), "input"), len(rest))
 			}
 			if err := b.compareInputs(rest[:n]); err != nil {
 				return err
@@ -115,7 +116,7 @@ func (a *agent) takeInputs(view *store.View) error {
 // takePending takes over the inputs that no receipt names.
 func (a *agent) takePending(rest []store.InputState) error {
 	if len(rest) > 0 && a.applied || len(rest) > inputsOf(a.turn) {
-		return fmt.Errorf("%s belong to no receipt, which is too many", counted(int64(len(rest)), "input"))
+		return fmt.Errorf("%s belong to no receipt, which is too many", term.Counted(int64(len(rest)), "input"))
 	}
 	for i := range rest {
 		input := &rest[i]
@@ -191,7 +192,7 @@ func (a *agent) takeState(view *store.View) error {
 		legal = len(a.record.runs) > 0 && len(a.pending) == 0
 	}
 	if !legal {
-		return fmt.Errorf("it is %q, with %s of this turn and %s ended", state, counted(int64(len(a.pending)), "input"), counted(int64(a.turn), "turn"))
+		return fmt.Errorf("it is %q, with %s of this turn and %s ended", state, term.Counted(int64(len(a.pending)), "input"), term.Counted(int64(a.turn), "turn"))
 	}
 	a.record.state = state
 	return nil
@@ -200,7 +201,7 @@ func (a *agent) takeState(view *store.View) error {
 // takeConversation compares the snapshot with the last receipt. It looks for the
 // document that the conversation is of: if it is none of those, a new one will
 // begin.
-func (a *agent) takeConversation(view *store.View, documents []*document) error {
+func (a *agent) takeConversation(view *store.View, documents Documents) error {
 	snapshot, ok := view.Snapshot()
 	if ok != (len(a.record.runs) > 0) {
 		return errors.New("there is a snapshot without a receipt, or a receipt without one")

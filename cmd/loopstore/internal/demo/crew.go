@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -22,8 +22,6 @@ const (
 	crewPartitions = 12
 	crewServers    = 3
 	crewLease      = 2 * time.Second
-	fewestMembers  = 2
-	mostMembers    = 9
 )
 
 // A crew is the members of a cluster, in this process, and the NATS servers that

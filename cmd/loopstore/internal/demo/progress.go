@@ -1,10 +1,12 @@
-package main
+package demo
 
 import (
 	"fmt"
 	"io"
 	"os"
 	"time"
+
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 )
 
 // showProgress writes how far the workload is and how fast it was since the
@@ -28,7 +30,7 @@ func showProgress(w io.Writer, t *tally) (stop func()) {
 			case <-ticker.C:
 				now, operations := time.Now(), t.operations.Load()
 				_, _ = fmt.Fprintf(w, "%s%5.1fs  %s turns, %s operations, now %s per second%s", before, now.Sub(start).Seconds(),
-					grouped(t.turns.Load()), grouped(operations), grouped(perSecond(operations-shown, now.Sub(shownAt))), after)
+					term.Grouped(t.turns.Load()), term.Grouped(operations), term.Grouped(perSecond(operations-shown, now.Sub(shownAt))), after)
 				shown, shownAt = operations, now
 			case event := <-t.events:
 				_, _ = fmt.Fprintf(w, "%s%5.1fs  %s\n", before, time.Since(start).Seconds(), event)

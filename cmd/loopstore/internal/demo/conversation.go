@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -30,15 +30,17 @@ type document struct {
 	canonical bool
 }
 
-// readDocuments reads the files, or the embedded conversations if there are
-// none.
-func readDocuments(paths []string) ([]*document, error) {
+// Documents are the session documents that the conversations grow from.
+type Documents []*document
+
+// ReadDocuments reads the files, or the demo's own conversations if there are none.
+func ReadDocuments(paths []string) (Documents, error) {
 	read := os.ReadFile
 	if len(paths) == 0 {
 		read = embedded.ReadFile
 		paths, _ = fs.Glob(embedded, "conversations/*.json")
 	}
-	var all []*document
+	var all Documents
 	for _, path := range paths {
 		text, err := read(path)
 		if err != nil {

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -8,51 +8,34 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/cluster"
 )
 
-const (
-	defaultClusterDuration = 15 * time.Second
-	leastClusterDuration   = 10 * time.Second // in which all of the story has room, on most machines
-	calm                   = 2 * time.Second  // before each failure
-)
+// calm is how long nothing happens before each failure.
+const calm = 2 * time.Second
 
-// onCluster is the demo on a cluster, whose members and servers fail meanwhile.
-func (s settings) onCluster(ctx context.Context, documents []*document, progress, stdout, stderr io.Writer) int {
-	say(progress, "starting %s on %d NATS servers\n", counted(int64(s.cluster), "member"), crewServers)
-	c, err := newCrew(ctx, s.cluster)
-	if err != nil {
-		say(stderr, "loopstore demo: %v\n", err)
-		return interruptedOr(ctx, exitFailed)
-	}
-	r := s.driveCluster(ctx, c, documents, progress)
-	if err := errors.Join(s.write(r, stdout), c.close()); err != nil {
-		say(stderr, "loopstore demo: %v\n", err)
-		return exitFailed
-	}
-	return r.exitCode()
-}
-
-// driveCluster runs the workload, and lets members and servers fail under it.
-func (s settings) driveCluster(ctx context.Context, c *crew, documents []*document, progress io.Writer) *report {
+// onCluster runs the workload, and lets members and servers fail under it.
+func (d *Demo) onCluster(ctx context.Context, progress io.Writer) *Report {
 	runs, told, seen := new(ledger), new(outcomes), new(takeover)
 	patient := func(seat int) store.RuntimeStore {
-		return newPatient(func() store.RuntimeStore { return c.near(seat) }, runs, told)
+		return newPatient(func() store.RuntimeStore { return d.crew.near(seat) }, runs, told)
 	}
-	w := newWorkload(s, func(i int) store.RuntimeStore { return witness{patient(i), seen} }, documents)
+	w := newWorkload(d.settings, func(i int) store.RuntimeStore { return witness{patient(i), seen} })
 	w.tally.events = make(chan string, 16) // more than there are, so that nothing waits for a reader
-	story := &story{crew: c, seen: seen, events: w.tally.events, began: time.Now(), victim: s.cluster - 1,
-		report: &clusterReport{Members: s.cluster, Servers: crewServers, Partitions: crewPartitions}}
+	members := d.settings.Members
+	story := &story{crew: d.crew, seen: seen, events: w.tally.events, began: time.Now(), victim: members - 1,
+		report: &clusterReport{Members: members, Servers: crewServers, Partitions: crewPartitions}}
 	during, end := context.WithCancel(ctx)
 	defer end()
 	ended := make(chan error, 1)
 	go func() { ended <- story.tell(during) }()
-	elapsed, err := s.work(ctx, w, progress)
+	elapsed, err := d.work(ctx, w, progress)
 	end()
 	err = errors.Join(err, <-ended)
 
-	r := w.check(ctx, newChecker(patient(0)), documents, elapsed, err)
+	r := w.check(ctx, newChecker(patient(0)), elapsed, err)
 	r.noteCluster(story.report, told, seen)
 	return r
 }
@@ -79,7 +62,7 @@ func (s *story) tell(ctx context.Context) error {
 	if !s.crew.await(ctx, func() bool { return s.seen.after() > 0 }) {
 		return nil
 	}
-	s.event("the first commit in one of them, %s after the kill", brief(s.seen.after()))
+	s.event("the first commit in one of them, %s after the kill", term.Brief(s.seen.after()))
 	if !s.crew.await(ctx, s.crew.settled) {
 		return nil
 	}
@@ -116,7 +99,7 @@ func (s *story) kill() (lost int) {
 	s.seen.lose(claimed)
 	s.report.Killed = m.Name
 	s.note(m.Name + " is killed")
-	s.event("member %s is killed, with %s", m.Name, counted(int64(len(claimed)), "partition"))
+	s.event("member %s is killed, with %s", m.Name, term.Counted(int64(len(claimed)), "partition"))
 	return lost
 }
 

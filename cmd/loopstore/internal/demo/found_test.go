@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"slices"
@@ -67,7 +67,7 @@ func TestFindsWhatNoTurnLeaves(t *testing.T) {
 			}))
 		}, "the snapshot is no session document"},
 		"a snapshot from before": {func(t *testing.T, loop *loopstore.Loop, r *record) {
-			documents, err := readDocuments(nil)
+			documents, err := ReadDocuments(nil)
 			require.NoError(t, err)
 			before := conversation{document: documents[2]}
 			before.grow()
@@ -111,7 +111,7 @@ func TestFindsWhatNoTurnLeaves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := played(t) // 12 turns: a run that is over, and one with 4 receipts
 			r := w.agents[2].record
-			documents, err := readDocuments(nil)
+			documents, err := ReadDocuments(nil)
 			require.NoError(t, err)
 			_, err = findAgain(t, w, r.id, documents)
 			require.NoError(t, err)
@@ -123,7 +123,7 @@ func TestFindsWhatNoTurnLeaves(t *testing.T) {
 	}
 }
 
-func findAgain(t *testing.T, w past, id store.RuntimeID, documents []*document) (*agent, error) {
+func findAgain(t *testing.T, w past, id store.RuntimeID, documents Documents) (*agent, error) {
 	t.Helper()
 	view, err := w.loop.View(t.Context(), id)
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -82,7 +82,7 @@ func TestAPatientCommitIsStoredOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newReopening(t)
 				p, run := r.patient(), store.NewRunID()
-				documents, err := readDocuments(nil)
+				documents, err := ReadDocuments(nil)
 				require.NoError(t, err)
 				talk := conversation{document: documents[0]}
 				for sequence := range uint64(3) {
@@ -120,10 +120,10 @@ func TestAPatientWorkloadIsWhatWasAcknowledged(t *testing.T) {
 			appends = n
 			return script[n%len(script)]
 		})
-		documents, err := readDocuments(nil)
+		documents, err := ReadDocuments(nil)
 		require.NoError(t, err)
 		p := r.patient()
-		w := newWorkload(settings{runtimes: 8, turns: 20, callers: 4}, func(int) store.RuntimeStore { return p }, documents)
+		w := newWorkload(Settings{Runtimes: 8, Turns: 20, Callers: 4, Documents: documents}, func(int) store.RuntimeStore { return p })
 		require.NoError(t, w.run(t.Context()))
 		c := newChecker(p)
 		c.all(t.Context(), w.agents)
@@ -156,7 +156,7 @@ func TestAPatientCountsTheReceiptsThatItDoesNotKnow(t *testing.T) {
 }
 
 func minimalSession(t *testing.T) []byte {
-	documents, err := readDocuments(nil)
+	documents, err := ReadDocuments(nil)
 	require.NoError(t, err)
 	c := conversation{document: documents[0]}
 	c.grow()

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"slices"
@@ -20,11 +20,11 @@ type past struct {
 
 func played(t *testing.T) past {
 	t.Helper()
-	documents, err := readDocuments(nil)
+	documents, err := ReadDocuments(nil)
 	require.NoError(t, err)
 	loop := loopstore.New(loopstore.Options{})
 	t.Cleanup(func() { require.NoError(t, loop.Close()) })
-	w := newWorkload(settings{runtimes: 4, turns: 12, callers: 2}, func(int) store.RuntimeStore { return loop }, documents)
+	w := newWorkload(Settings{Runtimes: 4, Turns: 12, Callers: 2, Documents: documents}, func(int) store.RuntimeStore { return loop })
 	require.NoError(t, w.run(t.Context()))
 	return past{w, loop}
 }
@@ -172,7 +172,7 @@ func TestRestartIsChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := played(t)
-			a := newAgent(99, w.agents[0].conversation.document)
+			a := newAgent(99, Documents{w.agents[0].conversation.document})
 			w.agents = append(w.agents, a)
 			caller := w.callers[0]
 			for _, step := range []func() error{

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"crypto/sha256"
@@ -16,7 +16,7 @@ import (
 func TestEmbeddedConversationsAreCanonical(t *testing.T) {
 	files, err := os.ReadDir("conversations")
 	require.NoError(t, err)
-	documents, err := readDocuments(nil)
+	documents, err := ReadDocuments(nil)
 	require.NoError(t, err)
 	require.Len(t, documents, len(files))
 
@@ -147,7 +147,7 @@ func TestResumeWantsTheSnapshotOfTheReceipt(t *testing.T) {
 }
 
 func TestDocumentHoldsWhatGrewFromIt(t *testing.T) {
-	documents, err := readDocuments(nil)
+	documents, err := ReadDocuments(nil)
 	require.NoError(t, err)
 	d, other := documents[0], documents[1]
 	c := conversation{document: d}

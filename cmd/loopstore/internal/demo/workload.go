@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -14,10 +14,11 @@ import (
 // A workload is a number of runtimes and the callers that share them. A
 // runtime is with one caller at a time, for one turn.
 type workload struct {
-	agents  []*agent
-	callers []*caller
-	turns   int // of each runtime, in earlier processes too, 0 without a limit
-	tally   tally
+	agents    []*agent
+	callers   []*caller
+	turns     int // of each runtime, in earlier processes too, 0 without a limit
+	documents Documents
+	tally     tally
 }
 
 // A tally is what has been done so far, and what has happened besides.
@@ -28,12 +29,12 @@ type tally struct {
 
 // newWorkload makes a workload whose callers each have a store of their own, or
 // all the same.
-func newWorkload(s settings, stores func(caller int) store.RuntimeStore, documents []*document) *workload {
-	w := &workload{turns: s.turns}
-	for i := range s.runtimes {
-		w.agents = append(w.agents, newAgent(i, documents[i%len(documents)]))
+func newWorkload(s Settings, stores func(caller int) store.RuntimeStore) *workload {
+	w := &workload{turns: s.Turns, documents: s.Documents}
+	for i := range s.Runtimes {
+		w.agents = append(w.agents, newAgent(i, s.Documents))
 	}
-	for i := range s.callers {
+	for i := range s.Callers {
 		w.callers = append(w.callers, &caller{store: stores(i), tally: &w.tally})
 	}
 	return w

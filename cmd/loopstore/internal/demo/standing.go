@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store/cluster"
 )
 
@@ -71,7 +72,7 @@ func (c *crew) balanced() bool {
 func (s *standing) write(t *strings.Builder, row string) {
 	when := fmt.Sprintf("%.1fs %s", s.At.Seconds(), s.Moment)
 	for _, m := range s.Members {
-		fmt.Fprintf(t, row, when, m.Member, m.Address, grouped(int64(len(m.Claimed))), grouped(int64(len(m.Open))), listed(m.Open))
+		fmt.Fprintf(t, row, when, m.Member, m.Address, term.Grouped(int64(len(m.Claimed))), term.Grouped(int64(len(m.Open))), listed(m.Open))
 		when = ""
 	}
 }
