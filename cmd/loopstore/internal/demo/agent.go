@@ -28,7 +28,7 @@ const staged = 2 // in life: so far an input comes before its boundary
 type agent struct {
 	id           store.RuntimeID
 	number, turn int // turn counts those that have ended, in earlier processes too
-	record       *record
+	account      *account
 	found        bool // left by an earlier process, and not restarted yet
 	applied      bool // the boundary of this turn is committed
 	anew         bool // its conversation is none of the documents', so the next is a new one
@@ -42,7 +42,7 @@ type agent struct {
 
 func newAgent(number int, documents Documents) *agent {
 	id := idOf(number)
-	return &agent{id: id, number: number, record: &record{id: id}, conversation: conversation{document: documents[number%len(documents)]}}
+	return &agent{id: id, number: number, account: &account{id: id}, conversation: conversation{document: documents[number%len(documents)]}}
 }
 
 // takeTurn takes an input, or two, through their whole life. An agent that was
@@ -58,7 +58,7 @@ func (a *agent) takeTurn(ctx context.Context, c *caller) error {
 		due  bool
 		take func(context.Context, *caller) error
 	}{
-		{a.record.state == "", a.start},
+		{a.account.state == "", a.start},
 		{a.turn%turnsPerRun == 0 && !a.applied, a.startRun},
 		{!a.applied, a.acceptInputs},
 		{!a.applied, a.commitBoundary},
@@ -87,7 +87,7 @@ func (a *agent) start(ctx context.Context, c *caller) error {
 
 // stop ends the runtime, if it has started and not ended.
 func (a *agent) stop(ctx context.Context, c *caller) error {
-	if a.record.state == "" || a.record.state == store.RuntimeStopped {
+	if a.account.state == "" || a.account.state == store.RuntimeStopped {
 		return nil
 	}
 	return a.enter(ctx, c, store.RuntimeStopped)
@@ -97,7 +97,7 @@ func (a *agent) enter(ctx context.Context, c *caller, state store.RuntimeState) 
 	if err := c.PersistRuntimeState(ctx, a.id, state); err != nil {
 		return err
 	}
-	a.record.state = state
+	a.account.state = state
 	return nil
 }
 
@@ -113,7 +113,7 @@ func (a *agent) startRun(ctx context.Context, c *caller) error {
 		return err
 	}
 	a.run = store.NewRunID()
-	a.record.runs = append(a.record.runs, runRecord{id: a.run})
+	a.account.runs = append(a.account.runs, runAccount{id: a.run})
 	return a.enter(ctx, c, store.RuntimeRunning)
 }
 
@@ -158,7 +158,7 @@ func (a *agent) acceptInput(ctx context.Context, c *caller) (store.InputState, e
 	if err := c.PersistInputState(ctx, a.id, input); err != nil {
 		return input, err
 	}
-	a.record.accept(input)
+	a.account.accept(input)
 	return input, nil
 }
 
@@ -167,7 +167,7 @@ func (a *agent) persist(ctx context.Context, c *caller, input store.InputState) 
 	if err := c.PersistInputState(ctx, a.id, input); err != nil {
 		return err
 	}
-	a.record.update(input)
+	a.account.update(input)
 	return nil
 }
 
@@ -215,7 +215,7 @@ func (a *agent) commitBoundary(ctx context.Context, c *caller) error {
 	}
 	a.sequence, a.applied, a.anew = receipt.Sequence, true, false
 	c.tally.snapshotBytes.Add(int64(len(a.conversation.snapshot)))
-	a.record.commit(commit, boundaryRecord{&digest, a.conversation.count, receipt})
+	a.account.commit(commit, boundaryAccount{&digest, a.conversation.count, receipt})
 	return nil
 }
 
@@ -240,8 +240,8 @@ func (a *agent) consumeInputs(ctx context.Context, c *caller) error {
 	if err := c.AtomicLifecycleCommit(ctx, a.id, commit); err != nil {
 		return err
 	}
-	a.record.state = commit.RuntimeState
-	a.record.update(a.pending...)
+	a.account.state = commit.RuntimeState
+	a.account.update(a.pending...)
 	a.pending, a.applied = nil, false
 	return nil
 }

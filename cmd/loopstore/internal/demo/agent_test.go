@@ -34,8 +34,8 @@ func TestEveryInputLivesItsWholeLife(t *testing.T) {
 func TestEveryRunStartsAtSequenceZero(t *testing.T) {
 	w := played(t)
 	for _, a := range w.agents {
-		require.Len(t, a.record.runs, 2)
-		for _, run := range a.record.runs {
+		require.Len(t, a.account.runs, 2)
+		for _, run := range a.account.runs {
 			for i, b := range run.boundaries {
 				require.EqualValues(t, i, b.receipt.Sequence)
 				require.Equal(t, i == 0, b.receipt.Boundary == store.RunStart)

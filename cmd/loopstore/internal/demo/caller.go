@@ -20,7 +20,7 @@ var _ store.RuntimeStore = (*caller)(nil)
 
 // measure counts a call that has begun at a time, and ends now.
 func (c *caller) measure(kind ops.Kind, began time.Time) {
-	c.latencies[kind].record(time.Since(began))
+	c.latencies[kind].observe(time.Since(began))
 	c.tally.operations.Add(1)
 }
 

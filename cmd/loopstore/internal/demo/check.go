@@ -90,12 +90,12 @@ func (c *checker) failed() bool {
 // all checks the records of all runtimes.
 func (c *checker) all(ctx context.Context, agents []*agent) {
 	for _, a := range agents {
-		c.runtime(ctx, a.record)
+		c.runtime(ctx, a.account)
 	}
 }
 
 // runtime checks everything about one runtime.
-func (c *checker) runtime(ctx context.Context, r *record) {
+func (c *checker) runtime(ctx context.Context, r *account) {
 	for _, run := range r.runs {
 		c.run(ctx, r.id, run)
 	}
@@ -112,7 +112,7 @@ func (c *checker) runtime(ctx context.Context, r *record) {
 
 // run checks the receipts of one run: 0 and on without a gap, and none after
 // the last.
-func (c *checker) run(ctx context.Context, id store.RuntimeID, run runRecord) {
+func (c *checker) run(ctx context.Context, id store.RuntimeID, run runAccount) {
 	var gap error
 	for i := range run.boundaries {
 		b, sequence := &run.boundaries[i], uint64(i)
@@ -153,14 +153,14 @@ func (c *checker) receipt(ctx context.Context, id store.RuntimeID, run store.Run
 	return stored, err
 }
 
-func (b *boundaryRecord) compareReceipt(id store.RuntimeID, stored store.RunBoundaryReceipt) error {
+func (b *boundaryAccount) compareReceipt(id store.RuntimeID, stored store.RunBoundaryReceipt) error {
 	if !reflect.DeepEqual(stored, b.receipt) {
 		return fmt.Errorf("%s: receipt %d of run %s is not what its commit returned", id, b.receipt.Sequence, b.receipt.RunID)
 	}
 	return nil
 }
 
-func (b *boundaryRecord) compareConversation(id store.RuntimeID, stored store.RunBoundaryReceipt) error {
+func (b *boundaryAccount) compareConversation(id store.RuntimeID, stored store.RunBoundaryReceipt) error {
 	want := hex.EncodeToString(b.digest[:])
 	if got := stored.ConversationDigest; got == nil || *got != want {
 		return fmt.Errorf("%s: receipt %d of run %s does not have its conversation's digest, %s", id, stored.Sequence, stored.RunID, want)
@@ -201,7 +201,7 @@ func difference(got, want *store.InputState) string {
 	return ""
 }
 
-func (c *checker) snapshot(ctx context.Context, r *record) error {
+func (c *checker) snapshot(ctx context.Context, r *account) error {
 	stored, ok, err := c.store.LoadSessionSnapshot(ctx, r.id)
 	if err == nil && (ok != (r.snapshot != nil) || !bytes.Equal(stored, r.snapshot)) {
 		err = fmt.Errorf("%s: the snapshot is not the last one that was committed", r.id)
@@ -209,7 +209,7 @@ func (c *checker) snapshot(ctx context.Context, r *record) error {
 	return err
 }
 
-func (c *checker) runtimeState(ctx context.Context, r *record) error {
+func (c *checker) runtimeState(ctx context.Context, r *account) error {
 	stored, _, err := c.store.LoadRuntimeState(ctx, r.id)
 	if err == nil && stored != r.state {
 		err = fmt.Errorf("%s is %q and should be %q", r.id, stored, r.state)

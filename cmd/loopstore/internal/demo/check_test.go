@@ -47,11 +47,11 @@ func failing(t *testing.T, w past) (names []string, why string) {
 
 func TestCheckerCatchesTampering(t *testing.T) {
 	for name, c := range map[string]struct {
-		tamper func(t *testing.T, loop *loopstore.Loop, r *record)
+		tamper func(t *testing.T, loop *loopstore.Loop, r *account)
 		caught []string
 		why    string
 	}{
-		"nothing": {func(*testing.T, *loopstore.Loop, *record) {}, []string{}, ""},
+		"nothing": {func(*testing.T, *loopstore.Loop, *account) {}, []string{}, ""},
 
 		"a receipt with another digest": {overwrite(func(r *store.RunBoundaryReceipt) {
 			r.ConversationDigest = new("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
@@ -71,27 +71,27 @@ func TestCheckerCatchesTampering(t *testing.T) {
 		"a receipt too many": {overwrite(func(r *store.RunBoundaryReceipt) {
 			r.Sequence = turnsPerRun
 		}), []string{"sequences"}, "has a receipt 8 that no commit returned"},
-		"a digest that the store computed wrong": {func(_ *testing.T, _ *loopstore.Loop, r *record) {
+		"a digest that the store computed wrong": {func(_ *testing.T, _ *loopstore.Loop, r *account) {
 			r.runs[0].boundaries[3].digest[0]++
 		}, []string{"digests"}, "receipt 3 of run"},
-		"a receipt lost": {func(_ *testing.T, _ *loopstore.Loop, r *record) {
+		"a receipt lost": {func(_ *testing.T, _ *loopstore.Loop, r *account) {
 			last := &r.runs[1]
 			b := last.boundaries[len(last.boundaries)-1]
 			b.receipt.Sequence++
 			last.boundaries = append(last.boundaries, b)
 		}, []string{"receipts", "digests", "sequences"}, "has no receipt 4"},
-		"a sequence left out": {func(_ *testing.T, _ *loopstore.Loop, r *record) {
+		"a sequence left out": {func(_ *testing.T, _ *loopstore.Loop, r *account) {
 			r.runs[0].boundaries[7].receipt.Sequence++
 		}, []string{"receipts", "sequences"}, "commit 7 of run"},
 
-		"an input too many": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"an input too many": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			extra := store.NewInputState(store.NewInputID(), store.TimeOf(time.Now()))
 			require.NoError(t, loop.PersistInputState(t.Context(), r.id, extra))
 		}, []string{"inputs"}, "was never accepted"},
-		"an input lost": {func(_ *testing.T, _ *loopstore.Loop, r *record) {
+		"an input lost": {func(_ *testing.T, _ *loopstore.Loop, r *account) {
 			r.accept(store.NewInputState(store.NewInputID(), store.TimeOf(time.Now())))
 		}, []string{"inputs"}, "is lost"},
-		"two inputs in each other's place": {func(_ *testing.T, _ *loopstore.Loop, r *record) {
+		"two inputs in each other's place": {func(_ *testing.T, _ *loopstore.Loop, r *account) {
 			r.inputs[4], r.inputs[5] = r.inputs[5], r.inputs[4]
 		}, []string{"inputs"}, "is not at its place"},
 		"an input in another state": {alter(func(s *store.InputState) {
@@ -110,22 +110,22 @@ func TestCheckerCatchesTampering(t *testing.T) {
 			s.History = s.History[1:]
 		}), []string{"inputs"}, "is not what was acknowledged"},
 
-		"another snapshot": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"another snapshot": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			require.NoError(t, loop.AtomicApply(t.Context(), r.id, store.BoundaryApply{
 				Session: &store.SessionDelta{SessionSnapshot: append(slices.Clone(r.snapshot), ' ')},
 				Receipt: r.runs[0].boundaries[0].receipt,
 			}))
 		}, []string{"snapshots"}, "not the last one that was committed"},
-		"another runtime state": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"another runtime state": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			require.NoError(t, loop.PersistRuntimeState(t.Context(), r.id, store.RuntimeDestroyed))
 		}, []string{"runtime_states"}, "is \"destroyed\" and should be \"stopped\""},
-		"no store": {func(t *testing.T, loop *loopstore.Loop, _ *record) {
+		"no store": {func(t *testing.T, loop *loopstore.Loop, _ *account) {
 			require.NoError(t, loop.Close())
 		}, []string{"receipts", "digests", "sequences", "inputs", "snapshots", "runtime_states"}, "store is closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := played(t)
-			c.tamper(t, w.loop, w.agents[2].record)
+			c.tamper(t, w.loop, w.agents[2].account)
 			caught, why := failing(t, w)
 			require.Equal(t, c.caught, caught)
 			require.Contains(t, why, c.why)
@@ -134,8 +134,8 @@ func TestCheckerCatchesTampering(t *testing.T) {
 }
 
 // overwrite replaces a receipt in the store.
-func overwrite(change func(*store.RunBoundaryReceipt)) func(*testing.T, *loopstore.Loop, *record) {
-	return func(t *testing.T, loop *loopstore.Loop, r *record) {
+func overwrite(change func(*store.RunBoundaryReceipt)) func(*testing.T, *loopstore.Loop, *account) {
+	return func(t *testing.T, loop *loopstore.Loop, r *account) {
 		receipt := r.runs[0].boundaries[5].receipt.Clone()
 		change(&receipt)
 		require.NoError(t, loop.AtomicApply(t.Context(), r.id, store.BoundaryApply{Receipt: receipt}))
@@ -143,8 +143,8 @@ func overwrite(change func(*store.RunBoundaryReceipt)) func(*testing.T, *loopsto
 }
 
 // alter replaces an input's state in the store.
-func alter(change func(*store.InputState)) func(*testing.T, *loopstore.Loop, *record) {
-	return func(t *testing.T, loop *loopstore.Loop, r *record) {
+func alter(change func(*store.InputState)) func(*testing.T, *loopstore.Loop, *account) {
+	return func(t *testing.T, loop *loopstore.Loop, r *account) {
 		state, ok, err := loop.LoadInputState(t.Context(), r.id, r.inputs[6].InputID)
 		require.NoError(t, err)
 		require.True(t, ok)
@@ -157,16 +157,16 @@ func alter(change func(*store.InputState)) func(*testing.T, *loopstore.Loop, *re
 // goes on with what it found.
 func TestRestartIsChecked(t *testing.T) {
 	for name, c := range map[string]struct {
-		tamper func(*testing.T, *loopstore.Loop, *record)
+		tamper func(*testing.T, *loopstore.Loop, *account)
 		caught []string
 	}{
-		"nothing": {func(*testing.T, *loopstore.Loop, *record) {}, []string{}},
-		"the input that it takes up": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"nothing": {func(*testing.T, *loopstore.Loop, *account) {}, []string{}},
+		"the input that it takes up": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			last := r.inputs[len(r.inputs)-1].Clone()
 			last.AttemptCount = 7
 			require.NoError(t, loop.PersistInputState(t.Context(), r.id, last))
 		}, []string{"restarts"}},
-		"the runtime's state": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"the runtime's state": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			require.NoError(t, loop.PersistRuntimeState(t.Context(), r.id, store.RuntimeRetired))
 		}, []string{"restarts"}},
 	} {
@@ -183,11 +183,11 @@ func TestRestartIsChecked(t *testing.T) {
 			} {
 				require.NoError(t, step())
 			}
-			c.tamper(t, w.loop, a.record)
+			c.tamper(t, w.loop, a.account)
 			require.NoError(t, a.restart(t.Context(), caller))
 			a.turn = turnsPerRun - 1
 			require.NoError(t, a.consumeInputs(t.Context(), caller))
-			require.EqualValues(t, 1, a.record.inputs[0].RecoveryCount)
+			require.EqualValues(t, 1, a.account.inputs[0].RecoveryCount)
 			caught, _ := failing(t, w)
 			require.Equal(t, c.caught, caught)
 		})

@@ -47,12 +47,12 @@ func numberOf(id store.RuntimeID) (number int, ok bool) {
 // takeRuns takes over all receipts: a run has one for each of its turns, and all
 // runs but the last are over.
 func (a *agent) takeRuns(view *store.View) error {
-	r := a.record
+	r := a.account
 	for run := range view.RunViews() {
 		if n := len(r.runs); n > 0 && len(r.runs[n-1].boundaries) < turnsPerRun {
 			return fmt.Errorf("run %s has %s, and another run came after it", r.runs[n-1].id, term.Counted(int64(len(r.runs[n-1].boundaries)), "receipt"))
 		}
-		taken := runRecord{id: run.RunID()}
+		taken := runAccount{id: run.RunID()}
 		for receipt := range run.Receipts() {
 			n := len(taken.boundaries)
 			switch {
@@ -63,7 +63,7 @@ func (a *agent) takeRuns(view *store.View) error {
 			case receipt.Boundary != boundaryAt(n):
 				return fmt.Errorf("receipt %d of run %s is of the boundary %s", n, taken.id, receipt.Boundary)
 			}
-			taken.boundaries = append(taken.boundaries, boundaryRecord{messages: int(receipt.MessageCount), receipt: receipt})
+			taken.boundaries = append(taken.boundaries, boundaryAccount{messages: int(receipt.MessageCount), receipt: receipt})
 		}
 		if highest := run.HighestSequence(); highest+1 != uint64(len(taken.boundaries)) {
 			return fmt.Errorf("run %s has lost receipts: the highest was %d", taken.id, highest)
@@ -86,10 +86,10 @@ func (a *agent) takeRuns(view *store.View) error {
 // next turn.
 func (a *agent) takeInputs(view *store.View) error {
 	all := slices.Collect(view.InputStates())
-	a.record.inputs = all
+	a.account.inputs = all
 	rest := all
-	for i := range a.record.runs {
-		run := &a.record.runs[i]
+	for i := range a.account.runs {
+		run := &a.account.runs[i]
 		for j := range run.boundaries {
 			b := &run.boundaries[j]
 			if a.applied {
@@ -135,7 +135,7 @@ func (a *agent) takePending(rest []store.InputState) error {
 }
 
 // compareInputs compares the inputs of a boundary with its receipt.
-func (b *boundaryRecord) compareInputs(all []store.InputState) error {
+func (b *boundaryAccount) compareInputs(all []store.InputState) error {
 	for i := range all {
 		input := &all[i]
 		want := b.receipt.ContributingInputIDs[i]
@@ -183,18 +183,18 @@ func (a *agent) takeState(view *store.View) error {
 	legal := false
 	switch state {
 	case store.RuntimeInitializing: // before anything else
-		legal = len(a.record.inputs) == 0
+		legal = len(a.account.inputs) == 0
 	case store.RuntimeIdle: // also with inputs, which a restart has found
 		legal = betweenRuns
 	case store.RuntimeRunning, store.RuntimeRecovering:
 		legal = true
 	case store.RuntimeStopped:
-		legal = len(a.record.runs) > 0 && len(a.pending) == 0
+		legal = len(a.account.runs) > 0 && len(a.pending) == 0
 	}
 	if !legal {
 		return fmt.Errorf("it is %q, with %s of this turn and %s ended", state, term.Counted(int64(len(a.pending)), "input"), term.Counted(int64(a.turn), "turn"))
 	}
-	a.record.state = state
+	a.account.state = state
 	return nil
 }
 
@@ -203,14 +203,14 @@ func (a *agent) takeState(view *store.View) error {
 // begin.
 func (a *agent) takeConversation(view *store.View, documents Documents) error {
 	snapshot, ok := view.Snapshot()
-	if ok != (len(a.record.runs) > 0) {
+	if ok != (len(a.account.runs) > 0) {
 		return errors.New("there is a snapshot without a receipt, or a receipt without one")
 	}
 	if !ok {
 		return nil
 	}
-	last, text := a.record.last(), snapshot.Bytes()
-	a.record.snapshot = text
+	last, text := a.account.last(), snapshot.Bytes()
+	a.account.snapshot = text
 	at := slices.IndexFunc(documents, func(d *document) bool { return d.holds(text, last.receipt.MessageCount) })
 	a.anew = at < 0
 	digest, messages := [sha256.Size]byte{}, last.receipt.MessageCount
@@ -227,7 +227,7 @@ func (a *agent) takeConversation(view *store.View, documents Documents) error {
 			return err
 		}
 	}
-	b := boundaryRecord{digest: &digest, messages: int(messages), receipt: last.receipt}
+	b := boundaryAccount{digest: &digest, messages: int(messages), receipt: last.receipt}
 	if err := b.compareConversation(a.id, last.receipt); err != nil {
 		return err
 	}

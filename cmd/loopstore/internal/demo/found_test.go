@@ -13,35 +13,35 @@ import (
 // Whoever finds a runtime that no turn leaves so says why, and does not go on
 // with it.
 func TestFindsWhatNoTurnLeaves(t *testing.T) {
-	putReceipt := func(t *testing.T, loop *loopstore.Loop, r *record, change func(*store.RunBoundaryReceipt)) {
+	putReceipt := func(t *testing.T, loop *loopstore.Loop, r *account, change func(*store.RunBoundaryReceipt)) {
 		receipt := r.last().receipt.Clone()
 		change(&receipt)
 		require.NoError(t, loop.AtomicApply(t.Context(), r.id, store.BoundaryApply{Receipt: receipt}))
 	}
-	receipt := func(change func(*store.RunBoundaryReceipt)) func(*testing.T, *loopstore.Loop, *record) {
-		return func(t *testing.T, loop *loopstore.Loop, r *record) { putReceipt(t, loop, r, change) }
+	receipt := func(change func(*store.RunBoundaryReceipt)) func(*testing.T, *loopstore.Loop, *account) {
+		return func(t *testing.T, loop *loopstore.Loop, r *account) { putReceipt(t, loop, r, change) }
 	}
 	// All inputs are consumed; this changes the last of a pair, and that before.
-	input := func(change func(*store.InputState)) func(*testing.T, *loopstore.Loop, *record) {
-		return func(t *testing.T, loop *loopstore.Loop, r *record) {
+	input := func(change func(*store.InputState)) func(*testing.T, *loopstore.Loop, *account) {
+		return func(t *testing.T, loop *loopstore.Loop, r *account) {
 			state := r.inputs[len(r.inputs)-1].Clone()
 			change(&state)
 			require.NoError(t, loop.PersistInputState(t.Context(), r.id, state))
 		}
 	}
-	state := func(state store.RuntimeState) func(*testing.T, *loopstore.Loop, *record) {
-		return func(t *testing.T, loop *loopstore.Loop, r *record) {
+	state := func(state store.RuntimeState) func(*testing.T, *loopstore.Loop, *account) {
+		return func(t *testing.T, loop *loopstore.Loop, r *account) {
 			require.NoError(t, loop.PersistRuntimeState(t.Context(), r.id, state))
 		}
 	}
-	newInput := func(change func(*store.InputState)) func(*testing.T, *loopstore.Loop, *record) {
+	newInput := func(change func(*store.InputState)) func(*testing.T, *loopstore.Loop, *account) {
 		return input(func(s *store.InputState) {
 			*s = store.NewInputState(store.NewInputID(), s.CreatedAt)
 			change(s)
 		})
 	}
 	for name, c := range map[string]struct {
-		tamper func(*testing.T, *loopstore.Loop, *record)
+		tamper func(*testing.T, *loopstore.Loop, *account)
 		why    string
 	}{
 		"a gap":            {receipt(func(r *store.RunBoundaryReceipt) { r.Sequence += 2 }), "has receipt 5 in the place of receipt 4"},
@@ -54,19 +54,19 @@ func TestFindsWhatNoTurnLeaves(t *testing.T) {
 		}), "receipt 4 of run"},
 		"another digest": {receipt(func(r *store.RunBoundaryReceipt) { r.ConversationDigest = new("other") }), "does not have its conversation's digest"},
 		"another count":  {receipt(func(r *store.RunBoundaryReceipt) { r.MessageCount++ }), "messages, its conversation had"},
-		"another receipt stored last": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"another receipt stored last": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			require.NoError(t, loop.AtomicApply(t.Context(), r.id, store.BoundaryApply{Receipt: r.runs[0].boundaries[0].receipt}))
 		}, "the latest receipt is not the last one"},
-		"receipts lost": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"receipts lost": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			_, err := loop.Prune(t.Context(), r.id, store.Retention{ReceiptsPerRun: 3})
 			require.NoError(t, err)
 		}, "in the place of receipt 0"},
-		"another snapshot": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"another snapshot": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			require.NoError(t, loop.AtomicApply(t.Context(), r.id, store.BoundaryApply{
 				Session: &store.SessionDelta{SessionSnapshot: append(slices.Clone(r.snapshot), "garbage"...)}, Receipt: r.last().receipt,
 			}))
 		}, "the snapshot is no session document"},
-		"a snapshot from before": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"a snapshot from before": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			documents, err := ReadDocuments(nil)
 			require.NoError(t, err)
 			before := conversation{document: documents[2]}
@@ -87,7 +87,7 @@ func TestFindsWhatNoTurnLeaves(t *testing.T) {
 			s.History = slices.Delete(s.History, 1, 2)
 		}), "went from staged to applied as its move 2"},
 		"an input with half its history": {input(func(s *store.InputState) { s.History = s.History[:3] }), "not what its history ends with"},
-		"inputs in another order": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"inputs in another order": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			putReceipt(t, loop, r, func(r *store.RunBoundaryReceipt) { slices.Reverse(r.ContributingInputIDs) })
 		}, "not at its place in the order"},
 		"an input stamped by nobody": {newInput(func(s *store.InputState) {
@@ -95,7 +95,7 @@ func TestFindsWhatNoTurnLeaves(t *testing.T) {
 		}), "stamped with a receipt that is not there"},
 		"an input applied by nobody":   {newInput(func(s *store.InputState) { s.CurrentState = store.InputApplied }), "is applied, and no receipt names it"},
 		"an input queued from nowhere": {newInput(func(s *store.InputState) { s.CurrentState = store.InputQueued }), "not what its history ends with"},
-		"too many inputs": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"too many inputs": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			for range 3 {
 				newInput(func(*store.InputState) {})(t, loop, r)
 			}
@@ -104,13 +104,13 @@ func TestFindsWhatNoTurnLeaves(t *testing.T) {
 		"idle within a run":       {state(store.RuntimeIdle), `it is "idle"`},
 		"initializing at the end": {state(store.RuntimeInitializing), `it is "initializing"`},
 		"retired":                 {state(store.RuntimeRetired), `it is "retired"`},
-		"stopped within a turn": {func(t *testing.T, loop *loopstore.Loop, r *record) {
+		"stopped within a turn": {func(t *testing.T, loop *loopstore.Loop, r *account) {
 			newInput(func(*store.InputState) {})(t, loop, r)
 		}, `it is "stopped", with 1 input of this turn`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := played(t) // 12 turns: a run that is over, and one with 4 receipts
-			r := w.agents[2].record
+			r := w.agents[2].account
 			documents, err := ReadDocuments(nil)
 			require.NoError(t, err)
 			_, err = findAgain(t, w, r.id, documents)

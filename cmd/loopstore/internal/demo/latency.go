@@ -33,7 +33,7 @@ func upperBound(bucket int) uint64 {
 }
 
 // record counts d, which must not be negative.
-func (h *histogram) record(d time.Duration) {
+func (h *histogram) observe(d time.Duration) {
 	h.buckets[bucketOf(uint64(d))]++
 	h.count++
 	h.max = max(h.max, d)

@@ -24,7 +24,7 @@ func TestBucketsFollowEachOther(t *testing.T) {
 func TestQuantileIsTheSmallestThatCoversItsShare(t *testing.T) {
 	var h histogram
 	for v := range time.Duration(10) {
-		h.record(v + 1)
+		h.observe(v + 1)
 	}
 	for q, want := range map[float64]time.Duration{0: 1, 0.1: 1, 0.5: 5, 0.9: 9, 0.99: 10, 1: 10} {
 		require.Equal(t, want, h.quantile(q), q)
@@ -38,8 +38,8 @@ func TestQuantileIsAtMostASixteenthTooHigh(t *testing.T) {
 	for i := range 10_000 {
 		v := time.Duration(math.Exp(rng.Float64() * 20))
 		values = append(values, v)
-		all[0].record(v)
-		halves[i%2].record(v)
+		all[0].observe(v)
+		halves[i%2].observe(v)
 	}
 	slices.Sort(values)
 	for _, q := range []float64{0, 0.001, 0.5, 0.9, 0.99, 0.9999, 1} {

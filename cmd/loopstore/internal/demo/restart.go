@@ -23,7 +23,7 @@ func (a *agent) restart(ctx context.Context, c *caller) error {
 	if err != nil {
 		return err
 	}
-	a.record.restarted(state, inputs)
+	a.account.restarted(state, inputs)
 	if err := a.enter(ctx, c, store.RuntimeRecovering); err != nil {
 		return err
 	}

@@ -9,10 +9,10 @@ import (
 
 // A record is what the store has acknowledged to one runtime, kept apart from
 // the store by the caller that was told. The checks compare the two.
-type record struct {
+type account struct {
 	id       store.RuntimeID
 	state    store.RuntimeState // empty before the first
-	runs     []runRecord
+	runs     []runAccount
 	inputs   []store.InputState // in the order of their acceptance
 	snapshot []byte             // the last one
 
@@ -20,21 +20,21 @@ type record struct {
 	lost     []error // by restarts: the first thing that each did not find as it was
 }
 
-type runRecord struct {
+type runAccount struct {
 	id         store.RunID
-	boundaries []boundaryRecord
+	boundaries []boundaryAccount
 }
 
-// A boundaryRecord is one boundary commit: what was committed and what came
+// A boundaryAccount is one boundary commit: what was committed and what came
 // back. Of one of an earlier process it is what was found.
-type boundaryRecord struct {
+type boundaryAccount struct {
 	digest   *[sha256.Size]byte // of the conversation that was committed, nil if nobody knows any more
 	messages int
 	receipt  store.RunBoundaryReceipt
 }
 
 // last returns the last boundary. There must be one.
-func (r *record) last() *boundaryRecord {
+func (r *account) last() *boundaryAccount {
 	for i := len(r.runs) - 1; ; i-- {
 		if n := len(r.runs[i].boundaries); n > 0 {
 			return &r.runs[i].boundaries[n-1]
@@ -43,10 +43,10 @@ func (r *record) last() *boundaryRecord {
 }
 
 // accept keeps the state of a new input.
-func (r *record) accept(s store.InputState) { r.inputs = append(r.inputs, s.Clone()) }
+func (r *account) accept(s store.InputState) { r.inputs = append(r.inputs, s.Clone()) }
 
 // update keeps new states of inputs that were accepted.
-func (r *record) update(states ...store.InputState) {
+func (r *account) update(states ...store.InputState) {
 	for _, s := range states {
 		at := len(r.inputs) - 1 // those that change are among the latest
 		for at >= 0 && r.inputs[at].InputID != s.InputID {
@@ -61,7 +61,7 @@ func (r *record) update(states ...store.InputState) {
 
 // commit keeps a boundary of the last run, and stamps the updates as the store
 // must: with the run, and with the number of boundaries before.
-func (r *record) commit(c store.BoundaryCommit, b boundaryRecord) {
+func (r *account) commit(c store.BoundaryCommit, b boundaryAccount) {
 	run := &r.runs[len(r.runs)-1]
 	id, sequence := run.id, uint64(len(run.boundaries))
 	run.boundaries = append(run.boundaries, b)
@@ -73,7 +73,7 @@ func (r *record) commit(c store.BoundaryCommit, b boundaryRecord) {
 }
 
 // restarted compares what a restart found with what was acknowledged.
-func (r *record) restarted(state store.RuntimeState, inputs []store.InputState) {
+func (r *account) restarted(state store.RuntimeState, inputs []store.InputState) {
 	r.restarts++
 	switch wrong := compareInputs(r.id, inputs, r.inputs); {
 	case state != r.state:
