@@ -11,13 +11,13 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// on makes a call that is on one runtime.
+// on makes a call of one runtime.
 func on[R any](ctx context.Context, r *Router, op operation, do func(store.RuntimeStore) (R, error)) (R, error) {
 	id, _ := op.Runtime()
 	return call(ctx, r, PartitionOf(id, r.node.opts.Partitions), op, do)
 }
 
-// A found value is what a load returns besides its error.
+// A found is what a load returns besides its error.
 type found[T any] struct {
 	value T
 	ok    bool
@@ -36,74 +36,73 @@ func write(ctx context.Context, r *Router, op operation, do func(store.RuntimeSt
 	return err
 }
 
-// CommitSessionBoundary is that of [store.RuntimeStore].
+// CommitSessionBoundary implements [store.RuntimeStore].
 func (r *Router) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	return on(ctx, r, ops.CommitSessionBoundary{RuntimeID: id}, func(s store.RuntimeStore) (store.RunBoundaryReceipt, error) {
 		return s.CommitSessionBoundary(ctx, id, commit)
 	})
 }
 
-// AtomicApply is that of [store.RuntimeStore]. There is no LoadSession here: who
-// asks for a session does not know the runtime.
+// AtomicApply implements [store.RuntimeStore]. A Router has no LoadSession: a
+// session's id does not say which partition it is in.
 func (r *Router) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
 	return write(ctx, r, ops.AtomicApply{RuntimeID: id}, func(s store.RuntimeStore) error { return s.AtomicApply(ctx, id, apply) })
 }
 
-// LoadInputStates is that of [store.RuntimeStore].
+// LoadInputStates implements [store.RuntimeStore].
 func (r *Router) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]store.InputState, error) {
 	return on(ctx, r, ops.LoadInputStates{RuntimeID: id}, func(s store.RuntimeStore) ([]store.InputState, error) {
 		return s.LoadInputStates(ctx, id)
 	})
 }
 
-// LoadInputState is that of [store.RuntimeStore].
+// LoadInputState implements [store.RuntimeStore].
 func (r *Router) LoadInputState(ctx context.Context, id store.RuntimeID, input store.InputID) (store.InputState, bool, error) {
 	return load(ctx, r, ops.LoadInputState{RuntimeID: id}, func(s store.RuntimeStore) (store.InputState, bool, error) {
 		return s.LoadInputState(ctx, id, input)
 	})
 }
 
-// LoadBoundaryReceipt is that of [store.RuntimeStore].
+// LoadBoundaryReceipt implements [store.RuntimeStore].
 func (r *Router) LoadBoundaryReceipt(ctx context.Context, id store.RuntimeID, run store.RunID, sequence uint64) (store.RunBoundaryReceipt, bool, error) {
 	return load(ctx, r, ops.LoadBoundaryReceipt{RuntimeID: id}, func(s store.RuntimeStore) (store.RunBoundaryReceipt, bool, error) {
 		return s.LoadBoundaryReceipt(ctx, id, run, sequence)
 	})
 }
 
-// LoadSessionSnapshot is that of [store.RuntimeStore].
+// LoadSessionSnapshot implements [store.RuntimeStore].
 func (r *Router) LoadSessionSnapshot(ctx context.Context, id store.RuntimeID) ([]byte, bool, error) {
 	return load(ctx, r, ops.LoadSessionSnapshot{RuntimeID: id}, func(s store.RuntimeStore) ([]byte, bool, error) {
 		return s.LoadSessionSnapshot(ctx, id)
 	})
 }
 
-// LoadRuntimeState is that of [store.RuntimeStore].
+// LoadRuntimeState implements [store.RuntimeStore].
 func (r *Router) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
 	return load(ctx, r, ops.LoadRuntimeState{RuntimeID: id}, func(s store.RuntimeStore) (store.RuntimeState, bool, error) {
 		return s.LoadRuntimeState(ctx, id)
 	})
 }
 
-// PersistInputState is that of [store.RuntimeStore].
+// PersistInputState implements [store.RuntimeStore].
 func (r *Router) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
 	return write(ctx, r, ops.PersistInputState{RuntimeID: id}, func(s store.RuntimeStore) error { return s.PersistInputState(ctx, id, state) })
 }
 
-// PersistRuntimeState is that of [store.RuntimeStore].
+// PersistRuntimeState implements [store.RuntimeStore].
 func (r *Router) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
 	return write(ctx, r, ops.PersistRuntimeState{RuntimeID: id}, func(s store.RuntimeStore) error { return s.PersistRuntimeState(ctx, id, state) })
 }
 
-// AtomicLifecycleCommit is that of [store.RuntimeStore].
+// AtomicLifecycleCommit implements [store.RuntimeStore].
 func (r *Router) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, commit store.LifecycleCommit) error {
 	return write(ctx, r, ops.AtomicLifecycleCommit{RuntimeID: id}, func(s store.RuntimeStore) error { return s.AtomicLifecycleCommit(ctx, id, commit) })
 }
 
 // View returns all that a runtime holds at one moment of the call, as
-// [loopstore.Loop.View] does. A view that has gone on to be held may be over
-// without showing it, when another member has taken the partition over. A store
-// that a Remote returns must be a [store.Viewer], or the error is
-// errors.ErrUnsupported.
+// [loopstore.Loop.View] does. After a take-over a view that is kept does not show
+// that it is out of date. A store that a Remote returns must be a [store.Viewer],
+// or the error is errors.ErrUnsupported.
 func (r *Router) View(ctx context.Context, id store.RuntimeID) (*store.View, error) {
 	return on(ctx, r, ops.LoadView{RuntimeID: id}, func(s store.RuntimeStore) (*store.View, error) {
 		viewer, ok := s.(store.Viewer)
@@ -116,9 +115,9 @@ func (r *Router) View(ctx context.Context, id store.RuntimeID) (*store.View, err
 
 // Commit applies a batch, as [loopstore.Loop.Commit] does. All runtimes that it
 // names, in conditions too, must be in one partition, or it is refused with a
-// *SpanError before anything else. A batch that names none is of partition 0. A
+// *SpanError before anything else. A batch that names none goes to partition 0. A
 // store that a Remote returns must be a [store.Committer], or the error is
-// errors.ErrUnsupported. Revisions are those of the partition.
+// errors.ErrUnsupported. Revisions are the partition's.
 func (r *Router) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
 	op := ops.Commit{Batch: batch}
 	partition, err := r.node.partitionOf(batch)
@@ -151,8 +150,8 @@ func (n *Node) partitionOf(batch store.Batch) (partition int, err error) {
 	return partition, nil
 }
 
-// batchRuntimes returns the runtimes of all conditions and writes. What is none of
-// package store's has none; a loop refuses it.
+// batchRuntimes returns the runtimes of all conditions and writes. It skips those
+// that are not package store's: a loop refuses them.
 func batchRuntimes(batch store.Batch) (ids []store.RuntimeID) {
 	home := reflect.TypeFor[store.Batch]().PkgPath()
 	add := func(part any) {

@@ -12,25 +12,27 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// A Router is a [store.RuntimeStore] over all partitions of a cluster: it takes
-// each call to the loop that has the runtime, here or at another member. It has
-// batches and views besides. Node.Router makes one; it ends with its node.
+// A Router is a [store.RuntimeStore] over all partitions of a cluster. It takes each
+// call to the loop that holds the runtime, here or at another member, and has
+// batches and views besides. Node.Router makes one. It ends with its node.
 //
-// Its errors are those of a loop, and *NotOwnerError, within a *store.OpError. A
-// call for a partition that is being opened here waits for that, under its
-// context and for a lease at most.
+// Its errors are those of a loop, and *NotHolderError, within a *store.OpError. A
+// call for a partition that is being opened here waits for that, under its context
+// and for a lease at most.
 type Router struct {
 	node   *Node
 	remote Remote
 }
 
-// A Remote returns a store that reaches another member. Its error means that nothing
-// was applied, and comes back wrapped, without ErrNotOwner: one that wraps that itself
-// lets callers treat a member that is gone like one that owns nothing any more. It is called for each
-// call that goes there, so it should keep its connections. What it returns must
-// not send on what it is sent, or two members that each think that the other one
-// is the owner never stop: serve others by a Router without a Remote.
-type Remote func(owner Member) (store.RuntimeStore, error)
+// A Remote returns a store that reaches another member. It is called for each call
+// that goes there, so it should keep its connections. Its error means that nothing
+// was applied. The caller gets it wrapped; if it wraps ErrNotHolder, callers treat a
+// member that is gone like one that no longer holds the partition.
+//
+// The store must not send on what it is sent, or two members that each take the
+// other for the holder never stop. So serve other members with a Router that has no
+// Remote.
+type Remote func(holder Member) (store.RuntimeStore, error)
 
 var (
 	_ store.RuntimeStore = (*Router)(nil)
@@ -38,18 +40,18 @@ var (
 	_ store.Viewer       = (*Router)(nil)
 )
 
-// Router returns a router. Without a remote, nil, a call for another member's
-// partition gets a *NotOwnerError that names the member.
+// Router returns a router. If remote is nil, a call for another member's partition
+// gets a *NotHolderError that names the member.
 func (n *Node) Router(remote Remote) *Router { return &Router{n, remote} }
 
-// operation is what a Router must know of a request of package ops.
+// An operation is what a Router must know of a request.
 type operation interface {
 	Kind() ops.Kind
 	Runtime() (id store.RuntimeID, one bool)
 }
 
-// call takes a call to where its partition is. The answer of a load counts only
-// if the partition was surely this member's after it.
+// call takes a call to the holder of its partition. The answer of a load counts
+// only if this member still held the partition after it.
 func call[R any](ctx context.Context, r *Router, partition int, op operation, do func(store.RuntimeStore) (R, error)) (none R, err error) {
 	for {
 		s, err := r.node.route(ctx, partition)
@@ -57,7 +59,7 @@ func call[R any](ctx context.Context, r *Router, partition int, op operation, do
 			return none, ops.Error(op, err)
 		}
 		if s.loop == nil {
-			far, err := r.reach(partition, s.owner)
+			far, err := r.reach(partition, s.Holder)
 			if err != nil {
 				return none, ops.Error(op, err)
 			}
@@ -83,10 +85,10 @@ func (n *Node) route(ctx context.Context, partition int) (slot, error) {
 		}
 		s := t.slots[partition]
 		switch {
-		case s.state == Elsewhere, s.state == Open && !t.lapsed():
+		case s.State == Elsewhere, s.State == Open && !t.lapsed():
 			return s, nil
-		case s.state != Opening || t.lapsed():
-			return slot{}, t.notOwner(partition)
+		case s.State != Opening || t.lapsed():
+			return slot{}, t.notHolder(partition)
 		}
 		if patience == nil {
 			timer := time.NewTimer(n.opts.Lease)
@@ -97,7 +99,7 @@ func (n *Node) route(ctx context.Context, partition int) (slot, error) {
 		case <-s.changed:
 		case <-ctx.Done():
 		case <-patience:
-			return slot{}, t.notOwner(partition)
+			return slot{}, t.notHolder(partition)
 		}
 	}
 }
@@ -108,8 +110,8 @@ func (n *Node) serves(partition int, loop *loopstore.Loop) bool {
 	return t.slots[partition].loop == loop && !t.lapsed()
 }
 
-// refine says ErrNotOwner where a loop says that it is at its end and that
-// nothing was applied, unless that is because the node is.
+// refine returns ErrNotHolder for the error of a loop that has ended and applied
+// nothing. If the node itself is closed it returns store.ErrClosed.
 func (n *Node) refine(partition int, err error) error {
 	op, ok := errors.AsType[*store.OpError](err)
 	if !ok || errors.Is(err, store.ErrOutcomeUnknown) {
@@ -123,21 +125,21 @@ func (n *Node) refine(partition int, err error) error {
 	if t.closed {
 		return &store.OpError{Op: op.Op, RuntimeID: op.RuntimeID, OnRuntime: op.OnRuntime, Err: store.ErrClosed}
 	}
-	reason := t.notOwner(partition)
+	reason := t.notHolder(partition)
 	if failed && !errors.Is(failure, journal.ErrFenced) {
 		reason.Err = failure
 	}
 	return &store.OpError{Op: op.Op, RuntimeID: op.RuntimeID, OnRuntime: op.OnRuntime, Err: reason}
 }
 
-// reach returns a store that reaches a partition's owner.
-func (r *Router) reach(partition int, owner Member) (store.RuntimeStore, error) {
+// reach returns a store that reaches the holder of a partition.
+func (r *Router) reach(partition int, holder Member) (store.RuntimeStore, error) {
 	if r.remote == nil {
-		return nil, &NotOwnerError{Partition: partition, Owner: owner}
+		return nil, &NotHolderError{Partition: partition, Holder: holder}
 	}
-	far, err := r.remote(owner)
+	far, err := r.remote(holder)
 	if err != nil {
-		return nil, fmt.Errorf("cluster: reaching %v: %w", owner, err)
+		return nil, fmt.Errorf("cluster: reaching %v: %w", holder, err)
 	}
 	return far, nil
 }

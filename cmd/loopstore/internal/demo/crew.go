@@ -150,7 +150,7 @@ func (c *crew) remote(to cluster.Member) (store.RuntimeStore, error) {
 			return m.served, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: its member is still joining", cluster.ErrNotOwner)
+	return nil, fmt.Errorf("%w: its member is still joining", cluster.ErrNotHolder)
 }
 
 // near returns the router of the member at a seat, or at the next one that is

@@ -14,7 +14,7 @@ import (
 
 // A patient is a store that does not give up where a call may be made again. An
 // error that says that nothing was applied, since the partition was not served or
-// its owner has gone, is such a case. One that says that the outcome is unknown is
+// its holder has gone, is such a case. One that says that the outcome is unknown is
 // settled first: see CommitSessionBoundary. All other writes leave the same when
 // they are made twice.
 //
@@ -65,7 +65,7 @@ const (
 // nothing was applied, by a store that others may have replaced by now.
 func untouched(err error) bool {
 	_, ended := errors.AsType[*store.JournalError](err)
-	return ended || errors.Is(err, cluster.ErrNotOwner) || errors.Is(err, store.ErrClosed)
+	return ended || errors.Is(err, cluster.ErrNotHolder) || errors.Is(err, store.ErrClosed)
 }
 
 // persist makes a call until it goes well, or fails in a way that another try does

@@ -178,17 +178,17 @@ func (s *scripted) PersistRuntimeState(context.Context, store.RuntimeID, store.R
 }
 
 func TestPatienceEnds(t *testing.T) {
-	gone, unknown := &store.OpError{Err: &cluster.NotOwnerError{}}, &store.OpError{Err: fmt.Errorf("%w: timeout", store.ErrOutcomeUnknown)}
+	gone, unknown := &store.OpError{Err: &cluster.NotHolderError{}}, &store.OpError{Err: fmt.Errorf("%w: timeout", store.ErrOutcomeUnknown)}
 	for name, c := range map[string]struct {
 		errs    []error
 		want    error
 		unknown bool
 		once    bool
 	}{
-		"nobody serves it":            {[]error{gone}, cluster.ErrNotOwner, false, false},
+		"nobody serves it":            {[]error{gone}, cluster.ErrNotHolder, false, false},
 		"the store is closed":         {[]error{&store.OpError{Err: store.ErrClosed}}, store.ErrClosed, false, false},
 		"nobody knows":                {[]error{unknown}, store.ErrOutcomeUnknown, true, false},
-		"nobody knows, then no one":   {[]error{unknown, gone}, cluster.ErrNotOwner, true, false},
+		"nobody knows, then no one":   {[]error{unknown, gone}, cluster.ErrNotHolder, true, false},
 		"it is not valid":             {[]error{store.ErrInvalidValue}, store.ErrInvalidValue, false, true},
 		"a panic, which may be half":  {[]error{&store.OpError{Err: &store.PanicError{}}}, store.ErrFailed, false, true},
 		"nobody knows, and not valid": {[]error{unknown, store.ErrInvalidValue}, store.ErrInvalidValue, true, false},

@@ -30,7 +30,7 @@ type memberReport struct {
 func (c *crew) stands() (all []memberReport) {
 	claims := map[cluster.Member][]int{}
 	for p, s := range c.living(0).node.Status().Partitions {
-		claims[s.Owner] = append(claims[s.Owner], p)
+		claims[s.Holder] = append(claims[s.Holder], p)
 	}
 	for _, m := range c.all() {
 		r := memberReport{m.Name, m.Address, append([]int{}, claims[m.Member]...), []int{}}
