@@ -65,44 +65,39 @@
 //
 //   - A process crashes or cannot reach the directory: after a lease and a tenth,
 //     the next beat of another member claims its partitions. They are served once
-//     they are replayed. A process that is started again under its old name is a
-//     new member, and waits as long as the others.
+//     they are replayed. A process that starts again under its old name is a new
+//     member, and waits as long as the others.
 //   - A member that was taken for dead comes back: its loops end, and it begins
-//     again with nothing. What was taken over stays where it is, up to a fair
-//     share.
+//     with nothing. What was taken over stays, up to a fair share.
 //   - Nobody reaches the directory for longer than a lease: nothing is served until
-//     it is back. Then all members continue with what they hold, and replay nothing.
+//     it is back. Then all members continue with what they hold.
 //   - A member joins: those that hold more than their share close the excess, and
 //     the new one claims it. Each closes at most Options.Opens partitions at a
 //     time, and none while that many are free. Nothing else moves, and nobody
 //     takes what a living member has claimed.
-//   - A member leaves with Node.Close: it closes its loops and gives up its claims.
-//     The others claim them with their next beats, within a third of a lease.
+//   - A member leaves with Node.Close: the others claim its partitions with their
+//     next beats, within a third of a lease.
 //   - A partition cannot be opened, or is fenced by somebody without a claim: the
 //     same member tries again after a beat, and then less and less often, down to
 //     once in 32 beats. The claim stays. Node.Status says why.
 //   - The directory's document cannot be read, or is of a newer version: it is left
 //     alone, and leases end. See [ErrDocument].
 //
-// A partition is unserved during a take-over, for a few seconds or as long as its
-// replay takes. Calls for a partition that is being opened wait, under their
-// contexts and for a lease at most. Other calls get ErrNotHolder at once, and may
-// be made again.
+// Calls for a partition that is being opened wait, under their contexts and for a
+// lease at most. Calls for one that is unserved get ErrNotHolder at once, and may be
+// made again.
 //
 // # Choosing the lease
 //
 // The partitions of a dead member are unserved for one to one and three quarters
-// of a lease, and for the replay: the next beat of some member notices the death,
-// and the next beats of the others claim their shares. The lease must be several
-// times what may delay a beat: a call of the directory, which may take a sixth of
-// the lease, or a pause of the process or its machine. A lease that is too short
-// takes partitions from healthy members, which costs replays and loses nothing. The
-// default, 15 seconds, suits members in one region.
-//
-// Each member reads and writes the whole document every third of a lease: a few
-// bytes for each partition and a few hundred for each member. Of concurrent writes
-// one succeeds and the others are tried again, so all of them together should take
-// no more than a tenth of that third. Large clusters want a longer lease.
+// of a lease, and for the replay. The lease must be several times what may delay a
+// beat: a call of the directory, which may take a sixth of the lease, or a pause of
+// the process or its machine. A lease that is too short takes partitions from
+// healthy members, which costs replays and loses nothing. The default, 15 seconds,
+// suits members in one region. Large clusters want a longer lease: each member reads
+// and writes the whole document every third of it, a few bytes for each partition
+// and a few hundred for each member, and all these writes happen one after another.
+// Together they should take no more than a tenth of that third.
 //
 // # Routing with your own RPC
 //

@@ -102,11 +102,6 @@ func (d document) text() []byte {
 	return text
 }
 
-func (d document) clone() document {
-	d.Members, d.Holders = slices.Clone(d.Members), slices.Clone(d.Holders)
-	return d
-}
-
 // index returns where a member is, or -1.
 func (d document) index(id string) int {
 	return slices.IndexFunc(d.Members, func(m entry) bool { return m.ID == id })

@@ -162,15 +162,12 @@ func (c *controller) hear(n news) {
 	}
 }
 
-// longestDelay is the most beats between two openings of a partition that fails, or
-// is taken away, again and again.
-const longestDelay = 32
-
-// retry lets a keeper wait for its next opening, longer after each failure. So two
-// members that take a partition from each other do so less and less often.
+// retry lets a keeper wait for its next opening: after each failure twice as long, up
+// to 32 beats. So two members that take a partition from each other do so less and
+// less often.
 func (c *controller) retry(k *keeper, err error) {
 	k.stop()
-	longest := longestDelay * c.node.opts.beat()
+	longest := 32 * c.node.opts.beat()
 	if k.state == Open && time.Since(k.opened) > 2*longest {
 		k.delay = 0
 	}

@@ -1,5 +1,7 @@
 package cluster
 
+import "slices"
+
 // A turn is what a member does to the document in one write.
 type turn struct {
 	self   entry
@@ -12,7 +14,7 @@ type turn struct {
 // take returns the document after the turn. The claims of other members stay,
 // but those of the dead: they go all at once.
 func (t turn) take(d document) document {
-	d = d.clone()
+	d.Members, d.Holders = slices.Clone(d.Members), slices.Clone(d.Holders)
 	if t.leave {
 		if i := d.index(t.self.ID); i >= 0 {
 			d.remove(i)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
@@ -69,7 +68,7 @@ func call[R any](ctx context.Context, r *Router, partition int, op operation, do
 		if err != nil {
 			return none, r.node.refine(partition, err)
 		}
-		if !op.Kind().ReadOnly() || r.node.serves(partition, s.loop) {
+		if t := r.node.table.Load(); !op.Kind().ReadOnly() || t.slots[partition].loop == s.loop && !t.lapsed() {
 			return answer, nil
 		}
 	}
@@ -91,9 +90,7 @@ func (n *Node) route(ctx context.Context, partition int) (slot, error) {
 			return slot{}, t.notHolder(partition)
 		}
 		if patience == nil {
-			timer := time.NewTimer(n.opts.Lease)
-			defer timer.Stop()
-			patience = timer.C
+			patience = time.After(n.opts.Lease)
 		}
 		select {
 		case <-s.changed:
@@ -102,12 +99,6 @@ func (n *Node) route(ctx context.Context, partition int) (slot, error) {
 			return slot{}, t.notHolder(partition)
 		}
 	}
-}
-
-// serves reports whether a loop is still what answers for a partition.
-func (n *Node) serves(partition int, loop *loopstore.Loop) bool {
-	t := n.table.Load()
-	return t.slots[partition].loop == loop && !t.lapsed()
 }
 
 // refine returns ErrNotHolder for the error of a loop that has ended and applied
@@ -121,13 +112,13 @@ func (n *Node) refine(partition int, err error) error {
 	if !failed && !errors.Is(err, store.ErrClosed) {
 		return err
 	}
-	t := n.table.Load()
-	if t.closed {
-		return &store.OpError{Op: op.Op, RuntimeID: op.RuntimeID, OnRuntime: op.OnRuntime, Err: store.ErrClosed}
-	}
-	reason := t.notHolder(partition)
-	if failed && !errors.Is(failure, journal.ErrFenced) {
-		reason.Err = failure
+	reason := store.ErrClosed
+	if t := n.table.Load(); !t.closed {
+		e := t.notHolder(partition)
+		if failed && !errors.Is(failure, journal.ErrFenced) {
+			e.Err = failure
+		}
+		reason = e
 	}
 	return &store.OpError{Op: op.Op, RuntimeID: op.RuntimeID, OnRuntime: op.OnRuntime, Err: reason}
 }
