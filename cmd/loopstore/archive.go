@@ -21,11 +21,11 @@ import (
 // stdin is what the file name "-" stands for.
 var stdin io.Reader = os.Stdin
 
-// errUsage is an error that has been told.
-var errUsage = errors.New("called in a wrong way")
+// errUsage is a wrong flag or argument that the user has been told of.
+var errUsage = errors.New("wrong flag or argument")
 
-// parseFile reads flags and the one file after them. What is wrong has been
-// told then, as has the help: the error is errUsage or flag.ErrHelp.
+// parseFile reads flags and the one file after them. It shows the help, or says what
+// is wrong, itself: the error is flag.ErrHelp or errUsage.
 func parseFile(flags *flag.FlagSet, args []string, help string, notes string, stdout, stderr io.Writer) (name string, err error) {
 	flags.SetOutput(io.Discard)
 	err = flags.Parse(args)
@@ -47,7 +47,8 @@ func parseFile(flags *flag.FlagSet, args []string, help string, notes string, st
 	return files[0], nil
 }
 
-// A source counts what is read of a file, and ends with its context.
+// A source counts the lines and bytes that are read, and fails when its context has
+// ended.
 type source struct {
 	ctx          context.Context
 	r            io.Reader
@@ -79,7 +80,7 @@ func readArchive(ctx context.Context, name string) (*store.State, *source, error
 	return state, in, err
 }
 
-// refuse tells why a file was not read, and returns the exit code.
+// refuse says why a file was not read, and returns the exit code.
 func refuse(ctx context.Context, stderr io.Writer, command, name string, err error) int {
 	if path, ok := errors.AsType[*os.PathError](err); ok && path.Op == "open" {
 		term.Say(stderr, "loopstore %s: %v\n", command, err)
@@ -92,8 +93,8 @@ func refuse(ctx context.Context, stderr io.Writer, command, name string, err err
 	return interruptedOr(ctx, exitFailed)
 }
 
-// writeJSON writes a value for people and programs. Payloads stay compact: one
-// may be nested so deep that its spaces would be more than it.
+// writeJSON writes a value for people and programs. With payloads it does not
+// indent: one may be nested so deep that the indentation would outgrow it.
 func writeJSON(w io.Writer, v any, payloads bool) error {
 	var text strings.Builder
 	enc := json.NewEncoder(&text)
@@ -103,7 +104,7 @@ func writeJSON(w io.Writer, v any, payloads bool) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	var safe strings.Builder // all that is not printable stands within strings
+	var safe strings.Builder // what is not printable can only be within JSON strings, where \u escapes it
 	for _, r := range text.String() {
 		switch {
 		case r == '\n' || strconv.IsPrint(r):

@@ -50,7 +50,7 @@ func TestNothingIsLostWhenAMemberIsKilled(t *testing.T) {
 	}
 	cmd, stdout, stderr := child(t, "-cluster", "3", "-duration", "1h", "-runtimes", "40", "-json")
 	var told strings.Builder
-	for line := ""; !strings.Contains(line, " is stopped, which led "); told.WriteString(line) {
+	for line := ""; !strings.Contains(line, ", which led the log of "); told.WriteString(line) {
 		var err error
 		line, err = stderr.ReadString('\n')
 		require.NoError(t, err, told.String())
@@ -100,9 +100,9 @@ func TestARunWithoutATakeOverHasFailed(t *testing.T) {
 	require.NoError(t, err)
 	_ = cmd.Wait() // the error is the exit code
 	require.Equal(t, exitFailed, cmd.ProcessState.ExitCode())
-	require.Equal(t, "note: 1s may be too short: a kill, the take-over and the stop of a server need some 10s\n", string(said))
+	require.Equal(t, "note: 1s may be too short: a kill, the take-over and the stop of a server need about 10s\n", string(said))
 	r := decoded(t, stdout)
-	require.Equal(t, []string{"no take-over was seen: a longer -duration, or more -turns, give it time"}, r.Errors)
+	require.Equal(t, []string{"no take-over was seen: give it time with a longer -duration or more -turns"}, r.Errors)
 	require.Empty(t, r.Failures)
 	require.Empty(t, r.Cluster.LeaderStopped)
 }

@@ -26,7 +26,7 @@ func compact(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return refuse(ctx, stderr, "compact", name, err)
 	}
-	what := fmt.Sprintf("%s, of %s", term.Size(after), term.Size(before))
+	what := fmt.Sprintf("%s, was %s", term.Size(after), term.Size(before))
 	if after >= before {
 		what = term.Size(after) + " as before, since less than a quarter of it was free"
 	}
@@ -34,8 +34,8 @@ func compact(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// compactFile returns how long the file was, and is. Whoever has any partition
-// of it compacts them all.
+// compactFile returns the file's size before and after. It opens one partition: that
+// compacts them all.
 func compactFile(ctx context.Context, name string) (before, after int64, err error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -50,7 +50,7 @@ func compactFile(ctx context.Context, name string) (before, after int64, err err
 	}
 	partitions, err := bolt.Partitions(ctx, name, bolt.Options{})
 	if err == nil && len(partitions) == 0 {
-		err = errors.New("there is no partition in it")
+		err = errors.New("it has no partition")
 	}
 	if err != nil {
 		return 0, 0, err
@@ -68,14 +68,3 @@ func compactFile(ctx context.Context, name string) (before, after int64, err err
 	}
 	return info.Size(), now.Size(), nil
 }
-
-const compactHelp = `usage: loopstore compact FILE
-
-compact writes a journal anew, without the room of what was replaced or removed,
-if a quarter of it or more is that, all partitions of it. It changes nothing that
-is held, and the old file stays until the new one is whole and checked. Nobody
-else may have it open.
-
-It exits with 1 if the file is not a journal, is not as it was written, or is in
-use, and 2 if it was called in a wrong way.
-`

@@ -180,8 +180,8 @@ func TestTakesTheUsersFiles(t *testing.T) {
 		files   []string
 		digests string
 	}{
-		{[]string{canonical}, sums + "computed apart"},
-		{[]string{canonical, spaced}, "computed apart, but those of the files below by package session itself"},
+		{[]string{canonical}, sums + "computed without package session"},
+		{[]string{canonical, spaced}, "computed without package session, but for the files below"},
 		{[]string{spaced}, sums + "computed by package session itself"},
 	} {
 		code, stdout, _ := shell(t.Context(), append([]string{"demo", "-runtimes", "10", "-turns", "20", "-quiet"}, c.files...)...)

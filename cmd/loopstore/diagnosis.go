@@ -48,8 +48,8 @@ func (d *diagnosis) write(w io.Writer, asJSON bool) error {
 	return err
 }
 
-// table has a line for each finding, with the advice on what is not as it should
-// be below it.
+// table has a line for each finding. The advice stands below a finding that is not
+// OK.
 func (d *diagnosis) table() string {
 	var t strings.Builder
 	const row = "%-8s %-*s  %s\n"
@@ -78,7 +78,7 @@ func (d *diagnosis) verdict() string {
 		verdict = fmt.Sprintf("FAILED: %d at RISK, %d BROKEN", d.Risk, d.Broken)
 	}
 	if d.Unknown > 0 {
-		verdict += fmt.Sprintf(", and %s UNKNOWN: nobody could look at that", term.Grouped(int64(d.Unknown)))
+		verdict += fmt.Sprintf(", and %s UNKNOWN: it could not be checked", term.Grouped(int64(d.Unknown)))
 	}
 	return verdict
 }

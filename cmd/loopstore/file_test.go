@@ -80,7 +80,7 @@ func TestPartitionsOfAJournal(t *testing.T) {
 	code, stdout, stderr := shell(t.Context(), "inspect", name)
 	require.Equal(t, exitUsage, code)
 	require.Empty(t, stdout)
-	require.Contains(t, stderr, `-partition must say which one of it: "demo", "p0\x1b[31m"`)
+	require.Contains(t, stderr, `-partition must name one of "demo", "p0\x1b[31m"`)
 	code, stdout, stderr = shell(t.Context(), "verify", name)
 	require.Equal(t, exitOK, code, stderr)
 	require.Regexp(t, `(?s)^[^\n]*partition "demo", .*\nok\n\n[^\n]*partition "p0[^\n]*, revision 1\n.*\nok\n$`, stdout)
@@ -203,7 +203,7 @@ func TestCompactGivesRoomBack(t *testing.T) {
 
 	code, stdout, stderr := shell(t.Context(), "compact", name)
 	require.Equal(t, exitOK, code, stderr)
-	require.Regexp(t, `^`+regexp.QuoteMeta(name)+`: \d+ [KM]B, of \d\d MB\n$`, stdout)
+	require.Regexp(t, `^`+regexp.QuoteMeta(name)+`: \d+ [KM]B, was \d\d MB\n$`, stdout)
 	info, err := os.Stat(name)
 	require.NoError(t, err)
 	require.Less(t, info.Size(), int64(20<<20))

@@ -19,7 +19,7 @@ type demoFlags struct {
 	demo.Settings
 	json, quiet bool
 	http        string   // the address to show the store at, empty if nowhere
-	notes       []string // what is not as it was asked for
+	notes       []string // what the user should know about the flags
 }
 
 const (
@@ -32,19 +32,19 @@ const (
 	leastClusterDuration   = 10 * time.Second // enough for all that happens there, on most machines
 )
 
-// parse reads the flags and returns the other arguments.
+// parse reads the flags and returns the other arguments, the files.
 func (s *demoFlags) parse(args []string, help io.Writer) (files []string, err error) {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.IntVar(&s.Runtimes, "runtimes", 100, fmt.Sprintf("how many runtimes there are, at most %d", demo.MaxRuntimes))
-	flags.IntVar(&s.Turns, "turns", 0, "turns of each runtime, with a journal those of earlier runs too;\n0 for as many as there is time for")
-	flags.Func("duration", fmt.Sprintf("end after this `time`, such as 30s, whatever the turns\n(default %s, with -cluster %s; with -turns there is no limit but one\nthat is given)", defaultDuration, defaultClusterDuration), s.setDuration)
-	flags.IntVar(&s.Callers, "callers", 8, fmt.Sprintf("how many goroutines share the runtimes, at most %d; a runtime is\nwith one at a time, so no more than runtimes", maxCallers))
-	flags.StringVar(&s.Journal, "journal", "", "keep the store in this `file`: killed at any moment and started again,\nthe demo goes on where it was")
-	flags.Func("cluster", fmt.Sprintf("spread the runtimes over so many `members`, from %d to %d, on NATS\nservers in this process; one of them is killed, and a server stopped", fewestMembers, mostMembers), s.setCluster)
+	flags.IntVar(&s.Turns, "turns", 0, "end when each runtime has taken this many turns, with a journal those\nof earlier processes too; 0 for as many as there is time for")
+	flags.Func("duration", fmt.Sprintf("end after this `time`, such as 30s, even if turns are left (default %s,\nwith -cluster %s, and no limit with -turns)", defaultDuration, defaultClusterDuration), s.setDuration)
+	flags.IntVar(&s.Callers, "callers", 8, fmt.Sprintf("how many goroutines share the runtimes, at most %d; no more than there\nare runtimes, because a runtime is with one at a time", maxCallers))
+	flags.StringVar(&s.Journal, "journal", "", "keep the store in this `file`; killed at any moment and started again,\nthe demo continues where it stopped")
+	flags.Func("cluster", fmt.Sprintf("spread the runtimes over this many `members`, from %d to %d, on NATS\nservers in this process; a member is killed and a server stopped", fewestMembers, mostMembers), s.setCluster)
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of tables")
-	flags.StringVar(&s.Export, "export", "", "write what the store holds in the end to this `file`, for\n\"loopstore inspect\" and \"loopstore verify\"")
-	flags.StringVar(&s.http, "http", "", "show the store to browsers at this `address`, such as :8080 or\nlocalhost:8080, and stay after the report until Ctrl-C")
+	flags.StringVar(&s.Export, "export", "", "export the store to this `file` at the end, for\n\"loopstore inspect\" and \"loopstore verify\"")
+	flags.StringVar(&s.http, "http", "", "show the store to browsers at this `address`, such as :8080 or\nlocalhost:8080, until Ctrl-C after the report")
 	flags.BoolVar(&s.quiet, "quiet", false, "show no progress")
 	err = flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -65,7 +65,7 @@ func (s *demoFlags) parse(args []string, help io.Writer) (files []string, err er
 		}
 	}
 	if s.Members > 0 && s.Duration > 0 && s.Duration < leastClusterDuration {
-		s.notes = append(s.notes, fmt.Sprintf("%s may be too short: a kill, the take-over and the stop of a server need some %s", term.Brief(s.Duration), leastClusterDuration))
+		s.notes = append(s.notes, fmt.Sprintf("%s may be too short: a kill, the take-over and the stop of a server need about %s", term.Brief(s.Duration), leastClusterDuration))
 	}
 	flags.Visit(func(f *flag.Flag) {
 		if f.Name == "callers" && s.Callers > s.Runtimes {
@@ -76,7 +76,7 @@ func (s *demoFlags) parse(args []string, help io.Writer) (files []string, err er
 	return files, nil
 }
 
-// showHelp writes what -h asks for.
+// showHelp answers -h.
 func showHelp(w io.Writer, flags *flag.FlagSet, help, notes string) {
 	term.Say(w, "%s", help)
 	flags.SetOutput(w)
@@ -95,7 +95,7 @@ func (s *demoFlags) setDuration(text string) (err error) {
 	return nil
 }
 
-// check returns an error if a number is out of its bounds.
+// check returns an error if the flags are out of bounds or do not go together.
 func (s *demoFlags) check() error {
 	for _, c := range []struct {
 		name        string
@@ -132,8 +132,8 @@ func (s *demoFlags) checkCluster() error {
 	return nil
 }
 
-// strayFlag returns an error if there is a flag among the files, where flags
-// are not read. After -- anything is a file.
+// strayFlag returns an error if there is a flag among the files, where it would not
+// be read. After -- anything is a file.
 func strayFlag(args, files []string) error {
 	if at := len(args) - len(files); at > 0 && args[at-1] == "--" {
 		return nil

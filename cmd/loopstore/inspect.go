@@ -19,8 +19,8 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		one = new(store.RuntimeID(id))
 		return nil
 	})
-	payloads := flags.Bool("payloads", false, "show snapshots and inputs too, with -runtime")
-	partition := partitionFlag(flags, "it\nmust be given if there are several")
+	payloads := flags.Bool("payloads", false, "with -runtime, show snapshots and inputs too")
+	partition := partitionFlag(flags, "it is\nneeded if there are several")
 	asJSON := flags.Bool("json", false, "print JSON instead of a table")
 	name, err := parseFile(flags, args, inspectHelp, inspectNotes, stdout, stderr)
 	switch {
@@ -58,8 +58,7 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// An inventory is what -json prints of a file. "loopstore inspect -h" lists the
-// fields too.
+// An inventory is what -json prints of a file. inspectNotes lists the fields.
 type inventory struct {
 	Partition *string        `json:"partition,omitempty"`
 	Revision  uint64         `json:"revision"`
@@ -67,7 +66,7 @@ type inventory struct {
 	Sessions  []filedSession `json:"sessions"`
 }
 
-// A summary is of one runtime.
+// A summary is a runtime's line in an inventory.
 type summary struct {
 	RuntimeID     store.RuntimeID    `json:"runtime_id"`
 	Version       uint64             `json:"version"`
@@ -80,7 +79,7 @@ type summary struct {
 	Bytes         int64              `json:"bytes"`
 }
 
-// A filedSession is a snapshot that is filed under its id.
+// A filedSession is a snapshot that is filed under its session's id.
 type filedSession struct {
 	SessionID store.SessionID `json:"session_id"`
 	RuntimeID store.RuntimeID `json:"runtime_id"`
@@ -121,7 +120,7 @@ func sessionsOf(image *store.Image, by func(store.RuntimeID) bool) []filedSessio
 	return all
 }
 
-// details are what -json prints of a runtime.
+// details is what -json prints of a runtime.
 type details struct {
 	summary
 	Snapshot    *snapshotDetails   `json:"snapshot"`
@@ -135,8 +134,8 @@ type details struct {
 
 type snapshotDetails struct {
 	Bytes    int     `json:"bytes"`
-	Digest   *string `json:"digest"`   // null if it was not read as a session document
-	Messages *uint64 `json:"messages"` // as well
+	Digest   *string `json:"digest"`   // null if it is not a session document
+	Messages *uint64 `json:"messages"` // likewise
 	Base64   []byte  `json:"base64,omitempty"`
 }
 
@@ -180,61 +179,3 @@ func detailsOf(state *store.State, id store.RuntimeID, payloads bool) *details {
 	}
 	return d
 }
-
-const inspectHelp = `usage: loopstore inspect [flags] FILE
-
-inspect shows what is in a file that Loop.Export, or "loopstore demo -export",
-has written, or in the journal of a store, such as that of "loopstore demo
--journal": a table of the runtimes, or all of one. - is the standard input, which
-is no journal. Payloads, the snapshots and the inputs themselves, are shown only
-if they are asked for. Characters that a terminal might take for more than text
-are escaped.
-
-A journal that is in use is not read. To read one does not change it.
-
-It exits with 1 if the file is not as it was written, or has no such runtime,
-and 2 if it was called in a wrong way.
-
-flags:
-`
-
-const inspectNotes = `
--json prints one object:
-  partition         of a journal; left out for an exported file
-  revision          of the last change
-  runtimes          each with runtime_id, version (the revision of its last
-                    change), runtime_state (left out without one), input_states,
-                    ended (how many of these are in a terminal state), runs,
-                    receipts, snapshot_bytes (null without one) and bytes (about what it
-                    takes in memory)
-  sessions          snapshots that are filed under a session's id, each with
-                    session_id, runtime_id, bytes
-
-With -runtime it is one of these runtimes, with these besides:
-  snapshot          bytes, digest, messages (both null if it was not read as a
-                    session document), base64 (with -payloads)
-  inputs            their states, as package store writes them
-  run_details       each with run_id, highest_sequence (that a receipt of it has
-                    had), receipts
-  dropped_runs      that have no receipts any more, each with run_id,
-                    highest_sequence
-  sessions          those that it has filed
-`
-
-const verifyHelp = `usage: loopstore verify [flags] FILE
-
-verify checks a file that Loop.Export, or "loopstore demo -export", has written:
-that no line was altered, lost or moved, every value and sequence, that counts
-and ids agree, and, anew, the digest of every session document. - is the standard
-input. A latest receipt of another conversation than the one that is held, which
-a caller's own receipt may be, is noted.
-
-Of a journal it checks as much: all pages in use, every record of the partition
-with its checksum, and their number and digest with what the last append left. A
-journal that is in use is not read. To read one does not change it.
-
-It exits with 1, and names the line or what else it is, if the file is not as it
-was written, and with 2 if it was called in a wrong way.
-
-flags:
-`

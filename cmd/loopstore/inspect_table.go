@@ -74,7 +74,7 @@ func (d *details) tableOfSnapshot(t *strings.Builder) {
 		t.WriteString("no snapshot\n")
 		return
 	case s.Digest == nil:
-		fmt.Fprintf(t, "snapshot: %s, not read as a session document\n", term.Counted(int64(s.Bytes), "byte"))
+		fmt.Fprintf(t, "snapshot: %s, not a session document\n", term.Counted(int64(s.Bytes), "byte"))
 	default:
 		fmt.Fprintf(t, "snapshot: %s, %s, digest %s\n", term.Counted(int64(s.Bytes), "byte"), term.Counted(int64(*s.Messages), "message"), *s.Digest)
 	}
@@ -83,7 +83,7 @@ func (d *details) tableOfSnapshot(t *strings.Builder) {
 	}
 }
 
-// tableOfInputs groups them by state, in the order in which the states come.
+// tableOfInputs groups the inputs by state, in the order in which states first occur.
 func (d *details) tableOfInputs(t *strings.Builder) {
 	fmt.Fprintf(t, "\n%s, %s\n", term.Counted(int64(d.InputStates), "input"), strconv.Itoa(d.Ended)+" ended")
 	var order []store.InputLifecycleState

@@ -36,9 +36,9 @@ type command struct {
 
 var commands = []command{
 	{"bench", "measure the store, and compare it to one behind a lock", bench},
-	{"compact", "give back the room of what was replaced in a journal", compact},
+	{"compact", "shrink a journal by what was replaced or removed in it", compact},
 	{"demo", "drive a workload of agent runtimes through a store, and check it", runDemo},
-	{"doctor", "look at the servers that keep journals: what may lose a write", doctor},
+	{"doctor", "check servers that keep journals for settings that may lose a write", doctor},
 	{"inspect", "show what is in an exported file or a journal", inspect},
 	{"verify", "check an exported file or a journal: every record, value, sequence and digest", verify},
 	{"version", "print the versions of the module and of Go", version},

@@ -50,7 +50,7 @@ func TestStoreIsShownUntilInterrupted(t *testing.T) {
 		lines := bufio.NewReader(messages)
 		first, err := lines.ReadString('\n')
 		require.NoError(t, err)
-		url, ok := strings.CutPrefix(strings.TrimSpace(first), "the store is to be seen at ")
+		url, ok := strings.CutPrefix(strings.TrimSpace(first), "the store is shown at ")
 		require.True(t, ok, first)
 		require.NotContains(t, first, "other machines")
 		require.Contains(t, get(t, url), "<h1>Runtimes</h1>")

@@ -42,7 +42,7 @@ func verify(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // listedNotes is how many runtimes a note names.
 const listedNotes = 10
 
-// verified tells what was checked of a file that is right.
+// verified says what was checked of a file that is whole.
 func (h *holding) verified() string {
 	var t strings.Builder
 	documents, notes := h.documents()
@@ -54,17 +54,17 @@ func (h *holding) verified() string {
 	}
 	fmt.Fprintf(&t, "revision %d\n\n", h.state.Revision())
 	const row = "%-14s %12s  %s\n"
-	fmt.Fprintf(&t, row, "verified", "count", "what of them")
+	fmt.Fprintf(&t, row, "verified", "count", "what was checked")
 	held := h.state.Totals()
 	for _, r := range []verifiedRow{
 		first,
-		{"runtimes", int64(held.Runtimes), "versions, and what each one counts"},
-		{"input states", int64(held.InputStates), "values, none twice"},
-		{"runs", int64(held.Runs), "sequences ascend, up to the highest"},
-		{"receipts", int64(held.Receipts), "values, the latest of each runtime"},
+		{"runtimes", int64(held.Runtimes), "versions and counts"},
+		{"input states", int64(held.InputStates), "values, and that none is there twice"},
+		{"runs", int64(held.Runs), "sequences ascend to the highest"},
+		{"receipts", int64(held.Receipts), "values, and the latest of each runtime"},
 		{"snapshots", int64(held.Snapshots), "bytes"},
-		{"documents", documents, "of these, whose digest and number of messages were computed anew"},
-		{"sessions", int64(held.Sessions), "filed by a runtime that is there, under their own ids"},
+		{"documents", documents, "digest and number of messages, computed again"},
+		{"sessions", int64(held.Sessions), "each filed under its own id, by a runtime that exists"},
 	} {
 		fmt.Fprintf(&t, row, r.name, term.Grouped(r.count), r.means)
 	}
@@ -78,15 +78,15 @@ func (h *holding) verified() string {
 	return t.String()
 }
 
-// A verifiedRow says how many there are of a kind, and what of them was checked.
+// A verifiedRow says how many things of a kind there are, and what was checked.
 type verifiedRow struct {
 	name  string
 	count int64
 	means string
 }
 
-// documents counts the snapshots that were read as session documents, and names
-// the runtimes whose latest receipt is of another one.
+// documents counts the snapshots that are session documents, and names the runtimes
+// whose latest receipt is of another conversation.
 func (h *holding) documents() (count int64, others []string) {
 	for view := range h.state.Image().Views() {
 		snapshot, _ := view.Snapshot()

@@ -7,8 +7,8 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A record is what the store has acknowledged to one runtime, kept apart from
-// the store by the caller that was told. The checks compare the two.
+// An account is what the store has acknowledged to one runtime, kept by the caller
+// that got the answers. The checks compare the two.
 type account struct {
 	id       store.RuntimeID
 	state    store.RuntimeState // empty before the first
@@ -17,7 +17,7 @@ type account struct {
 	snapshot []byte             // the last one
 
 	restarts int
-	lost     []error // by restarts: the first thing that each did not find as it was
+	lost     []error // by restarts: the first thing that each found changed
 }
 
 type runAccount struct {
@@ -25,10 +25,10 @@ type runAccount struct {
 	boundaries []boundaryAccount
 }
 
-// A boundaryAccount is one boundary commit: what was committed and what came
-// back. Of one of an earlier process it is what was found.
+// A boundaryAccount is one boundary commit: what was committed and what came back.
+// For a commit of an earlier process it is what was found.
 type boundaryAccount struct {
-	digest   *[sha256.Size]byte // of the conversation that was committed, nil if nobody knows any more
+	digest   *[sha256.Size]byte // of the conversation that was committed; nil if that is no longer known
 	messages int
 	receipt  store.RunBoundaryReceipt
 }
@@ -42,25 +42,25 @@ func (r *account) last() *boundaryAccount {
 	}
 }
 
-// accept keeps the state of a new input.
+// accept takes down a new input.
 func (r *account) accept(s store.InputState) { r.inputs = append(r.inputs, s.Clone()) }
 
-// update keeps new states of inputs that were accepted.
+// update takes down new states of inputs that were accepted.
 func (r *account) update(states ...store.InputState) {
 	for _, s := range states {
 		at := len(r.inputs) - 1 // those that change are among the latest
 		for at >= 0 && r.inputs[at].InputID != s.InputID {
 			at--
 		}
-		if at < 0 { // the store made it up; the checks will say so
+		if at < 0 { // nobody has accepted it: the checks will say so
 			continue
 		}
 		r.inputs[at] = s.Clone()
 	}
 }
 
-// commit keeps a boundary of the last run, and stamps the updates as the store
-// must: with the run, and with the number of boundaries before.
+// commit takes down a boundary of the last run, and stamps the updates as the store
+// must: with the run, and with the number of boundaries before it.
 func (r *account) commit(c store.BoundaryCommit, b boundaryAccount) {
 	run := &r.runs[len(r.runs)-1]
 	id, sequence := run.id, uint64(len(run.boundaries))

@@ -17,23 +17,23 @@ const (
 	restartsAt    = 2
 )
 
-// life is what an input goes through.
+// life is the states that an input goes through.
 var life = []store.InputLifecycleState{
 	store.InputAccepted, store.InputQueued, store.InputStaged, store.InputApplied, store.InputConsumed,
 }
 
-const staged = 2 // in life: so far an input comes before its boundary
+const staged = 2 // in life: the last state before the boundary
 
 // An agent is one agent runtime. It is for one goroutine at a time.
 type agent struct {
 	id           store.RuntimeID
-	number, turn int // turn counts those that have ended, in earlier processes too
+	number, turn int // turn counts the turns that have ended, in earlier processes too
 	account      *account
 	found        bool // left by an earlier process, and not restarted yet
 	applied      bool // the boundary of this turn is committed
-	anew         bool // its conversation is none of the documents', so the next is a new one
+	anew         bool // its conversation grew from none of the documents, so a new one begins
 
-	// What a restart loses, and finds in the store.
+	// What a restart loses, and finds again in the store.
 	run          store.RunID
 	sequence     uint64             // of the last boundary
 	pending      []store.InputState // accepted, not yet consumed
@@ -45,8 +45,8 @@ func newAgent(number int, documents Documents) *agent {
 	return &agent{id: id, number: number, account: &account{id: id}, conversation: conversation{document: documents[number%len(documents)]}}
 }
 
-// takeTurn takes an input, or two, through their whole life. An agent that was
-// found goes on where it is.
+// takeTurn takes an input, or two, through their whole life. An agent that was found
+// continues where it stopped.
 func (a *agent) takeTurn(ctx context.Context, c *caller) error {
 	if a.found {
 		if err := a.restart(ctx, c); err != nil {
@@ -125,8 +125,8 @@ func inputsOf(turn int) int {
 	return 1
 }
 
-// acceptInputs takes the inputs of the turn through accepted and queued to
-// staged. A restart may have found some of them.
+// acceptInputs takes the inputs of the turn through accepted and queued to staged. A
+// restart may have found some of them.
 func (a *agent) acceptInputs(ctx context.Context, c *caller) error {
 	for i := range inputsOf(a.turn) {
 		if i == len(a.pending) {
@@ -184,7 +184,7 @@ func move(s *store.InputState, to store.InputLifecycleState) {
 	}
 }
 
-// boundaryAt returns of which kind the boundary with a sequence is.
+// boundaryAt returns the kind of the boundary with a sequence.
 func boundaryAt(sequence int) store.RunApplyBoundary {
 	if sequence == 0 {
 		return store.RunStart
@@ -192,8 +192,8 @@ func boundaryAt(sequence int) store.RunApplyBoundary {
 	return store.RunCheckpoint
 }
 
-// commitBoundary lets the conversation grow by a turn and commits it, with
-// the inputs applied.
+// commitBoundary grows the conversation by a turn and commits it, with the inputs
+// applied.
 func (a *agent) commitBoundary(ctx context.Context, c *caller) error {
 	a.conversation.grow()
 	digest, err := a.conversation.digest()
@@ -219,8 +219,8 @@ func (a *agent) commitBoundary(ctx context.Context, c *caller) error {
 	return nil
 }
 
-// consumeInputs ends the life of the inputs of the turn, and of the run with
-// its last turn.
+// consumeInputs consumes the inputs of the turn. The last turn of a run also ends
+// the run.
 func (a *agent) consumeInputs(ctx context.Context, c *caller) error {
 	for i := range a.pending {
 		stamped, ok, err := c.LoadInputState(ctx, a.id, a.pending[i].InputID)

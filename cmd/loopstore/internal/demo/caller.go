@@ -8,8 +8,8 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A caller is one goroutine that calls a store. It is that store itself, and
-// measures how long each call takes.
+// A caller is one goroutine that calls a store. It is a store itself, which measures
+// how long each call takes.
 type caller struct {
 	store     store.RuntimeStore
 	tally     *tally
@@ -18,7 +18,7 @@ type caller struct {
 
 var _ store.RuntimeStore = (*caller)(nil)
 
-// measure counts a call that has begun at a time, and ends now.
+// measure counts a call that began at a time and ends now.
 func (c *caller) measure(kind ops.Kind, began time.Time) {
 	c.latencies[kind].observe(time.Since(began))
 	c.tally.operations.Add(1)

@@ -10,20 +10,20 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A check is one kind of thing that is compared.
+// A check compares things of one kind.
 type check struct {
 	Name    string `json:"check"`
 	Checked int    `json:"checked"` // how many there were
-	Failed  int    `json:"failed"`  // how many of them were wrong
+	Failed  int    `json:"failed"`  // how many of these were wrong
 	means   string
 }
 
-// What the check of digests means, if all documents are canonical, none or
-// some.
+// What the check of digests means if all, none or some of the documents are
+// canonical.
 const (
-	digestsApart       = "SHA-256 and count of the messages, computed apart"
+	digestsApart       = "SHA-256 and count of the messages, computed without package session"
 	digestsFromSession = "SHA-256 and count of the messages, computed by package session itself"
-	digestsFromBoth    = "computed apart, but those of the files below by package session itself"
+	digestsFromBoth    = "computed without package session, but for the files below"
 )
 
 const receiptsOrFound = "each is what its commit returned, or what was found"
@@ -43,7 +43,7 @@ const (
 
 const listedFailures = 10
 
-// A checker compares a store with records of what it has acknowledged.
+// A checker compares a store with the accounts of what it has acknowledged.
 type checker struct {
 	store    store.RuntimeStore
 	checks   []check
@@ -54,16 +54,16 @@ func newChecker(s store.RuntimeStore) *checker {
 	return &checker{store: s, checks: []check{
 		receipts:      {Name: "receipts", means: "each is what its commit returned"},
 		digests:       {Name: "digests", means: digestsApart},
-		sequences:     {Name: "sequences", means: "of each run 0, 1, 2, … without a gap"},
+		sequences:     {Name: "sequences", means: "0, 1, 2, … in each run, without a gap"},
 		inputs:        {Name: "inputs", means: "none lost, none extra, in order, state and stamp right"},
 		snapshots:     {Name: "snapshots", means: "the last of each runtime, byte for byte"},
 		runtimeStates: {Name: "runtime_states", means: "the last of each runtime"},
-		restarts:      {Name: "restarts", means: "each found inputs and states as they were"},
+		restarts:      {Name: "restarts", means: "each found its inputs and states as they were"},
 		foundAgain:    {Name: "found", means: "runtimes of earlier processes, each as a turn can leave it"},
 	}}
 }
 
-// note counts things of a kind that were compared, and what was wrong.
+// note counts things that were compared, and what was wrong with them.
 func (c *checker) note(kind checkKind, checked int, wrong ...error) {
 	k := &c.checks[kind]
 	k.Checked += checked
@@ -87,14 +87,14 @@ func (c *checker) failed() bool {
 	return false
 }
 
-// all checks the records of all runtimes.
+// all checks all runtimes.
 func (c *checker) all(ctx context.Context, agents []*agent) {
 	for _, a := range agents {
 		c.runtime(ctx, a.account)
 	}
 }
 
-// runtime checks everything about one runtime.
+// runtime checks all of one runtime.
 func (c *checker) runtime(ctx context.Context, r *account) {
 	for _, run := range r.runs {
 		c.run(ctx, r.id, run)
@@ -110,8 +110,8 @@ func (c *checker) runtime(ctx context.Context, r *account) {
 	c.note(restarts, r.restarts, r.lost...)
 }
 
-// run checks the receipts of one run: 0 and on without a gap, and none after
-// the last.
+// run checks the receipts of one run: from 0 without a gap, and none after the
+// last.
 func (c *checker) run(ctx context.Context, id store.RuntimeID, run runAccount) {
 	var gap error
 	for i := range run.boundaries {
@@ -175,18 +175,18 @@ func (b *boundaryAccount) compareConversation(id store.RuntimeID, stored store.R
 func compareInputs(id store.RuntimeID, got, want []store.InputState) (wrong []error) {
 	for i := range want {
 		if i >= len(got) {
-			wrong = append(wrong, fmt.Errorf("%s: input %s is lost, or another before it", id, want[i].InputID))
+			wrong = append(wrong, fmt.Errorf("%s: input %s is lost, or one before it", id, want[i].InputID))
 		} else if what := difference(&got[i], &want[i]); what != "" {
 			wrong = append(wrong, fmt.Errorf("%s: input %s %s", id, want[i].InputID, what))
 		}
 	}
 	for i := len(want); i < len(got); i++ {
-		wrong = append(wrong, fmt.Errorf("%s: input %s was never accepted, or not here", id, got[i].InputID))
+		wrong = append(wrong, fmt.Errorf("%s: input %s was never accepted, or belongs elsewhere", id, got[i].InputID))
 	}
 	return wrong
 }
 
-// difference says in what way got is not want, or nothing.
+// difference says how got differs from want. It is empty if they are equal.
 func difference(got, want *store.InputState) string {
 	switch {
 	case got.InputID != want.InputID:

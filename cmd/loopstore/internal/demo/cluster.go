@@ -9,16 +9,15 @@ import (
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 )
 
-// A clusterReport is what happened to the members and servers, and to the calls
-// because of that.
+// A clusterReport is what happened to the members and servers, and so to the calls.
 type clusterReport struct {
 	Members       int           `json:"members"`
 	Servers       int           `json:"servers"`
 	Partitions    int           `json:"partitions"`
 	Killed        string        `json:"killed"`          // the member, empty if there was no time for it
 	LeaderStopped string        `json:"leader_stopped"`  // the server, empty if there was no time for it
-	FirstCommit   time.Duration `json:"first_commit_ns"` // in a partition that was taken over, from the kill on; 0 if there was none
-	Again         int64         `json:"calls_again"`     // that were made more than once
+	FirstCommit   time.Duration `json:"first_commit_ns"` // from the kill to the first commit in a partition that was taken over; 0 if there was none
+	Again         int64         `json:"calls_again"`     // calls that were made more than once
 	Unknown       unknownReport `json:"outcome_unknown"`
 	Standings     []standing    `json:"standings"` // who served what
 }
@@ -26,16 +25,16 @@ type clusterReport struct {
 // An unknownReport says what came of the calls whose outcome was unknown.
 type unknownReport struct {
 	Calls    int64 `json:"calls"`
-	Stored   int64 `json:"stored"`   // a commit, whose receipt was there
-	Absent   int64 `json:"absent"`   // a commit, whose receipt was not there: it was made again
-	Repeated int64 `json:"repeated"` // any other write: made again, which leaves the same
+	Stored   int64 `json:"stored"`   // commits whose receipt was there
+	Absent   int64 `json:"absent"`   // commits whose receipt was not there: they were made again
+	Repeated int64 `json:"repeated"` // other writes, which were made again
 }
 
 // errNoTakeover fails a run in which the cluster had nothing to show.
-var errNoTakeover = errors.New("no take-over was seen: a longer -duration, or more -turns, give it time")
+var errNoTakeover = errors.New("no take-over was seen: give it time with a longer -duration or more -turns")
 
 // noteCluster notes what happened to the cluster. A run without a take-over has
-// failed, but for one that a signal ended.
+// failed, unless a signal ended it.
 func (r *Report) noteCluster(c *clusterReport, told *outcomes, seen *takeover) {
 	c.FirstCommit, c.Again = seen.after(), told.again.Load()
 	c.Unknown = unknownReport{told.unknown.Load(), told.stored.Load(), told.absent.Load(), told.repeated.Load()}
@@ -45,7 +44,7 @@ func (r *Report) noteCluster(c *clusterReport, told *outcomes, seen *takeover) {
 	}
 }
 
-// String says in a line what the cluster is.
+// String describes the cluster in a line.
 func (c *clusterReport) String() string {
 	return fmt.Sprintf("cluster: %s of %s, kept by %d NATS servers", term.Counted(int64(c.Members), "member"),
 		term.Counted(int64(c.Partitions), "partition"), c.Servers)
@@ -68,6 +67,6 @@ func (c *clusterReport) write(t *strings.Builder) {
 	}
 	fmt.Fprintf(t, "made again: %s, since nothing had been applied or the outcome was unknown\n", term.Counted(c.Again, "call"))
 	u := c.Unknown
-	fmt.Fprintf(t, "unknown: %s, of these %s found stored, %s found absent and made again; %s made again, which leaves the same\n",
+	fmt.Fprintf(t, "unknown: %s: %s found stored, %s found absent and made again; %s made again, which changes nothing\n",
 		term.Counted(u.Calls, "outcome"), term.Counted(u.Stored, "commit"), term.Grouped(u.Absent), term.Counted(u.Repeated, "other write"))
 }

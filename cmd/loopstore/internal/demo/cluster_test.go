@@ -29,7 +29,7 @@ who serves what          member  address     claimed  open  partitions
 taken over: 2.35s from the kill of b to the first commit in a partition that it had served
 stopped: no server, there was no time for it
 made again: 1 call, since nothing had been applied or the outcome was unknown
-unknown: 4 outcomes, of these 1 commit found stored, 2 found absent and made again; 1 other write made again, which leaves the same
+unknown: 4 outcomes: 1 commit found stored, 2 found absent and made again; 1 other write made again, which changes nothing
 `, t1.String())
 	require.Equal(t, "cluster: 2 members of 12 partitions, kept by 3 NATS servers", c.String())
 }

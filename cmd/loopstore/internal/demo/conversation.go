@@ -19,14 +19,14 @@ import (
 //go:embed conversations/*.json
 var embedded embed.FS
 
-// A document is a session document, taken apart at its messages.
+// A document is a session document, split at its messages.
 type document struct {
 	name     string
-	head     []byte // up to the messages' opening bracket, with it
+	head     []byte // up to and with the messages' opening bracket
 	messages [][]byte
 	tail     []byte // from their closing bracket on
-	// canonical means that the SHA-256 of the messages as they stand is the
-	// conversation's digest.
+	// canonical means that the conversation's digest is the SHA-256 of the messages
+	// as they are spelled.
 	canonical bool
 }
 
@@ -72,8 +72,7 @@ func newDocument(name string, text []byte) (*document, error) {
 	return d, nil
 }
 
-// split takes text apart. It must be a session document, and so it has
-// messages.
+// split splits text, which must be a session document.
 func (d *document) split(text []byte) error {
 	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if err := skipToMessages(dec); err != nil {
@@ -96,8 +95,8 @@ func (d *document) split(text []byte) error {
 	return err
 }
 
-// skipToMessages leaves dec before the messages: the member of that name or,
-// where the document is spelled as an array, its third value.
+// skipToMessages leaves dec before the messages: the member of that name, or the third
+// value of a document that is spelled as an array.
 func skipToMessages(dec *jsontext.Decoder) error {
 	open, err := dec.ReadToken()
 	if err != nil {
@@ -117,8 +116,7 @@ func skipToMessages(dec *jsontext.Decoder) error {
 	}
 }
 
-// holds reports whether a snapshot with so many messages is of this document, to
-// the byte.
+// holds reports whether a snapshot with count messages grew from this document.
 func (d *document) holds(snapshot []byte, count uint64) bool {
 	rest, ok := bytes.CutPrefix(snapshot, d.head)
 	for i := uint64(0); ok && i < count; i++ {
@@ -134,14 +132,14 @@ func (d *document) holds(snapshot []byte, count uint64) bool {
 
 const (
 	messagesPerTurn = 2       // an input and its answer
-	ample           = 1 << 16 // bytes of a snapshot after which a conversation starts anew
+	ample           = 1 << 16 // bytes of a snapshot after which a conversation begins anew
 )
 
-// A conversation is a document that grows turn by turn. At its end it goes on
-// with its first message, or starts anew if it is large by then.
+// A conversation is a document that grows turn by turn. At its end it continues with
+// the first message, or begins anew if it is large by then.
 type conversation struct {
 	document *document
-	snapshot []byte // the whole document as it stands, empty before the first turn
+	snapshot []byte // the whole document so far; empty before the first turn
 	count    int    // of its messages
 }
 
@@ -164,8 +162,8 @@ func (c *conversation) grow() {
 	c.snapshot = append(c.snapshot, d.tail...)
 }
 
-// digest returns the conversation's digest. That of a canonical document is
-// computed without package session.
+// digest returns the conversation's digest. For a canonical document it does not use
+// package session.
 func (c *conversation) digest() ([sha256.Size]byte, error) {
 	d := c.document
 	if d.canonical {
@@ -178,8 +176,8 @@ func (c *conversation) digest() ([sha256.Size]byte, error) {
 	return read.Digest(), nil
 }
 
-// resume takes the conversation up where the store holds it. The receipt must
-// be the one of the snapshot.
+// resume takes up the conversation that the store holds. The receipt must be the
+// snapshot's.
 func (c *conversation) resume(snapshot []byte, receipt store.RunBoundaryReceipt) error {
 	d := c.document
 	rest, ok := bytes.CutPrefix(snapshot, d.head)
@@ -192,7 +190,7 @@ func (c *conversation) resume(snapshot []byte, receipt store.RunBoundaryReceipt)
 		return err
 	}
 	if got := receipt.ConversationDigest; got == nil || *got != hex.EncodeToString(digest[:]) {
-		return errors.New("the stored snapshot is not that of its receipt")
+		return errors.New("the stored snapshot does not match its receipt")
 	}
 	return nil
 }

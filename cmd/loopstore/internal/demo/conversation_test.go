@@ -139,11 +139,11 @@ func TestResumeWantsTheSnapshotOfTheReceipt(t *testing.T) {
 	again.grow()
 	require.Equal(t, "0123", contents(t, again.snapshot))
 
-	require.ErrorContains(t, again.resume(again.snapshot, receipt), "not that of its receipt", "a later one")
+	require.ErrorContains(t, again.resume(again.snapshot, receipt), "does not match its receipt", "a later one")
 	require.ErrorContains(t, again.resume(d.head, receipt), "of another session")
 	require.ErrorContains(t, again.resume(d.tail, receipt), "of another session")
 	receipt.ConversationDigest = nil
-	require.ErrorContains(t, again.resume(c.snapshot, receipt), "not that of its receipt", "no digest")
+	require.ErrorContains(t, again.resume(c.snapshot, receipt), "does not match its receipt", "no digest")
 }
 
 func TestDocumentHoldsWhatGrewFromIt(t *testing.T) {

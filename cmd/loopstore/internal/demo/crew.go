@@ -24,20 +24,20 @@ const (
 	crewLease      = 2 * time.Second
 )
 
-// A crew is the members of a cluster, in this process, and the NATS servers that
-// keep its partitions, in this process too. A member's seat is taken by another
-// when it was killed.
+// A crew is the members of a cluster and the NATS servers that keep its partitions,
+// all in this process. After a member was killed another takes its seat.
 type crew struct {
 	dir     string
 	servers *jetstreamtest.Cluster
-	seats   []atomic.Pointer[member] // nil while nobody has it
+	seats   []atomic.Pointer[member] // nil while a seat is free
 	ending  sync.WaitGroup           // of members that were killed
 
 	mu      sync.RWMutex
-	members []*member // in the order of their coming, those that were killed too
+	members []*member // in the order in which they joined, with those that were killed
 }
 
-// A member is a process of a real cluster: its own connection, node and routers.
+// A member stands for a process of a real cluster: it has its own connection, node
+// and routers.
 type member struct {
 	cluster.Member
 	conn   *nats.Conn
@@ -46,11 +46,11 @@ type member struct {
 	served *cluster.Router // for other members
 	router *cluster.Router // for callers
 	killed atomic.Bool
-	left   error // of the Close of one that was killed; for who has waited for crew.ending
+	left   error // what Close returned, if it was killed; to be read after crew.ending
 }
 
-// newCrew starts the servers and the members, and returns when each serves its
-// share. After an error nothing is left.
+// newCrew starts the servers and the members, and returns when each member serves its
+// share. After an error nothing is left behind.
 func newCrew(ctx context.Context, members int) (*crew, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -74,13 +74,12 @@ func (c *crew) start(ctx context.Context) (err error) {
 		}
 	}
 	if !c.await(ctx, c.balanced) {
-		return fmt.Errorf("the members do not come to serve their partitions: %w", context.Cause(ctx))
+		return fmt.Errorf("the members have not begun to serve their partitions: %w", context.Cause(ctx))
 	}
 	return nil
 }
 
-// await waits until something is so, and reports whether it came before ctx
-// ended.
+// await waits until so returns true. It returns false if ctx ends first.
 func (c *crew) await(ctx context.Context, so func() bool) bool {
 	for !so() {
 		if !wait(ctx, 20*time.Millisecond) {
@@ -109,7 +108,7 @@ func (c *crew) join(ctx context.Context, seat int) (err error) {
 		return err
 	}
 	m.Member = cluster.Member{Name: string(rune('a' + seat)), Address: fmt.Sprintf("local:%d", len(c.all())+1)}
-	if _, _, err := directory.Read(ctx); err != nil { // which makes it, and that may take longer than a beat
+	if _, _, err := directory.Read(ctx); err != nil { // the first read creates it, which may take longer than a beat
 		return err
 	}
 	m.node, err = joinSlowly(ctx, cluster.Options{
@@ -126,8 +125,8 @@ func (c *crew) join(ctx context.Context, seat int) (err error) {
 	return nil
 }
 
-// joinSlowly tries some times: with so short a lease a directory that is slow for a
-// moment is enough for an error.
+// joinSlowly tries several times: the lease is so short that a directory that is slow
+// for a moment makes Join fail.
 func joinSlowly(ctx context.Context, opts cluster.Options) (node *cluster.Node, err error) {
 	for range 10 {
 		if node, err = cluster.Join(ctx, opts); err == nil || !wait(ctx, crewLease/4) {
@@ -153,8 +152,8 @@ func (c *crew) remote(to cluster.Member) (store.RuntimeStore, error) {
 	return nil, fmt.Errorf("%w: its member is still joining", cluster.ErrNotHolder)
 }
 
-// near returns the router of the member at a seat, or at the next one that is
-// taken. There is always one.
+// near returns the router of the member at a seat, or at the next seat that is taken.
+// One always is.
 func (c *crew) near(seat int) store.RuntimeStore { return c.living(seat).router }
 
 func (c *crew) living(seat int) *member {
@@ -165,9 +164,9 @@ func (c *crew) living(seat int) *member {
 	}
 }
 
-// kill ends a member as if its process had: the connection breaks, and then
-// nothing that it appends, or tells the others, leaves it. What is left of it here
-// is cleared away in the background: see close.
+// kill ends a member as if its process had ended: it breaks the connection, and then
+// nothing that the member appends or tells the others gets through. The rest is
+// closed in the background: see close.
 func (c *crew) kill(seat int) *member {
 	m := c.seats[seat].Swap(nil)
 	m.conn.Close()
@@ -191,8 +190,8 @@ func (c *crew) stopLeader(ctx context.Context, partition int) (name string, err 
 	return fmt.Sprintf("node-%d", n), nil
 }
 
-// close ends the members, then the servers. One that was killed must have failed to
-// tell the others, or it was not killed.
+// close ends the members, then the servers. It is an error if a member that was
+// killed could still tell the others that it leaves.
 func (c *crew) close() error {
 	var nodes sync.WaitGroup
 	errs := make([]error, len(c.seats))
@@ -208,7 +207,7 @@ func (c *crew) close() error {
 	c.ending.Wait()
 	for _, m := range c.all() {
 		if m.killed.Load() && m.left == nil {
-			errs = append(errs, fmt.Errorf("member %s was killed, and has left in good order nevertheless", m.Member))
+			errs = append(errs, fmt.Errorf("member %s was killed, and still left in good order", m.Member))
 		}
 	}
 	if c.servers != nil {

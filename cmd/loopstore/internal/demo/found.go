@@ -14,9 +14,9 @@ import (
 	"github.com/loopstore/loopstore/store/session"
 )
 
-// agentOf returns the agent that an earlier process has left in the store, at
-// whatever point of a turn that ended. Nothing is known of what the store has
-// acknowledged to it, so the error says what no turn leaves.
+// agentOf returns the agent that an earlier process has left in the store, at any
+// point of a turn. What the store acknowledged to it is not known, so the error says
+// what no turn can leave.
 func agentOf(view *store.View, documents Documents) (*agent, error) {
 	id := view.RuntimeID()
 	number, ok := numberOf(id)
@@ -38,14 +38,14 @@ func agentOf(view *store.View, documents Documents) (*agent, error) {
 
 func idOf(number int) store.RuntimeID { return store.RuntimeID(fmt.Sprintf("agent-%03d", number)) }
 
-// numberOf returns which of the demo's runtimes has an id, if one has.
+// numberOf returns the number of the runtime with an id, if it is one of the demo's.
 func numberOf(id store.RuntimeID) (number int, ok bool) {
 	number, err := strconv.Atoi(strings.TrimPrefix(string(id), "agent-"))
 	return number, err == nil && number >= 0 && number < MaxRuntimes && idOf(number) == id
 }
 
-// takeRuns takes over all receipts: a run has one for each of its turns, and all
-// runs but the last are over.
+// takeRuns takes over all receipts: a run has one for each of its turns, and all runs
+// but the last have ended.
 func (a *agent) takeRuns(view *store.View) error {
 	r := a.account
 	for run := range view.RunViews() {
@@ -80,10 +80,9 @@ func (a *agent) takeRuns(view *store.View) error {
 	return nil
 }
 
-// takeInputs takes over all inputs. Those that the receipts name come first, in
-// this order, and each is stamped with its receipt and consumed, but that those
-// of the last one may be only applied. If they are not, there may be some of the
-// next turn.
+// takeInputs takes over all inputs. Those that the receipts name come first, in the
+// same order. Each is stamped with its receipt and consumed. Those of the last receipt
+// may be only applied. If they are consumed, inputs of the next turn may follow.
 func (a *agent) takeInputs(view *store.View) error {
 	all := slices.Collect(view.InputStates())
 	a.account.inputs = all
@@ -97,7 +96,7 @@ func (a *agent) takeInputs(view *store.View) error {
 			}
 			n := len(b.receipt.ContributingInputIDs)
 			if n != inputsOf(a.turn) || n > len(rest) {
-				return fmt.Errorf("receipt %d of run %s is of %s, of %d that are there", b.receipt.Sequence, run.id, term.Counted(int64(n), "input"), len(rest))
+				return fmt.Errorf("receipt %d of run %s names %s, and %d are left", b.receipt.Sequence, run.id, term.Counted(int64(n), "input"), len(rest))
 			}
 			if err := b.compareInputs(rest[:n]); err != nil {
 				return err
@@ -157,8 +156,8 @@ func (b *boundaryAccount) compareInputs(all []store.InputState) error {
 	return nil
 }
 
-// checkLife looks whether an input has come to its state through all that are
-// before it, and has its outcome if it has ended.
+// checkLife checks that an input has gone through all states before its own, and has
+// an outcome if it has ended.
 func checkLife(input *store.InputState) error {
 	for i, h := range input.History {
 		if i+1 >= len(life) || h.From != life[i] || h.To != life[i+1] {
@@ -175,8 +174,8 @@ func checkLife(input *store.InputState) error {
 	return nil
 }
 
-// takeState takes over the runtime's state, which must be one that the turn can
-// have had where it stands.
+// takeState takes over the runtime's state. It must fit the point that the turn has
+// reached.
 func (a *agent) takeState(view *store.View) error {
 	state, _ := view.RuntimeState()
 	betweenRuns := a.turn%turnsPerRun == 0 && !a.applied
@@ -184,7 +183,7 @@ func (a *agent) takeState(view *store.View) error {
 	switch state {
 	case store.RuntimeInitializing: // before anything else
 		legal = len(a.account.inputs) == 0
-	case store.RuntimeIdle: // also with inputs, which a restart has found
+	case store.RuntimeIdle: // a restart may have found inputs
 		legal = betweenRuns
 	case store.RuntimeRunning, store.RuntimeRecovering:
 		legal = true
@@ -198,8 +197,8 @@ func (a *agent) takeState(view *store.View) error {
 	return nil
 }
 
-// takeConversation compares the snapshot with the last receipt. It looks for the
-// document that the conversation is of: if it is none of those, a new one will
+// takeConversation compares the snapshot with the last receipt, and looks for the
+// document that the conversation grew from. If there is none, a new conversation will
 // begin.
 func (a *agent) takeConversation(view *store.View, documents Documents) error {
 	snapshot, ok := view.Snapshot()

@@ -16,21 +16,21 @@ import (
 type journalReport struct {
 	Found               foundRuntimes `json:"found"`
 	Appends             uint64        `json:"appends"`    // batches that were stored
-	Operations          uint64        `json:"operations"` // of the workload that change something
+	Operations          uint64        `json:"operations"` // the writes of the workload
 	OperationsPerAppend float64       `json:"operations_per_append"`
 	Bytes               uint64        `json:"bytes"`     // of all keys and values that were appended
 	Append              time.Duration `json:"append_ns"` // on average
 }
 
-// foundRuntimes say what earlier processes have left.
+// foundRuntimes is what earlier processes have left.
 type foundRuntimes struct {
 	Runtimes int `json:"runtimes"`
-	InTurn   int `json:"in_turn"` // of these, in the middle of one
+	InTurn   int `json:"in_turn"` // runtimes in the middle of a turn
 	Receipts int `json:"receipts"`
 	Inputs   int `json:"inputs"`
 }
 
-// String says it in a line.
+// String describes it in a line.
 func (f foundRuntimes) String() string {
 	if f.Runtimes == 0 {
 		return "found: nothing, the journal is new"
@@ -39,7 +39,7 @@ func (f foundRuntimes) String() string {
 		term.Grouped(int64(f.InTurn)), term.Counted(int64(f.Receipts), "receipt"), term.Counted(int64(f.Inputs), "input"))
 }
 
-// noteJournal notes what was found in the journal, and appended by the workload.
+// noteJournal notes what was found in the journal, and what the workload appended.
 func (r *Report) noteJournal(stats *loopstore.JournalStats, w *workload, found foundRuntimes) {
 	if stats == nil {
 		r.Verified = r.Verified[:foundAgain]
@@ -60,7 +60,7 @@ func (r *Report) noteJournal(stats *loopstore.JournalStats, w *workload, found f
 	}
 }
 
-// String says what was appended in a line.
+// String describes the appends in a line.
 func (j *journalReport) String() string {
 	return fmt.Sprintf("journal: %s of %.1f operations and %s, %s each on average", term.Counted(int64(j.Appends), "append"),
 		j.OperationsPerAppend, term.Size(int64(j.Bytes/max(1, j.Appends))), term.Brief(j.Append))
@@ -69,8 +69,8 @@ func (j *journalReport) String() string {
 // errFound ends the demo before it changes anything.
 var errFound = errors.New("the journal is not as the demo leaves it: nothing was changed")
 
-// adopt takes up the runtimes that the store holds, in the place of new ones. A
-// checker compares each with what any turn can leave.
+// adopt takes over the runtimes that the store holds, in the place of new ones. c
+// checks that each is as a turn can leave it.
 func (w *workload) adopt(ctx context.Context, loop *loopstore.Loop, c *checker) (found foundRuntimes, err error) {
 	for summary, err := range loop.Runtimes(ctx, store.Paging{}) {
 		if err != nil {

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// A histogram counts durations in buckets: 16 for every power of two of
-// nanoseconds, so a quantile is at most a sixteenth too high. The zero value
-// is empty.
+// A histogram counts durations in buckets, 16 for every power of two of nanoseconds.
+// So a quantile is at most a sixteenth too high. The zero value is empty.
 type histogram struct {
 	buckets [bucketCount]uint64
 	count   uint64
@@ -19,8 +18,8 @@ const (
 	bucketCount  = (64 - finenessBits) << finenessBits
 )
 
-// bucketOf returns the bucket of v: the exponent of its power of two, then
-// the bits after the leading one. Below 32 every value has its own.
+// bucketOf returns the bucket of v: the exponent of its power of two, then the bits
+// after the leading one. Below 32 every value has its own bucket.
 func bucketOf(v uint64) int {
 	exponent := max(0, bits.Len64(v)-finenessBits-1)
 	return exponent<<finenessBits + int(v>>exponent)
@@ -32,14 +31,14 @@ func upperBound(bucket int) uint64 {
 	return (uint64(bucket-exponent<<finenessBits)+1)<<exponent - 1
 }
 
-// record counts d, which must not be negative.
+// observe counts d, which must not be negative.
 func (h *histogram) observe(d time.Duration) {
 	h.buckets[bucketOf(uint64(d))]++
 	h.count++
 	h.max = max(h.max, d)
 }
 
-// add counts what other has counted.
+// add adds the counts of other.
 func (h *histogram) add(other *histogram) {
 	for i, n := range other.buckets {
 		h.buckets[i] += n

@@ -12,16 +12,15 @@ import (
 	"github.com/loopstore/loopstore/store/cluster"
 )
 
-// A patient is a store that does not give up where a call may be made again. An
-// error that says that nothing was applied, since the partition was not served or
-// its holder has gone, is such a case. One that says that the outcome is unknown is
-// settled first: see CommitSessionBoundary. All other writes leave the same when
-// they are made twice.
+// A patient is a store that makes a call again if it was not applied because its
+// partition was not served or the holder was gone. If the outcome of a boundary commit
+// is unknown, it first finds out: see CommitSessionBoundary. Any other write leaves the
+// same state when it is applied twice.
 //
-// A runtime must be with one caller at a time, or what is made again would replace
-// what another has written since.
+// A runtime must be with one caller at a time, or a repeated write would replace what
+// another caller has written since.
 type patient struct {
-	store.RuntimeStore                           // all calls but those that it makes itself
+	store.RuntimeStore                           // every operation but CommitSessionBoundary
 	reach              func() store.RuntimeStore // what to call now
 	runs               *ledger
 	outcomes           *outcomes
@@ -33,8 +32,8 @@ func newPatient(reach func() store.RuntimeStore, runs *ledger, told *outcomes) *
 	return p
 }
 
-// repeat makes a call that leaves the same when it is made twice: a load, or any
-// write but a boundary commit.
+// repeat makes a call that may be applied twice: a load, or any write but a boundary
+// commit.
 func (p *patient) repeat(ctx context.Context, call func(store.RuntimeStore) error) error {
 	return p.persist(ctx, func(s store.RuntimeStore, _ *error) error {
 		err := call(s)
@@ -45,14 +44,14 @@ func (p *patient) repeat(ctx context.Context, call func(store.RuntimeStore) erro
 	})
 }
 
-// outcomes count what came of calls that failed. When all have ended well,
-// unknown is the sum of stored, absent and repeated.
+// outcomes count what came of calls that failed. When all have ended well, unknown is
+// the sum of stored, absent and repeated.
 type outcomes struct {
 	again    atomic.Int64 // calls that were made again
-	unknown  atomic.Int64 // errors that said so
-	stored   atomic.Int64 // of these: the commit's receipt was there
-	absent   atomic.Int64 // it was not, so the commit was made again
-	repeated atomic.Int64 // of a write that may be made twice, so it was
+	unknown  atomic.Int64 // outcomes that were unknown
+	stored   atomic.Int64 // commits of these whose receipt was there
+	absent   atomic.Int64 // commits whose receipt was not there, so they were made again
+	repeated atomic.Int64 // other writes, which were made again
 }
 
 const (
@@ -61,17 +60,17 @@ const (
 	longestPause    = 250 * time.Millisecond
 )
 
-// untouched reports whether an error that is not store.ErrOutcomeUnknown says that
-// nothing was applied, by a store that others may have replaced by now.
+// untouched reports whether an error, which is not store.ErrOutcomeUnknown, means that
+// nothing was applied and that another store may answer by now.
 func untouched(err error) bool {
 	_, ended := errors.AsType[*store.JournalError](err)
 	return ended || errors.Is(err, cluster.ErrNotHolder) || errors.Is(err, store.ErrClosed)
 }
 
-// persist makes a call until it goes well, or fails in a way that another try does
-// not change, or patience is over. doubt is the error of a try of which nobody
-// knows what came of it; a call that finds out sets it to nil. One that is left is
-// in what persist returns.
+// persist makes a call until it succeeds, fails in a way that another try would not
+// change, or patience ends. doubt is the error of the last try whose outcome is
+// unknown. A call that finds out the outcome sets it to nil. A doubt that is left is
+// part of what persist returns.
 func (p *patient) persist(ctx context.Context, call func(s store.RuntimeStore, doubt *error) error) error {
 	waiting, cancel := context.WithTimeout(ctx, longestPatience)
 	defer cancel()
@@ -96,7 +95,7 @@ func (p *patient) persist(ctx context.Context, call func(s store.RuntimeStore, d
 	}
 }
 
-// wait waits, and reports whether ctx still holds.
+// wait waits for d. It returns false if ctx ends first.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -108,11 +107,10 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// CommitSessionBoundary would mint a second receipt if it were made again after it
-// was applied. So where the outcome is unknown it looks for the one that it must
-// have got: the sequence is known, since nobody else commits to the run. What
-// answers has been opened after the failure, and so nothing of before can come
-// later.
+// CommitSessionBoundary would mint a second receipt if it were applied twice. So when
+// the outcome is unknown it looks for the receipt that it must have got. The sequence
+// is known, since nobody else commits to the run. The store that answers was opened
+// after the failure, so the first try cannot be applied any more.
 func (p *patient) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (receipt store.RunBoundaryReceipt, err error) {
 	sequence, err := p.next(ctx, id, commit.RunID)
 	if err != nil {
@@ -142,8 +140,8 @@ func (p *patient) CommitSessionBoundary(ctx context.Context, id store.RuntimeID,
 	return receipt, err
 }
 
-// next returns the sequence that the next commit of a run must get. Of one that
-// is not known it counts the receipts.
+// next returns the sequence that the next commit of a run must get. If it does not know
+// the run, it counts the receipts.
 func (p *patient) next(ctx context.Context, id store.RuntimeID, run store.RunID) (sequence uint64, err error) {
 	if at, ok := p.runs.get(id); ok && at.run == run {
 		return at.next, nil
@@ -157,7 +155,7 @@ func (p *patient) next(ctx context.Context, id store.RuntimeID, run store.RunID)
 	}
 }
 
-// A ledger knows where the latest run of each runtime stands.
+// A ledger has the next sequence of each runtime's latest run.
 type ledger struct {
 	mu     sync.Mutex
 	places map[store.RuntimeID]place

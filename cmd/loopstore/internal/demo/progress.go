@@ -9,10 +9,9 @@ import (
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 )
 
-// showProgress writes how far the workload is and how fast it was since the
-// last time, until the returned function is called: to a terminal in one line
-// that is rewritten, to anything else in a line a second. Between them it writes
-// what happens.
+// showProgress writes how far the workload is, and how fast since the last time, until
+// stop is called. On a terminal it rewrites one line. Anywhere else it writes a line a
+// second. Between these lines it writes the events.
 func showProgress(w io.Writer, t *tally) (stop func()) {
 	every, before, after := time.Second, "", "\n"
 	if isTerminal(w) {

@@ -10,8 +10,8 @@ import (
 	"github.com/loopstore/loopstore/ops"
 )
 
-// A Report is what the demo did and found, as -json prints it. Durations are
-// in nanoseconds. "loopstore demo -h" lists the fields too.
+// A Report is what a demo did and found. Its JSON is that of "loopstore demo -json",
+// which "loopstore demo -h" describes.
 type Report struct {
 	Runtimes      int            `json:"runtimes"`
 	Callers       int            `json:"callers"`        // goroutines that called the store
@@ -20,14 +20,14 @@ type Report struct {
 	Interrupted   bool           `json:"interrupted"`    // by Ctrl-C or SIGTERM
 	Turns         int64          `json:"turns"`          // of all runtimes together
 	SnapshotBytes int64          `json:"snapshot_bytes"` // of all boundary commits together
-	HeapBytes     uint64         `json:"heap_bytes"`     // live after the workload: the store, and the records to check it
-	Operations    []operationRow `json:"operations"`     // those that were used by the workload
+	HeapBytes     uint64         `json:"heap_bytes"`     // live after the workload: the store, and the accounts to check it
+	Operations    []operationRow `json:"operations"`     // those that the workload called
 	Journal       *journalReport `json:"journal,omitempty"`
 	Cluster       *clusterReport `json:"cluster,omitempty"`
 	Verified      []check        `json:"verified"`
 	CheckElapsed  time.Duration  `json:"check_elapsed_ns"`
-	// NotCanonical names the files whose digests were recomputed by package
-	// session itself, since their text is not what the digest is taken of.
+	// NotCanonical names the files whose digests package session computed itself:
+	// they are not the SHA-256 of the text as it is spelled.
 	NotCanonical []string `json:"not_canonical"`
 	Errors       []string `json:"errors"`   // of calls, or that nothing was done
 	Failures     []string `json:"failures"` // of checks, the first ten
@@ -57,14 +57,14 @@ func newReport(w *workload, c *checker, elapsed time.Duration) *Report {
 	return r
 }
 
-// fail adds an error of a call, if it is one.
+// fail adds an error. nil is none.
 func (r *Report) fail(err error) {
 	if err != nil {
 		r.Errors, r.OK = append(r.Errors, term.Printable(err.Error())), false
 	}
 }
 
-// An operationRow is what the workload's callers saw of one operation.
+// An operationRow is what the callers measured of one operation.
 type operationRow struct {
 	Operation string        `json:"operation"`
 	Count     uint64        `json:"count"`

@@ -7,10 +7,9 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// restart forgets everything and finds it in the store: the last stamp names
-// the last boundary, and what is not consumed is pending. So an agent goes on
-// in the turn in which it stopped, or with its next one, also in a process that
-// has only found it.
+// restart forgets everything and finds it again in the store: the last stamp names
+// the last boundary, and what is not consumed is pending. So an agent continues in
+// the turn in which it stopped, or with the next one, even in another process.
 func (a *agent) restart(ctx context.Context, c *caller) error {
 	a.run, a.sequence, a.pending = store.RunID{}, 0, nil
 	a.conversation = conversation{document: a.conversation.document}
@@ -42,7 +41,7 @@ func (a *agent) restart(ctx context.Context, c *caller) error {
 	if err := a.loadConversation(ctx, c); err != nil {
 		return err
 	}
-	if a.turn%turnsPerRun == 0 && !a.applied { // no boundary of its run is there
+	if a.turn%turnsPerRun == 0 && !a.applied { // its run has no boundary yet
 		return a.enter(ctx, c, store.RuntimeIdle)
 	}
 	return a.enter(ctx, c, store.RuntimeRunning)

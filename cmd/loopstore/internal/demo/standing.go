@@ -10,15 +10,15 @@ import (
 	"github.com/loopstore/loopstore/store/cluster"
 )
 
-// A standing is who served what at a moment.
+// A standing is which member served what at a moment.
 type standing struct {
 	Moment  string         `json:"moment"`
-	At      time.Duration  `json:"at_ns"` // from the beginning of the workload
+	At      time.Duration  `json:"at_ns"` // since the workload began
 	Members []memberReport `json:"members"`
 }
 
-// A memberReport is what a member has claimed, as the others see it, and what it
-// serves itself.
+// A memberReport is what a member has claimed, as another one sees it, and what it
+// serves.
 type memberReport struct {
 	Member  string `json:"member"`
 	Address string `json:"address"`
@@ -26,7 +26,7 @@ type memberReport struct {
 	Open    []int  `json:"open"`
 }
 
-// stands returns who serves what now: nothing where a member was killed.
+// stands returns which member serves what now. One that was killed serves nothing.
 func (c *crew) stands() (all []memberReport) {
 	claims := map[cluster.Member][]int{}
 	for p, s := range c.living(0).node.Status().Partitions {
@@ -56,7 +56,7 @@ func (c *crew) settled() bool {
 	return open == crewPartitions
 }
 
-// balanced reports whether besides everybody who lives has a fair share.
+// balanced reports whether, besides, every living member has a fair share.
 func (c *crew) balanced() bool {
 	fair := crewPartitions / len(c.seats)
 	having := 0
@@ -68,7 +68,7 @@ func (c *crew) balanced() bool {
 	return having == len(c.seats) && c.settled()
 }
 
-// write writes the lines of a table.
+// write writes a line for each member.
 func (s *standing) write(t *strings.Builder, row string) {
 	when := fmt.Sprintf("%.1fs %s", s.At.Seconds(), s.Moment)
 	for _, m := range s.Members {

@@ -13,17 +13,17 @@ import (
 	"github.com/loopstore/loopstore/store/cluster"
 )
 
-// calm is how long nothing happens before each failure.
+// calm is the quiet time before each failure.
 const calm = 2 * time.Second
 
-// onCluster runs the workload, and lets members and servers fail under it.
+// onCluster runs the workload, and lets a member and a server fail under it.
 func (d *Demo) onCluster(ctx context.Context, progress io.Writer) *Report {
 	runs, told, seen := new(ledger), new(outcomes), new(takeover)
 	patient := func(seat int) store.RuntimeStore {
 		return newPatient(func() store.RuntimeStore { return d.crew.near(seat) }, runs, told)
 	}
 	w := newWorkload(d.settings, func(i int) store.RuntimeStore { return witness{patient(i), seen} })
-	w.tally.events = make(chan string, 16) // more than there are, so that nothing waits for a reader
+	w.tally.events = make(chan string, 16) // room for all of them, so that nothing waits for a reader
 	members := d.settings.Members
 	story := &story{crew: d.crew, seen: seen, events: w.tally.events, began: time.Now(), victim: members - 1,
 		report: &clusterReport{Members: members, Servers: crewServers, Partitions: crewPartitions}}
@@ -40,7 +40,7 @@ func (d *Demo) onCluster(ctx context.Context, progress io.Writer) *Report {
 	return r
 }
 
-// A story is what happens to a crew at work.
+// A story is what happens to a crew during the workload.
 type story struct {
 	crew   *crew
 	victim int // the seat of the member that is killed
@@ -50,9 +50,8 @@ type story struct {
 	report *clusterReport
 }
 
-// tell lets a member be killed and replaced, and then stops a server that leads
-// the log of a partition that was taken over. It returns nil when ctx ends before
-// all that.
+// tell kills and replaces a member, and then stops a server that leads the log of a
+// partition that was taken over. It returns nil if ctx ends before.
 func (s *story) tell(ctx context.Context) error {
 	s.note("at first")
 	if !wait(ctx, calm) {
@@ -62,7 +61,7 @@ func (s *story) tell(ctx context.Context) error {
 	if !s.crew.await(ctx, func() bool { return s.seen.after() > 0 }) {
 		return nil
 	}
-	s.event("the first commit in one of them, %s after the kill", term.Brief(s.seen.after()))
+	s.event("first commit in one of these partitions, %s after the kill", term.Brief(s.seen.after()))
 	if !s.crew.await(ctx, s.crew.settled) {
 		return nil
 	}
@@ -83,7 +82,7 @@ func (s *story) tell(ctx context.Context) error {
 		return unlessEnded(ctx, err)
 	}
 	s.report.LeaderStopped = name
-	s.event("server %s is stopped, which led the log of partition %d", name, lost)
+	s.event("stopped server %s, which led the log of partition %d", name, lost)
 	return nil
 }
 
@@ -99,11 +98,11 @@ func (s *story) kill() (lost int) {
 	s.seen.lose(claimed)
 	s.report.Killed = m.Name
 	s.note(m.Name + " is killed")
-	s.event("member %s is killed, with %s", m.Name, term.Counted(int64(len(claimed)), "partition"))
+	s.event("member %s is killed: it served %s", m.Name, term.Counted(int64(len(claimed)), "partition"))
 	return lost
 }
 
-// unlessEnded returns an error that does not come of ctx's end.
+// unlessEnded returns err, or nil if it came from the end of ctx.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -117,11 +116,11 @@ func (s *story) note(moment string) {
 
 func (s *story) event(format string, args ...any) { s.events <- fmt.Sprintf(format, args...) }
 
-// A takeover knows which partitions were lost with a member, and when the first
-// boundary was committed in one of them again.
+// A takeover knows which partitions were lost with a member, and when a boundary was
+// first committed in one of them again.
 type takeover struct {
 	lost  atomic.Pointer[loss]
-	first atomic.Int64 // nanoseconds from the loss, 0 if there was none
+	first atomic.Int64 // nanoseconds from the loss to that commit; 0 if there was none
 }
 
 type loss struct {
@@ -131,12 +130,11 @@ type loss struct {
 
 func (t *takeover) lose(partitions map[int]bool) { t.lost.Store(&loss{time.Now(), partitions}) }
 
-// after returns how long after the loss the first commit was acknowledged, 0 if
-// none was.
+// after returns the time from the loss to the first commit, 0 if there was none.
 func (t *takeover) after() time.Duration { return time.Duration(t.first.Load()) }
 
-// A witness is a store that sees a take-over. A commit counts that has begun after
-// the loss: what was under way may have been the lost member's.
+// A witness is a store that sees a take-over. Only a commit that began after the loss
+// counts: one that was under way may have been the lost member's.
 type witness struct {
 	store.RuntimeStore
 	seen *takeover

@@ -50,16 +50,16 @@ func (r *Report) tableOfOperations(t *strings.Builder) {
 	fmt.Fprintf(t, "%-24s %12s %12s\n", "all", term.Grouped(total), term.Grouped(perSecond(total, r.Elapsed)))
 	where := "in the store"
 	if r.Cluster != nil {
-		where = "in the members, their servers"
-		t.WriteString("a write waits until two servers have it on their disks; max is mostly waiting for the failures below\n")
+		where = "in the members and their servers,"
+		t.WriteString("a write waits until two servers have it on their disks; max is mostly waiting out the failures below\n")
 	} else if r.Journal != nil {
-		fmt.Fprintf(t, "%s\na write waits for its append, which callers share: more of them, more in each, see -callers\n", r.Journal)
+		fmt.Fprintf(t, "%s\na write waits for its append, which callers share: with more of them each takes more, see -callers\n", r.Journal)
 	} else if r.Callers > r.GOMAXPROCS {
 		fmt.Fprintf(t, "%s on %s: p99 and max are mostly waiting for a CPU, see -callers 1\n",
 			term.Counted(int64(r.Callers), "caller"), term.Counted(int64(r.GOMAXPROCS), "CPU"))
 	}
 	fmt.Fprintf(t, "committed: %s of snapshots, %s each on average\n", term.Size(r.SnapshotBytes), term.Size(r.SnapshotBytes/max(1, r.Turns)))
-	fmt.Fprintf(t, "held: %s of heap for %s and %s, %s and again to check it\n", term.Size(int64(r.HeapBytes)),
+	fmt.Fprintf(t, "held: %s of heap for %s and %s, %s and once more to check it\n", term.Size(int64(r.HeapBytes)),
 		term.Counted(int64(r.Verified[receipts].Checked), "receipt"), term.Counted(int64(r.Verified[inputs].Checked), "input"), where)
 }
 
@@ -78,7 +78,7 @@ func (r *Report) tableOfChecks(t *strings.Builder) {
 	}
 }
 
-// perSecond returns the rate of n in that time, 0 if it was none.
+// perSecond returns the rate of n in a time, or 0 if that is 0.
 func perSecond(n int64, elapsed time.Duration) int64 {
 	if elapsed <= 0 {
 		return 0

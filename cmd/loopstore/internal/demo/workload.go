@@ -11,24 +11,23 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A workload is a number of runtimes and the callers that share them. A
-// runtime is with one caller at a time, for one turn.
+// A workload is runtimes and the callers that share them. A runtime is with one caller
+// at a time, for one turn.
 type workload struct {
 	agents    []*agent
 	callers   []*caller
-	turns     int // of each runtime, in earlier processes too, 0 without a limit
+	turns     int // of each runtime, in earlier processes too; 0 means no limit
 	documents Documents
 	tally     tally
 }
 
-// A tally is what has been done so far, and what has happened besides.
+// A tally is what has been done so far, and what else has happened.
 type tally struct {
 	turns, operations, snapshotBytes atomic.Int64
-	events                           chan string // lines for the progress, nil if there are none
+	events                           chan string // lines for the progress; nil if there are none
 }
 
-// newWorkload makes a workload whose callers each have a store of their own, or
-// all the same.
+// newWorkload makes a workload whose callers call the stores that stores returns.
 func newWorkload(s Settings, stores func(caller int) store.RuntimeStore) *workload {
 	w := &workload{turns: s.Turns, documents: s.Documents}
 	for i := range s.Runtimes {
@@ -40,9 +39,8 @@ func newWorkload(s Settings, stores func(caller int) store.RuntimeStore) *worklo
 	return w
 }
 
-// run returns when every runtime has taken its turns, or has stopped because
-// ctx ended or a caller got an error. No turn is left half done but one with
-// an error.
+// run returns when every runtime has taken its turns, or has stopped because ctx ended
+// or a caller got an error. Only a turn with an error is left half done.
 func (w *workload) run(ctx context.Context) error {
 	ready := make(chan *agent, len(w.agents))
 	for _, a := range w.agents {
@@ -70,10 +68,10 @@ func (w *workload) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// advance takes a runtime's next turn, or stops it, and reports whether it
-// goes on. A call is never cancelled, so that the record of what the store
-// acknowledged has no doubt in it. A runtime that was found and not taken up
-// when the time ends is left as it is; a turn in which one was found is ended.
+// advance takes a runtime's next turn, or stops it, and reports whether it goes on.
+// Calls are never cancelled, so that what the store acknowledged is never in doubt. A
+// runtime that was found stays as it is if the time ends before it is taken up. Once
+// it is taken up, its turn is ended.
 func (w *workload) advance(ctx context.Context, c *caller, a *agent) (going bool, err error) {
 	calls := context.WithoutCancel(ctx)
 	switch {
@@ -99,8 +97,7 @@ func (w *workload) allOver() bool {
 	return !slices.ContainsFunc(w.agents, func(a *agent) bool { return !w.over(a) })
 }
 
-// latencies returns those of all callers together. The callers must have
-// ended.
+// latencies returns those of all callers together. The callers must have ended.
 func (w *workload) latencies() *[ops.NumKinds]histogram {
 	all := new([ops.NumKinds]histogram)
 	for _, c := range w.callers {
