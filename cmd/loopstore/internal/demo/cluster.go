@@ -35,9 +35,9 @@ var errNoTakeover = errors.New("no take-over was seen: give it time with a longe
 
 // noteCluster notes what happened to the cluster. A run without a take-over has
 // failed, unless a signal ended it.
-func (r *Report) noteCluster(c *clusterReport, told *outcomes, seen *takeover) {
-	c.FirstCommit, c.Again = seen.after(), told.again.Load()
-	c.Unknown = unknownReport{told.unknown.Load(), told.stored.Load(), told.absent.Load(), told.repeated.Load()}
+func (r *Report) noteCluster(c *clusterReport, calls *outcomes, seen *takeover) {
+	c.FirstCommit, c.Again = seen.after(), calls.again.Load()
+	c.Unknown = unknownReport{calls.unknown.Load(), calls.stored.Load(), calls.absent.Load(), calls.repeated.Load()}
 	r.Cluster, r.Verified = c, r.Verified[:foundAgain]
 	if c.FirstCommit == 0 && !r.Interrupted {
 		r.fail(errNoTakeover)

@@ -26,8 +26,8 @@ type patient struct {
 	outcomes           *outcomes
 }
 
-func newPatient(reach func() store.RuntimeStore, runs *ledger, told *outcomes) *patient {
-	p := &patient{reach: reach, runs: runs, outcomes: told}
+func newPatient(reach func() store.RuntimeStore, runs *ledger, calls *outcomes) *patient {
+	p := &patient{reach: reach, runs: runs, outcomes: calls}
 	p.RuntimeStore = store.Forward(p.repeat)
 	return p
 }

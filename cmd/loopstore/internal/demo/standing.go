@@ -44,8 +44,8 @@ func (c *crew) stands() (all []memberReport) {
 	return all
 }
 
-// settled reports whether all partitions are open where they are claimed.
-func (c *crew) settled() bool {
+// allOpen reports whether all partitions are open where they are claimed.
+func (c *crew) allOpen() bool {
 	open := 0
 	for _, m := range c.stands() {
 		if !slices.Equal(m.Claimed, m.Open) {
@@ -65,7 +65,7 @@ func (c *crew) balanced() bool {
 			having++
 		}
 	}
-	return having == len(c.seats) && c.settled()
+	return having == len(c.seats) && c.allOpen()
 }
 
 // write writes a line for each member.

@@ -18,9 +18,9 @@ const calm = 2 * time.Second
 
 // onCluster runs the workload, and lets a member and a server fail under it.
 func (d *Demo) onCluster(ctx context.Context, progress io.Writer) *Report {
-	runs, told, seen := new(ledger), new(outcomes), new(takeover)
+	runs, calls, seen := new(ledger), new(outcomes), new(takeover)
 	patient := func(seat int) store.RuntimeStore {
-		return newPatient(func() store.RuntimeStore { return d.crew.near(seat) }, runs, told)
+		return newPatient(func() store.RuntimeStore { return d.crew.near(seat) }, runs, calls)
 	}
 	w := newWorkload(d.settings, func(i int) store.RuntimeStore { return witness{patient(i), seen} })
 	w.tally.events = make(chan string, 16) // room for all of them, so that nothing waits for a reader
@@ -36,7 +36,7 @@ func (d *Demo) onCluster(ctx context.Context, progress io.Writer) *Report {
 	err = errors.Join(err, <-ended)
 
 	r := w.check(ctx, newChecker(patient(0)), elapsed, err)
-	r.noteCluster(story.report, told, seen)
+	r.noteCluster(story.report, calls, seen)
 	return r
 }
 
@@ -62,7 +62,7 @@ func (s *story) tell(ctx context.Context) error {
 		return nil
 	}
 	s.event("first commit in one of these partitions, %s after the kill", term.Brief(s.seen.after()))
-	if !s.crew.await(ctx, s.crew.settled) {
+	if !s.crew.await(ctx, s.crew.allOpen) {
 		return nil
 	}
 	s.note("taken over")
