@@ -54,8 +54,8 @@ staged, applied and consumed, and commits a boundary for each turn of a growing
 conversation. Then demo checks every receipt, sequence, input and snapshot against
 what the store has acknowledged.
 
-The conversations are demo's own, or those of the files: session documents as
-Meerkat writes them, the agent runtime whose store this one is modelled on.
+The conversations are demo's own, or those of the files: session documents written
+by Meerkat, the agent runtime whose store this one is modelled on.
 
 It exits with 1 if a call or a check failed or nothing was done, and with 2 for
 wrong flags or arguments. Ctrl-C or SIGTERM ends the turns: what was done is

@@ -15,7 +15,7 @@ import (
 func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var one *store.RuntimeID
 	flags := flag.NewFlagSet("inspect", flag.ContinueOnError)
-	flags.Func("runtime", "show all of the runtime with this `id`", func(id string) error {
+	flags.Func("runtime", "show one runtime in full: the one with this `id`", func(id string) error {
 		one = new(store.RuntimeID(id))
 		return nil
 	})
