@@ -12,20 +12,20 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
-	"unicode/utf8"
 
-	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // stdin is what the file name "-" stands for.
 var stdin io.Reader = os.Stdin
 
-// errUsage is an error that has been told.
-var errUsage = errors.New("called in a wrong way")
+// errUsage is a wrong flag or argument that the user has been told of.
+var errUsage = errors.New("wrong flag or argument")
 
-// parseFile reads flags and the one file after them. What is wrong has been
-// told then, as has the help: the error is errUsage or flag.ErrHelp.
+// parseFile reads flags and the one file after them. It shows the help, or says what
+// is wrong, itself: the error is flag.ErrHelp or errUsage.
 func parseFile(flags *flag.FlagSet, args []string, help string, notes string, stdout, stderr io.Writer) (name string, err error) {
 	flags.SetOutput(io.Discard)
 	err = flags.Parse(args)
@@ -41,13 +41,14 @@ func parseFile(flags *flag.FlagSet, args []string, help string, notes string, st
 		err = fmt.Errorf("it takes one file, not %d", len(files))
 	}
 	if err != nil {
-		say(stderr, "loopstore %s: %v\n\"loopstore %[1]s -h\" lists the flags\n", flags.Name(), err)
+		term.Say(stderr, "loopstore %s: %v\n\"loopstore %[1]s -h\" lists the flags\n", flags.Name(), err)
 		return "", errUsage
 	}
 	return files[0], nil
 }
 
-// A source counts what is read of a file, and ends with its context.
+// A source counts the lines and bytes that are read, and fails when its context has
+// ended.
 type source struct {
 	ctx          context.Context
 	r            io.Reader
@@ -79,21 +80,21 @@ func readArchive(ctx context.Context, name string) (*state.State, *source, error
 	return state, in, err
 }
 
-// refuse tells why a file was not read, and returns the exit code.
+// refuse says why a file was not read, and returns the exit code.
 func refuse(ctx context.Context, stderr io.Writer, command, name string, err error) int {
 	if path, ok := errors.AsType[*os.PathError](err); ok && path.Op == "open" {
-		say(stderr, "loopstore %s: %v\n", command, err)
+		term.Say(stderr, "loopstore %s: %v\n", command, err)
 		return exitUsage
 	}
-	say(stderr, "loopstore %s: %s: %v\n", command, printable(name), err)
+	term.Say(stderr, "loopstore %s: %s: %v\n", command, term.Printable(name), err)
 	if _, ok := errors.AsType[misuse](err); ok {
 		return exitUsage
 	}
 	return interruptedOr(ctx, exitFailed)
 }
 
-// writeJSON writes a value for people and programs. Payloads stay compact: one
-// may be nested so deep that its spaces would be more than it.
+// writeJSON writes a value for people and programs. With payloads it does not
+// indent: one may be nested so deep that the indentation would outgrow it.
 func writeJSON(w io.Writer, v any, payloads bool) error {
 	var text strings.Builder
 	enc := json.NewEncoder(&text)
@@ -103,7 +104,7 @@ func writeJSON(w io.Writer, v any, payloads bool) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	var safe strings.Builder // all that is not printable stands within strings
+	var safe strings.Builder // what is not printable can only be within JSON strings, where \u escapes it
 	for _, r := range text.String() {
 		switch {
 		case r == '\n' || strconv.IsPrint(r):
@@ -116,32 +117,4 @@ func writeJSON(w io.Writer, v any, payloads bool) error {
 	}
 	_, err := io.WriteString(w, safe.String())
 	return err
-}
-
-// printable escapes what a terminal might take for more than text.
-func printable(text string) string {
-	var safe strings.Builder
-	for len(text) > 0 {
-		r, n := utf8.DecodeRuneInString(text)
-		if strconv.IsPrint(r) && (r != utf8.RuneError || n > 1) {
-			safe.WriteString(text[:n])
-		} else {
-			quoted := strconv.Quote(text[:n])
-			safe.WriteString(quoted[1 : len(quoted)-1])
-		}
-		text = text[n:]
-	}
-	return safe.String()
-}
-
-// named writes a name so that nothing in it can be mistaken, in at most so many
-// characters.
-func named(text string, room int) string {
-	if text == "" || strings.ContainsAny(text, "\" \\") || printable(text) != text {
-		text = strconv.Quote(text)
-	}
-	if runes := []rune(text); len(runes) > room {
-		text = string(runes[:room-1]) + "…"
-	}
-	return text
 }

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // benchSettings are the flags of bench.
@@ -37,7 +39,7 @@ func bench(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err != nil {
-		say(stderr, "loopstore bench: %v\n\"loopstore bench -h\" lists the flags\n", err)
+		term.Say(stderr, "loopstore bench: %v\n\"loopstore bench -h\" lists the flags\n", err)
 		return exitUsage
 	}
 	cfg := measure.Config{Rounds: s.rounds, Time: s.time, Only: s.only, Progress: stderr}
@@ -56,11 +58,11 @@ func (s *benchSettings) report(ctx context.Context, cfg measure.Config, subjects
 		write = r.WriteBenchstat
 	}
 	if interrupted {
-		say(stderr, "interrupted; what was measured until then:\n")
+		term.Say(stderr, "interrupted; what was measured until then:\n")
 		err = nil
 	}
 	if err := errors.Join(err, write(stdout)); err != nil {
-		say(stderr, "loopstore bench: %v\n", err)
+		term.Say(stderr, "loopstore bench: %v\n", err)
 		return exitFailed
 	}
 	if interrupted {
@@ -80,7 +82,6 @@ func benchSubjects() []measure.Subject {
 			},
 		},
 		{Name: "mutex", Open: func() (store.RuntimeStore, error) { return locked.New(new(state.State)), nil }},
-		{Name: "rwmutex", Open: func() (store.RuntimeStore, error) { return locked.NewRW(new(state.State)), nil }},
 	}
 }
 
@@ -100,7 +101,7 @@ func (s *benchSettings) parse(args []string, help io.Writer) error {
 	case err != nil:
 		return err
 	case flags.NArg() > 0:
-		return fmt.Errorf("it takes no arguments but flags, not %s", named(flags.Arg(0), 40))
+		return fmt.Errorf("it takes no arguments but flags, not %s", term.Named(flags.Arg(0), 40))
 	case s.rounds < 1 || s.rounds > maxRounds:
 		return fmt.Errorf("-rounds is %d, and must be from 1 to %d", s.rounds, maxRounds)
 	case s.time <= 0 || s.time > maxCellTime:

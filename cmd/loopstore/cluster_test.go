@@ -3,11 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -15,8 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/cluster"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
 )
 
 // child starts the command as a process of its own, since NATS servers leave
@@ -36,7 +35,7 @@ func child(t *testing.T, args ...string) (cmd *exec.Cmd, stdout *bytes.Buffer, s
 	return cmd, stdout, bufio.NewReader(pipe)
 }
 
-func decoded(t *testing.T, stdout *bytes.Buffer) (r report) {
+func decoded(t *testing.T, stdout *bytes.Buffer) (r demo.Report) {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader(stdout.Bytes()))
 	dec.DisallowUnknownFields()
@@ -51,7 +50,7 @@ func TestNothingIsLostWhenAMemberIsKilled(t *testing.T) {
 	}
 	cmd, stdout, stderr := child(t, "-cluster", "3", "-duration", "1h", "-runtimes", "40", "-json")
 	var told strings.Builder
-	for line := ""; !strings.Contains(line, " is stopped, which led "); told.WriteString(line) {
+	for line := ""; !strings.Contains(line, ", which led the log of "); told.WriteString(line) {
 		var err error
 		line, err = stderr.ReadString('\n')
 		require.NoError(t, err, told.String())
@@ -62,12 +61,13 @@ func TestNothingIsLostWhenAMemberIsKilled(t *testing.T) {
 	_ = cmd.Wait() // the error is the exit code
 	require.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode(), "%s%s%s", told.String(), rest, stdout)
 
+	const partitions = 12
 	r := decoded(t, stdout)
 	require.True(t, r.OK)
 	require.Nil(t, r.Journal)
 	require.EqualValues(t, r.Turns, verifiedOf(r)["receipts"])
 	c := r.Cluster
-	require.Equal(t, []any{3, 3, crewPartitions, "c"}, []any{c.Members, c.Servers, c.Partitions, c.Killed})
+	require.Equal(t, []any{3, 3, partitions, "c"}, []any{c.Members, c.Servers, c.Partitions, c.Killed})
 	require.Regexp(t, `^node-[012]$`, c.LeaderStopped)
 	require.Positive(t, c.FirstCommit)
 	require.Positive(t, c.Again)
@@ -82,14 +82,14 @@ func TestNothingIsLostWhenAMemberIsKilled(t *testing.T) {
 			open += len(m.Open)
 		}
 		if i != 1 {
-			require.Equal(t, crewPartitions, open, "%+v", s)
+			require.Equal(t, partitions, open, "%+v", s)
 		}
 	}
-	killed := func(moment int) memberReport { return c.Standings[moment].Members[2] }
-	require.NotEmpty(t, killed(0).Open)
-	require.NotEmpty(t, killed(1).Claimed, "nobody knows yet that it was killed")
-	require.Empty(t, killed(1).Open)
-	require.Empty(t, killed(2).Claimed)
+	const killed = 2
+	require.NotEmpty(t, c.Standings[0].Members[killed].Open)
+	require.NotEmpty(t, c.Standings[1].Members[killed].Claimed, "nobody knows yet that it was killed")
+	require.Empty(t, c.Standings[1].Members[killed].Open)
+	require.Empty(t, c.Standings[2].Members[killed].Claimed)
 	require.Equal(t, "c", c.Standings[3].Members[3].Member)
 	require.NotEmpty(t, c.Standings[3].Members[3].Open)
 }
@@ -100,9 +100,9 @@ func TestARunWithoutATakeOverHasFailed(t *testing.T) {
 	require.NoError(t, err)
 	_ = cmd.Wait() // the error is the exit code
 	require.Equal(t, exitFailed, cmd.ProcessState.ExitCode())
-	require.Equal(t, "note: 1s may be too short: a kill, the take-over and the stop of a server need some 10s\n", string(said))
+	require.Equal(t, "note: 1s may be too short: a kill, the take-over and the stop of a server need about 10s\n", string(said))
 	r := decoded(t, stdout)
-	require.Equal(t, []string{errNoTakeover.Error()}, r.Errors)
+	require.Equal(t, []string{"no take-over was seen: give it time with a longer -duration or more -turns"}, r.Errors)
 	require.Empty(t, r.Failures)
 	require.Empty(t, r.Cluster.LeaderStopped)
 }
@@ -135,93 +135,30 @@ func TestClusterFlags(t *testing.T) {
 		{[]string{"-duration", "9s"}, 9 * time.Second, 1},
 	} {
 		s, _ := parsed(t, append([]string{"-cluster", "3"}, c.args...)...)
-		require.Equal(t, 3, s.cluster)
-		require.Equal(t, c.want, s.duration, "%q", c.args)
+		require.Equal(t, 3, s.Members)
+		require.Equal(t, c.want, s.Duration, "%q", c.args)
 		require.Len(t, s.notes, c.notes, "%q", c.args)
 	}
 }
 
 func TestTheJSONOfAClusterIsDocumented(t *testing.T) {
 	_, fields, _ := strings.Cut(demoNotes, "\n-json prints one object")
-	text, err := json.Marshal(report{Cluster: &clusterReport{Standings: []standing{{Members: []memberReport{{}}}}}})
-	require.NoError(t, err)
-	var r struct{ Cluster map[string]any }
-	require.NoError(t, json.Unmarshal(text, &r))
+	cluster, ok := reflect.TypeFor[demo.Report]().FieldByName("Cluster")
+	require.True(t, ok)
 	names := 0
-	var look func(v any)
-	look = func(v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			for name, inner := range v {
+	var look func(of reflect.Type)
+	look = func(of reflect.Type) {
+		switch of.Kind() {
+		case reflect.Pointer, reflect.Slice:
+			look(of.Elem())
+		case reflect.Struct:
+			for i := range of.NumField() {
 				names++
-				require.Regexp(t, `\b`+name+`\b`, fields)
-				look(inner)
+				require.Regexp(t, `\b`+of.Field(i).Tag.Get("json")+`\b`, fields)
+				look(of.Field(i).Type)
 			}
-		case []any:
-			look(v[0])
 		}
 	}
-	look(r.Cluster)
+	look(cluster.Type)
 	require.Equal(t, 9+4+3+4, names)
-}
-
-func TestWhatTheTableSaysOfACluster(t *testing.T) {
-	c := &clusterReport{
-		Members: 2, Servers: 3, Partitions: 12, Killed: "b", FirstCommit: 2345 * time.Millisecond, Again: 1,
-		Unknown: unknownReport{4, 1, 2, 1},
-		Standings: []standing{{"b is killed", 2 * time.Second, []memberReport{
-			{"a", "local:1", []int{0, 3}, []int{0, 3}}, {"b", "local:2", []int{1}, nil},
-		}}},
-	}
-	var t1 strings.Builder
-	c.write(&t1)
-	require.Equal(t, `
-who serves what          member  address     claimed  open  partitions
-2.0s b is killed         a       local:1           2     2  0 3
-                         b       local:2           1     0  -
-taken over: 2.35s from the kill of b to the first commit in a partition that it had served
-stopped: no server, there was no time for it
-made again: 1 call, since nothing had been applied or the outcome was unknown
-unknown: 4 outcomes, of these 1 commit found stored, 2 found absent and made again; 1 other write made again, which leaves the same
-`, t1.String())
-	require.Equal(t, "cluster: 2 members of 12 partitions, kept by 3 NATS servers", c.String())
-}
-
-// What was under way when the member was lost may still have been its own work.
-func TestATakeOverIsSeenByACommitThatBeganAfterTheLoss(t *testing.T) {
-	const id = store.RuntimeID("agent-000")
-	lost := map[int]bool{cluster.PartitionOf(id, crewPartitions): true}
-	var seen takeover
-	during := func() {}
-	w := witness{committing{during: func() { during() }}, &seen}
-	commit := func(id store.RuntimeID) {
-		_, err := w.CommitSessionBoundary(t.Context(), id, store.BoundaryCommit{})
-		require.NoError(t, err)
-	}
-	during = func() { seen.lose(lost) }
-	commit(id)
-	require.Zero(t, seen.after(), "it was under way")
-	during = func() {}
-	for i := range 100 {
-		if other := idOf(i); !lost[cluster.PartitionOf(other, crewPartitions)] {
-			commit(other)
-		}
-	}
-	require.Zero(t, seen.after(), "it is of another partition")
-	commit(id)
-	first := seen.after()
-	require.Positive(t, first)
-	commit(id)
-	require.Equal(t, first, seen.after(), "only the first counts")
-}
-
-// A committing store does something during each commit.
-type committing struct {
-	store.RuntimeStore
-	during func()
-}
-
-func (c committing) CommitSessionBoundary(context.Context, store.RuntimeID, store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
-	c.during()
-	return store.RunBoundaryReceipt{}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store/journal/bolt"
 )
 
@@ -25,16 +26,16 @@ func compact(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return refuse(ctx, stderr, "compact", name, err)
 	}
-	what := fmt.Sprintf("%s, of %s", size(after), size(before))
+	what := fmt.Sprintf("%s, was %s", term.Size(after), term.Size(before))
 	if after >= before {
-		what = size(after) + " as before, since less than a quarter of it was free"
+		what = term.Size(after) + " as before, since less than a quarter of it was free"
 	}
-	say(stdout, "%s: %s\n", printable(name), what)
+	term.Say(stdout, "%s: %s\n", term.Printable(name), what)
 	return exitOK
 }
 
-// compactFile returns how long the file was, and is. Whoever has any partition
-// of it compacts them all.
+// compactFile returns the file's size before and after. It opens one partition: that
+// compacts them all.
 func compactFile(ctx context.Context, name string) (before, after int64, err error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -49,12 +50,12 @@ func compactFile(ctx context.Context, name string) (before, after int64, err err
 	}
 	partitions, err := bolt.Partitions(ctx, name, bolt.Options{})
 	if err == nil && len(partitions) == 0 {
-		err = errors.New("there is no partition in it")
+		err = errors.New("it has no partition")
 	}
 	if err != nil {
 		return 0, 0, err
 	}
-	loop, err := loopstore.Open(ctx, loopstore.Options{Journal: bolt.New(name, bolt.Options{}), Partition: partitions[0]})
+	loop, err := loopstore.Open(ctx, bolt.New(name, bolt.Options{}), partitions[0], loopstore.Options{})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -67,14 +68,3 @@ func compactFile(ctx context.Context, name string) (before, after int64, err err
 	}
 	return info.Size(), now.Size(), nil
 }
-
-const compactHelp = `usage: loopstore compact FILE
-
-compact writes a journal anew, without the room of what was replaced or removed,
-if a quarter of it or more is that, all partitions of it. It changes nothing that
-is held, and the old file stays until the new one is whole and checked. Nobody
-else may have it open.
-
-It exits with 1 if the file is not a journal, is not as it was written, or is in
-use, and 2 if it was called in a wrong way.
-`

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
 )
 
 // Five runtimes take three turns each, the third with two inputs. One of them
@@ -21,7 +22,7 @@ func TestSmallRunAddsUp(t *testing.T) {
 	require.Equal(t, exitOK, code, stdout)
 	require.Empty(t, stderr, "fewer callers than the default are not worth a note")
 
-	var r report
+	var r demo.Report
 	dec := json.NewDecoder(strings.NewReader(stdout))
 	dec.DisallowUnknownFields()
 	require.NoError(t, dec.Decode(&r))
@@ -76,7 +77,7 @@ func TestNothingDoneIsAFailure(t *testing.T) {
 	code, stdout, _ := shell(interrupted, "demo", "-quiet", "-json")
 	require.Equal(t, exitFailed, code, "although it was interrupted")
 
-	var r report
+	var r demo.Report
 	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
 	require.False(t, r.OK)
 	require.Len(t, r.Errors, 1)
@@ -141,13 +142,13 @@ func TestInterruptEndsCleanlyAndIsChecked(t *testing.T) {
 	require.Equal(t, exitInterrupted, run(ctx, []string{"demo", "-duration", "1h", "-json"}, &stdout, stderr))
 	require.Contains(t, stderr.String(), "interrupted")
 
-	var r report
+	var r demo.Report
 	require.NoError(t, json.Unmarshal(stdout.Bytes(), &r))
 	require.True(t, r.Interrupted)
 	require.True(t, r.OK)
 	require.Positive(t, r.Turns)
-	require.EqualValues(t, r.Turns, r.Verified[receipts].Checked)
-	require.Equal(t, r.Runtimes, r.Verified[runtimeStates].Checked)
+	require.EqualValues(t, r.Turns, verifiedOf(r)["receipts"])
+	require.Equal(t, r.Runtimes, verifiedOf(r)["runtime_states"])
 }
 
 func TestRefusesWhatIsNoSession(t *testing.T) {
@@ -167,20 +168,21 @@ func TestRefusesWhatIsNoSession(t *testing.T) {
 }
 
 func TestTakesTheUsersFiles(t *testing.T) {
-	text, err := embedded.ReadFile("conversations/travel-booking.json")
+	text, err := os.ReadFile("internal/demo/conversations/travel-booking.json")
 	require.NoError(t, err)
 	canonical, spaced := filepath.Join(t.TempDir(), "canonical.json"), filepath.Join(t.TempDir(), "spaced.json")
 	require.NoError(t, os.WriteFile(canonical, text, 0o600))
 	text = bytes.ReplaceAll(text, []byte(`"role":`), []byte(`"role" : `))
 	require.NoError(t, os.WriteFile(spaced, text, 0o600))
 
+	const sums = "SHA-256 and count of the messages, "
 	for _, c := range []struct {
 		files   []string
 		digests string
 	}{
-		{[]string{canonical}, digestsApart},
-		{[]string{canonical, spaced}, digestsFromBoth},
-		{[]string{spaced}, digestsFromSession},
+		{[]string{canonical}, sums + "computed without package session"},
+		{[]string{canonical, spaced}, "computed without package session, but for the files below"},
+		{[]string{spaced}, sums + "computed by package session itself"},
 	} {
 		code, stdout, _ := shell(t.Context(), append([]string{"demo", "-runtimes", "10", "-turns", "20", "-quiet"}, c.files...)...)
 		require.Equal(t, exitOK, code, stdout)
@@ -191,19 +193,13 @@ func TestTakesTheUsersFiles(t *testing.T) {
 }
 
 func TestExitCode(t *testing.T) {
-	require.Equal(t, exitOK, (&report{OK: true}).exitCode())
-	require.Equal(t, exitInterrupted, (&report{OK: true, Interrupted: true}).exitCode())
-	require.Equal(t, exitFailed, (&report{Interrupted: true}).exitCode())
-	require.Equal(t, exitTerminated, (&report{OK: true, Interrupted: true, terminated: true}).exitCode())
-
-	failed := &report{OK: true, Interrupted: true, Verified: newChecker(nil).checks}
-	failed.fail(nil)
-	require.Equal(t, exitInterrupted, failed.exitCode())
-	failed.fail(errors.New("a call went wrong"))
-	require.Equal(t, exitFailed, failed.exitCode())
-	var table strings.Builder
-	require.NoError(t, failed.writeTable(&table))
-	require.Contains(t, table.String(), "turns in 0s, interrupted\n")
-	require.Contains(t, table.String(), "FAILED a call went wrong\n")
-	require.True(t, strings.HasSuffix(table.String(), "\nFAILED\n"))
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	terminated, terminate := context.WithCancelCause(t.Context())
+	terminate(errTerminated)
+	require.Equal(t, exitOK, exitCode(t.Context(), &demo.Report{OK: true}))
+	require.Equal(t, exitOK, exitCode(interrupted, &demo.Report{OK: true}), "it had ended before")
+	require.Equal(t, exitInterrupted, exitCode(interrupted, &demo.Report{OK: true, Interrupted: true}))
+	require.Equal(t, exitFailed, exitCode(interrupted, &demo.Report{Interrupted: true}))
+	require.Equal(t, exitTerminated, exitCode(terminated, &demo.Report{OK: true, Interrupted: true}))
 }

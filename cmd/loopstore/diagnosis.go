@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store/journal"
 )
 
@@ -47,24 +48,24 @@ func (d *diagnosis) write(w io.Writer, asJSON bool) error {
 	return err
 }
 
-// table has a line for each finding, with the advice on what is not as it should
-// be below it.
+// table has a line for each finding. The advice stands below a finding that is not
+// OK.
 func (d *diagnosis) table() string {
 	var t strings.Builder
 	const row = "%-8s %-*s  %s\n"
 	width := len("setting")
 	for _, f := range d.Findings {
-		width = max(width, len(printable(f.Setting)))
+		width = max(width, len(term.Printable(f.Setting)))
 	}
 	fmt.Fprintf(&t, row, "status", width, "setting", "value")
 	for _, f := range d.Findings {
-		value := printable(f.Value)
+		value := term.Printable(f.Value)
 		if value == "" {
 			value = "-"
 		}
-		fmt.Fprintf(&t, row, f.Status, width, printable(f.Setting), value)
+		fmt.Fprintf(&t, row, f.Status, width, term.Printable(f.Setting), value)
 		if f.Status != journal.OK.String() {
-			fmt.Fprintf(&t, "%8s %s\n", "", printable(f.Advice))
+			fmt.Fprintf(&t, "%8s %s\n", "", term.Printable(f.Advice))
 		}
 	}
 	fmt.Fprintf(&t, "\n%s\n", d.verdict())
@@ -77,7 +78,7 @@ func (d *diagnosis) verdict() string {
 		verdict = fmt.Sprintf("FAILED: %d at RISK, %d BROKEN", d.Risk, d.Broken)
 	}
 	if d.Unknown > 0 {
-		verdict += fmt.Sprintf(", and %s UNKNOWN: nobody could look at that", grouped(int64(d.Unknown)))
+		verdict += fmt.Sprintf(", and %s UNKNOWN: it could not be checked", term.Grouped(int64(d.Unknown)))
 	}
 	return verdict
 }

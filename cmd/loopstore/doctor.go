@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/jetstream"
 	"github.com/loopstore/loopstore/store/journal/postgres"
@@ -35,12 +36,12 @@ func doctor(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err != nil {
-		say(stderr, "loopstore doctor: %s\n\"loopstore doctor -h\" lists the flags\n", s.hide(err.Error()))
+		term.Say(stderr, "loopstore doctor: %s\n\"loopstore doctor -h\" lists the flags\n", s.hide(err.Error()))
 		return exitUsage
 	}
 	findings, err := s.diagnose(ctx)
 	if err != nil {
-		say(stderr, "loopstore doctor: %s\n", s.hide(err.Error()))
+		term.Say(stderr, "loopstore doctor: %s\n", s.hide(err.Error()))
 		if _, ok := errors.AsType[misuse](err); ok {
 			return exitUsage
 		}
@@ -48,7 +49,7 @@ func doctor(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	d := newDiagnosis(findings)
 	if err := d.write(stdout, s.json); err != nil {
-		say(stderr, "loopstore doctor: %v\n", err)
+		term.Say(stderr, "loopstore doctor: %v\n", err)
 		return exitFailed
 	}
 	if !d.OK {
@@ -60,12 +61,12 @@ func doctor(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (s *doctorSettings) parse(args []string, help io.Writer) error {
 	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&s.nats, "nats", "", "look at the NATS servers at this `URL`, or at several with commas\nbetween them")
-	flags.StringVar(&s.system, "system", "", "ask the NATS servers for their own settings too, as the user of the\nsystem account whom this `URL` names")
+	flags.StringVar(&s.nats, "nats", "", "check the NATS servers at this `URL`, or at several with commas\nbetween them")
+	flags.StringVar(&s.system, "system", "", "also ask the NATS servers for their own settings, as the user of the\nsystem account that this `URL` names")
 	flags.StringVar(&s.creds, "creds", "", "the credentials `file` of the user of -nats")
-	flags.StringVar(&s.prefix, "prefix", "loopstore", "the `name` that those of the streams begin with")
-	flags.IntVar(&s.replicas, "replicas", 3, "on how many servers streams should be: 1, 3 or 5")
-	flags.StringVar(&s.postgres, "postgres", "", "look at the PostgreSQL server at this `URL`, or with these settings,\nsuch as \"host=db user=me\"")
+	flags.StringVar(&s.prefix, "prefix", "loopstore", "the `text` that the names of the streams begin with")
+	flags.IntVar(&s.replicas, "replicas", 3, "how many servers should keep each stream: 1, 3 or 5")
+	flags.StringVar(&s.postgres, "postgres", "", "check the PostgreSQL server at this `URL`, or with these settings,\nsuch as \"host=db user=me\"")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of a table")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -134,7 +135,8 @@ func (s *doctorSettings) diagnoseNATS(ctx context.Context) ([]journal.Finding, e
 	return engine.Diagnose(ctx, system)
 }
 
-// connectNATS connects once: who asks does not wait for a server to come back.
+// connectNATS does not wait for a server to come back: whoever asks wants an answer
+// now.
 func connectNATS(urls string, options ...nats.Option) (*nats.Conn, error) {
 	options = append(options, nats.Name("loopstore doctor"), nats.NoReconnect(), nats.Timeout(doctorPatience/2))
 	return nats.Connect(urls, options...)
@@ -143,7 +145,7 @@ func connectNATS(urls string, options ...nats.Option) (*nats.Conn, error) {
 func (s *doctorSettings) diagnosePostgres(ctx context.Context) ([]journal.Finding, error) {
 	config, err := pgxpool.ParseConfig(s.postgres)
 	if err != nil {
-		return nil, errPostgresURL // what err says may have a part of the password
+		return nil, errPostgresURL // err may quote a part of the password
 	}
 	config.ConnConfig.ConnectTimeout = doctorPatience
 	pool, err := postgres.NewPool(ctx, config)

@@ -11,12 +11,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/journal/bolt"
+	"github.com/loopstore/loopstore/store/state"
 )
 
-// A holding is what a file holds, an exported one or a journal.
+// A holding is what an exported file or a partition of a journal holds.
 type holding struct {
 	state     *state.State
 	bytes     int64
@@ -24,23 +24,24 @@ type holding struct {
 	partition *string // of a journal
 }
 
-// partitionFlag returns the partition that is asked for, nil if none is.
+// partitionFlag adds -partition. It returns where its value will be: nil if it is
+// not given. otherwise says what happens then.
 func partitionFlag(flags *flag.FlagSet, otherwise string) **string {
 	var asked *string
-	flags.Func("partition", "the partition of a journal that has this `name`; "+otherwise, func(name string) error {
+	flags.Func("partition", "read the partition of a journal with this `name`; "+otherwise, func(name string) error {
 		asked = &name
 		return nil
 	})
 	return &asked
 }
 
-// A misuse says in what way a command was called that does not fit the file.
+// A misuse is an error of a flag or an argument.
 type misuse string
 
 func (m misuse) Error() string { return string(m) }
 
-// readFile reads an exported file or, of a journal, the partition that is asked
-// for, or else all of them, of which there may be no more than most.
+// readFile reads an exported file, or the partition of a journal that is asked for.
+// If none is asked for it reads all partitions, and refuses more than most.
 func readFile(ctx context.Context, name string, asked *string, most int) ([]*holding, error) {
 	journal, err := isJournal(name)
 	switch {
@@ -51,7 +52,7 @@ func readFile(ctx context.Context, name string, asked *string, most int) ([]*hol
 	case journal:
 		return readJournal(ctx, name, asked, most)
 	case asked != nil:
-		return nil, misuse("-partition goes with a journal, and this is none")
+		return nil, misuse("-partition goes with a journal, and this file is not one")
 	}
 	state, in, err := readArchive(ctx, name)
 	if of, ok := errors.AsType[*archive.Error](err); ok && of.Line == 1 {
@@ -63,15 +64,15 @@ func readFile(ctx context.Context, name string, asked *string, most int) ([]*hol
 	return []*holding{{state: state, bytes: in.bytes, parts: in.lines}}, nil
 }
 
-// isJournal reports whether a file is one of bbolt's, by the number with which
-// either of its two headers begins. It does not read what can be read only once.
+// isJournal reports whether a file is one of bbolt's, by the number at the beginning
+// of either of its two headers. It does not open what can be read only once.
 func isJournal(name string) (bool, error) {
 	if name == "-" {
 		return false, nil
 	}
 	info, err := os.Stat(name)
 	if err != nil || !info.Mode().IsRegular() {
-		return false, nil // whoever reads it will tell
+		return false, nil // reading it will say what is wrong
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -104,7 +105,7 @@ func readJournal(ctx context.Context, name string, asked *string, most int) (all
 		for i, n := range names {
 			quoted[i] = strconv.Quote(n)
 		}
-		return nil, misuse("-partition must say which one of it: " + strings.Join(quoted, ", "))
+		return nil, misuse("-partition must name one of " + strings.Join(quoted, ", "))
 	}
 	for _, partition := range names {
 		h, err := readPartition(ctx, name, partition)
@@ -114,7 +115,7 @@ func readJournal(ctx context.Context, name string, asked *string, most int) (all
 		all = append(all, h)
 	}
 	if len(all) == 0 {
-		return nil, errors.New("there is no partition in it")
+		return nil, errors.New("it has no partition")
 	}
 	return all, nil
 }

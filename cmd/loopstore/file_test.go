@@ -31,9 +31,7 @@ func journaled(t *testing.T) string {
 func TestInspectAndVerifyTakeAJournal(t *testing.T) {
 	name := journaled(t)
 	file := filepath.Join(t.TempDir(), "exported")
-	s := settings{journal: name}
-	loop, err := s.open(t.Context())
-	require.NoError(t, err)
+	loop := opened(t, name)
 	require.NoError(t, loop.ExportFile(t.Context(), file))
 	require.NoError(t, loop.Close())
 	kind := regexp.MustCompile(`(?m)partition "demo", |^[\d,]+ [KM]B, |^(lines|records).*\n|\n  "partition": "demo",`)
@@ -57,13 +55,13 @@ func TestInspectAndVerifyTakeAJournal(t *testing.T) {
 	_, stdout, _ = shell(t.Context(), "inspect", "-json", name)
 	var all inventory
 	require.NoError(t, json.Unmarshal([]byte(stdout), &all))
-	require.Equal(t, demoPartition, *all.Partition)
+	require.Equal(t, "demo", *all.Partition)
 }
 
 func TestPartitionsOfAJournal(t *testing.T) {
 	const odd = "p0\x1b[31m"
 	name := journaled(t)
-	loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: bolt.New(name, bolt.Options{}), Partition: odd})
+	loop, err := loopstore.Open(t.Context(), bolt.New(name, bolt.Options{}), odd, loopstore.Options{})
 	require.NoError(t, err)
 	require.NoError(t, loop.PersistRuntimeState(t.Context(), "agent-1", store.RuntimeIdle))
 	require.NoError(t, loop.Close())
@@ -82,7 +80,7 @@ func TestPartitionsOfAJournal(t *testing.T) {
 	code, stdout, stderr := shell(t.Context(), "inspect", name)
 	require.Equal(t, exitUsage, code)
 	require.Empty(t, stdout)
-	require.Contains(t, stderr, `-partition must say which one of it: "demo", "p0\x1b[31m"`)
+	require.Contains(t, stderr, `-partition must name one of "demo", "p0\x1b[31m"`)
 	code, stdout, stderr = shell(t.Context(), "verify", name)
 	require.Equal(t, exitOK, code, stderr)
 	require.Regexp(t, `(?s)^[^\n]*partition "demo", .*\nok\n\n[^\n]*partition "p0[^\n]*, revision 1\n.*\nok\n$`, stdout)
@@ -126,9 +124,7 @@ func TestJournalThatIsRefused(t *testing.T) {
 	})
 	both := damaged("both", func(b []byte) []byte { clear(b[20:64]); clear(b[4096+20 : 4096+64]); return b })
 	short := damaged("short", func(b []byte) []byte { return b[:5*4096] })
-	s := settings{journal: name}
-	loop, err := s.open(t.Context())
-	require.NoError(t, err)
+	loop := opened(t, name)
 	for _, command := range []string{"inspect", "verify", "compact"} {
 		for file, reason := range map[string]string{
 			payload: "corrupt: a record is damaged", header: "corrupt: ", both: "corrupt: ", short: "corrupt: ", name: "in use",
@@ -170,7 +166,7 @@ func TestRecordsAreChecked(t *testing.T) {
 	name := journaled(t)
 	engine := bolt.New(name, bolt.Options{})
 	var all []journal.Change
-	j, err := engine.Open(t.Context(), demoPartition, func(c journal.Change) error {
+	j, err := engine.Open(t.Context(), "demo", func(c journal.Change) error {
 		all = append(all, journal.Change{Key: bytes.Clone(c.Key), Value: bytes.Clone(c.Value)})
 		return nil
 	})
@@ -196,20 +192,18 @@ func TestRecordsAreChecked(t *testing.T) {
 
 func TestCompactGivesRoomBack(t *testing.T) {
 	name := journaled(t)
-	s := settings{journal: name}
-	loop, err := s.open(t.Context())
-	require.NoError(t, err)
+	loop := opened(t, name)
 	large := store.NewInputState(store.NewInputID(), store.Time{})
 	large.PersistedInput = []byte(`"` + strings.Repeat("x", 24<<20) + `"`)
 	require.NoError(t, loop.PersistInputState(t.Context(), "large", large))
-	_, err = loop.DeleteRuntime(t.Context(), "large")
+	_, err := loop.DeleteRuntime(t.Context(), "large")
 	require.NoError(t, err)
 	require.NoError(t, loop.Close())
 	_, held, _ := shell(t.Context(), "inspect", name)
 
 	code, stdout, stderr := shell(t.Context(), "compact", name)
 	require.Equal(t, exitOK, code, stderr)
-	require.Regexp(t, `^`+regexp.QuoteMeta(name)+`: \d+ [KM]B, of \d\d MB\n$`, stdout)
+	require.Regexp(t, `^`+regexp.QuoteMeta(name)+`: \d+ [KM]B, was \d\d MB\n$`, stdout)
 	info, err := os.Stat(name)
 	require.NoError(t, err)
 	require.Less(t, info.Size(), int64(20<<20))

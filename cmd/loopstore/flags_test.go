@@ -39,9 +39,9 @@ func TestFlagErrorsSayWhatToDo(t *testing.T) {
 }
 
 // parsed returns what the arguments mean. They must be right.
-func parsed(t *testing.T, args ...string) (settings, []string) {
+func parsed(t *testing.T, args ...string) (demoFlags, []string) {
 	t.Helper()
-	var s settings
+	var s demoFlags
 	files, err := s.parse(args, io.Discard)
 	require.NoError(t, err, "%q", args)
 	return s, files
@@ -59,7 +59,7 @@ func TestTurnsEndItUnlessADurationIsGiven(t *testing.T) {
 		{[]string{"-duration", "1m"}, time.Minute},
 	} {
 		s, _ := parsed(t, c.args...)
-		require.Equal(t, c.want, s.duration, "%q", c.args)
+		require.Equal(t, c.want, s.Duration, "%q", c.args)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestCallersAreNoMoreThanRuntimes(t *testing.T) {
 		{[]string{"-callers", "3", "-runtimes", "1"}, 1, "1 caller, not 3: "},
 	} {
 		s, _ := parsed(t, c.args...)
-		require.Equal(t, c.callers, s.callers, "%q", c.args)
+		require.Equal(t, c.callers, s.Callers, "%q", c.args)
 		if c.note == "" {
 			require.Empty(t, s.notes, "%q", c.args)
 			continue

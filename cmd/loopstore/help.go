@@ -1,141 +1,153 @@
 package main
 
-const demoHelp = `usage: loopstore demo [flags] [session.json ...]
-
-demo drives agent runtimes through a store in memory, with a journal, or spread
-over a cluster. Each takes its inputs through accepted, queued, staged, applied
-and consumed, with a boundary commit per turn of a conversation that grows. Then
-it checks every receipt, sequence, input and snapshot against what the store has
-acknowledged.
-The conversations are its own, or those of the files: session documents as
-Meerkat, the agent runtime whose store this one equals, writes them.
-
-It exits with 1 if a call or a check failed or nothing was done, and 2 if it
-was called in a wrong way. Ctrl-C or SIGTERM ends the turns; what was done is
-checked and reported, and if all is well it exits with 130 or 143.
-
-flags:
-`
-
-const demoNotes = `
-journal: the file is one of module store/journal/bolt, with the runtimes in its
-partition "demo". Whatever ended the process, kill -9 too, the next one finds them
-where they stopped. It compares them with what a turn can leave there: receipts
-0, 1, 2, … of each run, inputs in the order of the receipts and stamped with them,
-each at the end of its history, the digest and count of the last receipt with the
-snapshot, a state that fits. If anything else is found it changes nothing, and
-exits with 1. Then each goes on: it is recovering, takes up the inputs of its turn,
-and ends that. There are never fewer runtimes than were found, whatever -runtimes
-says. A conversation that is of none of the files now is begun anew. The receipts
-of earlier processes are not compared with their conversations, but for the last.
-
-cluster: the members are those of package store/cluster, in this process, each
-with a connection of its own to three NATS servers, which are in this process too
-and keep 12 partitions in a temporary directory. After two seconds the last member
-is killed: its connection is closed, so that it hands over nothing. The others take
-over what it served when they have not heard of it for a lease of two seconds;
-then another member takes its place, and two seconds later a server is stopped that
-leads the log of one of these partitions. Callers go on, through the next member
-if theirs was killed. A call of which nothing was applied is made again. Where
-the outcome is unknown a boundary commit looks for its receipt first; any other
-write is made again at once, since it leaves the same. In the end everything is
-checked through a member that lives. It exits with 1 too if no take-over was seen:
-a short -duration leaves no time for one.
-
-http: the pages have the messages and inputs of the demo's own conversations, but
-not those of files or of a journal: anyone who reaches the address can read them.
-:8080 is reached from other machines, localhost:8080 is not.
-
-operations: the table has the calls of the workload, not those of the checks.
-Callers beyond the number of CPUs wait for one, and that is most of p99 and max
-then; see -callers 1. With a journal what changes something waits for an append,
-which is durable on the disk when it ends; all that wait together share one.
-
-memory: in memory it grows by some 2.2 KB of heap a turn, since the store keeps every
-receipt and input, and the demo keeps them again to check it. A minute on two
-cores of an AMD EPYC, 643,767 turns, held 1.4 GB; the process took 3.8 GB.
-
-canonical: the messages of a canonical file are spelled, to the byte, as Meerkat
-writes them, so their digest is the SHA-256 of that text, computed apart; for
-any other file package session itself computes it, which proves less.
-
--json prints one object; its durations are in nanoseconds:
-  runtimes          how many there were
-  callers           goroutines that called the store
-  gomaxprocs        how many of them could run at once
-  elapsed_ns        of the workload, without the checks
-  interrupted       by Ctrl-C or SIGTERM
-  turns             that ended in this process, of all runtimes together
-  snapshot_bytes    of all boundary commits together
-  heap_bytes        live after the workload: the store, and the records to check it
-  operations        those that were used, each with operation, count,
-                    per_second, p50_ns, p99_ns, max_ns
-  journal           only with -journal: found (runtimes, in_turn: of these in the
-                    middle of a turn, receipts, inputs), appends, operations of
-                    the workload that change something, operations_per_append,
-                    bytes of all appends, append_ns of one on average
-  cluster           only with -cluster: members, servers, partitions; killed, the
-                    member, and leader_stopped, the server, both empty if there
-                    was no time; first_commit_ns, from the kill to the first
-                    commit in a partition that was taken over, 0 if there was
-                    none; calls_again, made more than once; outcome_unknown
-                    (calls; of these commits that were found stored, or absent
-                    and made again, and other writes, repeated); standings
-                    (moment, at_ns, members: member, address, and the numbers of
-                    the partitions that it has claimed and those that are open)
-  verified          the checks, each with check, checked, failed
-  check_elapsed_ns  of the checks
-  not_canonical     names of files whose digests are package session's own
-  errors            of calls, or that nothing was done
-  failures          of checks, the first ten
-  ok                whether there are neither errors nor failures
-`
-
 const benchHelp = `usage: loopstore bench [flags]
 
-bench measures the store in memory (loop) and, to compare with, the same store
-behind a sync.Mutex (mutex) and a sync.RWMutex (rwmutex), each in turn in every
-round, and prints the medians. Without flags it takes less than two minutes on
-two cores, and about half a GB of memory. Nothing else should run meanwhile.
+bench measures the store in memory (loop) and, for comparison, the same store
+behind a sync.Mutex (mutex) and a sync.RWMutex (rwmutex). Every round measures
+each in turn. It prints the medians. Without flags it takes less than two minutes
+on two cores, and about half a GB of memory. Nothing else should run meanwhile.
 
-It exits with 1 if a call failed, and 2 if it was called in a wrong way. Ctrl-C
-or SIGTERM ends it; what was measured until then is printed, and it exits with
-130 or 143.
+It exits with 1 if a call failed, and with 2 for wrong flags or arguments. Ctrl-C
+or SIGTERM ends it: it prints what was measured until then, and exits with 130 or
+143.
 
 flags:
 `
 
 const benchNotes = `
-The times are of all callers together: with 64 of them, each waits about 64
-times that. A ratio is to loop. In hand-offs: how many times a bare hand-off of
-as many callers it is, which is a request to a goroutine and back, the floor
-under every operation of loop.
+Times are per operation, of all callers together: with 64 callers, each waits about
+64 times as long. A ratio is to loop. "in hand-offs" divides by the time of a bare
+hand-off with as many callers: a request to a goroutine and back, the floor under
+every operation of loop.
 
 cells, most of them for callers=1, 8 or 64:
   hand_off               that floor
   operation=NAME         each operation of a store, some in several sizes
   commit=scratch         a boundary commit of another session than the one held
-  commit=grown           of the one held, grown by a message of 1 KB
+  commit=grown           a boundary commit of the session held, grown by 1 KB
   turn                   all that an agent runtime stores in a turn: an input
                          persisted four times and loaded, a boundary commit, a
                          lifecycle commit
-  read_while_committing  how long a load takes while another caller commits
-                         sessions of 1 MB: on average, p50, p99, max; and what
-                         a commit takes
+  read_while_committing  a load while another caller commits sessions of 1 MB:
+                         mean, p50, p99 and max, and the time of a commit
   reader                 looking at a runtime that does not change
   batch                  64 input states in one commit
   growth                 a boundary commit where so many receipts are held
 `
 
+const compactHelp = `usage: loopstore compact FILE
+
+compact rewrites a journal, all its partitions, without what was replaced or
+removed, if that is a quarter of the file or more. What is held does not change,
+and the old file stays until the new one is whole and checked. Nobody else may
+have the journal open.
+
+It exits with 1 if the file is not a journal, is damaged or is in use, and with 2
+for wrong flags or arguments.
+`
+
+const demoHelp = `usage: loopstore demo [flags] [session.json ...]
+
+demo drives agent runtimes through a store that is in memory, on a journal or
+spread over a cluster. Each runtime takes its inputs through accepted, queued,
+staged, applied and consumed, and commits a boundary for each turn of a growing
+conversation. Then demo checks every receipt, sequence, input and snapshot against
+what the store has acknowledged.
+
+The conversations are demo's own, or those of the files: session documents written
+by Meerkat, the agent runtime whose store this one is modelled on.
+
+It exits with 1 if a call or a check failed or nothing was done, and with 2 for
+wrong flags or arguments. Ctrl-C or SIGTERM ends the turns: what was done is
+checked and reported, and if all is well demo exits with 130 or 143.
+
+flags:
+`
+
+const demoNotes = `
+journal: the file is a journal of module store/journal/bolt. The runtimes are in its
+partition "demo". Whatever ended the process, even kill -9, the next one finds the
+runtimes where they stopped. First it checks that each is as a turn can leave it:
+every run has receipts 0, 1, 2, … without a gap; the inputs follow the order of the
+receipts, are stamped with them and have a complete history; the digest and count
+of the last receipt match the snapshot; and the state fits. If not, demo changes
+nothing and exits with 1. Then each runtime recovers, takes up the inputs of its
+turn and ends that. All runtimes that were found go on, whatever -runtimes says. A
+conversation that comes from none of the given files begins anew. Of the receipts
+of earlier processes only the last is checked against its conversation.
+
+cluster: the members are those of package store/cluster. All run in this process,
+each with its own connection to three NATS servers, which run here too and keep 12
+partitions in a temporary directory. After two seconds the last member is killed:
+its connection is closed, so that it hands nothing over. When the others have not
+heard of it for a lease of two seconds, they take over its partitions. Then another
+member takes its place. Two seconds later a server is stopped that leads the log of
+one of these partitions. Callers continue, through the next member if theirs was
+killed. A call that was not applied is made again. If the outcome is unknown, a
+boundary commit looks for its receipt first. Any other write is simply made again:
+applied twice it leaves the same state. In the end everything is checked through a
+living member. demo also exits with 1 if it saw no take-over: a short -duration
+leaves no time for one.
+
+http: the pages show the messages and inputs of demo's own conversations, but not
+those of files or of a journal: anyone who reaches the address can read them. Other
+machines reach :8080, but not localhost:8080.
+
+operations: the table counts the calls of the workload, not those of the checks.
+With more callers than CPUs, p99 and max are mostly waiting for a CPU: see
+-callers 1. With a journal, every write waits for an append that is durable when it
+ends. Writes that wait at the same time share one.
+
+memory: the heap grows by about 2.2 KB a turn, because the store keeps every
+receipt and input, and demo keeps a copy to check it against. A minute on two cores
+of an AMD EPYC, 643,767 turns, held 1.4 GB; the process took 3.8 GB.
+
+canonical: the messages of a canonical file are spelled, byte for byte, as Meerkat
+writes them. So their digest is the SHA-256 of that text, and demo computes it
+without package session. For any other file it must use package session itself,
+which proves less.
+
+-json prints one object. Durations are in nanoseconds:
+  runtimes          how many there were
+  callers           goroutines that called the store
+  gomaxprocs        how many of them could run at once
+  elapsed_ns        of the workload, without the checks
+  interrupted       by Ctrl-C or SIGTERM
+  turns             of all runtimes together, in this process
+  snapshot_bytes    of all boundary commits together
+  heap_bytes        live after the workload: the store, and the copies to check it
+  operations        those that were called, each with operation, count,
+                    per_second, p50_ns, p99_ns, max_ns
+  journal           only with -journal: found (runtimes; in_turn, those in the
+                    middle of a turn; receipts, inputs), appends, operations (the
+                    writes of the workload), operations_per_append, bytes of all
+                    appends, append_ns on average
+  cluster           only with -cluster: members, servers, partitions; killed, the
+                    member, and leader_stopped, the server, both empty if there
+                    was no time; first_commit_ns, from the kill to the first
+                    commit in a partition that was taken over, 0 if there was
+                    none; calls_again, calls made more than once; outcome_unknown
+                    (calls; commits that were found stored, or absent and made
+                    again; other writes that were repeated); standings (moment,
+                    at_ns, members: member, address, and the partitions that it
+                    has claimed and those that are open)
+  verified          the checks, each with check, checked, failed
+  check_elapsed_ns  of the checks
+  not_canonical     files whose digests package session computed
+  errors            of calls, or that nothing was done
+  failures          of checks, the first ten
+  ok                whether there are neither errors nor failures
+`
+
 const doctorHelp = `usage: loopstore doctor -nats URL [-system URL] [flags]
        loopstore doctor -postgres URL [flags]
 
-doctor looks at the servers that keep journals: at the settings that the promises
-of the engines in store/journal/jetstream and store/journal/postgres depend on. It
-changes nothing there, makes nothing, and shows no password.
+doctor checks servers that keep journals: the settings on which the promises of the
+engines in store/journal/jetstream and store/journal/postgres depend. It changes
+nothing on the servers, and shows no password.
 
-It exits with 1 if something is RISK or BROKEN, or the servers do not answer, 2 if
-it was called in a wrong way, and else with 0, also if something is UNKNOWN.
+It exits with 1 if something is RISK or BROKEN or the servers do not answer, with 2
+for wrong flags or arguments, and otherwise with 0, even if something is UNKNOWN.
 
 flags:
 `
@@ -143,14 +155,71 @@ flags:
 const doctorNotes = `
 status:
   OK       as it should be
-  UNKNOWN  it could not be looked at
-  RISK     acknowledged writes may be lost, by what the line below says
+  UNKNOWN  it could not be checked
+  RISK     acknowledged writes may be lost; the line below says how
   BROKEN   the engine cannot work
 
-Without -system nobody can tell how often NATS servers sync, and that is UNKNOWN.
+Without -system nobody can tell how often NATS servers sync: that is UNKNOWN.
 
 -json prints one object:
-  findings  each with status, setting, value, advice
-  unknown, risk, broken  how many of them are that
-  ok        whether nothing is RISK or BROKEN
+  findings               each with status, setting, value, advice
+  unknown, risk, broken  how many findings have that status
+  ok                     whether nothing is RISK or BROKEN
+`
+
+const inspectHelp = `usage: loopstore inspect [flags] FILE
+
+inspect shows what is in a file written by Loop.Export or "loopstore demo -export",
+or in a store's journal, such as that of "loopstore demo -journal": a table of the
+runtimes, or all of one runtime. - is the standard input, which cannot be a journal.
+Payloads, that is snapshots and inputs, are shown only with -payloads. Characters
+that a terminal might take for a command are escaped.
+
+A journal that is in use cannot be read. Reading does not change it.
+
+It exits with 1 if the file is damaged or has no such runtime, and with 2 for wrong
+flags or arguments.
+
+flags:
+`
+
+const inspectNotes = `
+-json prints one object:
+  partition         of a journal; left out for an exported file
+  revision          of the last change
+  runtimes          each with runtime_id, version (the revision of its last
+                    change), runtime_state (left out if there is none),
+                    input_states, ended (those in a terminal state), runs,
+                    receipts, snapshot_bytes (null if there is no snapshot) and
+                    bytes (in memory, about)
+  sessions          snapshots that are filed under a session's id, each with
+                    session_id, runtime_id, bytes
+
+With -runtime it is one of these runtimes, and also has:
+  snapshot          bytes, digest, messages (both null if it is not a session
+                    document), base64 (with -payloads)
+  inputs            their states, as package store writes them
+  run_details       each with run_id, highest_sequence (of all receipts that the
+                    run has had), receipts
+  dropped_runs      runs without any receipt left, each with run_id,
+                    highest_sequence
+  sessions          those that it has filed
+`
+
+const verifyHelp = `usage: loopstore verify [flags] FILE
+
+verify checks a file written by Loop.Export or "loopstore demo -export": that no
+line was altered, lost or moved; that all values, sequences, counts and ids agree;
+and that every session document has its digest, which is computed again. - is the
+standard input. It notes a latest receipt of another conversation than the one that
+is held: a caller may store such a receipt.
+
+In a journal it checks the same, and all pages in use, every record of the partition
+against its checksum, and their number and digest against what the last append left.
+A journal that is in use cannot be read. Reading does not change it.
+
+It exits with 1 if the file is damaged, and names the line or place, and with 2 for
+wrong flags or arguments.
+
+flags:
 `

@@ -7,19 +7,21 @@ import (
 	"io"
 	"slices"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // inspect is the subcommand.
 func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var one *store.RuntimeID
 	flags := flag.NewFlagSet("inspect", flag.ContinueOnError)
-	flags.Func("runtime", "show all of the runtime with this `id`", func(id string) error {
+	flags.Func("runtime", "show one runtime in full: the one with this `id`", func(id string) error {
 		one = new(store.RuntimeID(id))
 		return nil
 	})
-	payloads := flags.Bool("payloads", false, "show snapshots and inputs too, with -runtime")
-	partition := partitionFlag(flags, "it\nmust be given if there are several")
+	payloads := flags.Bool("payloads", false, "with -runtime, show snapshots and inputs too")
+	partition := partitionFlag(flags, "it is\nneeded if there are several")
 	asJSON := flags.Bool("json", false, "print JSON instead of a table")
 	name, err := parseFile(flags, args, inspectHelp, inspectNotes, stdout, stderr)
 	switch {
@@ -28,7 +30,7 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return exitUsage
 	case *payloads && one == nil:
-		say(stderr, "loopstore inspect: -payloads goes with -runtime\n")
+		term.Say(stderr, "loopstore inspect: -payloads goes with -runtime\n")
 		return exitUsage
 	}
 	all, err := readFile(ctx, name, *partition, 1)
@@ -39,11 +41,11 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var shown interface{ table() string }
 	if one == nil {
 		shown = inventoryOf(read)
-	} else if state.Version(*one) == 0 {
-		say(stderr, "loopstore inspect: there is no runtime %s\n", named(string(*one), 80))
+	} else if held.Version(*one) == 0 {
+		term.Say(stderr, "loopstore inspect: there is no runtime %s\n", term.Named(string(*one), 80))
 		return exitFailed
 	} else {
-		shown = detailsOf(state, *one, *payloads)
+		shown = detailsOf(held, *one, *payloads)
 	}
 	if *asJSON {
 		err = writeJSON(stdout, shown, *payloads)
@@ -51,14 +53,13 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, err = io.WriteString(stdout, shown.table())
 	}
 	if err != nil {
-		say(stderr, "loopstore inspect: %v\n", err)
+		term.Say(stderr, "loopstore inspect: %v\n", err)
 		return exitFailed
 	}
 	return exitOK
 }
 
-// An inventory is what -json prints of a file. "loopstore inspect -h" lists the
-// fields too.
+// An inventory is what -json prints of a file. inspectNotes lists the fields.
 type inventory struct {
 	Partition *string        `json:"partition,omitempty"`
 	Revision  uint64         `json:"revision"`
@@ -66,7 +67,7 @@ type inventory struct {
 	Sessions  []filedSession `json:"sessions"`
 }
 
-// A summary is of one runtime.
+// A summary is a runtime's line in an inventory.
 type summary struct {
 	RuntimeID     store.RuntimeID    `json:"runtime_id"`
 	Version       uint64             `json:"version"`
@@ -79,7 +80,7 @@ type summary struct {
 	Bytes         int64              `json:"bytes"`
 }
 
-// A filedSession is a snapshot that is filed under its id.
+// A filedSession is a snapshot that is filed under its session's id.
 type filedSession struct {
 	SessionID store.SessionID `json:"session_id"`
 	RuntimeID store.RuntimeID `json:"runtime_id"`
@@ -120,7 +121,7 @@ func sessionsOf(image *state.Image, by func(store.RuntimeID) bool) []filedSessio
 	return all
 }
 
-// details are what -json prints of a runtime.
+// details is what -json prints of a runtime.
 type details struct {
 	summary
 	Snapshot    *snapshotDetails   `json:"snapshot"`
@@ -134,8 +135,8 @@ type details struct {
 
 type snapshotDetails struct {
 	Bytes    int     `json:"bytes"`
-	Digest   *string `json:"digest"`   // null if it was not read as a session document
-	Messages *uint64 `json:"messages"` // as well
+	Digest   *string `json:"digest"`   // null if it is not a session document
+	Messages *uint64 `json:"messages"` // likewise
 	Base64   []byte  `json:"base64,omitempty"`
 }
 
@@ -150,8 +151,8 @@ type droppedRun struct {
 	HighestSequence uint64      `json:"highest_sequence"`
 }
 
-func detailsOf(state *state.State, id store.RuntimeID, payloads bool) *details {
-	view, image := state.View(id), state.Image()
+func detailsOf(held *state.State, id store.RuntimeID, payloads bool) *details {
+	view, image := held.View(id), held.Image()
 	d := &details{
 		summary: summaryOf(view), Inputs: []store.InputState{}, RunDetails: []runDetails{}, DroppedRuns: []droppedRun{},
 		Sessions: sessionsOf(image, func(by store.RuntimeID) bool { return by == id }), payloads: payloads,
@@ -179,61 +180,3 @@ func detailsOf(state *state.State, id store.RuntimeID, payloads bool) *details {
 	}
 	return d
 }
-
-const inspectHelp = `usage: loopstore inspect [flags] FILE
-
-inspect shows what is in a file that Loop.Export, or "loopstore demo -export",
-has written, or in the journal of a store, such as that of "loopstore demo
--journal": a table of the runtimes, or all of one. - is the standard input, which
-is no journal. Payloads, the snapshots and the inputs themselves, are shown only
-if they are asked for. Characters that a terminal might take for more than text
-are escaped.
-
-A journal that is in use is not read. To read one does not change it.
-
-It exits with 1 if the file is not as it was written, or has no such runtime,
-and 2 if it was called in a wrong way.
-
-flags:
-`
-
-const inspectNotes = `
--json prints one object:
-  partition         of a journal; left out for an exported file
-  revision          of the last change
-  runtimes          each with runtime_id, version (the revision of its last
-                    change), runtime_state (left out without one), input_states,
-                    ended (how many of these are in a terminal state), runs,
-                    receipts, snapshot_bytes (null without one) and bytes (about what it
-                    takes in memory)
-  sessions          snapshots that are filed under a session's id, each with
-                    session_id, runtime_id, bytes
-
-With -runtime it is one of these runtimes, with these besides:
-  snapshot          bytes, digest, messages (both null if it was not read as a
-                    session document), base64 (with -payloads)
-  inputs            their states, as package store writes them
-  run_details       each with run_id, highest_sequence (that a receipt of it has
-                    had), receipts
-  dropped_runs      that have no receipts any more, each with run_id,
-                    highest_sequence
-  sessions          those that it has filed
-`
-
-const verifyHelp = `usage: loopstore verify [flags] FILE
-
-verify checks a file that Loop.Export, or "loopstore demo -export", has written:
-that no line was altered, lost or moved, every value and sequence, that counts
-and ids agree, and, anew, the digest of every session document. - is the standard
-input. A latest receipt of another conversation than the one that is held, which
-a caller's own receipt may be, is noted.
-
-Of a journal it checks as much: all pages in use, every record of the partition
-with its checksum, and their number and digest with what the last append left. A
-journal that is in use is not read. To read one does not change it.
-
-It exits with 1, and names the line or what else it is, if the file is not as it
-was written, and with 2 if it was called in a wrong way.
-
-flags:
-`

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
 )
 
@@ -16,19 +17,19 @@ func (c inventory) table() string {
 	for _, s := range c.Runtimes {
 		snapshot := "-"
 		if s.SnapshotBytes != nil {
-			snapshot = grouped(int64(*s.SnapshotBytes))
+			snapshot = term.Grouped(int64(*s.SnapshotBytes))
 		}
-		fmt.Fprintf(&t, row, named(string(s.RuntimeID), 24), strconv.FormatUint(s.Version, 10), orDash(s.RuntimeState), grouped(int64(s.InputStates)),
-			grouped(int64(s.Ended)), grouped(int64(s.Runs)), grouped(int64(s.Receipts)), snapshot, grouped(s.Bytes))
+		fmt.Fprintf(&t, row, term.Named(string(s.RuntimeID), 24), strconv.FormatUint(s.Version, 10), orDash(s.RuntimeState), term.Grouped(int64(s.InputStates)),
+			term.Grouped(int64(s.Ended)), term.Grouped(int64(s.Runs)), term.Grouped(int64(s.Receipts)), snapshot, term.Grouped(s.Bytes))
 		all.InputStates += s.InputStates
 		all.Receipts += s.Receipts
 	}
 	t.WriteByte('\n')
 	if c.Partition != nil {
-		fmt.Fprintf(&t, "partition %s, ", printable(strconv.Quote(*c.Partition)))
+		fmt.Fprintf(&t, "partition %s, ", term.Printable(strconv.Quote(*c.Partition)))
 	}
-	fmt.Fprintf(&t, "revision %d: %s with %s and %s, %s filed by id\n", c.Revision, counted(int64(len(c.Runtimes)), "runtime"),
-		counted(int64(all.InputStates), "input"), counted(int64(all.Receipts), "receipt"), counted(int64(len(c.Sessions)), "session"))
+	fmt.Fprintf(&t, "revision %d: %s with %s and %s, %s filed by id\n", c.Revision, term.Counted(int64(len(c.Runtimes)), "runtime"),
+		term.Counted(int64(all.InputStates), "input"), term.Counted(int64(all.Receipts), "receipt"), term.Counted(int64(len(c.Sessions)), "session"))
 	return t.String()
 }
 
@@ -41,27 +42,27 @@ func orDash[S ~string](text S) string {
 
 func (d *details) table() string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "runtime %s: version %d, state %s, about %s\n", printable(strconv.Quote(string(d.RuntimeID))), d.Version, orDash(d.RuntimeState), counted(d.Bytes, "byte"))
+	fmt.Fprintf(&t, "runtime %s: version %d, state %s, about %s\n", term.Printable(strconv.Quote(string(d.RuntimeID))), d.Version, orDash(d.RuntimeState), term.Counted(d.Bytes, "byte"))
 	d.tableOfSnapshot(&t)
 	d.tableOfInputs(&t)
-	fmt.Fprintf(&t, "\n%s, %s\n", counted(int64(d.Runs), "run"), counted(int64(d.Receipts), "receipt"))
+	fmt.Fprintf(&t, "\n%s, %s\n", term.Counted(int64(d.Runs), "run"), term.Counted(int64(d.Receipts), "receipt"))
 	for _, r := range d.RunDetails {
 		fmt.Fprintf(&t, "  %s, highest sequence %d\n", r.RunID, r.HighestSequence)
 		for i := range r.Receipts {
 			receipt := &r.Receipts[i]
 			digest := "-"
 			if text := receipt.ConversationDigest; text != nil {
-				digest = named(*text, 64)
+				digest = term.Named(*text, 64)
 			}
 			fmt.Fprintf(&t, "    %-6d %-14s %9s %9s  %s\n", receipt.Sequence, receipt.Boundary,
-				counted(int64(len(receipt.ContributingInputIDs)), "input"), strconv.FormatUint(receipt.MessageCount, 10)+" messages", digest)
+				term.Counted(int64(len(receipt.ContributingInputIDs)), "input"), strconv.FormatUint(receipt.MessageCount, 10)+" messages", digest)
 		}
 	}
 	for _, r := range d.DroppedRuns {
 		fmt.Fprintf(&t, "  %s, highest sequence %d, all receipts gone\n", r.RunID, r.HighestSequence)
 	}
 	for _, s := range d.Sessions {
-		fmt.Fprintf(&t, "filed as session %s: %s\n", s.SessionID, counted(int64(s.Bytes), "byte"))
+		fmt.Fprintf(&t, "filed as session %s: %s\n", s.SessionID, term.Counted(int64(s.Bytes), "byte"))
 	}
 	return t.String()
 }
@@ -73,18 +74,18 @@ func (d *details) tableOfSnapshot(t *strings.Builder) {
 		t.WriteString("no snapshot\n")
 		return
 	case s.Digest == nil:
-		fmt.Fprintf(t, "snapshot: %s, not read as a session document\n", counted(int64(s.Bytes), "byte"))
+		fmt.Fprintf(t, "snapshot: %s, not a session document\n", term.Counted(int64(s.Bytes), "byte"))
 	default:
-		fmt.Fprintf(t, "snapshot: %s, %s, digest %s\n", counted(int64(s.Bytes), "byte"), counted(int64(*s.Messages), "message"), *s.Digest)
+		fmt.Fprintf(t, "snapshot: %s, %s, digest %s\n", term.Counted(int64(s.Bytes), "byte"), term.Counted(int64(*s.Messages), "message"), *s.Digest)
 	}
 	if d.payloads {
-		fmt.Fprintf(t, "  %s\n", printable(string(s.Base64)))
+		fmt.Fprintf(t, "  %s\n", term.Printable(string(s.Base64)))
 	}
 }
 
-// tableOfInputs groups them by state, in the order in which the states come.
+// tableOfInputs groups the inputs by state, in the order in which states first occur.
 func (d *details) tableOfInputs(t *strings.Builder) {
-	fmt.Fprintf(t, "\n%s, %s\n", counted(int64(d.InputStates), "input"), strconv.Itoa(d.Ended)+" ended")
+	fmt.Fprintf(t, "\n%s, %s\n", term.Counted(int64(d.InputStates), "input"), strconv.Itoa(d.Ended)+" ended")
 	var order []store.InputLifecycleState
 	groups := make(map[store.InputLifecycleState][]store.InputState)
 	for _, input := range d.Inputs {
@@ -94,11 +95,11 @@ func (d *details) tableOfInputs(t *strings.Builder) {
 		groups[input.CurrentState] = append(groups[input.CurrentState], input)
 	}
 	for _, state := range order {
-		fmt.Fprintf(t, "  %s: %s\n", state, grouped(int64(len(groups[state]))))
+		fmt.Fprintf(t, "  %s: %s\n", held, term.Grouped(int64(len(groups[state]))))
 		for _, input := range groups[state] {
 			fmt.Fprintf(t, "    %s  created %s  updated %s\n", input.InputID, input.CreatedAt, input.UpdatedAt)
 			if d.payloads && input.PersistedInput != nil {
-				fmt.Fprintf(t, "      %s\n", printable(string(input.PersistedInput)))
+				fmt.Fprintf(t, "      %s\n", term.Printable(string(input.PersistedInput)))
 			}
 		}
 	}

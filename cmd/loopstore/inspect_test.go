@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,8 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 const hostile = "a\x1b[31m\n\u202eb"
@@ -23,21 +27,21 @@ const hostile = "a\x1b[31m\n\u202eb"
 // as it is.
 func exported(t *testing.T) string {
 	t.Helper()
-	var state state.State
+	var held state.State
 	input := store.NewInputState(store.InputID{1}, store.Time{})
 	input.PersistedInput = []byte("{\n\"secret\": \"\u009b31m\"}")
-	state.PutInputState(hostile, &input)
-	state.PutSnapshot(hostile, new(store.SnapshotOf([]byte("hidden\x1b[0m\xff"))))
-	state.PutSession(hostile, store.SessionID{3}, new(store.SnapshotOf([]byte("filed"))))
-	state.PutReceipt(hostile, state.NewReceipt(&store.RunBoundaryReceipt{
+	held.PutInputState(hostile, &input)
+	held.PutSnapshot(hostile, new(store.SnapshotOf([]byte("hidden\x1b[0m\xff"))))
+	held.PutSession(hostile, store.SessionID{3}, new(store.SnapshotOf([]byte("filed"))))
+	held.PutReceipt(hostile, state.NewReceipt(&store.RunBoundaryReceipt{
 		RunID: store.RunID{2}, Boundary: store.RunStart, Sequence: 4, ConversationDigest: new("\x1b[2J"), ContributingInputIDs: []store.InputID{{1}},
 	}))
-	state.UseSequences(hostile, store.RunID{5}, 6)
-	state.PutRuntimeState("", store.RuntimeIdle)
-	state.PutRuntimeState(store.RuntimeID(strings.Repeat("x", 100)), store.RuntimeIdle)
-	state.Settle()
+	held.UseSequences(hostile, store.RunID{5}, 6)
+	held.PutRuntimeState("", store.RuntimeIdle)
+	held.PutRuntimeState(store.RuntimeID(strings.Repeat("x", 100)), store.RuntimeIdle)
+	held.Settle()
 	var file bytes.Buffer
-	require.NoError(t, archive.Write(&file, state.Image()))
+	require.NoError(t, archive.Write(&file, held.Image()))
 	name := filepath.Join(t.TempDir(), "state.jsonl")
 	require.NoError(t, os.WriteFile(name, file.Bytes(), 0o600))
 	return name
@@ -73,12 +77,23 @@ func TestDemoExportsWhatCanBeVerifiedAndInspected(t *testing.T) {
 	require.Contains(t, stdout, "no such file")
 }
 
+// played returns the store of a demo that has run to its end.
+func played(t *testing.T) *loopstore.Loop {
+	t.Helper()
+	documents, err := demo.ReadDocuments(nil)
+	require.NoError(t, err)
+	d, err := demo.Start(t.Context(), demo.Settings{Runtimes: 4, Turns: 12, Callers: 2, Documents: documents}, io.Discard)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	require.True(t, d.Run(t.Context(), io.Discard).OK)
+	return d.Loop()
+}
+
 func TestAFailedExportLeavesNoFile(t *testing.T) {
 	folder := t.TempDir()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	w := played(t)
-	require.ErrorIs(t, w.loop.ExportFile(ended, filepath.Join(folder, "state.jsonl")), context.Canceled)
+	require.ErrorIs(t, played(t).ExportFile(ended, filepath.Join(folder, "state.jsonl")), context.Canceled)
 	left, err := os.ReadDir(folder)
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -98,21 +113,22 @@ func TestVerifyTellsTheLine(t *testing.T) {
 }
 
 func TestVerifyNotesAReceiptOfAnotherConversation(t *testing.T) {
-	w := played(t)
+	loop := played(t)
 	for i, change := range []func(*store.RunBoundaryReceipt){
 		func(r *store.RunBoundaryReceipt) { r.ConversationDigest = new("other") },
 		func(r *store.RunBoundaryReceipt) { r.MessageCount++ },
 		func(*store.RunBoundaryReceipt) {},
 	} {
-		a := w.agents[i]
-		receipt, ok, err := w.loop.LoadBoundaryReceipt(t.Context(), a.id, a.run, a.sequence)
+		id := store.RuntimeID(fmt.Sprintf("agent-%03d", i))
+		view, err := loop.View(t.Context(), id)
 		require.NoError(t, err)
+		receipt, ok := view.LatestReceipt()
 		require.True(t, ok)
 		change(&receipt)
-		require.NoError(t, w.loop.AtomicApply(t.Context(), a.id, store.BoundaryApply{Receipt: receipt}))
+		require.NoError(t, loop.AtomicApply(t.Context(), id, store.BoundaryApply{Receipt: receipt}))
 	}
 	name := filepath.Join(t.TempDir(), "state.jsonl")
-	require.NoError(t, w.loop.ExportFile(t.Context(), name))
+	require.NoError(t, loop.ExportFile(t.Context(), name))
 	code, stdout, _ := shell(t.Context(), "verify", name)
 	require.Equal(t, exitOK, code, "it is what a caller may do")
 	require.Regexp(t, `note: the latest receipt is not of the conversation that is held, in 2 runtimes:\n  (agent-000\n  agent-001|agent-001\n  agent-000)\n\nok\n$`, stdout)

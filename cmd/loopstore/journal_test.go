@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -19,13 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/journal"
-	"github.com/loopstore/loopstore/store/journal/journaltest"
+	"github.com/loopstore/loopstore/store/journal/bolt"
 )
 
 // reported runs the demo with -json and returns what it reports.
-func reported(t *testing.T, args ...string) (code int, r report) {
+func reported(t *testing.T, args ...string) (code int, r demo.Report) {
 	t.Helper()
 	code, stdout, stderr := shell(t.Context(), append([]string{"demo", "-quiet", "-json"}, args...)...)
 	dec := json.NewDecoder(strings.NewReader(stdout))
@@ -34,93 +34,21 @@ func reported(t *testing.T, args ...string) (code int, r report) {
 	return code, r
 }
 
+// opened opens the journal of the demo. The caller closes it.
+func opened(t *testing.T, file string) *loopstore.Loop {
+	t.Helper()
+	loop, err := loopstore.Open(t.Context(), bolt.New(file, bolt.Options{}), "demo", loopstore.Options{})
+	require.NoError(t, err)
+	return loop
+}
+
 // verifiedOf returns how many of each kind were checked.
-func verifiedOf(r report) map[string]int {
+func verifiedOf(r demo.Report) map[string]int {
 	counts := map[string]int{}
 	for _, c := range r.Verified {
 		counts[c.Name] = c.Checked
 	}
 	return counts
-}
-
-// play is a process that works on a journal.
-func play(ctx context.Context, t *testing.T, engine journal.Engine, turns int) *report {
-	t.Helper()
-	documents, err := readDocuments(nil)
-	require.NoError(t, err)
-	loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: demoPartition})
-	require.NoError(t, err)
-	defer func() { _ = loop.Close() }()
-	return settings{journal: "-", runtimes: 2, callers: 1, turns: turns}.drive(ctx, loop, documents, io.Discard)
-}
-
-// killed is a process that ends after so many appends: the journal takes nothing
-// more.
-func killed(t *testing.T, inner journal.Engine, appends int) *report {
-	t.Helper()
-	faulty := journaltest.NewFaulty(inner)
-	faulty.Script(func(n int, _ journal.Batch) journaltest.Fault {
-		if n < appends {
-			return journaltest.Fault{}
-		}
-		return journaltest.Ambiguous(false)
-	})
-	return play(t.Context(), t, faulty, 9)
-}
-
-// eachKill calls do with a journal of a process that was killed, for each point
-// at which it can be, or some of them.
-func eachKill(t *testing.T, step int, do func(point int, engine journal.Engine)) {
-	t.Helper()
-	whole := play(t.Context(), t, journaltest.NewEngine(), 9)
-	require.True(t, whole.OK, whole.Failures)
-	require.Greater(t, whole.Journal.Appends, uint64(100))
-	for point := 0; point < int(whole.Journal.Appends); point += step {
-		engine := journaltest.NewEngine()
-		require.False(t, killed(t, engine, point).OK)
-		do(point, engine)
-	}
-}
-
-// Also within what takes up what another process has left. In the end all turns
-// are done, each once.
-func TestGoesOnWhereverItWasKilled(t *testing.T) {
-	eachKill(t, 1, func(point int, engine journal.Engine) {
-		again := killed(t, engine, point%13)
-		require.Zero(t, again.Verified[foundAgain].Failed, "%d: %v", point, again.Failures)
-		r := play(t.Context(), t, engine, 9)
-		require.True(t, r.OK, "%d: %v %v", point, r.Errors, r.Failures)
-		require.Equal(t, 2*9, r.Verified[receipts].Checked, point)
-		require.Equal(t, 2*(9+3), r.Verified[inputs].Checked, point)
-		require.Equal(t, 2*2, r.Verified[sequences].Checked, point)
-	})
-}
-
-// A turn that was begun is ended, also if no other is to be begun.
-func TestEndsTheTurnsThatItFinds(t *testing.T) {
-	eachKill(t, 1, func(point int, engine journal.Engine) {
-		r := play(t.Context(), t, engine, 1)
-		require.True(t, r.OK, "%d: %v %v", point, r.Errors, r.Failures)
-		loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: demoPartition})
-		require.NoError(t, err)
-		for summary, err := range loop.Runtimes(t.Context(), state.Paging{}) {
-			require.NoError(t, err)
-			require.Equal(t, summary.Held.InputStates, summary.Ended, point)
-			require.Equal(t, store.RuntimeStopped, summary.RuntimeState, point)
-		}
-		require.NoError(t, loop.Close())
-	})
-}
-
-// A runtime that is not taken up before the time ends is left as it is.
-func TestLeavesWhatItHasNoTimeFor(t *testing.T) {
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	eachKill(t, 7, func(point int, engine journal.Engine) {
-		r := play(ended, t, engine, 9)
-		require.Empty(t, r.Failures, point)
-		require.Zero(t, r.Journal.Appends, point)
-	})
 }
 
 // The real thing: processes that are killed at any moment, and one that is not.
@@ -147,7 +75,7 @@ func TestGoesOnAfterKills(t *testing.T) {
 	}
 	code, stdout := child(t.Context(), "300ms")
 	require.Equal(t, exitOK, code, &stdout)
-	var r report
+	var r demo.Report
 	require.NoError(t, json.Unmarshal(stdout.Bytes(), &r))
 	require.Positive(t, r.Turns)
 	t.Logf("%s", r.Journal.Found)
@@ -156,7 +84,7 @@ func TestGoesOnAfterKills(t *testing.T) {
 	require.GreaterOrEqual(t, counts["receipts"], r.Journal.Found.Receipts+int(r.Turns)-r.Journal.Found.InTurn)
 	code, verified, stderr := shell(t.Context(), "verify", file)
 	require.Equal(t, exitOK, code, stderr)
-	require.Regexp(t, `(?m)^receipts +`+grouped(int64(counts["receipts"]))+`  `, verified)
+	require.Regexp(t, `(?m)^receipts +`+term.Grouped(int64(counts["receipts"]))+`  `, verified)
 }
 
 func TestJournalIsReported(t *testing.T) {
@@ -171,7 +99,8 @@ func TestJournalIsReported(t *testing.T) {
 
 	code, r := reported(t, "-journal", file, "-runtimes", "2", "-turns", "4", "-callers", "1")
 	require.Equal(t, exitOK, code)
-	require.Equal(t, foundRuntimes{2, 0, 6, 8}, r.Journal.Found)
+	found := r.Journal.Found
+	require.Equal(t, []int{2, 0, 6, 8}, []int{found.Runtimes, found.InTurn, found.Receipts, found.Inputs})
 	require.EqualValues(t, 2, r.Turns)
 	require.Equal(t, r.Journal.Appends, r.Journal.Operations, "one caller, one operation at a time")
 	require.EqualValues(t, 2*(2+3+1+1+1), r.Journal.Appends, "recovering, running, an input, a boundary, its end, stopped")
@@ -219,7 +148,7 @@ func TestFlagsMayDifferFromThoseBefore(t *testing.T) {
 	require.Equal(t, 11, r.Runtimes, "more")
 	require.EqualValues(t, 2*2, r.Turns, "only of the new ones, the others have had more")
 
-	text, err := embedded.ReadFile("conversations/travel-booking.json")
+	text, err := os.ReadFile("internal/demo/conversations/travel-booking.json")
 	require.NoError(t, err)
 	spaced := filepath.Join(folder, "spaced.json")
 	require.NoError(t, os.WriteFile(spaced, bytes.ReplaceAll(text, []byte(`"role":`), []byte(`"role" : `)), 0o600))
@@ -246,9 +175,7 @@ func TestJournalThatCannotBeHad(t *testing.T) {
 	require.NoError(t, os.WriteFile(corrupt, bytes.ReplaceAll(whole, []byte(`"role"`), []byte(`"rule"`)), 0o600))
 	require.NoError(t, os.WriteFile(other, bytes.Repeat([]byte("\"role\"\n"), 5000), 0o600))
 
-	s := settings{journal: held}
-	loop, err := s.open(t.Context())
-	require.NoError(t, err)
+	loop := opened(t, held)
 	for file, reason := range map[string]string{
 		held: "in use", corrupt: "corrupt", other: "corrupt: it is not a file of bbolt",
 		folder: "is a directory", filepath.Join(folder, "no", "file"): "no such file",
@@ -268,9 +195,7 @@ func TestJournalThatCannotBeHad(t *testing.T) {
 // What a journal holds is compared before anything is changed.
 func TestChangesNothingThatIsNotItsOwn(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "journal")
-	s := settings{journal: file}
-	loop, err := s.open(t.Context())
-	require.NoError(t, err)
+	loop := opened(t, file)
 	require.NoError(t, loop.PersistRuntimeState(t.Context(), "somebody", store.RuntimeRunning))
 	require.NoError(t, loop.Close())
 	code, r := reported(t, "-journal", file, "-turns", "1")

@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 )
 
 // The exit codes.
@@ -34,9 +36,9 @@ type command struct {
 
 var commands = []command{
 	{"bench", "measure the store, and compare it to one behind a lock", bench},
-	{"compact", "give back the room of what was replaced in a journal", compact},
-	{"demo", "drive a workload of agent runtimes through a store, and check it", demo},
-	{"doctor", "look at the servers that keep journals: what may lose a write", doctor},
+	{"compact", "shrink a journal by what was replaced or removed in it", compact},
+	{"demo", "drive a workload of agent runtimes through a store, and check it", runDemo},
+	{"doctor", "check servers that keep journals for settings that may lose a write", doctor},
 	{"inspect", "show what is in an exported file or a journal", inspect},
 	{"verify", "check an exported file or a journal: every record, value, sequence and digest", verify},
 	{"version", "print the versions of the module and of Go", version},
@@ -74,14 +76,14 @@ func interruptedOr(ctx context.Context, code int) int {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
-		say(stderr, "%s", usage())
+		term.Say(stderr, "%s", usage())
 		return exitUsage
 	}
 	switch name := args[0]; name {
 	case "-version", "--version":
 		return version(ctx, nil, stdout, stderr)
 	case "help", "-h", "-help", "--help":
-		say(stdout, "%s", usage())
+		term.Say(stdout, "%s", usage())
 		return exitOK
 	default:
 		for _, c := range commands {
@@ -89,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 				return c.run(ctx, args[1:], stdout, stderr)
 			}
 		}
-		say(stderr, "loopstore: unknown command %q\n\n%s", name, usage())
+		term.Say(stderr, "loopstore: unknown command %q\n\n%s", name, usage())
 		return exitUsage
 	}
 }
@@ -102,15 +104,4 @@ func usage() string {
 	}
 	text.WriteString("\n\"loopstore <command> -h\" lists the flags of a command.\n")
 	return text.String()
-}
-
-// say writes text to a terminal or its like: what that might take for more is
-// escaped. If that is gone, there is nobody left
-// to tell.
-func say(w io.Writer, format string, args ...any) {
-	lines := strings.Split(fmt.Sprintf(format, args...), "\n")
-	for i, line := range lines {
-		lines[i] = printable(line)
-	}
-	_, _ = fmt.Fprint(w, strings.Join(lines, "\n"))
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
 )
 
 // asCommand is a variable of the environment that makes the test binary the
@@ -111,11 +113,11 @@ func TestSignalsEndCleanly(t *testing.T) {
 
 			_ = cmd.Wait() // the error is the exit code
 			require.Equal(t, code, cmd.ProcessState.ExitCode())
-			var r report
+			var r demo.Report
 			require.NoError(t, json.Unmarshal(stdout.Bytes(), &r))
 			require.True(t, r.Interrupted)
 			require.True(t, r.OK)
-			require.EqualValues(t, r.Turns, r.Verified[receipts].Checked)
+			require.EqualValues(t, r.Turns, verifiedOf(r)["receipts"])
 		})
 	}
 }

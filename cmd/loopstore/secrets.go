@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// What is said of a URL that cannot be read has nothing of it: any part may be
-// that of a password.
+// The errors of a URL that cannot be read quote nothing of it: any part may be a
+// password's.
 var (
-	errNATSURL     = errors.New("it is no URL, such as nats://host:4222")
-	errPostgresURL = misuse("-postgres: it is neither a URL, such as postgres://user@host/database, nor settings, such as host=db user=me")
+	errNATSURL     = errors.New("it is not a URL such as nats://host:4222")
+	errPostgresURL = misuse("-postgres: it is neither a URL such as postgres://user@host/database nor settings such as host=db user=me")
 )
 
 // natsURLs reads URLs with commas between them, as package nats does.
@@ -36,8 +36,8 @@ func natsURLs(text string) (all []*url.URL, err error) {
 	return all, nil
 }
 
-// secrets returns what must not be shown of the URLs: passwords, and a NATS user
-// without one, who is a token.
+// secrets returns what must not be shown of the URLs: passwords, and NATS users
+// without one, which are tokens. Longer secrets come first.
 func (s *doctorSettings) secrets() (all []string) {
 	for _, urls := range []string{s.nats, s.system} {
 		parsed, _ := natsURLs(urls)
@@ -59,7 +59,7 @@ func (s *doctorSettings) secrets() (all []string) {
 	return all
 }
 
-// hide takes the secrets out of a text, and the ends of its lines.
+// hide removes the secrets and the line ends from a text.
 func (s *doctorSettings) hide(text string) string {
 	for _, secret := range s.secrets() {
 		text = strings.ReplaceAll(text, secret, "…")

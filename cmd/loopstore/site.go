@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	pages "github.com/loopstore/loopstore/store/inspect"
 )
 
@@ -21,7 +22,8 @@ type site struct {
 	served chan error
 }
 
-// openSite serves the pages of a store at an address, or nothing if that is empty.
+// openSite serves the pages of a store at an address. It returns nil if that is
+// empty.
 func openSite(addr string, loop *loopstore.Loop, payloads bool, stderr io.Writer) (*site, error) {
 	if addr == "" {
 		return nil, nil
@@ -38,13 +40,13 @@ func openSite(addr string, loop *loopstore.Loop, payloads bool, stderr io.Writer
 	}}
 	var note string
 	s.url, note = urlOf(listener.Addr().(*net.TCPAddr))
-	say(stderr, "the store is to be seen at %s%s\n", s.url, note)
+	term.Say(stderr, "the store is shown at %s%s\n", s.url, note)
 	go func() { s.served <- s.server.Serve(listener) }()
 	return s, nil
 }
 
-// urlOf returns where a browser on this machine finds an address, and a note if
-// others may reach it.
+// urlOf returns the URL of an address for a browser on this machine, and a note if
+// other machines may reach it.
 func urlOf(addr *net.TCPAddr) (url, note string) {
 	at := addr.String()
 	if addr.IP.IsUnspecified() {
@@ -56,13 +58,13 @@ func urlOf(addr *net.TCPAddr) (url, note string) {
 	return "http://" + at + "/", note
 }
 
-// stay returns when ctx ends or the site does.
+// stay serves until ctx ends or the site fails.
 func (s *site) stay(ctx context.Context, stderr io.Writer) error {
 	if s == nil {
 		return nil
 	}
 	if ctx.Err() == nil {
-		say(stderr, "the store stays at %s until Ctrl-C\n", s.url)
+		term.Say(stderr, "the store stays at %s until Ctrl-C\n", s.url)
 	}
 	select {
 	case <-ctx.Done():

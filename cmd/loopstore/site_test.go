@@ -31,7 +31,7 @@ func get(t *testing.T, url string) string {
 // The store is shown while it is worked on, and after the report until the demo
 // is interrupted, also if a page is live. What a user's files say is not shown.
 func TestStoreIsShownUntilInterrupted(t *testing.T) {
-	text, err := embedded.ReadFile("conversations/travel-booking.json")
+	text, err := os.ReadFile("internal/demo/conversations/travel-booking.json")
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "travel-booking.json")
 	require.NoError(t, os.WriteFile(file, text, 0o600))
@@ -50,7 +50,7 @@ func TestStoreIsShownUntilInterrupted(t *testing.T) {
 		lines := bufio.NewReader(messages)
 		first, err := lines.ReadString('\n')
 		require.NoError(t, err)
-		url, ok := strings.CutPrefix(strings.TrimSpace(first), "the store is to be seen at ")
+		url, ok := strings.CutPrefix(strings.TrimSpace(first), "the store is shown at ")
 		require.True(t, ok, first)
 		require.NotContains(t, first, "other machines")
 		require.Contains(t, get(t, url), "<h1>Runtimes</h1>")

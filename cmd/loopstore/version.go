@@ -5,16 +5,18 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 )
 
 // version is the subcommand. It takes no arguments.
 func version(_ context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
-		say(stderr, "loopstore version: it takes no arguments\n")
+		term.Say(stderr, "loopstore version: it takes no arguments\n")
 		return exitUsage
 	}
 	info, _ := debug.ReadBuildInfo()
-	say(stdout, "%s\n", versionOf(info))
+	term.Say(stdout, "%s\n", versionOf(info))
 	return exitOK
 }
 

@@ -12,7 +12,8 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// An about is what a cluster's data says of itself, in a partition of its own.
+// An about is the one record of the partition about: what the cluster's data says
+// of itself.
 type about struct {
 	Version    int `json:"version"`
 	Partitions int `json:"partitions"`
@@ -23,9 +24,8 @@ const (
 	aboutVersion = 1
 )
 
-// agree records how many partitions there are, or finds the same number. Members
-// that do so at the same time take the partition away from each other, and so
-// each tries again, for a lease.
+// agree writes down the number of partitions, or finds the same number. Members
+// that do so at the same time fence each other, so each tries again, for a lease.
 func agree(ctx context.Context, opts *Options) error {
 	began := time.Now()
 	for {
@@ -34,15 +34,17 @@ func agree(ctx context.Context, opts *Options) error {
 		if !contended || time.Since(began) >= opts.Lease {
 			return err
 		}
-		if ended := pause(ctx, jitter(opts.Lease/64)); ended != nil {
-			return errors.Join(ended, err)
+		select {
+		case <-time.After(jitter(opts.Lease / 64)):
+		case <-ctx.Done():
+			return errors.Join(ended(ctx), err)
 		}
 	}
 }
 
 func agreeOnce(ctx context.Context, opts *Options) (err error) {
 	var found about
-	j, err := opts.Engine.Open(ctx, aboutName(opts.Cluster), func(c journal.Change) error { return found.read(c) })
+	j, err := opts.Engine.Open(ctx, opts.Cluster+"/about", func(c journal.Change) error { return found.read(c) })
 	if err != nil {
 		return err
 	}
@@ -51,28 +53,28 @@ func agreeOnce(ctx context.Context, opts *Options) (err error) {
 	case opts.Partitions:
 		return nil
 	case 0:
-		return record(ctx, j, opts.Partitions)
+		return writeAbout(ctx, j, opts.Partitions)
 	}
 	return &CountError{Cluster: opts.Cluster, Recorded: found.Partitions, Asked: opts.Partitions}
 }
 
-// read takes one record of the partition.
+// read takes the record.
 func (a *about) read(c journal.Change) error {
 	if err := json.Unmarshal(c.Value, a); string(c.Key) != aboutKey || err != nil {
-		return fmt.Errorf("%w: what the cluster says of itself cannot be read", journal.ErrCorrupt)
+		return fmt.Errorf("%w: the cluster's own record cannot be read", journal.ErrCorrupt)
 	}
 	if a.Version > aboutVersion {
-		return fmt.Errorf("%w: what the cluster says of itself is of version %d", journal.ErrNewerFormat, a.Version)
+		return fmt.Errorf("%w: the cluster's own record is of version %d", journal.ErrNewerFormat, a.Version)
 	}
 	if a.Version != aboutVersion || a.Partitions < 1 {
-		return fmt.Errorf("%w: the cluster says that it has %d partitions", journal.ErrCorrupt, a.Partitions)
+		return fmt.Errorf("%w: the cluster's own record says that there are %d partitions", journal.ErrCorrupt, a.Partitions)
 	}
 	return nil
 }
 
-// record writes the number of partitions. An error that says nothing of the batch
-// is journal.ErrAmbiguous.
-func record(ctx context.Context, j journal.Journal, partitions int) error {
+// writeAbout writes the record. Whenever it may or may not have been stored, the
+// error is journal.ErrAmbiguous.
+func writeAbout(ctx context.Context, j journal.Journal, partitions int) error {
 	value := fmt.Appendf(nil, `{"version":%d,"partitions":%d}`, aboutVersion, partitions)
 	batch := journal.Batch{Changes: []journal.Change{{Key: []byte(aboutKey), Value: value}}}
 	rand.Read(batch.ID[:])
@@ -81,18 +83,6 @@ func record(ctx context.Context, j journal.Journal, partitions int) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", journal.ErrAmbiguous, err)
-}
-
-// pause waits, and returns why if it did not wait long enough.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ended(ctx)
-	}
 }
 
 // ended returns the error of a context that has ended, with its cause if that is

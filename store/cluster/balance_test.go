@@ -79,11 +79,11 @@ func TestClaimsOutliveTheirLoops(t *testing.T) {
 		c.join("b")
 		time.Sleep(10 * lease)
 		assert.Equal(t, cluster.Closing, c.members["a"].Status().Partitions[1].State)
-		assert.Equal(t, []int{0, 0}, c.directory.standing().Owners)
+		assert.Equal(t, []int{0, 0}, c.directory.standing().Holders)
 		close(release)
 		require.NoError(t, <-outcome)
 		time.Sleep(lease)
-		assert.Equal(t, []int{0, 1}, c.directory.standing().Owners)
+		assert.Equal(t, []int{0, 1}, c.directory.standing().Holders)
 		c.balanced()
 	})
 }
@@ -107,7 +107,7 @@ func TestTheLastOneLeaves(t *testing.T) {
 		c.join("a")
 		require.NoError(t, c.members["a"].Close())
 		assert.Empty(t, c.directory.standing().Members)
-		assert.Equal(t, []int{-1, -1, -1, -1}, c.directory.standing().Owners)
+		assert.Equal(t, []int{-1, -1, -1, -1}, c.directory.standing().Holders)
 	})
 }
 

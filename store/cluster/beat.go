@@ -8,17 +8,17 @@ import (
 )
 
 // An answer is what came of a call of the directory.
-type answer interface{ take(o *owner) }
+type answer interface{ take(c *controller) }
 
-// read is that of Read.
+// read is the answer of Read.
 type read struct {
 	document document
 	revision uint64
 	err      error
-	at       time.Time // when it had come
+	at       time.Time // when it arrived
 }
 
-// written is that of Write.
+// written is the answer of Write.
 type written struct {
 	turn     turn
 	document document
@@ -27,16 +27,16 @@ type written struct {
 	began    time.Time
 }
 
-// beat reads the document, to write it with this member's turn. If a call is on
-// its way it comes after that.
-func (o *owner) beat() {
-	if o.calling {
-		o.hasty = true
+// beat reads the document, to write it with this member's turn. While a call is
+// under way it only notes that a beat is wanted.
+func (c *controller) beat() {
+	if c.calling {
+		c.hasty = true
 		return
 	}
-	o.calling = true
-	empty := newDocument(o.node.opts.Cluster, o.node.opts.Partitions)
-	go func() { o.answers <- o.node.read(o.ctx, empty) }()
+	c.calling = true
+	empty := newDocument(c.node.opts.Cluster, c.node.opts.Partitions)
+	go func() { c.answers <- c.node.read(c.ctx, empty) }()
 }
 
 func (n *Node) read(ctx context.Context, empty document) (r read) {
@@ -53,32 +53,32 @@ func (n *Node) read(ctx context.Context, empty document) (r read) {
 	return r
 }
 
-func (r read) take(o *owner) {
+func (r read) take(c *controller) {
 	if r.err != nil {
-		o.failed(r.err)
+		c.failed(r.err)
 		return
 	}
-	if o.closing && o.leaveBy.IsZero() {
-		return // it goes on when the loops are closed
+	if c.closing && c.leaveBy.IsZero() {
+		return // leave begins anew once the loops are closed
 	}
-	o.known = r.document
-	o.observer.look(r.document, r.at)
-	if o.closing && r.document.index(o.self.ID) < 0 {
-		o.left = true
+	c.known = r.document
+	c.observer.look(r.document, r.at)
+	if c.closing && r.document.index(c.self.ID) < 0 {
+		c.left = true
 		return
 	}
-	o.write(r)
+	c.write(r)
 }
 
 // write writes the document with this member's turn.
-func (o *owner) write(r read) {
-	o.self.Beat++
-	t := turn{self: o.self, dead: o.observer.dead(o.self.ID), giveUp: maps.Clone(o.giveUp), busy: map[int]bool{}, leave: o.closing}
-	for p := range o.keepers {
+func (c *controller) write(r read) {
+	c.self.Beat++
+	t := turn{self: c.self, dead: c.observer.dead(c.self.ID), giveUp: maps.Clone(c.giveUp), busy: map[int]bool{}, leave: c.closing}
+	for p := range c.keepers {
 		t.busy[p] = true
 	}
-	o.calling = true
-	go func() { o.answers <- o.node.write(o.ctx, t, r) }()
+	c.calling = true
+	go func() { c.answers <- c.node.write(c.ctx, t, r) }()
 }
 
 func (n *Node) write(ctx context.Context, t turn, r read) (w written) {
@@ -95,7 +95,7 @@ func (n *Node) write(ctx context.Context, t turn, r read) (w written) {
 	return w
 }
 
-// logTurn tells what a turn has changed.
+// logTurn logs what a turn has changed.
 func (n *Node) logTurn(w written, before document) {
 	for _, id := range w.turn.dead {
 		m := before.Members[before.index(id)]
@@ -107,65 +107,72 @@ func (n *Node) logTurn(w written, before document) {
 	}
 }
 
-func (w written) take(o *owner) {
+func (w written) take(c *controller) {
 	switch {
 	case w.err != nil:
-		o.failed(w.err)
+		c.failed(w.err)
 	case !w.ok:
-		o.conflict()
+		c.conflict()
 	case w.turn.leave:
-		o.left = true
+		c.left = true
 	default:
-		o.beaten(w)
+		c.beaten(w)
 	}
 }
 
-// beaten is after a beat that was written. The lease is from before that, and the
-// others see the beat only after it: so this member stops before they begin.
-func (o *owner) beaten(w written) {
-	o.known, o.until, o.directory, o.conflicts = w.document, w.began.Add(o.node.opts.Lease), nil, 0
+// beaten takes note of a beat that was written. The lease counts from before the
+// write, and the others see the beat only after it: so this member stops before
+// they begin.
+func (c *controller) beaten(w written) {
+	c.known, c.until, c.directory, c.conflicts = w.document, w.began.Add(c.node.opts.Lease), nil, 0
 	for p := range w.turn.giveUp {
-		delete(o.giveUp, p)
+		delete(c.giveUp, p)
 	}
-	if !o.joined {
-		o.joined = true
-		o.tell(nil)
+	if !c.joined {
+		c.joined = true
+		c.tell(nil)
 	}
-	o.settle()
-	o.timer.Reset(o.node.opts.beat() - jitter(o.node.opts.beat()/8))
+	c.reconcile()
+	c.setTimer()
 }
 
-// conflict lets another member be first, and tries again.
-func (o *owner) conflict() {
-	o.conflicts++
-	if o.closing && time.Now().After(o.leaveBy) { // or it is not leaving yet, and need not try again
-		o.failed(context.DeadlineExceeded)
+// setTimer sets the time of the next beat.
+func (c *controller) setTimer() {
+	beat := c.node.opts.beat()
+	c.timer.Reset(beat - jitter(beat/8))
+}
+
+// conflict tries again after another member's write.
+func (c *controller) conflict() {
+	c.conflicts++
+	if c.closing && time.Now().After(c.leaveBy) { // leaveBy is zero until the loops are closed: no need to try before
+		c.failed(context.DeadlineExceeded)
 		return
 	}
-	o.timer.Reset(jitter(o.node.opts.beat() / 64 * time.Duration(min(o.conflicts, 16))))
+	c.timer.Reset(jitter(c.node.opts.beat() / 64 * time.Duration(min(c.conflicts, 16))))
 }
 
-// failed is after a call of the directory that failed. What is claimed stays so,
-// and is served until the lease ends.
-func (o *owner) failed(err error) {
-	o.directory = err
-	if o.closing {
-		if !o.leaveBy.IsZero() {
-			o.left, o.closeErrors = true, append(o.closeErrors, err)
+// failed takes note of a call of the directory that failed. Claims stay, and are
+// served until the lease ends.
+func (c *controller) failed(err error) {
+	c.directory = err
+	if c.closing {
+		if !c.leaveBy.IsZero() {
+			c.left, c.closeErrors = true, append(c.closeErrors, err)
 		}
 		return
 	}
-	if !o.joined {
-		o.tell(err)
+	if !c.joined {
+		c.tell(err)
 	}
-	o.timer.Reset(o.node.opts.beat() - jitter(o.node.opts.beat()/8))
+	c.setTimer()
 }
 
-// tell tells Join how the first beat went, and nobody of later ones.
-func (o *owner) tell(err error) {
-	o.after = append(o.after, func() {
+// tell tells Join how the first beat went. Later ones reach nobody.
+func (c *controller) tell(err error) {
+	c.after = append(c.after, func() {
 		select {
-		case o.node.joined <- err:
+		case c.node.joined <- err:
 		default:
 		}
 	})

@@ -93,22 +93,22 @@ func (h *hand) open() (all []int) {
 	return all
 }
 
-// owner returns the one member that serves a partition.
-func (c *crew) owner(partition int) string {
+// holder returns the one member that serves a partition.
+func (c *crew) holder(partition int) string {
 	c.Helper()
-	var owners []string
+	var holders []string
 	for name, h := range c.members {
 		if _, ok := h.Local(partition); ok {
-			owners = append(owners, name)
+			holders = append(holders, name)
 		}
 	}
-	require.Len(c, owners, 1, "who serves partition %d", partition)
-	return owners[0]
+	require.Len(c, holders, 1, "who serves partition %d", partition)
+	return holders[0]
 }
 
 // remote reaches members of the crew as they are, and so never sends on.
-func (c *crew) remote(owner cluster.Member) (store.RuntimeStore, error) {
-	if h := c.members[owner.Name]; h != nil {
+func (c *crew) remote(holder cluster.Member) (store.RuntimeStore, error) {
+	if h := c.members[holder.Name]; h != nil {
 		return h.Router(nil), nil
 	}
 	return nil, errors.New("no such member")
@@ -196,11 +196,11 @@ type counting struct {
 // A document is as the format says.
 type document struct {
 	Members []struct{ ID, Name string }
-	Owners  []int
+	Holders []int `json:"owners"`
 }
 
-func (d document) owner(partition int) string {
-	if i := d.Owners[partition]; i >= 0 {
+func (d document) holder(partition int) string {
+	if i := d.Holders[partition]; i >= 0 {
 		return d.Members[i].ID
 	}
 	return ""
@@ -216,11 +216,11 @@ func (d *counting) Write(ctx context.Context, text []byte, revision uint64) (boo
 	}
 	d.writes++
 	var now document
-	if err := json.Unmarshal(text, &now); err != nil || now.Owners == nil {
+	if err := json.Unmarshal(text, &now); err != nil || now.Holders == nil {
 		return ok, nil // a test has written what is no document
 	}
-	for p := range min(len(d.latest.Owners), len(now.Owners)) {
-		if d.latest.owner(p) != now.owner(p) {
+	for p := range min(len(d.latest.Holders), len(now.Holders)) {
+		if d.latest.holder(p) != now.holder(p) {
 			d.moves++
 		}
 	}

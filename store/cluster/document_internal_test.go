@@ -10,7 +10,7 @@ import (
 func TestDocumentFormat(t *testing.T) {
 	d := newDocument("c", 3)
 	d.Members = append(d.Members, entry{"one", Member{"a", "a:1"}, 7}, entry{"two", Member{"b", ""}, 1})
-	d.Owners[0], d.Owners[2] = 1, 0
+	d.Holders[0], d.Holders[2] = 1, 0
 	const text = `{"version":1,"cluster":"c","members":[{"id":"one","name":"a","address":"a:1","beat":7},{"id":"two","name":"b","address":"","beat":1}],"owners":[1,-1,0]}`
 	assert.Equal(t, text, string(d.text()))
 	read, err := newDocument("c", 3).read([]byte(text), 1)
@@ -49,9 +49,9 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 func TestRemoveFreesClaims(t *testing.T) {
 	d := newDocument("c", 5)
 	d.Members = []entry{{ID: "a"}, {ID: "b"}, {ID: "c"}}
-	d.Owners = []int{0, 1, 2, 1, nobody}
+	d.Holders = []int{0, 1, 2, 1, nobody}
 	d.remove(1)
-	assert.Equal(t, []int{0, nobody, 1, nobody, nobody}, d.Owners)
+	assert.Equal(t, []int{0, nobody, 1, nobody, nobody}, d.Holders)
 	assert.Equal(t, []int{2}, d.claims("c"))
 	assert.Empty(t, d.claims("b"))
 }

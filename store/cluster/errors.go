@@ -7,45 +7,45 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// What calls here fail with, besides the errors of package store. After any of
-// them nothing was applied.
+// The errors of this package, besides those of package store. After any of them
+// nothing was applied.
 var (
-	// ErrNotOwner means that the call is for a partition which this member does
-	// not serve now. The error is a *NotOwnerError.
-	ErrNotOwner = errors.New("cluster: partition is not served here")
+	// ErrNotHolder means that this member does not serve the call's partition now.
+	// The error is a *NotHolderError.
+	ErrNotHolder = errors.New("cluster: partition is not served here")
 
-	// ErrSpansPartitions means that a batch is on runtimes of several partitions.
-	// The error is a *SpanError.
+	// ErrSpansPartitions means that the runtimes of a batch are in several
+	// partitions. The error is a *SpanError.
 	ErrSpansPartitions = errors.New("cluster: batch spans partitions")
 
 	// ErrPartitionCount means that the cluster was made with another number of
 	// partitions. The error is a *CountError.
 	ErrPartitionCount = errors.New("cluster: number of partitions differs")
 
-	// ErrDocument means that the directory holds what is no document of this
-	// cluster, or one that a newer version has written. It is left as it is. The
-	// error is a *DocumentError.
+	// ErrDocument means that what the directory holds is not a document of this
+	// cluster, or was written by a newer version. It is left as it is. The error
+	// is a *DocumentError.
 	ErrDocument = errors.New("cluster: directory's document refused")
 
-	// ErrOptions means that Join was given what it cannot work with. The error
-	// is an *OptionError.
+	// ErrOptions means that Join cannot work with its options. The error is an
+	// *OptionError.
 	ErrOptions = errors.New("cluster: invalid option")
 )
 
-// A NotOwnerError says where a call may be made instead. It may be made again,
-// here too, some time later.
-type NotOwnerError struct {
+// A NotHolderError says where to make a call instead. The call may also be made
+// again here, some time later.
+type NotHolderError struct {
 	Partition int
-	Owner     Member // who is known to have claimed it; the zero Member if nobody is, or only this one
-	Err       error  // why it is not open here although this member has claimed it, if there is a reason; often nil
+	Holder    Member // the member that has claimed it; the zero Member if none has, or only this one
+	Err       error  // why it is not open here although this member has claimed it, if that is known
 }
 
-func (e *NotOwnerError) Error() string {
-	text := fmt.Sprintf("%v: partition %d, ", ErrNotOwner, e.Partition)
-	if e.Owner == (Member{}) {
+func (e *NotHolderError) Error() string {
+	text := fmt.Sprintf("%v: partition %d, ", ErrNotHolder, e.Partition)
+	if e.Holder == (Member{}) {
 		text += "nobody is known to serve it"
 	} else {
-		text += fmt.Sprintf("%v has claimed it", e.Owner)
+		text += fmt.Sprintf("%v has claimed it", e.Holder)
 	}
 	if e.Err != nil {
 		text += fmt.Sprintf(": %v", e.Err)
@@ -53,11 +53,11 @@ func (e *NotOwnerError) Error() string {
 	return text
 }
 
-// Is reports whether target is ErrNotOwner.
-func (e *NotOwnerError) Is(target error) bool { return target == ErrNotOwner }
+// Is reports whether target is ErrNotHolder.
+func (e *NotHolderError) Is(target error) bool { return target == ErrNotHolder }
 
-// Unwrap returns why the partition is not open here, which may be nil.
-func (e *NotOwnerError) Unwrap() error { return e.Err }
+// Unwrap returns Err, which may be nil.
+func (e *NotHolderError) Unwrap() error { return e.Err }
 
 // A SpanError names two runtimes of a batch that are in different partitions.
 type SpanError struct {
@@ -72,7 +72,8 @@ func (e *SpanError) Error() string {
 // Is reports whether target is ErrSpansPartitions.
 func (e *SpanError) Is(target error) bool { return target == ErrSpansPartitions }
 
-// A CountError names both numbers of partitions.
+// A CountError has the number of partitions that the engine has recorded, and the
+// one that Options ask for.
 type CountError struct {
 	Cluster         string
 	Recorded, Asked int
@@ -87,7 +88,7 @@ func (e *CountError) Is(target error) bool { return target == ErrPartitionCount 
 
 // A DocumentError says why a directory's document is refused.
 type DocumentError struct {
-	Version int // that it says it is, if it is newer than what is known here; else 0
+	Version int // of the document, if it is newer than what is known here; else 0
 	Reason  string
 }
 

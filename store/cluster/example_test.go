@@ -32,8 +32,8 @@ func Example() {
 	}
 
 	// What serves others has no Remote; it answers for its own partitions alone.
-	remote := func(owner cluster.Member) (store.RuntimeStore, error) {
-		return nodes[owner.Name].Router(nil), nil // with an RPC: a client of owner.Address
+	remote := func(holder cluster.Member) (store.RuntimeStore, error) {
+		return nodes[holder.Name].Router(nil), nil // with an RPC: a client of holder.Address
 	}
 	router := nodes["a"].Router(remote)
 	for _, id := range []store.RuntimeID{"agent-1", "agent-4"} {
@@ -41,7 +41,7 @@ func Example() {
 			log.Fatal(err)
 		}
 		partition := cluster.PartitionOf(id, 8)
-		fmt.Println(id, "is in partition", partition, "of", nodes["b"].Status().Partitions[partition].Owner)
+		fmt.Println(id, "is in partition", partition, "of", nodes["b"].Status().Partitions[partition].Holder)
 	}
 	// Output:
 	// agent-1 is in partition 4 of "a"
@@ -67,8 +67,8 @@ func ExampleJoin() {
 	fmt.Println(a.Router(nil).PersistRuntimeState(ctx, "agent-1", store.RuntimeIdle))
 
 	err := b.Router(nil).PersistRuntimeState(ctx, "agent-1", store.RuntimeIdle)
-	if e, ok := errors.AsType[*cluster.NotOwnerError](err); ok {
-		fmt.Println("nothing was applied: send it to", e.Owner.Address)
+	if e, ok := errors.AsType[*cluster.NotHolderError](err); ok {
+		fmt.Println("nothing was applied: send it to", e.Holder.Address)
 	}
 	if err := a.Close(); err != nil { // b takes over with its next beat
 		log.Fatal(err)

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store/cluster"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
@@ -29,8 +28,6 @@ func TestOptionsAreChecked(t *testing.T) {
 		"Engine:":      func(o *cluster.Options) { o.Engine = nil },
 		"Directory: ":  func(o *cluster.Options) { o.Directory = nil },
 		"Directory:":   func(o *cluster.Options) { o.Assign = func(int) cluster.Member { return o.Self } },
-		"Loop: ":       func(o *cluster.Options) { o.Loop.Journal = o.Engine },
-		"Loop:":        func(o *cluster.Options) { o.Loop = loopstore.Options{Partition: "p"} },
 	} {
 		opts, _ := c.options("a")
 		change(&opts)

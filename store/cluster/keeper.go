@@ -11,30 +11,30 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// A keeper is a partition that this member has, or is giving up. It belongs to
-// the node's owner; a goroutine of its own opens the loop, waits for its end and
-// closes it, so that none of this holds up a beat.
+// A keeper is a partition that this member holds, or is giving up. It belongs to
+// the controller. A goroutine of its own opens the loop, waits for its end and
+// closes it, so that none of this delays a beat.
 type keeper struct {
 	partition int
 	state     State // Opening, Open, Closing or Waiting
 	loop      *loopstore.Loop
 	stop      context.CancelFunc
-	changed   chan struct{} // closed when it is not Opening any more
+	changed   chan struct{} // closed when Opening is over
 
 	err    error         // why it is Waiting
-	delay  time.Duration // that comes before the next opening
-	due    time.Time     // of it
+	delay  time.Duration // before the next opening
+	due    time.Time     // of the next opening
 	opened time.Time
 }
 
-// news is what a keeper's goroutine tells the owner.
+// news is what a keeper's goroutine tells the controller.
 type news struct {
 	keeper *keeper
-	loop   *loopstore.Loop // that is open now, nil if it is over
+	loop   *loopstore.Loop // that is open now; nil if it has ended
 	err    error
 }
 
-// keep is the goroutine of a keeper. It ends when it has told that it is over.
+// keep is the goroutine of a keeper. Its last news has no loop.
 func (n *Node) keep(ctx context.Context, k *keeper) {
 	loop, over, err := n.open(ctx, k.partition)
 	if err == nil {
@@ -53,7 +53,7 @@ func (n *Node) keep(ctx context.Context, k *keeper) {
 }
 
 // open opens a partition's loop when it is its turn. over is closed when the loop
-// has ended, for whatever reason.
+// ends, for whatever reason.
 func (n *Node) open(ctx context.Context, partition int) (loop *loopstore.Loop, over <-chan struct{}, err error) {
 	select {
 	case n.turns <- struct{}{}:
@@ -62,9 +62,7 @@ func (n *Node) open(ctx context.Context, partition int) (loop *loopstore.Loop, o
 		return nil, nil, ended(ctx)
 	}
 	began, engine := time.Now(), endings{n.opts.Engine, make(chan struct{})}
-	opts := n.opts.Loop
-	opts.Journal, opts.Partition = engine, PartitionName(n.opts.Cluster, partition)
-	if loop, err = loopstore.Open(ctx, opts); err != nil {
+	if loop, err = loopstore.Open(ctx, engine, PartitionName(n.opts.Cluster, partition), n.opts.Loop); err != nil {
 		n.log(slog.LevelWarn, "partition not opened", slog.Int("partition", partition), slog.String("error", err.Error()))
 		return nil, nil, err
 	}
@@ -72,7 +70,8 @@ func (n *Node) open(ctx context.Context, partition int) (loop *loopstore.Loop, o
 	return loop, engine.over, nil
 }
 
-// endings is an engine that tells of the end of the one journal that it opens.
+// endings is an engine that closes over when the one journal that it opens is
+// closed.
 type endings struct {
 	journal.Engine
 	over chan struct{}
@@ -86,8 +85,8 @@ func (e endings) Open(ctx context.Context, partition string, emit func(journal.C
 	return &ending{Journal: j, tell: sync.OnceFunc(func() { close(e.over) })}, nil
 }
 
-// An ending is a journal that tells when it is closed: a loop closes it when it
-// ends.
+// An ending is a journal that tells when it is closed. A loop closes its journal
+// when it ends.
 type ending struct {
 	journal.Journal
 	tell func()
@@ -99,34 +98,33 @@ func (j *ending) Close(ctx context.Context) error {
 }
 
 // start opens a partition, for the first time or again.
-func (o *owner) start(p int) {
-	k := o.keepers[p]
+func (c *controller) start(p int) {
+	k := c.keepers[p]
 	if k == nil {
 		k = &keeper{partition: p}
-		o.keepers[p] = k
+		c.keepers[p] = k
 	}
-	ctx, stop := context.WithCancel(o.ctx)
+	ctx, stop := context.WithCancel(c.ctx)
 	k.state, k.stop, k.changed, k.err = Opening, stop, make(chan struct{}), nil
-	go o.node.keep(ctx, k)
+	go c.node.keep(ctx, k)
 }
 
-// stop closes a partition's loop. What it has claimed is given up when that is
-// closed.
-func (o *owner) stop(k *keeper) {
+// stop closes a partition's loop. The claim is given up once that is closed.
+func (c *controller) stop(k *keeper) {
 	switch k.state {
 	case Waiting:
-		o.gone(k)
+		c.forget(k)
 	case Opening, Open:
 		k.stop()
-		o.leaving(k, Closing)
+		c.become(k, Closing)
 	}
 }
 
-// leaving brings a keeper to a state in which calls wait for it no more.
-func (o *owner) leaving(k *keeper, to State) {
+// become brings a keeper to a state other than Opening: calls no longer wait for it.
+func (c *controller) become(k *keeper, to State) {
 	if k.state == Opening {
 		changed := k.changed
-		o.after = append(o.after, func() { close(changed) })
+		c.after = append(c.after, func() { close(changed) })
 	}
 	k.state, k.loop = to, nil
 	if to == Open {
@@ -134,55 +132,51 @@ func (o *owner) leaving(k *keeper, to State) {
 	}
 }
 
-// gone forgets a keeper that has nothing open.
-func (o *owner) gone(k *keeper) {
-	delete(o.keepers, k.partition)
-	if o.mine(k.partition) {
-		o.giveUp[k.partition] = true
-		o.hasten()
+// forget forgets a keeper whose loop is closed.
+func (c *controller) forget(k *keeper) {
+	delete(c.keepers, k.partition)
+	if c.mine(k.partition) {
+		c.giveUp[k.partition] = true
+		c.hasten()
 	}
 }
 
-// hear takes the news of a keeper.
-func (o *owner) hear(n news) {
+// hear takes note of a keeper's news.
+func (c *controller) hear(n news) {
 	k := n.keeper
 	switch {
 	case n.loop != nil && k.state == Opening:
-		o.leaving(k, Open)
+		c.become(k, Open)
 		k.loop = n.loop
-	case n.loop != nil: // it is closed already
+	case n.loop != nil: // it was told to close meanwhile
 	case k.state == Closing:
 		k.stop()
-		if o.closing && n.err != nil && !errors.Is(n.err, context.Canceled) && !errors.Is(n.err, journal.ErrFenced) {
-			o.closeErrors = append(o.closeErrors, n.err)
+		if c.closing && n.err != nil && !errors.Is(n.err, context.Canceled) && !errors.Is(n.err, journal.ErrFenced) {
+			c.closeErrors = append(c.closeErrors, n.err)
 		}
-		o.gone(k)
+		c.forget(k)
 	default:
-		o.retry(k, n.err)
+		c.retry(k, n.err)
 	}
 }
 
-// longestDelay is how many beats there are, at most, between two openings of a
-// partition that fails, or is taken away, again and again.
-const longestDelay = 32
-
-// retry lets a keeper wait for its next opening, the longer the more often it
-// fails. So two members that take a partition away from each other do it ever
-// more seldom.
-func (o *owner) retry(k *keeper, err error) {
+// retry lets a keeper wait for its next opening: after each failure twice as long, up
+// to 32 beats. So two members that take a partition from each other do so less and
+// less often.
+func (c *controller) retry(k *keeper, err error) {
 	k.stop()
-	longest := longestDelay * o.node.opts.beat()
+	longest := 32 * c.node.opts.beat()
 	if k.state == Open && time.Since(k.opened) > 2*longest {
 		k.delay = 0
 	}
-	k.delay = min(max(2*k.delay, o.node.opts.beat()), longest)
+	k.delay = min(max(2*k.delay, c.node.opts.beat()), longest)
 	k.due = time.Now().Add(k.delay)
-	o.leaving(k, Waiting)
+	c.become(k, Waiting)
 	k.err = err
 	switch {
-	case o.node.opts.Directory == nil:
-		o.settle() // and so set the timer
+	case c.node.opts.Directory == nil:
+		c.reconcile() // which sets the timer
 	case errors.Is(err, journal.ErrFenced):
-		o.hasten() // to see who has it
+		c.hasten() // to see who holds it
 	}
 }

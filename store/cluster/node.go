@@ -2,8 +2,8 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -11,29 +11,29 @@ import (
 )
 
 // A Node is a member of a cluster. Its methods may be called from any number of
-// goroutines. Join makes one, and Close ends it; the zero value is of no use.
+// goroutines. Join makes one, and Close ends it. The zero value is of no use.
 type Node struct {
 	opts  Options
-	table atomic.Pointer[table] // the owner's to replace
+	table atomic.Pointer[table] // only the controller replaces it
 
-	turns  chan struct{} // of keepers to open a loop
-	news   chan news     // of keepers, to the owner
+	turns  chan struct{} // to open a loop: room for as many as may open at once
+	news   chan news     // from keepers to the controller
 	joined chan error    // what came of the first beat; has room for one
-	quit   func()        // asks the owner to end, once
+	quit   func()        // asks the controller to end, once
 	done   chan struct{} // closed when it has
-	closed error         // of Close; before done is closed it is the owner's
+	closed error         // of Close; the controller's until done is closed
 }
 
-// Join makes this process a member. It finds out, or records, how many partitions
-// there are, and returns when the first beat has been written: the member is in
-// the directory then, and has claimed its share of what is free, which it goes on
-// to open. With Assign it returns before anything is open, too.
+// Join makes this process a member. It writes down the number of partitions, or
+// finds the same number, and returns when the first beat is written: the member is
+// in the directory by then, and has claimed its share of what is free. It opens
+// these partitions after that. With Assign, too, it returns before any is open.
 //
-// ctx is for the joining alone; its values stay with the openings. The error is an
-// *OptionError, a *CountError, a *DocumentError, or wraps what the engine or the
-// directory says, or ctx's. Nothing is left open then, and the directory holds
-// nothing of this member, unless it cannot be reached: others wait for a lease
-// then.
+// ctx limits the joining alone, but its values stay with the openings. The error is
+// an *OptionError, a *CountError, a *DocumentError, or wraps the error of the
+// engine, of the directory or of ctx. After an error nothing is left open, and
+// nothing of this member is left in the directory, unless that cannot be reached:
+// then others wait for a lease.
 func Join(ctx context.Context, opts Options) (*Node, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -46,9 +46,9 @@ func Join(ctx context.Context, opts Options) (*Node, error) {
 		opts: opts, turns: make(chan struct{}, opts.Opens), news: make(chan news), joined: make(chan error, 1),
 		quit: sync.OnceFunc(func() { close(quit) }), done: make(chan struct{}),
 	}
-	o := newOwner(context.WithoutCancel(ctx), n, quit)
-	o.publish()
-	go o.run()
+	c := newController(context.WithoutCancel(ctx), n, quit)
+	c.publish()
+	go c.run()
 	var err error
 	select {
 	case err = <-n.joined:
@@ -56,18 +56,18 @@ func Join(ctx context.Context, opts Options) (*Node, error) {
 		err = ended(ctx)
 	}
 	if err != nil {
-		_ = n.Close() // it says no more of why
+		_ = n.Close() // err says why already
 		return nil, fmt.Errorf("cluster: joining %q: %w", opts.Cluster, err)
 	}
 	return n, nil
 }
 
-// Close leaves the cluster: it closes the loops of all partitions, which answers
-// the calls that they have taken, gives the claims up so that others take over at
-// once, and returns when nothing is left behind. It waits for an engine or a
-// directory that is under way. It may be called at any time, from anywhere and
-// more than once. The error says that a journal did not close well, or that the
-// directory could not be told: the others wait for a lease then.
+// Close leaves the cluster. It closes the loops of all partitions, which answers
+// the calls that they have accepted, and gives up the claims, so that others take
+// over at once. It waits for calls of the engine and the directory that are under
+// way, and leaves no goroutine behind. It may be called at any time, from anywhere
+// and more than once. The error means that a journal did not close well, or that
+// the directory was not told: then the others wait for a lease.
 func (n *Node) Close() error {
 	n.quit()
 	<-n.done
@@ -75,10 +75,9 @@ func (n *Node) Close() error {
 }
 
 // Local returns the loop of a partition that is open here, for what a Router does
-// not offer. Its calls are those of a loop: that another member has taken the
-// partition over is journal.ErrFenced there, that it was given up is
-// store.ErrClosed, and a load does not ask again whether the lease has lapsed. It
-// must not be closed.
+// not offer. The caller must not close it. Its errors are a loop's:
+// journal.ErrFenced when another member has taken over the partition, and
+// store.ErrClosed when it was given up. Its loads do not check the lease.
 func (n *Node) Local(partition int) (*loopstore.Loop, bool) {
 	t := n.table.Load()
 	if partition < 0 || partition >= len(t.slots) || t.slots[partition].loop == nil || t.lapsed() {
@@ -87,10 +86,12 @@ func (n *Node) Local(partition int) (*loopstore.Loop, bool) {
 	return t.slots[partition].loop, true
 }
 
-// closing is the error of Close.
-func closing(errs []error) error {
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("cluster: leaving: %w", err)
+// log logs, on a goroutine that nobody waits for, and drops a panic of the logger.
+func (n *Node) log(level slog.Level, message string, attrs ...slog.Attr) {
+	if n.opts.Logger == nil {
+		return
 	}
-	return nil
+	defer func() { _ = recover() }()
+	attrs = append(attrs, slog.String("cluster", n.opts.Cluster), slog.String("member", n.opts.Self.Name))
+	n.opts.Logger.LogAttrs(context.Background(), level, message, attrs...)
 }

@@ -2,9 +2,9 @@ package cluster
 
 import "time"
 
-// An observer judges who lives by what it sees itself: a member whose beat has
-// not changed for long is dead. Only the rate of its own clock matters, and of
-// that only the monotonic reading.
+// An observer judges which members live by what it sees itself: a member whose beat
+// stays the same for too long is dead. Only the rate of its own monotonic clock
+// matters.
 type observer struct {
 	patience time.Duration // how long a beat may stay the same
 	gap      time.Duration // how long there may be between two looks
@@ -18,9 +18,9 @@ type sighting struct {
 	at   time.Time
 }
 
-// look sees a document that was read at a moment. After a gap everybody is seen
-// anew: those who were not there for it to see may not have been there for them,
-// either, as when nobody can reach the directory.
+// look sees the document as it was read at a moment. After a gap it begins anew
+// with all members: whatever kept this one from looking may have kept the others
+// from beating, as when nobody can reach the directory.
 func (o *observer) look(d document, now time.Time) {
 	blind := now.Sub(o.last) > o.gap
 	seen := make(map[string]sighting, len(d.Members))
@@ -34,7 +34,8 @@ func (o *observer) look(d document, now time.Time) {
 	o.seen, o.last = seen, now
 }
 
-// dead returns the ids of those who are dead at the last look, but not self's.
+// dead returns the ids of the members that were dead at the last look, without
+// self's.
 func (o *observer) dead(self string) (ids []string) {
 	for id, s := range o.seen {
 		if id != self && o.last.Sub(s.at) >= o.patience {

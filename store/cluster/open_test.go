@@ -53,7 +53,7 @@ func TestOpenThatFailsIsTriedAgainEverMoreSeldom(t *testing.T) {
 		c.join("a")
 		time.Sleep(time.Second)
 		a := c.members["a"]
-		e := notOwner(t, set(t.Context(), a.Router(nil), "r"))
+		e := notHolder(t, set(t.Context(), a.Router(nil), "r"))
 		require.ErrorIs(t, e, journal.ErrCorrupt)
 		assert.ErrorContains(t, e, "nobody is known to serve it: loopstore: opening partition")
 		assert.Equal(t, cluster.Waiting, a.Status().Partitions[0].State)
@@ -90,8 +90,8 @@ func TestOpenThatTakesLongHoldsUpNoBeat(t *testing.T) {
 		assert.Equal(t, cluster.Opening, a.Status().Partitions[0].State)
 
 		began := time.Now()
-		e := notOwner(t, set(t.Context(), a.Router(nil), c.in(0)))
-		assert.Zero(t, e.Owner)
+		e := notHolder(t, set(t.Context(), a.Router(nil), c.in(0)))
+		assert.Zero(t, e.Holder)
 		assert.Equal(t, lease, time.Since(began), "a call waits for a lease at most")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -154,21 +154,21 @@ func TestCallsDoNotWaitForTheLapsed(t *testing.T) {
 		time.Sleep(2 * lease)
 		require.Equal(t, cluster.Opening, c.members["a"].Status().Partitions[0].State)
 		began := time.Now()
-		_ = notOwner(t, set(t.Context(), c.members["a"].Router(nil), "r"))
+		_ = notHolder(t, set(t.Context(), c.members["a"].Router(nil), "r"))
 		assert.Zero(t, time.Since(began))
 	})
 }
 
-// An owner that was fenced opens again if the claim is still its own.
+// An holder that was fenced opens again if the claim is still its own.
 func TestFencedOwnerLooksBeforeItOpensAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t, 1)
 		c.join("a")
 		time.Sleep(lease)
-		other, err := loopstore.Open(t.Context(), loopstore.Options{Journal: c.engine, Partition: "c/0"})
+		other, err := loopstore.Open(t.Context(), c.engine, "c/0", loopstore.Options{})
 		require.NoError(t, err)
 		synctest.Wait()
-		e := notOwner(t, set(t.Context(), c.members["a"].Router(nil), "r"))
+		e := notHolder(t, set(t.Context(), c.members["a"].Router(nil), "r"))
 		require.ErrorIs(t, e, journal.ErrFenced)
 		time.Sleep(lease)
 		require.NoError(t, set(t.Context(), c.members["a"].Router(nil), "r"))
@@ -188,9 +188,9 @@ func TestDelaysAreForgotten(t *testing.T) {
 		a := c.members["a"]
 		end := func() (took time.Duration) {
 			faulty.Next(journaltest.Fence())
-			_ = notOwner(t, set(t.Context(), a.Router(nil), "r"))
+			_ = notHolder(t, set(t.Context(), a.Router(nil), "r"))
 			began := time.Now()
-			for errors.Is(set(t.Context(), a.Router(nil), "r"), cluster.ErrNotOwner) {
+			for errors.Is(set(t.Context(), a.Router(nil), "r"), cluster.ErrNotHolder) {
 				time.Sleep(time.Second / 10)
 			}
 			return time.Since(began)

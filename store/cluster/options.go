@@ -11,12 +11,11 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// A Member is who it is that serves partitions. Two of one name are two members:
-// the one that has crashed, for example, and the one that was started in its
-// place.
+// A Member serves partitions. A process that is started again under the same name
+// is another member.
 type Member struct {
 	Name    string `json:"name"`
-	Address string `json:"address"` // whatever Router's Remote makes use of
+	Address string `json:"address"` // what a Remote needs to reach it
 }
 
 // String returns the name, with the address if there is one.
@@ -29,49 +28,46 @@ func (m Member) String() string {
 
 // Options are the settings of a [Node].
 type Options struct {
-	// Cluster is the cluster's name, of which those of its partitions in the
-	// engine are made: see [PartitionName]. It has no slash.
+	// Cluster is the cluster's name. The names of its partitions in the engine
+	// begin with it, see [PartitionName]. It has no slash.
 	Cluster string
 
-	// Partitions is how many there are, up to [MaxPartitions]. It can never
-	// change: the first Join records it in the engine, any other number is
-	// refused later. Some ten for each member that there may ever be spread well.
+	// Partitions is the number of partitions, up to [MaxPartitions]. It can never
+	// change: the first Join writes it down in the engine, and later ones refuse any
+	// other number. About ten for each member that there may ever be spread well.
 	Partitions int
 
 	// Self is this member, as the others see it.
 	Self Member
 
-	// Engine keeps the journals of all partitions. It should take a partition
-	// over from an owner that is gone, or thought to be; where an owner must give
-	// it up itself, one that hangs is waited for.
+	// Engine keeps the journals of all partitions. It should fence an earlier
+	// holder of a partition. With an engine that waits until the holder gives the
+	// partition up, a holder that hangs is waited for.
 	Engine journal.Engine
 
-	// Directory is where the members see each other. Either this is set or
-	// Assign.
+	// Directory is where the members see each other. Set either it or Assign.
 	Directory Directory
 
-	// Assign says who has a partition, for ever; Join asks once for each. A
-	// partition of a member with the name of Self is opened here.
+	// Assign says who holds a partition, for ever. Join asks once for each. The
+	// partitions of a member with the name of Self are opened here.
 	Assign func(partition int) Member
 
-	// Lease is how long a member may be silent until others take over what it
-	// has. It beats three times in that. 0 means 15 seconds, and so does a
-	// negative number. It must be the same for all members. See the package's
-	// documentation on how to choose it.
+	// Lease is how long a member may be silent before others take over its
+	// partitions. It beats three times in that time. 0 or less means 15 seconds. It
+	// must be the same for all members. The package's documentation says how to
+	// choose it.
 	Lease time.Duration
 
-	// Opens is how many partitions are opened at a time, and how many are handed
-	// over with one beat when members have joined. 0 means 8, and so does a
-	// negative number.
+	// Opens is how many partitions a member opens at a time, and how many it hands
+	// over at a time after another has joined. 0 or less means 8.
 	Opens int
 
-	// Loop are the options of the loop of each partition, but for Journal and
-	// Partition.
+	// Loop is the options of each partition's loop.
 	Loop loopstore.Options
 
-	// Logger is told of what comes and goes, and of what fails. It may be called
-	// by several goroutines at once, and a panic of it is dropped. nil tells
-	// nobody.
+	// Logger logs what is opened, closed, claimed and taken over, and what fails.
+	// Several goroutines may call it at once. A panic of it is dropped. nil logs
+	// nothing.
 	Logger *slog.Logger
 }
 
@@ -80,22 +76,20 @@ const (
 	defaultOpens = 8
 )
 
-// check returns what is wrong with the options, and fills in what they leave out.
+// check returns what is wrong with the options, and fills in the defaults.
 func (o *Options) check() error {
 	wrong := func(option, reason string) error { return &OptionError{option, reason} }
 	switch {
 	case o.Cluster == "" || strings.Contains(o.Cluster, "/") || !utf8.ValidString(o.Cluster):
-		return wrong("Cluster", "it must be text, without a slash")
+		return wrong("Cluster", "it must be UTF-8 without a slash, and not empty")
 	case o.Partitions < 1 || o.Partitions > MaxPartitions:
 		return wrong("Partitions", fmt.Sprintf("%d is not from 1 to %d", o.Partitions, MaxPartitions))
 	case o.Self.Name == "" || !utf8.ValidString(o.Self.Name) || !utf8.ValidString(o.Self.Address):
-		return wrong("Self", "it must have a name, and both must be text")
+		return wrong("Self", "it must have a name, and name and address must be UTF-8")
 	case o.Engine == nil:
-		return wrong("Engine", "there is none")
+		return wrong("Engine", "it is nil")
 	case (o.Directory == nil) == (o.Assign == nil):
-		return wrong("Directory", "either it must be set or Assign")
-	case o.Loop.Journal != nil || o.Loop.Partition != "":
-		return wrong("Loop", "Journal and Partition are the cluster's to set")
+		return wrong("Directory", "set either it or Assign")
 	}
 	if o.Lease <= 0 {
 		o.Lease = defaultLease
@@ -106,11 +100,11 @@ func (o *Options) check() error {
 	return nil
 }
 
-// beat is how long it is from one beat to the next.
+// beat is the time from one beat to the next.
 func (o *Options) beat() time.Duration { return o.Lease / 3 }
 
-// patience is how long others are silent until they are thought dead. It is more
-// than a lease, so that clocks may differ in their rates by a tenth.
+// patience is how long another member may be silent before it is taken for dead. It
+// is more than a lease, so that the rates of clocks may differ by a tenth.
 func (o *Options) patience() time.Duration { return o.Lease + o.Lease/10 }
 
 // callTime is how long one call of the directory may take.

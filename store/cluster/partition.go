@@ -8,12 +8,12 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// MaxPartitions is how many partitions a cluster may have.
+// MaxPartitions is how many partitions a cluster may have at most.
 const MaxPartitions = 4096
 
 // PartitionOf returns the partition of a runtime, from 0 to partitions-1: the
 // first 8 bytes of the SHA-256 of the id, as a big-endian number, modulo the
-// count. It is this for ever, in every version. It panics if partitions is not
+// count. No version will change that. PartitionOf panics if partitions is not
 // positive.
 func PartitionOf(id store.RuntimeID, partitions int) int {
 	if partitions <= 0 {
@@ -23,11 +23,7 @@ func PartitionOf(id store.RuntimeID, partitions int) int {
 	return int(binary.BigEndian.Uint64(sum[:8]) % uint64(partitions))
 }
 
-// PartitionName returns the name under which a cluster's partition is opened in
-// the journal engine.
+// PartitionName returns the name of a cluster's partition in the journal engine.
 func PartitionName(cluster string, partition int) string {
 	return fmt.Sprintf("%s/%d", cluster, partition)
 }
-
-// aboutName is the name of the partition that says what cluster it is.
-func aboutName(cluster string) string { return cluster + "/about" }

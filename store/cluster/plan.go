@@ -1,18 +1,20 @@
 package cluster
 
+import "slices"
+
 // A turn is what a member does to the document in one write.
 type turn struct {
 	self   entry
-	dead   []string     // ids of members that are thought dead
-	giveUp map[int]bool // partitions whose loops are closed
-	busy   map[int]bool // partitions of which there is a loop here, which must end before they are claimed anew
+	dead   []string     // ids of members that are taken for dead
+	giveUp map[int]bool // claims whose loops are closed
+	busy   map[int]bool // partitions with a loop here, which must end before they are claimed again
 	leave  bool         // the member takes itself out, and does nothing else
 }
 
-// take returns the document as it is after the turn. No claim of another member
-// changes, but that of a dead one, and then all of it goes with that.
+// take returns the document after the turn. The claims of other members stay,
+// but those of the dead: they go all at once.
 func (t turn) take(d document) document {
-	d = d.clone()
+	d.Members, d.Holders = slices.Clone(d.Members), slices.Clone(d.Holders)
 	if t.leave {
 		if i := d.index(t.self.ID); i >= 0 {
 			d.remove(i)
@@ -22,42 +24,33 @@ func (t turn) take(d document) document {
 	for _, id := range t.dead {
 		d.remove(d.index(id))
 	}
-	i := d.index(t.self.ID)
-	if i < 0 {
-		i = len(d.Members)
-		d.Members = append(d.Members, t.self)
-	}
+	i := d.add(t.self)
 	d.Members[i] = t.self
 	for p := range t.giveUp {
-		if d.Owners[p] == i {
-			d.Owners[p] = nobody
+		if d.Holders[p] == i {
+			d.Holders[p] = nobody
 		}
 	}
-	t.claim(&d, i)
-	return d
-}
-
-// claim takes what is free, up to the member's share.
-func (t turn) claim(d *document, i int) {
 	room := d.share(t.self.ID, true) - len(d.claims(t.self.ID))
-	for p, owner := range d.Owners {
-		if room > 0 && owner == nobody && !t.busy[p] && !t.giveUp[p] {
-			d.Owners[p] = i
+	for p, holder := range d.Holders {
+		if room > 0 && holder == nobody && !t.busy[p] && !t.giveUp[p] {
+			d.Holders[p] = i
 			room--
 		}
 	}
+	return d
 }
 
-// share returns how many partitions a member should have: as many as the others,
-// or one more. Those that have the most already have the one more, so that as few
-// as possible move. Of equals that is the one who claims, which is first then, and
-// of those who give up the same ones whoever looks.
+// share returns how many partitions a member should hold: as many as the others,
+// or one more. Those that hold the most get the one more, so that as few partitions
+// as possible move. Among equals a member that claims comes first; for one that
+// gives up the order is that of the document, the same at every member.
 func (d document) share(id string, claims bool) int {
 	n, self := len(d.Members), d.index(id)
 	counts := make([]int, n)
-	for _, owner := range d.Owners {
-		if owner != nobody {
-			counts[owner]++
+	for _, holder := range d.Holders {
+		if holder != nobody {
+			counts[holder]++
 		}
 	}
 	before := 0
@@ -66,8 +59,8 @@ func (d document) share(id string, claims bool) int {
 			before++
 		}
 	}
-	share := len(d.Owners) / n
-	if before < len(d.Owners)%n {
+	share := len(d.Holders) / n
+	if before < len(d.Holders)%n {
 		share++
 	}
 	return share

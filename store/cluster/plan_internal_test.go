@@ -18,7 +18,7 @@ func members(partitions int, has ...int) document {
 	for i, n := range has {
 		d.Members = append(d.Members, entry{ID: fmt.Sprint(i)})
 		for range n {
-			d.Owners[p] = i
+			d.Holders[p] = i
 			p++
 		}
 	}
@@ -66,13 +66,13 @@ func TestTurnsComeToRest(t *testing.T) {
 				turn.giveUp[claims[0]] = true
 			}
 			d = turn.take(d)
-			for p, was := range before.Owners {
+			for p, was := range before.Holders {
 				if was != nobody && before.Members[was].ID != id {
-					require.Equal(t, was, d.Owners[p], "seed %d: partition %d is another's", seed, p)
+					require.Equal(t, was, d.Holders[p], "seed %d: partition %d is another's", seed, p)
 				}
 			}
 		}
-		require.NotContains(t, d.Owners, nobody, "seed %d", seed)
+		require.NotContains(t, d.Holders, nobody, "seed %d", seed)
 		var counts []int
 		for _, m := range d.Members {
 			counts = append(counts, len(d.claims(m.ID)))
@@ -90,7 +90,7 @@ func TestTurnsOfTheDeadAndTheLeaving(t *testing.T) {
 	assert.EqualValues(t, 5, d.Members[0].Beat)
 
 	d = turn{self: entry{ID: "2"}, leave: true}.take(d)
-	assert.Equal(t, []int{0, 0, 0, nobody, nobody, nobody}, d.Owners)
+	assert.Equal(t, []int{0, 0, 0, nobody, nobody, nobody}, d.Holders)
 	assert.Equal(t, d, turn{self: entry{ID: "2"}, leave: true}.take(d), "it is out already")
 }
 

@@ -1,76 +1,90 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
-	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/journal"
-	"github.com/loopstore/loopstore/store/state"
 )
 
-// A Router is a [store.RuntimeStore] over all partitions of a cluster: it takes
-// each call to the loop that has the runtime, here or at another member. It has
-// batches and views besides. Node.Router makes one; it ends with its node.
+// A Router is a [store.RuntimeStore] over all partitions of a cluster. It takes each
+// call to the loop that holds the runtime, here or at another member, and has
+// batches and views besides. Node.Router makes one. It ends with its node.
 //
-// Its errors are those of a loop, and *NotOwnerError, within a *store.OpError. A
-// call for a partition that is being opened here waits for that, under its
-// context and for a lease at most.
+// Its errors are those of a loop, and *NotHolderError, within a *store.OpError. A
+// call for a partition that is being opened here waits for that, under its context
+// and for a lease at most.
+//
+// There is no LoadSession here: who asks for a session does not know the runtime.
 type Router struct {
+	ops.Forward
+
 	node   *Node
 	remote Remote
 }
 
-// A Remote returns a store that reaches another member. Its error means that nothing
-// was applied, and comes back wrapped, without ErrNotOwner: one that wraps that itself
-// lets callers treat a member that is gone like one that owns nothing any more. It is called for each
-// call that goes there, so it should keep its connections. What it returns must
-// not send on what it is sent, or two members that each think that the other one
-// is the owner never stop: serve others by a Router without a Remote.
-type Remote func(owner Member) (store.RuntimeStore, error)
+// A Remote returns a store that reaches another member. It is called for each call
+// that goes there, so it should keep its connections. Its error means that nothing
+// was applied. The caller gets it wrapped; if it wraps ErrNotHolder, callers treat a
+// member that is gone like one that no longer holds the partition.
+//
+// The store must not send on what it is sent, or two members that each take the
+// other for the holder never stop. So serve other members with a Router that has no
+// Remote.
+type Remote func(holder Member) (store.RuntimeStore, error)
 
-var (
-	_ store.RuntimeStore = (*Router)(nil)
-	_ batch.Committer    = (*Router)(nil)
-	_ state.Viewer       = (*Router)(nil)
-)
-
-// Router returns a router. Without a remote, nil, a call for another member's
-// partition gets a *NotOwnerError that names the member.
-func (n *Node) Router(remote Remote) *Router { return &Router{n, remote} }
-
-// operation is what a Router must know of a request of package ops.
-type operation interface {
-	Kind() ops.Kind
-	Runtime() (id store.RuntimeID, one bool)
+// Router returns a router. If remote is nil, a call for another member's partition
+// gets a *NotHolderError that names the member. A store that remote returns needs
+// batches and views only for calls of Commit and View, which else get
+// errors.ErrUnsupported.
+func (n *Node) Router(remote Remote) *Router {
+	r := &Router{node: n, remote: remote}
+	r.Forward = func(ctx context.Context, call ops.Call) error {
+		id, _ := call.Runtime()
+		return r.call(ctx, PartitionOf(id, n.opts.Partitions), call)
+	}
+	return r
 }
 
-// call takes a call to where its partition is. The answer of a load counts only
-// if the partition was surely this member's after it.
-func call[R any](ctx context.Context, r *Router, partition int, op operation, do func(store.RuntimeStore) (R, error)) (none R, err error) {
+// Commit applies a batch, as [loopstore.Loop.Commit] does. All runtimes that it
+// names, in conditions too, must be in one partition, or it is refused with a
+// *SpanError before anything else. A batch that names none goes to partition 0.
+// Revisions are the partition's.
+func (r *Router) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
+	partition, err := r.node.partitionOf(b)
+	if err != nil {
+		return batch.Result{}, ops.Error(ops.Commit{}, cmp.Or(r.node.table.Load().refuses(ctx), err))
+	}
+	return ops.Forward(func(ctx context.Context, call ops.Call) error { return r.call(ctx, partition, call) }).Commit(ctx, b)
+}
+
+// call takes a call to the holder of its partition. The answer of a load counts
+// only if this member still held the partition after it.
+func (r *Router) call(ctx context.Context, partition int, call ops.Call) error {
 	for {
 		s, err := r.node.route(ctx, partition)
 		if err != nil {
-			return none, ops.Error(op, err)
+			return ops.Error(call, err)
 		}
 		if s.loop == nil {
-			far, err := r.reach(partition, s.owner)
+			far, err := r.reach(partition, s.Holder)
 			if err != nil {
-				return none, ops.Error(op, err)
+				return ops.Error(call, err)
 			}
-			return do(far)
+			return call.On(ctx, far)
 		}
-		answer, err := do(s.loop)
-		if err != nil {
-			return none, r.node.refine(partition, err)
+		if err := call.On(ctx, s.loop); err != nil {
+			return r.node.refine(partition, err)
 		}
-		if !op.Kind().ReadOnly() || r.node.serves(partition, s.loop) {
-			return answer, nil
+		if t := r.node.table.Load(); !call.Kind().ReadOnly() || t.slots[partition].loop == s.loop && !t.lapsed() {
+			return nil
 		}
 	}
 }
@@ -85,33 +99,25 @@ func (n *Node) route(ctx context.Context, partition int) (slot, error) {
 		}
 		s := t.slots[partition]
 		switch {
-		case s.state == Elsewhere, s.state == Open && !t.lapsed():
+		case s.State == Elsewhere, s.State == Open && !t.lapsed():
 			return s, nil
-		case s.state != Opening || t.lapsed():
-			return slot{}, t.notOwner(partition)
+		case s.State != Opening || t.lapsed():
+			return slot{}, t.notHolder(partition)
 		}
 		if patience == nil {
-			timer := time.NewTimer(n.opts.Lease)
-			defer timer.Stop()
-			patience = timer.C
+			patience = time.After(n.opts.Lease)
 		}
 		select {
 		case <-s.changed:
 		case <-ctx.Done():
 		case <-patience:
-			return slot{}, t.notOwner(partition)
+			return slot{}, t.notHolder(partition)
 		}
 	}
 }
 
-// serves reports whether a loop is still what answers for a partition.
-func (n *Node) serves(partition int, loop *loopstore.Loop) bool {
-	t := n.table.Load()
-	return t.slots[partition].loop == loop && !t.lapsed()
-}
-
-// refine says ErrNotOwner where a loop says that it is at its end and that
-// nothing was applied, unless that is because the node is.
+// refine returns ErrNotHolder for the error of a loop that has ended and applied
+// nothing. If the node itself is closed it returns store.ErrClosed.
 func (n *Node) refine(partition int, err error) error {
 	op, ok := errors.AsType[*store.OpError](err)
 	if !ok || errors.Is(err, store.ErrOutcomeUnknown) {
@@ -121,25 +127,56 @@ func (n *Node) refine(partition int, err error) error {
 	if !failed && !errors.Is(err, store.ErrClosed) {
 		return err
 	}
-	t := n.table.Load()
-	if t.closed {
-		return &store.OpError{Op: op.Op, RuntimeID: op.RuntimeID, OnRuntime: op.OnRuntime, Err: store.ErrClosed}
-	}
-	reason := t.notOwner(partition)
-	if failed && !errors.Is(failure, journal.ErrFenced) {
-		reason.Err = failure
+	reason := store.ErrClosed
+	if t := n.table.Load(); !t.closed {
+		e := t.notHolder(partition)
+		if failed && !errors.Is(failure, journal.ErrFenced) {
+			e.Err = failure
+		}
+		reason = e
 	}
 	return &store.OpError{Op: op.Op, RuntimeID: op.RuntimeID, OnRuntime: op.OnRuntime, Err: reason}
 }
 
-// reach returns a store that reaches a partition's owner.
-func (r *Router) reach(partition int, owner Member) (store.RuntimeStore, error) {
+// reach returns a store that reaches the holder of a partition.
+func (r *Router) reach(partition int, holder Member) (store.RuntimeStore, error) {
 	if r.remote == nil {
-		return nil, &NotOwnerError{Partition: partition, Owner: owner}
+		return nil, &NotHolderError{Partition: partition, Holder: holder}
 	}
-	far, err := r.remote(owner)
+	far, err := r.remote(holder)
 	if err != nil {
-		return nil, fmt.Errorf("cluster: reaching %v: %w", owner, err)
+		return nil, fmt.Errorf("cluster: reaching %v: %w", holder, err)
 	}
 	return far, nil
+}
+
+// partitionOf returns the one partition of a batch.
+func (n *Node) partitionOf(b batch.Batch) (partition int, err error) {
+	ids := batchRuntimes(b)
+	for i, id := range ids {
+		p := PartitionOf(id, n.opts.Partitions)
+		if i > 0 && p != partition {
+			return 0, &SpanError{RuntimeIDs: [2]store.RuntimeID{ids[0], id}, Partitions: [2]int{partition, p}}
+		}
+		partition = p
+	}
+	return partition, nil
+}
+
+// batchRuntimes returns the runtimes of all conditions and writes. It skips those
+// that are not package batch's: a loop refuses them.
+func batchRuntimes(b batch.Batch) (ids []store.RuntimeID) {
+	home := reflect.TypeFor[batch.Batch]().PkgPath()
+	add := func(part any) {
+		if v := reflect.ValueOf(part); v.Kind() == reflect.Struct && v.Type().PkgPath() == home {
+			ids = append(ids, v.FieldByName("RuntimeID").Interface().(store.RuntimeID))
+		}
+	}
+	for _, c := range b.If {
+		add(c)
+	}
+	for _, w := range b.Then {
+		add(w)
+	}
+	return ids
 }

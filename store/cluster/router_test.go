@@ -147,7 +147,7 @@ func TestCallsGoToTheOwner(t *testing.T) {
 		p := c.members["b"].open()[0]
 		id := c.in(p)
 		a := c.members["a"]
-		assert.Equal(t, cluster.Member{Name: "b", Address: "b:1"}, notOwner(t, set(t.Context(), a.Router(nil), id)).Owner)
+		assert.Equal(t, cluster.Member{Name: "b", Address: "b:1"}, notHolder(t, set(t.Context(), a.Router(nil), id)).Holder)
 
 		r := a.Router(c.remote)
 		require.NoError(t, set(t.Context(), r, id))
@@ -171,19 +171,19 @@ func TestCallsGoToTheOwner(t *testing.T) {
 		err = set(t.Context(), r, id)
 		require.ErrorIs(t, err, errCut)
 		assert.ErrorContains(t, err, "nothing was applied")
-		assert.NotErrorIs(t, err, cluster.ErrNotOwner)
+		assert.NotErrorIs(t, err, cluster.ErrNotHolder)
 	})
 }
 
 // A loop that has ended says so in terms of the cluster, and only if nothing was
 // applied.
-func TestEndsOfALoopAreNotOwner(t *testing.T) {
+func TestEndsOfALoopAreNotHolder(t *testing.T) {
 	for name, fault := range map[string]struct {
 		fault       journaltest.Fault
 		first, then error
 	}{
-		"fenced":    {journaltest.Fence(), cluster.ErrNotOwner, cluster.ErrNotOwner},
-		"ambiguous": {journaltest.Ambiguous(true), store.ErrOutcomeUnknown, cluster.ErrNotOwner},
+		"fenced":    {journaltest.Fence(), cluster.ErrNotHolder, cluster.ErrNotHolder},
+		"ambiguous": {journaltest.Ambiguous(true), store.ErrOutcomeUnknown, cluster.ErrNotHolder},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -199,16 +199,16 @@ func TestEndsOfALoopAreNotOwner(t *testing.T) {
 				synctest.Wait()
 				err := set(t.Context(), a.Router(nil), "r")
 				require.ErrorIs(t, err, fault.first)
-				assert.Equal(t, fault.first == cluster.ErrNotOwner, errors.Is(err, cluster.ErrNotOwner))
+				assert.Equal(t, fault.first == cluster.ErrNotHolder, errors.Is(err, cluster.ErrNotHolder))
 				require.ErrorIs(t, set(t.Context(), a.Router(nil), "r"), fault.then)
 				synctest.Wait()
 				assert.Equal(t, cluster.Waiting, a.Status().Partitions[0].State)
 				require.Error(t, a.Status().Partitions[0].Err)
-				e := notOwner(t, set(t.Context(), a.Router(nil), "r"))
-				assert.Zero(t, e.Owner, "it is not sent to where it comes from")
+				e := notHolder(t, set(t.Context(), a.Router(nil), "r"))
+				assert.Zero(t, e.Holder, "it is not sent to where it comes from")
 				require.ErrorIs(t, e, store.ErrFailed)
 
-				e = notOwner(t, <-late)
+				e = notHolder(t, <-late)
 				assert.ErrorIs(t, e, store.ErrFailed, "a call that was on its way to the loop")
 
 				time.Sleep(lease)
@@ -229,7 +229,7 @@ func TestUnknownOutcomeStays(t *testing.T) {
 		faulty.Next(journaltest.Fault{Err: fmt.Errorf("%w: %w", journal.ErrAmbiguous, store.ErrClosed), Stored: true})
 		err := set(t.Context(), c.members["a"].Router(nil), "r")
 		require.ErrorIs(t, err, store.ErrOutcomeUnknown)
-		assert.NotErrorIs(t, err, cluster.ErrNotOwner)
+		assert.NotErrorIs(t, err, cluster.ErrNotHolder)
 	})
 }
 
@@ -244,7 +244,7 @@ func TestOtherErrorsStay(t *testing.T) {
 		faulty.Next(journaltest.Reject())
 		err := set(t.Context(), c.members["a"].Router(nil), "r")
 		require.ErrorIs(t, err, journal.ErrRejected)
-		assert.NotErrorIs(t, err, cluster.ErrNotOwner)
+		assert.NotErrorIs(t, err, cluster.ErrNotHolder)
 		require.NoError(t, set(t.Context(), c.members["a"].Router(nil), "r"))
 	})
 }
@@ -258,13 +258,13 @@ func TestCallsThatComeTooLate(t *testing.T) {
 		time.Sleep(time.Second)
 		a := c.members["a"]
 		c.join("b")
-		e := notOwner(t, set(&slow{Context: t.Context(), takes: 2 * lease}, a.Router(nil), c.in(1)))
-		assert.Equal(t, cluster.Member{Name: "b", Address: "b:1"}, e.Owner)
+		e := notHolder(t, set(&slow{Context: t.Context(), takes: 2 * lease}, a.Router(nil), c.in(1)))
+		assert.Equal(t, cluster.Member{Name: "b", Address: "b:1"}, e.Holder)
 		assert.ErrorContains(t, e, `partition 1, "b" at "b:1" has claimed it`)
 
 		time.AfterFunc(lease, func() { _ = a.Close() })
 		err := set(&slow{Context: t.Context(), takes: 2 * lease}, a.Router(nil), c.in(0))
 		require.ErrorIs(t, err, store.ErrClosed)
-		assert.NotErrorIs(t, err, cluster.ErrNotOwner)
+		assert.NotErrorIs(t, err, cluster.ErrNotHolder)
 	})
 }

@@ -34,7 +34,7 @@ func input(n uint64) store.InputState {
 	return s
 }
 
-// A history is the batches of each partition, by the owners that stored them.
+// A history is the batches of each partition, by the holders that stored them.
 type history struct {
 	journal.Engine
 	mu     sync.Mutex
@@ -67,13 +67,13 @@ func (n *noted) Append(ctx context.Context, b journal.Batch) (journal.Position, 
 
 // Members pause, die, come back and join, while routers of all of them write. What
 // was acknowledged is there in the end, once; what was refused is not; no load
-// shows less than was acknowledged before it; and the owners of a partition follow one upon another.
+// shows less than was acknowledged before it; and the holders of a partition follow one upon another.
 func TestNothingIsLostOrDoubled(t *testing.T) {
 	seeds := uint64(8)
 	if testing.Short() {
 		seeds = 3
 	}
-	acknowledged, refused, owners, loads := 0, 0, 0, 0
+	acknowledged, refused, holders, loads := 0, 0, 0, 0
 	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
 			s := &simulation{crew: newCrew(t, 4), rand: rand.New(rand.NewPCG(seed, 7))}
@@ -81,14 +81,14 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 			s.history = &history{Engine: journaltest.NewFaulty(s.memory), epochs: map[string][]uint64{}}
 			s.engine = s.history
 			s.run(t)
-			acknowledged, refused, owners, loads = acknowledged+s.acknowledged, refused+s.refused, owners+s.owners, loads+s.loads
+			acknowledged, refused, holders, loads = acknowledged+s.acknowledged, refused+s.refused, holders+s.holders, loads+s.loads
 		})
 	}
 	assert.Greater(t, acknowledged, 1000)
 	assert.Greater(t, refused, 100)
-	assert.Greater(t, owners, 10)
+	assert.Greater(t, holders, 10)
 	assert.Greater(t, loads, 1000)
-	t.Logf("%d acknowledged, %d refused, %d loads, %d changes of an owner under load", acknowledged, refused, loads, owners)
+	t.Logf("%d acknowledged, %d refused, %d loads, %d changes of a holder under load", acknowledged, refused, loads, holders)
 }
 
 type simulation struct {
@@ -97,7 +97,7 @@ type simulation struct {
 	history *history
 	rand    *rand.Rand
 
-	acknowledged, refused, owners, loads int
+	acknowledged, refused, holders, loads int
 }
 
 func (s *simulation) run(t *testing.T) {
@@ -174,7 +174,7 @@ func (s *simulation) write(t *testing.T, ctx context.Context, w *writer, r *rand
 		case errors.Is(err, store.ErrOutcomeUnknown):
 			w.unknown[n] = true
 		default:
-			assert.True(t, errors.Is(err, cluster.ErrNotOwner) || errors.Is(err, store.ErrClosed) || errors.Is(err, context.Canceled), err)
+			assert.True(t, errors.Is(err, cluster.ErrNotHolder) || errors.Is(err, store.ErrClosed) || errors.Is(err, context.Canceled), err)
 			s.refused++
 		}
 		members := []*hand{s.members["a"], s.members["b"], s.members["c"]}
@@ -201,7 +201,7 @@ func (s *simulation) readBack(t *testing.T, h *hand, w *writer) {
 func (s *simulation) check(t *testing.T, writers []*writer) {
 	for _, w := range writers {
 		p := cluster.PartitionOf(w.id, s.partitions)
-		states, err := s.members[s.owner(p)].Router(nil).LoadInputStates(t.Context(), w.id)
+		states, err := s.members[s.holder(p)].Router(nil).LoadInputStates(t.Context(), w.id)
 		require.NoError(t, err)
 		var there []uint64
 		for _, state := range states {
@@ -215,7 +215,7 @@ func (s *simulation) check(t *testing.T, writers []*writer) {
 		for i := 1; i < len(epochs); i++ {
 			require.GreaterOrEqual(t, epochs[i], epochs[i-1], "partition %s, batch %d", partition, i)
 			if epochs[i] > epochs[i-1] {
-				s.owners++
+				s.holders++
 			}
 		}
 	}

@@ -37,8 +37,8 @@ func TestStaticAssignment(t *testing.T) {
 		}
 		assert.Equal(t, []int{0, 2}, a.open())
 		assert.Equal(t, []int{1, 3}, b.open())
-		assert.Zero(t, notOwner(t, set(t.Context(), r, c.in(4))).Owner)
-		assert.Equal(t, cluster.Member{Name: "b", Address: "b:9"}, notOwner(t, set(t.Context(), a.Router(nil), c.in(1))).Owner)
+		assert.Zero(t, notHolder(t, set(t.Context(), r, c.in(4))).Holder)
+		assert.Equal(t, cluster.Member{Name: "b", Address: "b:9"}, notHolder(t, set(t.Context(), a.Router(nil), c.in(1))).Holder)
 		time.Sleep(4 * time.Hour)
 		assert.False(t, a.Status().Lapsed, "there is no lease")
 		require.NoError(t, set(t.Context(), r, c.in(0)))
@@ -64,7 +64,7 @@ func TestContradictingAssignments(t *testing.T) {
 				if err := set(t.Context(), h.Router(nil), "r"); err == nil {
 					acknowledged++
 				} else {
-					require.True(t, errors.Is(err, cluster.ErrNotOwner), err)
+					require.True(t, errors.Is(err, cluster.ErrNotHolder), err)
 				}
 			}
 			time.Sleep(time.Second)
@@ -76,7 +76,7 @@ func TestContradictingAssignments(t *testing.T) {
 	})
 }
 
-func TestStaticOwnerOpensAgain(t *testing.T) {
+func TestStaticHolderOpensAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, faulty := aCrewThatFails(t, 2)
 		faulty.NextOpen(journaltest.OpenFault{}, journaltest.FailOpen(journal.ErrInUse), journaltest.FailOpen(journal.ErrInUse), journaltest.FailOpen(journal.ErrInUse))

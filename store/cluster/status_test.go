@@ -32,7 +32,7 @@ func TestStatus(t *testing.T) {
 		states := map[cluster.State]int{}
 		for _, p := range s.Partitions {
 			states[p.State]++
-			assert.Equal(t, self, p.Owner)
+			assert.Equal(t, self, p.Holder)
 			assert.Equal(t, p.State == cluster.Waiting, p.Err != nil)
 		}
 		assert.Equal(t, map[cluster.State]int{cluster.Opening: 1, cluster.Open: 2, cluster.Waiting: 1}, states)

@@ -3,36 +3,35 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 )
 
-// A table is where calls go. It is never changed; the node's owner puts a new one
-// in its place.
+// A table says where calls go. It never changes: the controller puts a new one in
+// its place.
 type table struct {
 	members   []Member
 	slots     []slot
-	until     time.Time // when the lease ends; the zero time if there is none that could
-	directory error     // of its last call, nil if that went well
+	until     time.Time // when the lease ends; the zero time if there is no lease
+	directory error     // of the last call of the directory
 	closed    bool
 }
 
 // A slot is a partition in a table.
 type slot struct {
-	state   State
-	owner   Member          // who has claimed it; the zero Member if nobody has
-	loop    *loopstore.Loop // of one that is open here
-	changed <-chan struct{} // of one that is opening here: closed when it is not any more
-	err     error           // of one that is waiting here
+	PartitionStatus
+	loop    *loopstore.Loop // only if Open
+	changed <-chan struct{} // only if Opening: closed when that is over
 }
 
-// lapsed reports whether this member may have been taken for dead, so that what
-// it has claimed may be another's by now.
+// lapsed reports whether the lease is over: this member may have been taken for
+// dead, and its claims may be another's by now.
 func (t *table) lapsed() bool { return !t.until.IsZero() && !time.Now().Before(t.until) }
 
-// refuses returns why no call is taken at all, if so.
+// refuses returns why no call is taken at all, or nil.
 func (t *table) refuses(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ended(ctx)
@@ -43,22 +42,22 @@ func (t *table) refuses(ctx context.Context) error {
 	return nil
 }
 
-// notOwner is the error of a call for a partition that is not served here.
-func (t *table) notOwner(partition int) *NotOwnerError {
+// notHolder is the error of a call for a partition that is not served here.
+func (t *table) notHolder(partition int) *NotHolderError {
 	s := t.slots[partition]
-	e := &NotOwnerError{Partition: partition, Err: s.err}
-	if s.state == Elsewhere {
-		e.Owner = s.owner
+	e := &NotHolderError{Partition: partition, Err: s.Err}
+	if s.State == Elsewhere {
+		e.Holder = s.Holder
 	}
 	return e
 }
 
-// A State says how a partition stands, as one member sees it.
+// A State is where a partition stands, as one member sees it.
 type State int
 
 // The states of a partition.
 const (
-	Unclaimed State = iota // nobody has it
+	Unclaimed State = iota // no member has claimed it
 	Elsewhere              // another member has claimed it
 	Opening                // this member is opening it, or about to
 	Open                   // this member serves it
@@ -74,32 +73,29 @@ func (s State) String() string {
 	return [...]string{"unclaimed", "elsewhere", "opening", "open", "closing", "waiting"}[s]
 }
 
-// A Status is how a cluster stands, as one member sees it.
+// A Status is how a cluster stands, as one member sees it. It is the caller's.
 type Status struct {
 	Self       Member
-	Members    []Member          // who are in the directory, in the order of their coming
+	Members    []Member          // of the directory, in the order in which they joined
 	Partitions []PartitionStatus // all of them, in their order
-	Lapsed     bool              // Self has been silent for a lease, and serves nothing
-	Directory  error             // what the last call of the directory has failed with
+	Lapsed     bool              // Self has not beaten for a lease, and serves nothing
+	Directory  error             // of the last call of the directory
 }
 
-// A PartitionStatus is that of one partition.
+// A PartitionStatus is how one partition stands.
 type PartitionStatus struct {
-	State State
-	Owner Member // the zero Member if nobody has claimed it
-	Err   error  // why it is waiting
+	State  State
+	Holder Member // the member that has claimed it; the zero Member if none has
+	Err    error  // why it is Waiting
 }
 
-// Status returns how the cluster stood when this member last heard of it. It
-// never waits.
+// Status returns how the cluster stood when this member last heard of it. It never
+// waits.
 func (n *Node) Status() Status {
 	t := n.table.Load()
-	s := Status{
-		Self: n.opts.Self, Members: append([]Member(nil), t.members...),
-		Partitions: make([]PartitionStatus, len(t.slots)), Lapsed: t.lapsed(), Directory: t.directory,
-	}
-	for p, slot := range t.slots {
-		s.Partitions[p] = PartitionStatus{slot.state, slot.owner, slot.err}
+	s := Status{Self: n.opts.Self, Members: slices.Clone(t.members), Lapsed: t.lapsed(), Directory: t.directory}
+	for _, slot := range t.slots {
+		s.Partitions = append(s.Partitions, slot.PartitionStatus)
 	}
 	return s
 }

@@ -17,11 +17,11 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// notOwner returns the *NotOwnerError that a call must have failed with.
-func notOwner(t testing.TB, err error) *cluster.NotOwnerError {
+// notHolder returns the *NotHolderError that a call must have failed with.
+func notHolder(t testing.TB, err error) *cluster.NotHolderError {
 	t.Helper()
-	require.ErrorIs(t, err, cluster.ErrNotOwner)
-	e, ok := errors.AsType[*cluster.NotOwnerError](err)
+	require.ErrorIs(t, err, cluster.ErrNotHolder)
+	e, ok := errors.AsType[*cluster.NotHolderError](err)
 	require.True(t, ok)
 	assert.NotErrorIs(t, err, store.ErrClosed)
 	assert.NotErrorIs(t, err, store.ErrOutcomeUnknown)
@@ -51,13 +51,13 @@ func TestSilentMemberIsReplaced(t *testing.T) {
 		assert.True(t, a.Status().Lapsed)
 		require.ErrorIs(t, a.Status().Directory, errCut)
 		for _, p := range lost {
-			assert.NotEqual(t, "a", c.owner(p), "it is served by another now")
+			assert.NotEqual(t, "a", c.holder(p), "it is served by another now")
 			_, found, err := c.members["b"].Router(c.remote).LoadRuntimeState(t.Context(), c.in(p))
 			require.NoError(t, err)
 			assert.True(t, found, "with what was acknowledged")
 
 			_, _, err = a.Router(nil).LoadRuntimeState(t.Context(), c.in(p))
-			assert.Zero(t, notOwner(t, err).Owner, "a knows of nobody")
+			assert.Zero(t, notHolder(t, err).Holder, "a knows of nobody")
 			err = set(t.Context(), loops[p], c.in(p))
 			require.True(t, errors.Is(err, journal.ErrFenced) || errors.Is(err, store.ErrClosed), "its loop can write nothing: %v", err)
 		}
@@ -66,7 +66,7 @@ func TestSilentMemberIsReplaced(t *testing.T) {
 		time.Sleep(lease / 2)
 		for _, p := range lost {
 			if _, ok := a.Local(p); !ok {
-				assert.Equal(t, c.owner(p), notOwner(t, set(t.Context(), a.Router(nil), c.in(p))).Owner.Name)
+				assert.Equal(t, c.holder(p), notHolder(t, set(t.Context(), a.Router(nil), c.in(p))).Holder.Name)
 			}
 		}
 		time.Sleep(10 * lease)
@@ -119,7 +119,7 @@ func TestLoadIsAskedForItsLeaseAgain(t *testing.T) {
 		a.line.cut()
 		ctx := &slow{Context: t.Context(), takes: 2 * lease}
 		_, _, err := a.Router(nil).LoadRuntimeState(ctx, c.in(0))
-		_ = notOwner(t, err)
+		_ = notHolder(t, err)
 	})
 }
 

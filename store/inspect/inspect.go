@@ -13,8 +13,8 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// A Source is what is shown. A *loopstore.Loop is one; one that wraps it can hide
-// a part of it.
+// A Source is what is shown: a *loopstore.Loop, or something that wraps one and
+// hides a part of it.
 type Source interface {
 	state.Viewer
 	state.Watcher
@@ -26,19 +26,19 @@ var _ Source = (*loopstore.Loop)(nil)
 
 // Options are the settings of a handler. The zero value is useful.
 type Options struct {
-	// Payloads shows what inputs and session snapshots say. Without it no byte of
-	// theirs is sent, only how many there are.
+	// Payloads shows inputs and session snapshots. Without it no byte of them is
+	// sent, only their sizes.
 	Payloads bool
 
-	// Streams is how many pages may be live at once. Further ones stay as they
-	// are until they are reloaded. 0 means 64, and so does a negative number.
+	// Streams is how many pages may be live at once. Further ones stay as they are
+	// until they are reloaded. 0 or less means 64.
 	Streams int
 }
 
 const defaultStreams = 64
 
-// Handler returns a handler of the pages. Its links are relative, so it may stand
-// under any prefix that ends in a slash, after http.StripPrefix.
+// Handler returns a handler that serves the pages. Its links are relative, so it
+// may stand under any prefix that ends in a slash, behind http.StripPrefix.
 func Handler(source Source, opts Options) http.Handler {
 	if opts.Streams <= 0 {
 		opts.Streams = defaultStreams
@@ -49,11 +49,11 @@ func Handler(source Source, opts Options) http.Handler {
 type handler struct {
 	source   Source
 	payloads bool
-	streams  chan struct{} // an element for each that is open
+	streams  chan struct{} // one element for each open stream
 }
 
-// ServeHTTP answers a request. Nothing of an answer is kept by a browser, or may
-// be shown in a page of others.
+// ServeHTTP answers a request. A browser must not keep an answer, or show it within
+// another site's page.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for name, value := range map[string]string{
 		"Cache-Control":                "no-store",
@@ -76,41 +76,31 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return &problem{http.StatusMethodNotAllowed, "It can only be read", "These pages change nothing, so they take no " + r.Method + "."}
+		return &problem{http.StatusMethodNotAllowed, "Read only", "These pages change nothing, so " + r.Method + " is not allowed."}
 	}
-	var show func(*http.Request) (page, error)
+	var p page
+	var err error
 	switch r.URL.Path {
-	case "/":
-		show = h.runtimes
-	case "/runtime":
-		show = h.runtime
-	case "/inputs":
-		show = h.inputs
-	case "/input":
-		show = h.input
-	case "/runs":
-		show = h.runs
-	case "/run":
-		show = h.run
-	case "/stats":
-		show = h.stats
 	case "/events":
 		return h.events(w, r)
 	case "/payload":
 		return h.payload(w, r)
 	case "/snapshot":
 		return h.snapshot(w, r)
+	case "/":
+		p, err = h.runtimes(r)
+	case "/stats":
+		p = h.stats()
 	default:
-		return &problem{http.StatusNotFound, "No such page", "There is nothing at this address."}
+		p, err = h.ofRuntime(r)
 	}
-	p, err := show(r)
 	if err == nil {
 		write(w, http.StatusOK, p)
 	}
 	return err
 }
 
-// write sends a page, or what it is to be if that cannot be made.
+// write sends a page, or an error if the page cannot be made.
 func write(w http.ResponseWriter, status int, p page) {
 	var body bytes.Buffer
 	if err := templates[p.Template].Execute(&body, p); err != nil {
@@ -132,24 +122,24 @@ type problem struct {
 func (p *problem) Error() string { return p.title }
 
 func notFound(what string) error {
-	return &problem{http.StatusNotFound, "No such " + what, "The store has no such " + what + ", or has it no more."}
+	return &problem{http.StatusNotFound, "No such " + what, "The store does not hold it, or no longer does."}
 }
 
-func unreadable(name string) error {
-	return &problem{http.StatusBadRequest, "No such address", "Its part " + strconv.Quote(name) + " cannot be read."}
+func unreadable(parameter string) error {
+	return &problem{http.StatusBadRequest, "Bad address", "The parameter " + strconv.Quote(parameter) + " cannot be read."}
 }
 
-// problemOf says of an error what it means to whoever looks. It quotes nothing.
+// problemOf returns what an error means to whoever looks. It quotes nothing of it.
 func problemOf(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
-	p := &problem{http.StatusServiceUnavailable, "Not now", "The store does not answer."}
+	title, text := "Not now", "The store does not answer."
 	switch {
 	case errors.Is(err, store.ErrClosed):
-		p.title, p.Text = "The store is closed", "It shows nothing any more."
+		title, text = "The store is closed", "It no longer answers."
 	case errors.Is(err, store.ErrFailed):
-		p.title, p.Text = "The store has failed", "It serves nothing any more, after a panic. Its Close returns that."
+		title, text = "The store has failed", "It panicked and no longer answers. Its Close returns the panic."
 	}
-	return p
+	return &problem{http.StatusServiceUnavailable, title, text}
 }

@@ -94,7 +94,7 @@ func TestLongPayloadsAreCut(t *testing.T) {
 	body := get(t, h, "/runtime?id=a").Body.String()
 	require.Contains(t, body, "<pre tabindex=\"0\">x\uFFFD"+strings.Repeat("é", 16_383)+"</pre>")
 	require.Contains(t, body, "These are the first 32.8 kB of 40.0 kB.")
-	require.Contains(t, body, "stored as it came, not read")
+	require.Contains(t, body, "not a session document")
 	require.Contains(t, body, "no digest")
 	require.Equal(t, "x"+long, get(t, h, "/snapshot?id=a").Body.String())
 }
@@ -104,7 +104,7 @@ func TestRuntimePage(t *testing.T) {
 	body := get(t, h, "/runtime?"+escaped(busy)).Body.String()
 	for _, part := range []string{
 		`<span class="state running">running</span>`, "<dt>Version</dt><dd>10</dd>", `<dd>9 <span class="open">(3 open)</span></dd>`,
-		"0195b1c2-0000-7000-8000-000000000001", "What it says is hidden",
+		"0195b1c2-0000-7000-8000-000000000001", "The text is hidden",
 		`<h3 id="consumed">consumed <span class="count">3</span></h3>`, `<h3 id="queued">`,
 		"run start", "run checkpoint", "All 9 in one list",
 	} {
@@ -298,5 +298,5 @@ func TestStatsHasAllFigures(t *testing.T) {
 	for _, figure := range want {
 		require.Contains(t, body, figure)
 	}
-	require.Contains(t, get(t, inspect.Handler(source{stats: loopstore.Stats{Serving: true}}, inspect.Options{}), "/stats").Body.String(), "There was none.")
+	require.Contains(t, get(t, inspect.Handler(source{stats: loopstore.Stats{Serving: true}}, inspect.Options{}), "/stats").Body.String(), "No operations yet.")
 }

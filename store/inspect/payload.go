@@ -8,11 +8,10 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// maxShown is how much of a payload stands in a page, in bytes. All of it is to
-// be had as a file.
+// maxShown is how many bytes of a payload a page shows. All of it can be downloaded.
 const maxShown = 32 << 10
 
-// An excerpt is a payload, or as much of it as a page has.
+// An excerpt is as much of a payload as a page shows.
 type excerpt struct {
 	Bytes  int
 	Hidden bool
@@ -26,23 +25,21 @@ func (h *handler) excerptOf(text string) *excerpt {
 		return e
 	}
 	if e.Cut = len(text) > maxShown; e.Cut {
-		text = text[:maxShown]
-		for range utf8.UTFMax - 1 { // the last character may be cut
-			if r, n := utf8.DecodeLastRuneInString(text); r == utf8.RuneError && n == 1 {
-				text = text[:len(text)-1]
-			}
+		end := maxShown
+		for end > maxShown-utf8.UTFMax && !utf8.RuneStart(text[end]) { // within a character
+			end--
 		}
+		text = text[:end]
 	}
 	e.Text = strings.ToValidUTF8(text, "\uFFFD")
 	return e
 }
 
-// snapshotFacts say what is known of a session snapshot.
+// snapshotFacts is what is known of a session snapshot.
 type snapshotFacts struct {
 	*excerpt
 
-	Read              bool // as a session document; it is stored as it came otherwise
-	SessionID, Digest string
+	SessionID, Digest string // empty if it is not a session document
 	Messages          uint64
 }
 
@@ -54,15 +51,18 @@ func (h *handler) factsOf(view *state.View) *snapshotFacts {
 	}
 	facts := &snapshotFacts{excerpt: h.excerptOf(snapshot.String())}
 	if document := snapshot.Document(); document != nil {
-		facts.Read = true
 		facts.SessionID, facts.Digest, facts.Messages = document.ID().String(), document.HexDigest(), document.MessageCount()
 	}
 	return facts
 }
 
-// payload sends what an input says.
+// payload sends the payload of an input.
 func (h *handler) payload(w http.ResponseWriter, r *http.Request) error {
-	_, input, err := h.oneInput(r)
+	view, err := h.view(r)
+	if err != nil {
+		return err
+	}
+	input, err := inputOf(view, r.URL.Query())
 	if err == nil && input.PersistedInput == nil {
 		err = notFound("payload")
 	}
@@ -85,10 +85,10 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) error {
 	return h.send(w, "snapshot.txt", snapshot.String())
 }
 
-// send sends a payload as a file, byte for byte: no browser takes it for a page.
+// send sends a payload as a file, byte for byte. No browser takes it for a page.
 func (h *handler) send(w http.ResponseWriter, name, text string) error {
 	if !h.payloads {
-		return &problem{http.StatusForbidden, "Payloads are hidden", "The program that shows these pages does not allow them."}
+		return &problem{http.StatusForbidden, "Payloads are hidden", "The program that serves these pages does not show them."}
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)

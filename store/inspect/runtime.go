@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -10,19 +11,19 @@ import (
 )
 
 const (
-	fewInputs   = 10 // of each state in the page of a runtime
+	fewInputs   = 10 // of each state on the page of a runtime
 	fewRuns     = 5
-	fewReceipts = 20 // of each run there
+	fewReceipts = 20 // of each of these runs
 )
 
 // lifecycle has the states of inputs in the order in which they are shown: those
-// that call for something first.
+// that are still open come first.
 var lifecycle = []store.InputLifecycleState{
 	store.InputAccepted, store.InputQueued, store.InputStaged, store.InputApplied, store.InputAppliedPendingConsumption,
 	store.InputConsumed, store.InputSuperseded, store.InputCoalesced, store.InputAbandoned,
 }
 
-// An overview is all of a runtime in short.
+// An overview is a runtime in short.
 type overview struct {
 	*state.View
 
@@ -31,8 +32,8 @@ type overview struct {
 	Session *snapshotFacts            // nil if there is none
 	Bar     []segment
 	Groups  []group
-	Runs    []runReceipts // of the last ones, the last first
-	Dropped int           // runs whose receipts have all gone
+	Runs    []runReceipts // the latest ones, the latest first
+	Dropped int           // runs without any receipt left
 }
 
 // A segment is a state's share of the inputs, in percent.
@@ -41,39 +42,54 @@ type segment struct {
 	At, Wide float64
 }
 
-// A group is a part of the inputs that are in one state.
+// A group is the first inputs that are in one state.
 type group struct {
 	State  store.InputLifecycleState
 	Count  int
 	Inputs state.Page[store.InputState]
 }
 
-// A runReceipts is a part of the receipts of a run.
+// A runReceipts is the first receipts of a run.
 type runReceipts struct {
 	RunID    store.RunID
 	Receipts state.Page[store.RunBoundaryReceipt]
 }
 
-// view returns the runtime that a request is about, which must be there.
+// about has the pages about one runtime, by their paths.
+var about = map[string]struct {
+	title string // before the name of the runtime
+	body  func(*handler, *state.View, url.Values) (any, error)
+}{
+	"/runtime": {"", (*handler).runtime},
+	"/inputs":  {"Inputs of ", (*handler).inputs},
+	"/input":   {"Input of ", (*handler).input},
+	"/runs":    {"Runs of ", (*handler).runs},
+	"/run":     {"Run of ", (*handler).run},
+}
+
+func (h *handler) ofRuntime(r *http.Request) (page, error) {
+	shown, ok := about[r.URL.Path]
+	if !ok {
+		return page{}, &problem{http.StatusNotFound, "No such page", "There is nothing at this address."}
+	}
+	view, err := h.view(r)
+	if err != nil {
+		return page{}, err
+	}
+	body, err := shown.body(h, view, r.URL.Query())
+	return page{Template: r.URL.Path[1:], Title: shown.title + name(view.RuntimeID()), Follow: view, Body: body}, err
+}
+
+// view returns the runtime that a request is about.
 func (h *handler) view(r *http.Request) (*state.View, error) {
-	id := store.RuntimeID(r.URL.Query().Get("id"))
-	view, err := h.source.View(r.Context(), id)
+	view, err := h.source.View(r.Context(), store.RuntimeID(r.URL.Query().Get("id")))
 	if err == nil && !view.Exists() {
 		err = notFound("runtime")
 	}
 	return view, err
 }
 
-// ofRuntime returns a page about one runtime.
-func ofRuntime(view *state.View, template, title string, body any) page {
-	return page{Template: template, Title: title + name(view.RuntimeID()), Follow: view, Body: body}
-}
-
-func (h *handler) runtime(r *http.Request) (page, error) {
-	view, err := h.view(r)
-	if err != nil {
-		return page{}, err
-	}
+func (h *handler) runtime(view *state.View, _ url.Values) (any, error) {
 	summary := view.Summary()
 	o := &overview{View: view, Summary: &summary, Session: h.factsOf(view), Dropped: view.NumDroppedRuns()}
 	if latest, ok := view.LatestReceipt(); ok {
@@ -84,7 +100,7 @@ func (h *handler) runtime(r *http.Request) (page, error) {
 	for _, run := range slices.Backward(runs[max(0, len(runs)-fewRuns):]) {
 		o.Runs = append(o.Runs, runReceipts{run, view.ReceiptPage(state.Paging{Limit: fewReceipts}, run)})
 	}
-	return ofRuntime(view, "runtime", "", o), nil
+	return o, nil
 }
 
 func (o *overview) groupInputs() {
@@ -107,40 +123,34 @@ type inputList struct {
 
 	State store.InputLifecycleState // empty for all
 	Count int
-	From  state.Cursor
 	First bool // it is the first page
 	Page  state.Page[store.InputState]
 }
 
-func (h *handler) inputs(r *http.Request) (page, error) {
-	view, err := h.view(r)
+func (h *handler) inputs(view *state.View, query url.Values) (any, error) {
+	paging, first, err := pagingOf(query)
 	if err != nil {
-		return page{}, err
+		return nil, err
 	}
-	list := &inputList{View: view, State: store.InputLifecycleState(r.URL.Query().Get("state")), Count: view.NumInputStates()}
-	paging, err := pagingOf(r)
-	if err != nil {
-		return page{}, err
-	}
-	list.First = paging.From == state.Cursor{}
+	list := &inputList{View: view, Count: view.NumInputStates(), First: first}
 	var states []store.InputLifecycleState
-	if list.State != "" {
+	if list.State = store.InputLifecycleState(query.Get("state")); list.State != "" {
 		if !slices.Contains(lifecycle, list.State) {
-			return page{}, unreadable("state")
+			return nil, unreadable("state")
 		}
 		states = append(states, list.State)
 		list.Count = view.CountInputStates()[list.State]
 	}
 	list.Page = view.InputPage(paging, states...)
-	return ofRuntime(view, "inputs", "Inputs of ", list), nil
+	return list, nil
 }
 
-func pagingOf(r *http.Request) (p state.Paging, err error) {
+func pagingOf(query url.Values) (p state.Paging, first bool, err error) {
 	p.Limit = rows
-	if p.From.UnmarshalText([]byte(r.URL.Query().Get("from"))) != nil {
+	if p.From.UnmarshalText([]byte(query.Get("from"))) != nil {
 		err = unreadable("from")
 	}
-	return p, err
+	return p, p.From == state.Cursor{}, err
 }
 
 // A single is one input.
@@ -151,31 +161,26 @@ type single struct {
 	Payload *excerpt // nil if there is none
 }
 
-func (h *handler) oneInput(r *http.Request) (view *state.View, input store.InputState, err error) {
-	if view, err = h.view(r); err != nil {
-		return view, input, err
-	}
-	id, err := store.ParseInputID(r.URL.Query().Get("input"))
+// inputOf returns the input that a query names.
+func inputOf(view *state.View, query url.Values) (input store.InputState, err error) {
+	id, err := store.ParseInputID(query.Get("input"))
 	if err != nil {
-		return view, input, unreadable("input")
+		return input, unreadable("input")
 	}
 	input, ok := view.InputState(id)
 	if !ok {
 		err = notFound("input")
 	}
-	return view, input, err
+	return input, err
 }
 
-func (h *handler) input(r *http.Request) (page, error) {
-	view, input, err := h.oneInput(r)
-	if err != nil {
-		return page{}, err
-	}
+func (h *handler) input(view *state.View, query url.Values) (any, error) {
+	input, err := inputOf(view, query)
 	s := &single{View: view, Input: input}
 	if input.PersistedInput != nil {
 		s.Payload = h.excerptOf(string(input.PersistedInput))
 	}
-	return ofRuntime(view, "input", "Input of ", s), nil
+	return s, err
 }
 
 // A runList is a page of runs.
@@ -186,16 +191,12 @@ type runList struct {
 	Count, Page, Pages int
 }
 
-func (h *handler) runs(r *http.Request) (page, error) {
-	view, err := h.view(r)
-	if err != nil {
-		return page{}, err
-	}
+func (h *handler) runs(view *state.View, query url.Values) (any, error) {
 	all := slices.Collect(view.RunViews())
 	slices.Reverse(all)
 	list := &runList{View: view, Count: len(all)}
-	list.Runs, list.Page, list.Pages = turnTo(r.URL.Query().Get("page"), all)
-	return ofRuntime(view, "runs", "Runs of ", list), nil
+	list.Runs, list.Page, list.Pages = turnTo(query.Get("page"), all)
+	return list, nil
 }
 
 // A timeLine is a page of the receipts of a run, or one of them.
@@ -209,38 +210,32 @@ type timeLine struct {
 	One     bool
 }
 
-func (h *handler) run(r *http.Request) (page, error) {
-	view, err := h.view(r)
-	if err != nil {
-		return page{}, err
-	}
-	query := r.URL.Query()
+func (h *handler) run(view *state.View, query url.Values) (any, error) {
 	run, err := store.ParseRunID(query.Get("run"))
 	if err != nil {
-		return page{}, unreadable("run")
+		return nil, unreadable("run")
 	}
-	paging, err := pagingOf(r)
+	paging, first, err := pagingOf(query)
 	if err != nil {
-		return page{}, err
+		return nil, err
 	}
-	line := &timeLine{View: view, First: paging.From == state.Cursor{}, One: query.Has("sequence")}
-	line.RunID = run
-	var there bool
-	if line.Highest, there = view.HighestSequence(run); !there {
-		return page{}, notFound("run")
+	highest, ok := view.HighestSequence(run)
+	if !ok {
+		return nil, notFound("run")
 	}
-	if line.One {
-		sequence, err := strconv.ParseUint(query.Get("sequence"), 10, 64)
-		if err != nil {
-			return page{}, unreadable("sequence")
-		}
-		receipt, ok := view.Receipt(run, sequence)
-		if !ok {
-			return page{}, notFound("receipt")
-		}
-		line.Page.Items = []store.RunBoundaryReceipt{receipt}
-	} else {
+	line := &timeLine{View: view, RunID: run, First: first, Highest: highest, One: query.Has("sequence")}
+	if !line.One {
 		line.Page = view.ReceiptPage(paging, run)
+		return line, nil
 	}
-	return ofRuntime(view, "run", "Run of ", line), nil
+	sequence, err := strconv.ParseUint(query.Get("sequence"), 10, 64)
+	if err != nil {
+		return nil, unreadable("sequence")
+	}
+	receipt, ok := view.Receipt(run, sequence)
+	if !ok {
+		return nil, notFound("receipt")
+	}
+	line.Page.Items = []store.RunBoundaryReceipt{receipt}
+	return line, nil
 }

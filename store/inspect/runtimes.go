@@ -2,9 +2,7 @@ package inspect
 
 import (
 	"cmp"
-	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,26 +11,26 @@ import (
 )
 
 const (
-	maxSorted = 100_000 // runtimes, which take some 20 MB while a page is made
-	rows      = 100     // of a list in one page
+	maxSorted = 100_000 // runtimes: they take about 20 MB while a page is made
+	rows      = 100     // of a list on one page
 )
 
-// A listing is the list of runtimes, as it was asked for.
+// A listing is the list of runtimes as a query asks for it.
 type listing struct {
 	Query, State, Sort string
 	Desc               bool
 
 	Columns  []column
-	States   []stateCount // of the runtimes that match Query
+	States   map[string]int // how many of the runtimes that match Query are in each state
 	Rows     []*state.RuntimeSummary
-	All      int // runtimes that there are
+	All      int
 	Matching int
-	Sorted   int // of those that match; the others are not listed
-	Page     int // from 1 on
+	Sorted   int // of the matching ones; the others are not listed
+	Page     int // from 1
 	Pages    int
 }
 
-// A column is a way to sort.
+// A column can be sorted by.
 type column struct {
 	Name, Title string
 	Number      bool
@@ -50,22 +48,20 @@ var columns = []column{
 	{"bytes", "Size", true, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.Held.Bytes(), b.Held.Bytes()) }},
 }
 
-// open returns how many inputs are in no terminal state.
+// open returns how many inputs are not in a terminal state.
 func open(s *state.RuntimeSummary) int { return s.Held.InputStates - s.Ended }
 
-// A stateCount is how many there are in a state.
-type stateCount struct {
-	State string // noState if there is none
-	Count int
-}
-
+// noState stands for the state of runtimes that have none.
 const noState = "none"
 
-// runtimes shows those that are asked for. It looks at all, a page at a time, and
-// keeps those that match.
+// runtimes lists the runtimes. It goes through all of them and keeps those that
+// match.
 func (h *handler) runtimes(r *http.Request) (page, error) {
-	l := newListing(r.URL.Query())
-	states := make(map[string]int)
+	query := r.URL.Query()
+	l := &listing{
+		Query: query.Get("q"), State: query.Get("state"), Sort: query.Get("sort"), Desc: query.Get("desc") != "",
+		Columns: columns, States: map[string]int{},
+	}
 	var found []*state.RuntimeSummary
 	for summary, err := range h.source.Runtimes(r.Context(), state.Paging{}) {
 		if err != nil {
@@ -76,7 +72,7 @@ func (h *handler) runtimes(r *http.Request) (page, error) {
 			continue
 		}
 		state := cmp.Or(string(summary.RuntimeState), noState)
-		states[state]++
+		l.States[state]++
 		if l.State != "" && l.State != state {
 			continue
 		}
@@ -85,20 +81,13 @@ func (h *handler) runtimes(r *http.Request) (page, error) {
 			found = append(found, &summary)
 		}
 	}
-	for _, state := range slices.Sorted(maps.Keys(states)) {
-		l.States = append(l.States, stateCount{state, states[state]})
-	}
 	l.sort(found)
 	l.Sorted = len(found)
-	l.Rows, l.Page, l.Pages = turnTo(r.URL.Query().Get("page"), found)
+	l.Rows, l.Page, l.Pages = turnTo(query.Get("page"), found)
 	return page{Template: "runtimes", Title: "Runtimes", Body: l}, nil
 }
 
-func newListing(query url.Values) *listing {
-	return &listing{Query: query.Get("q"), State: query.Get("state"), Sort: query.Get("sort"), Desc: query.Get("desc") != "", Columns: columns}
-}
-
-// sort sorts what was found, which is in the order in which it was made.
+// sort sorts what was found. It comes in the order of creation.
 func (l *listing) sort(found []*state.RuntimeSummary) {
 	if at := slices.IndexFunc(columns, func(c column) bool { return c.Name == l.Sort }); at >= 0 {
 		slices.SortStableFunc(found, func(a, b *state.RuntimeSummary) int {
@@ -115,16 +104,16 @@ func (l *listing) sort(found []*state.RuntimeSummary) {
 	}
 }
 
-// turnTo returns the rows of a page, its number, from 1 on, and how many there
-// are. If there is no such page it is the nearest.
+// turnTo returns the rows of a page, its number from 1, and the number of pages. If
+// there is no such page it returns the nearest.
 func turnTo[T any](asked string, all []T) (some []T, page, pages int) {
-	page, _ = strconv.Atoi(asked) // 0 is not there, either
+	page, _ = strconv.Atoi(asked) // 0, like any number that is too low, becomes 1
 	pages = max(1, (len(all)+rows-1)/rows)
 	page = min(max(1, page), pages)
 	return all[(page-1)*rows : min(len(all), page*rows)], page, pages
 }
 
-// desc returns the parameter for an order.
+// desc returns the parameter of a descending order.
 func desc(yes bool) string {
 	if yes {
 		return "1"
@@ -132,13 +121,13 @@ func desc(yes bool) string {
 	return ""
 }
 
-// Link returns the address of the same list with another page.
+// Link returns the address of another page of the list.
 func (l *listing) Link(page int) string {
 	return link("./", "q", l.Query, "state", l.State, "sort", l.Sort, "desc", desc(l.Desc), "page", page)
 }
 
-// SortLink returns the address of the same list by a column: from the least on,
-// or numbers from the greatest on, and the other way round if it is so already.
+// SortLink returns the address of the list sorted by a column: text ascending,
+// numbers descending, and the other way round if it is sorted so already.
 func (l *listing) SortLink(c column) string {
 	down := c.Number
 	if c.Name == l.Sort {
@@ -156,9 +145,4 @@ func (l *listing) Order(c column) string {
 		return "descending"
 	}
 	return "ascending"
-}
-
-// Known reports whether the state that is asked for is among those that are there.
-func (l *listing) Known() bool {
-	return l.State == "" || slices.ContainsFunc(l.States, func(s stateCount) bool { return s.State == l.State })
 }

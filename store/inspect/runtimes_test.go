@@ -33,7 +33,7 @@ func TestRuntimesAreSortedAndFiltered(t *testing.T) {
 	loop := storetest.New(t)
 	ctx := t.Context()
 	h := inspect.Handler(loop, inspect.Options{})
-	require.Contains(t, get(t, h, "/").Body.String(), "There is none yet.")
+	require.Contains(t, get(t, h, "/").Body.String(), "No runtimes yet.")
 
 	require.NoError(t, loop.PersistRuntimeState(ctx, "c", store.RuntimeIdle))
 	for n := range 3 {
@@ -113,8 +113,8 @@ func TestListsHavePages(t *testing.T) {
 	require.Contains(t, get(t, h, "/?page=2").Body.String(), `rel="prev"`)
 
 	overview := get(t, h, "/runtime?id=r000").Body.String()
-	for _, part := range []string{"All 125 that are queued", "All of this run", "The last 5 of 251 runs", "and 5 more"} {
-		if part == "All of this run" { // its first receipt is the oldest: it is not among the last runs
+	for _, part := range []string{"All 125 that are queued", "All receipts of this run", "The last 5 of 251 runs", "and 5 more"} {
+		if part == "All receipts of this run" { // its first receipt is the oldest: it is not among the last runs
 			require.NotContains(t, overview, part)
 			continue
 		}

@@ -2,9 +2,7 @@ package inspect
 
 import (
 	"maps"
-	"net/http"
 	"slices"
-	"time"
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
@@ -14,29 +12,15 @@ import (
 type board struct {
 	loopstore.Stats
 
-	Rows []operationRow // of the operations that there were, by name
+	Called []ops.Kind // the operations that were called
 }
 
-type operationRow struct {
-	Kind ops.Kind
-	loopstore.Operations
-}
-
-func (h *handler) stats(*http.Request) (page, error) {
+func (h *handler) stats() page {
 	b := &board{Stats: h.source.Stats()}
 	for _, kind := range slices.Sorted(maps.Keys(b.Operations)) {
-		if o := b.Operations[kind]; o != (loopstore.Operations{}) {
-			b.Rows = append(b.Rows, operationRow{kind, o})
+		if b.Operations[kind] != (loopstore.Operations{}) {
+			b.Called = append(b.Called, kind)
 		}
 	}
-	return page{Template: "stats", Title: "Statistics", Body: b}, nil
-}
-
-// brief writes a time with three digits.
-func brief(d time.Duration) string {
-	unit := time.Duration(1)
-	for d/unit >= 1000 {
-		unit *= 10
-	}
-	return d.Round(unit).String()
+	return page{Template: "stats", Title: "Statistics", Body: b}
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/state"
@@ -23,8 +24,8 @@ var (
 	script string
 )
 
-// policy allows the style and the script that are in the pages, by their hashes,
-// and what these need.
+// policy allows the style and the script of the pages, by their hashes, and what
+// these need.
 var policy = strings.Join([]string{
 	"default-src 'none'", "img-src data:", "style-src " + hash(style), "script-src " + hash(script), "connect-src 'self'",
 	"form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'",
@@ -37,13 +38,13 @@ func hash(text string) string {
 
 // A page is what the layout shows.
 type page struct {
-	Template string // that of its main part
+	Template string // of its main part
 	Title    string
-	Follow   *state.View // the runtime that it is of, if it is of one
+	Follow   *state.View // the runtime that it is about; nil for other pages
 	Body     any
 }
 
-// templates are the pages by their names: the layout, with the main part of each.
+// templates has the layout with the main part of each page, by the page's name.
 var templates = func() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"brief":   brief,
@@ -61,10 +62,8 @@ var templates = func() map[string]*template.Template {
 		"timeOf":  store.TimeOf,
 		"rows":    func(id store.RuntimeID, mixed bool, items any) part { return part{id, items, mixed} },
 		"style":   func() template.HTML { return template.HTML("<style>" + style + "</style>") },
-		"script": func() template.HTML {
-			return template.HTML("<script>" + script + "</script>")
-		},
-		"words": func(value any) string { return strings.ReplaceAll(text(value), "_", " ") },
+		"script":  func() template.HTML { return template.HTML("<script>" + script + "</script>") },
+		"words":   func(value any) string { return strings.ReplaceAll(text(value), "_", " ") },
 	}).ParseFS(files, "pages/layout.html", "pages/parts.html"))
 	all := make(map[string]*template.Template)
 	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "stats", "problem"} {
@@ -90,7 +89,7 @@ func next(page string, first, more bool, from state.Cursor, pairs ...any) turn {
 	return turn{first, more, link(page, pairs...), link(page, append(pairs, "from", from)...)}
 }
 
-// text returns a value's text, or that of what it points to.
+// text returns the text of a value, or of what it points to.
 func text(value any) string {
 	switch v := value.(type) {
 	case *string:
@@ -112,7 +111,7 @@ func clock(t store.Time) string {
 }
 
 // link returns the address of a page with parameters, in pairs of a name and a
-// value. It leaves out those that are empty, but for ids, which may be.
+// value. It leaves out empty values, but not that of an id, which may be empty.
 func link(page string, pairs ...any) string {
 	query := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -127,7 +126,7 @@ func link(page string, pairs ...any) string {
 	return page + "?" + query.Encode()
 }
 
-// name returns a text as it is if that is plain to see, and quoted otherwise.
+// name returns a text, quoted if it is not plain.
 func name(value any) string {
 	plain := text(value)
 	if plain == "" || plain[0] == '"' || plain != strings.TrimSpace(plain) ||
@@ -156,6 +155,15 @@ func grouped(number any) string {
 		digits = digits[:at] + "," + digits[at:]
 	}
 	return digits
+}
+
+// brief writes a duration with three digits.
+func brief(d time.Duration) string {
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit).String()
 }
 
 // size writes a number of bytes with three digits, in units of a thousand.

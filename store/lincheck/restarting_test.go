@@ -117,7 +117,7 @@ func TestLinearizableDurable(t *testing.T) {
 			}
 			return f
 		})
-		l, err := loopstore.Open(t.Context(), loopstore.Options{Journal: faulty})
+		l, err := loopstore.Open(t.Context(), faulty, "", loopstore.Options{})
 		require.NoError(t, err)
 		return l
 	}, cfg)

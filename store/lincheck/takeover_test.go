@@ -122,12 +122,12 @@ func (s *overtaken) try(_ context.Context, call func(store.RuntimeStore) error) 
 	if n%8 == 0 {
 		time.Sleep(rand.N(overtakenLease))
 	}
-	remote := func(owner cluster.Member) (store.RuntimeStore, error) {
-		return s.member(int(owner.Name[0] - '0')).Router(nil), nil
+	remote := func(holder cluster.Member) (store.RuntimeStore, error) {
+		return s.member(int(holder.Name[0] - '0')).Router(nil), nil
 	}
 	for ; ; n++ {
 		err := call(s.member(int(n % 3)).Router(remote))
-		if !errors.Is(err, store.ErrClosed) && !errors.Is(err, cluster.ErrNotOwner) {
+		if !errors.Is(err, store.ErrClosed) && !errors.Is(err, cluster.ErrNotHolder) {
 			return err
 		}
 		time.Sleep(overtakenLease / 10)

@@ -31,7 +31,7 @@ func TestLoop(t *testing.T) {
 func TestDurableLoop(t *testing.T) {
 	engines := map[store.RuntimeStore]journal.Engine{}
 	open := func(t testing.TB, engine journal.Engine) store.RuntimeStore {
-		loop, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: "p"})
+		loop, err := loopstore.Open(t.Context(), engine, "p", loopstore.Options{})
 		require.NoError(t, err)
 		engines[loop] = engine
 		return loop

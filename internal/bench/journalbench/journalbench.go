@@ -118,7 +118,7 @@ func fill(ctx context.Context, l *loopstore.Loop, id store.RuntimeID, inputs int
 
 func open(b *testing.B, e journal.Engine) *loopstore.Loop {
 	b.Helper()
-	l, err := loopstore.Open(b.Context(), loopstore.Options{Journal: e, Partition: "p", InboxSize: 1024})
+	l, err := loopstore.Open(b.Context(), e, "p", loopstore.Options{InboxSize: 1024})
 	require.NoError(b, err)
 	return l
 }

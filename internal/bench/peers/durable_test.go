@@ -62,7 +62,7 @@ func durable(b testing.TB) map[string]func() (store.RuntimeStore, error) {
 		return filepath.Join(dir, fmt.Sprint(n))
 	}
 	open := func(engine journal.Engine) (store.RuntimeStore, error) {
-		return loopstore.Open(b.Context(), loopstore.Options{Journal: engine, InboxSize: 1024})
+		return loopstore.Open(b.Context(), engine, "", loopstore.Options{InboxSize: 1024})
 	}
 	return map[string]func() (store.RuntimeStore, error){
 		"raw": func() (store.RuntimeStore, error) {
@@ -170,7 +170,7 @@ func TestDurableStoresKeepWhatTheyAcknowledge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	for name, open := range map[string]func() (store.RuntimeStore, error){
 		"bolt": func() (store.RuntimeStore, error) {
-			return loopstore.Open(t.Context(), loopstore.Options{Journal: bolt.New(path+".bolt", bolt.Options{})})
+			return loopstore.Open(t.Context(), bolt.New(path+".bolt", bolt.Options{}), "", loopstore.Options{})
 		},
 		"sqlite": func() (store.RuntimeStore, error) { return sqlite.OpenFile(path + ".sqlite") },
 	} {

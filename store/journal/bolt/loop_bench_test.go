@@ -26,7 +26,7 @@ func BenchmarkOpenLoop(b *testing.B) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for b.Loop() {
-		l, err := loopstore.Open(b.Context(), loopstore.Options{Journal: bolt.New(path, bolt.Options{})})
+		l, err := loopstore.Open(b.Context(), bolt.New(path, bolt.Options{}), "", loopstore.Options{})
 		require.NoError(b, err)
 		runtime.ReadMemStats(&during)
 		runtime.GC()

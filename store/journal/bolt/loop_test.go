@@ -106,7 +106,7 @@ func TestLoopOnADamagedFile(t *testing.T) {
 	try := func(damaged []byte, what string) {
 		file := filepath.Join(t.TempDir(), "damaged")
 		require.NoError(t, os.WriteFile(file, damaged, 0o600))
-		l, err := loopstore.Open(t.Context(), loopstore.Options{Journal: bolt.New(file, bolt.Options{}), Partition: "p0"})
+		l, err := loopstore.Open(t.Context(), bolt.New(file, bolt.Options{}), "p0", loopstore.Options{})
 		if err != nil {
 			require.ErrorIs(t, err, journal.ErrCorrupt, what)
 			refused++
@@ -135,7 +135,7 @@ func TestLoopOnADamagedFile(t *testing.T) {
 func TestLoopsOnOneFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	l := openLoop(t, path)
-	_, err := loopstore.Open(t.Context(), loopstore.Options{Journal: bolt.New(path, bolt.Options{Timeout: -1}), Partition: "p0"})
+	_, err := loopstore.Open(t.Context(), bolt.New(path, bolt.Options{Timeout: -1}), "p0", loopstore.Options{})
 	require.ErrorIs(t, err, journal.ErrInUse)
 	require.ErrorContains(t, err, path)
 	require.NoError(t, l.Close())
@@ -143,7 +143,7 @@ func TestLoopsOnOneFile(t *testing.T) {
 	engine := bolt.New(path, bolt.Options{})
 	var loops []*loopstore.Loop
 	for _, partition := range []string{"p0", "p1"} {
-		l, err := loopstore.Open(t.Context(), loopstore.Options{Journal: engine, Partition: partition})
+		l, err := loopstore.Open(t.Context(), engine, partition, loopstore.Options{})
 		require.NoError(t, err)
 		loops = append(loops, l)
 		require.NoError(t, l.PersistRuntimeState(t.Context(), store.RuntimeID(partition), store.RuntimeIdle))

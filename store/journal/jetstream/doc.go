@@ -6,7 +6,7 @@
 //	…
 //	engine, err := jetstream.New(conn, jetstream.Options{})
 //	…
-//	loop, err := loopstore.Open(ctx, loopstore.Options{Journal: engine, Partition: "agents/7"})
+//	loop, err := loopstore.Open(ctx, engine, "agents/7", loopstore.Options{})
 //
 // It needs servers of version 2.12 or later. Each partition is a stream of its own,
 // in files, on three servers. An engine makes the stream that it needs; one that is

@@ -97,7 +97,7 @@ func TestQuorumIsLostAndRegained(t *testing.T) {
 	require.NotErrorIs(t, err, store.ErrOutcomeUnknown, "but this call was not tried")
 	_ = l.Close()
 	opening, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	_, err = loopstore.Open(opening, loopstore.Options{Journal: e, Partition: "p"})
+	_, err = loopstore.Open(opening, e, "p", loopstore.Options{})
 	cancel()
 	require.Error(t, err)
 	restart(t, 0)
@@ -156,7 +156,7 @@ type fight struct {
 // it again.
 func (f *fight) member(ctx context.Context, t *testing.T, ledgers []*storetest.Ledger) {
 	for ctx.Err() == nil {
-		l, err := loopstore.Open(context.WithoutCancel(ctx), loopstore.Options{Journal: recording{f.engine, f}, Partition: "p"})
+		l, err := loopstore.Open(context.WithoutCancel(ctx), recording{f.engine, f}, "p", loopstore.Options{})
 		if err != nil {
 			if !errors.Is(err, journal.ErrFenced) && !errors.Is(err, journal.ErrAmbiguous) {
 				assert.NoError(t, err)

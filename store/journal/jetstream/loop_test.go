@@ -23,7 +23,7 @@ func openLoop(t testing.TB, e journal.Engine, partition string) *loopstore.Loop 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 	defer cancel()
-	l, err := loopstore.Open(ctx, loopstore.Options{Journal: e, Partition: partition})
+	l, err := loopstore.Open(ctx, e, partition, loopstore.Options{})
 	require.NoError(t, err)
 	return l
 }

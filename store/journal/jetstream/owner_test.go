@@ -56,7 +56,7 @@ func own(prefix, url string) error {
 	if err != nil {
 		return err
 	}
-	l, err := loopstore.Open(context.Background(), loopstore.Options{Journal: e, Partition: "p"})
+	l, err := loopstore.Open(context.Background(), e, "p", loopstore.Options{})
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func TestManyPartitions(t *testing.T) {
 		opening.SetLimit(8)
 		for n := range loops {
 			opening.Go(func() (err error) {
-				loops[n], err = loopstore.Open(t.Context(), loopstore.Options{Journal: e, Partition: fmt.Sprint("part/", n)})
+				loops[n], err = loopstore.Open(t.Context(), e, fmt.Sprint("part/", n), loopstore.Options{})
 				return err
 			})
 		}
