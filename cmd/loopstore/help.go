@@ -3,7 +3,7 @@ package main
 const benchHelp = `usage: loopstore bench [flags]
 
 bench measures the store in memory (loop) and, for comparison, the same store
-behind a sync.Mutex (mutex) and a sync.RWMutex (rwmutex). Every round measures
+behind a sync.Mutex (mutex). Every round measures
 each in turn. It prints the medians. Without flags it takes less than two minutes
 on two cores, and about half a GB of memory. Nothing else should run meanwhile.
 

@@ -37,7 +37,7 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return refuse(ctx, stderr, "inspect", name, err)
 	}
-	read, state := all[0], all[0].state
+	read, held := all[0], all[0].state
 	var shown interface{ table() string }
 	if one == nil {
 		shown = inventoryOf(read)

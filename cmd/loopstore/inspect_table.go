@@ -95,7 +95,7 @@ func (d *details) tableOfInputs(t *strings.Builder) {
 		groups[input.CurrentState] = append(groups[input.CurrentState], input)
 	}
 	for _, state := range order {
-		fmt.Fprintf(t, "  %s: %s\n", held, term.Grouped(int64(len(groups[state]))))
+		fmt.Fprintf(t, "  %s: %s\n", state, term.Grouped(int64(len(groups[state]))))
 		for _, input := range groups[state] {
 			fmt.Fprintf(t, "    %s  created %s  updated %s\n", input.InputID, input.CreatedAt, input.UpdatedAt)
 			if d.payloads && input.PersistedInput != nil {
