@@ -12,15 +12,14 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// A durable is what the owner of a Loop with a journal has: the state, the
-// journal, and the requests that are not answered yet. It is a local of the
-// owner's.
+// A durable is the owner of a Loop with a journal: its state, its journal, and the
+// requests that are not answered yet. It is a local of the owner's function.
 //
-// Writes go in rounds. All that wait are applied, in a group of the state; what
-// they have changed is appended to the journal as one batch; and then all are
-// answered. Meanwhile others gather for the next round. Loads need no round: one
-// of a runtime that the round does not change is answered at once, and any other
-// when the round is over, so none shows what may yet vanish.
+// Writes go in rounds. All that wait are applied, in a group of the state. Their
+// changes are appended to the journal as one batch, and then all are answered.
+// Meanwhile others gather for the next round. A load of a runtime that the round
+// does not change is answered at once. Any other waits for the end of the round, so
+// no load shows what may yet be taken back.
 type durable struct {
 	loop    *Loop
 	state   *state.State
@@ -33,7 +32,7 @@ type durable struct {
 	writes      []*request // that wait for the next round
 	again       []*request // taken before, and rejected together: now each for itself
 	compactions []compaction
-	answered    int      // in the last round, if they were more than one
+	answered    int      // calls in the last round, if more than one
 	current     *request // that is being served
 
 	round     []entry
@@ -48,7 +47,7 @@ type entry struct {
 	changed bool  // it has changed something
 }
 
-// appended is what came of an append.
+// appended is the outcome of an append.
 type appended struct {
 	position journal.Position
 	err      error
@@ -56,8 +55,8 @@ type appended struct {
 
 const (
 	maxRound      = 1024    // requests
-	maxRoundBytes = 8 << 20 // of their payloads, but for the first
-	patience      = 8       // looks in which nobody has come, when others run in between
+	maxRoundBytes = 8 << 20 // of their payloads; the first request may be larger
+	patience      = 8       // looks at the inbox that find nobody, before a round begins
 )
 
 // ownDurable is the owner of a Loop with a journal: see own.
@@ -70,21 +69,21 @@ func (l *Loop) ownDurable(d *durable) {
 	}
 }
 
-// over reports whether all that was taken is answered, and nothing more comes.
+// over reports whether all that was taken is answered and nothing more comes.
 func (d *durable) over() bool {
 	return d.stopped || d.closing && !d.appending && d.waiting()+len(d.again)+len(d.compactions) == 0
 }
 
 func (d *durable) waiting() int { return len(d.loads) + len(d.writes) }
 
-// wait waits for what comes next, and takes it.
+// wait takes what comes next.
 func (d *durable) wait(l *Loop) {
 	inbox, fenced := l.inbox, d.journal.Fenced()
 	if d.closing || d.waiting() >= maxRound {
 		inbox = nil
 	}
 	if d.appending {
-		fenced = nil // Append itself will tell
+		fenced = nil // Append itself will say
 	}
 	select {
 	case r := <-inbox:
@@ -98,7 +97,8 @@ func (d *durable) wait(l *Loop) {
 	}
 }
 
-// accept serves a load of what no round changes, and lets everything else wait.
+// accept serves a load that no round is in the way of, and lets everything else
+// wait.
 func (d *durable) accept(r *request) {
 	switch {
 	case r == nil:
@@ -112,7 +112,7 @@ func (d *durable) accept(r *request) {
 	}
 }
 
-// changing reports whether the round may change what a load is of.
+// changing reports whether the round may change what a load reads.
 func (d *durable) changing(r *request) bool {
 	id, one := r.op.Runtime()
 	return !one || d.state.Changing(id)
@@ -124,8 +124,8 @@ func (d *durable) serve(r *request) {
 	d.current = nil
 }
 
-// begin begins a round, if none is under way and there is something to do. What
-// has waited for the end of the last one comes first.
+// begin begins a round, if none is under way and there is something to do. Loads
+// that have waited for the end of the last one come first.
 func (d *durable) begin() {
 	if d.stopped || d.appending {
 		return
@@ -149,8 +149,8 @@ func (d *durable) serveLoads() {
 	}
 }
 
-// compact does what calls of Compact have asked for. After a panic of the engine
-// nobody knows what it holds, so that ends the service.
+// compact does what calls of Compact have asked for. After a panic in the engine
+// it is unknown what the engine holds, so that ends the service.
 func (d *durable) compact() {
 	for len(d.compactions) > 0 && !d.stopped {
 		c := d.compactions[0]
@@ -183,9 +183,9 @@ func recoverEngine(err *error) {
 	}
 }
 
-// gather takes what is in the inbox. Callers that share a round come again
-// together: it waits for them while more come, or they would go on in two halves
-// that append in turn, each while the other waits.
+// gather takes what is in the inbox. Callers that shared a round come again
+// together, so it waits for them as long as more come. Otherwise they would go on
+// in two halves that append in turn, each while the other waits.
 func (d *durable) gather() {
 	d.drain()
 	for idle := 0; len(d.writes) < d.answered && idle < patience; idle++ {
@@ -196,14 +196,14 @@ func (d *durable) gather() {
 		case len(d.writes) > before:
 			idle = 0
 		case taken > 0:
-			idle = patience // others keep the owner: it does not wait besides
+			idle = patience // the owner has other work
 		}
 	}
 	d.answered = 0
 }
 
-// drain takes what is in the inbox now, and no more: what comes meanwhile must
-// not hold up the round. It returns how many there were.
+// drain takes what is in the inbox now, and returns how many that were. What comes
+// meanwhile must not hold up the round.
 func (d *durable) drain() (taken int) {
 	for n := len(d.loop.inbox); taken < n && !d.closing && d.waiting() < maxRound; taken++ {
 		d.accept(<-d.loop.inbox)
@@ -258,8 +258,8 @@ func (d *durable) apply() {
 	go d.append(batch)
 }
 
-// append appends a batch, on a goroutine of its own, so that loads need not wait
-// for the journal. No caller's context ends it.
+// append appends a batch, on a goroutine of its own, so that loads are answered
+// meanwhile. No caller's context ends it.
 func (d *durable) append(batch journal.Batch) {
 	var a appended
 	defer func() { d.appended <- a }()
@@ -267,7 +267,7 @@ func (d *durable) append(batch journal.Batch) {
 	a.position, a.err = d.journal.Append(context.Background(), batch)
 }
 
-// end ends a round with what the journal has said.
+// end ends a round with what the journal says.
 func (d *durable) end(a appended) {
 	d.appending = false
 	d.loop.durable.meter.End(a.position, a.err)
@@ -301,8 +301,8 @@ func (d *durable) leaveRound() []entry {
 	return round
 }
 
-// reject answers the request that the journal has rejected. Where there are
-// more, each is tried for itself, since what they have found may come of another.
+// reject answers a request that the journal has rejected. If the round has more,
+// each is tried alone, since what one has found may come from another.
 func (d *durable) reject(err error) {
 	round := d.leaveRound()
 	if len(round) == 1 {
@@ -322,7 +322,7 @@ func (d *durable) stop(err error) {
 	d.deny(err)
 }
 
-// deny answers a round of which it is not sure that it was stored.
+// deny answers a round that may not be stored.
 func (d *durable) deny(err error) {
 	unknown := !errors.Is(err, journal.ErrFenced) && !errors.Is(err, journal.ErrRejected)
 	for _, e := range d.leaveRound() {
@@ -334,7 +334,7 @@ func (d *durable) deny(err error) {
 	}
 }
 
-// leave answers all that is not answered yet, and gives up the journal.
+// leave answers what is not answered yet, and gives up the journal.
 func (d *durable) leave() {
 	if v := recover(); v != nil { // the state may be half changed
 		failure := d.loop.panicked(v)
@@ -356,7 +356,7 @@ func (d *durable) leave() {
 	d.loop.durable.closeErr = d.journal.Close(context.Background())
 }
 
-// leaveLastRound answers the round in which, or beside which, there was a panic.
+// leaveLastRound answers the round that a panic came in or beside.
 func (d *durable) leaveLastRound() {
 	if !d.appending {
 		for _, e := range d.leaveRound() {
