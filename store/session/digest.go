@@ -39,12 +39,8 @@ func (d *digester) verbatim(n uint64, from, to int) {
 	}
 }
 
-// rewritten adds message n, whose canonical text is text.
-func (d *digester) rewritten(n uint64, text []byte) {
-	d.separate(n)
-	d.hash.Write(text)
-}
-
+// separate adds what comes before message n, whose canonical text is given to the
+// hash then.
 func (d *digester) separate(n uint64) {
 	d.flush()
 	if n > 0 {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
-	"unsafe"
 
 	"github.com/google/uuid"
 )
@@ -42,10 +41,7 @@ func (d *Document) HexDigest() string { return hex.EncodeToString(d.digest[:]) }
 // ones are read: equal bytes are read equally, and a message shows by itself
 // where it ends.
 func (d *Document) Continue(text string) (*Document, error) {
-	r := &reader{
-		in:      unsafe.Slice(unsafe.StringData(text), len(text)), // a reader only reads
-		message: -1,
-	}
+	r := newReader(text)
 	next := &Document{text: text}
 	_, err := r.members(document, document.fields, func(i int) error {
 		return r.member(i, next, d)
@@ -108,15 +104,15 @@ func (r *reader) resumes(from int, known string) bool {
 // readMessage reads message n into the digest.
 func (r *reader) readMessage(digest *digester, n uint64) error {
 	r.peek()
-	start := r.pos
-	canonical, err := r.read(message)
-	switch {
-	case err != nil:
-		return err
-	case canonical:
+	start, depth := r.pos, r.depth
+	if r.canonical(message) {
 		digest.verbatim(n, start, r.pos)
-	default:
-		digest.rewritten(n, r.out)
+		return nil
 	}
-	return nil
+	r.pos, r.depth = start, depth
+	digest.separate(n)
+	r.sink = digest.hash
+	err := r.rewrite(message)
+	r.flush()
+	return err
 }

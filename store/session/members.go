@@ -17,7 +17,7 @@ func (r *reader) members(s *schema, all []field, read func(i int) error) (seen u
 
 func (r *reader) objectMembers(s *schema, all []field, read func(i int) error) (seen uint, err error) {
 	var named uint
-	err = r.object(func(_ int, name []byte) error {
+	err = r.object(func(_, _ int, name []byte) error {
 		i := find(all, name)
 		if i < 0 {
 			return r.drop(s, name)
@@ -45,8 +45,8 @@ func (r *reader) objectMembers(s *schema, all []field, read func(i int) error) (
 }
 
 // object reads an object's members up to its end, calling read at the value of
-// member n.
-func (r *reader) object(read func(n int, name []byte) error) error {
+// member n, whose name is at that position.
+func (r *reader) object(read func(n, at int, name []byte) error) error {
 	if err := r.enter(); err != nil {
 		return err
 	}
@@ -55,11 +55,12 @@ func (r *reader) object(read func(n int, name []byte) error) error {
 		if err != nil || !more {
 			return err
 		}
+		at := r.pos
 		name, err := r.key()
 		if err != nil {
 			return err
 		}
-		if err := read(n, name); err != nil {
+		if err := read(n, at, name); err != nil {
 			return err
 		}
 	}
@@ -119,10 +120,10 @@ func (r *reader) arrayMembers(s *schema, all []field, read func(i int) error) (s
 	}
 }
 
-// variant looks ahead for the tag of a tagged struct, wherever it stands. It
-// returns the position of the content too, for an adjacently tagged one, and
-// leaves the reader where it was.
-func (r *reader) variant(s *schema) (v *variant, content int, err error) {
+// variant looks ahead for the tag of a tagged struct, wherever it stands, and
+// leaves the reader where it was. For an adjacently tagged one it returns where
+// the content begins and the struct ends, too.
+func (r *reader) variant(s *schema) (v *variant, content, end int, err error) {
 	pos, depth := r.pos, r.depth
 	read := func(i int) error {
 		if i > 0 {
@@ -138,9 +139,9 @@ func (r *reader) variant(s *schema) (v *variant, content int, err error) {
 		_, err = r.members(s.look, s.look.fields, read)
 	}
 	if err == nil {
-		r.pos, r.depth = pos, depth
+		end, r.pos, r.depth = r.pos, pos, depth
 	}
-	return v, content, err
+	return v, content, end, err
 }
 
 func (r *reader) firstElement(read func(i int) error) error {

@@ -2,8 +2,10 @@ package session
 
 import (
 	"encoding/binary"
+	"hash"
 	"math/bits"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -18,9 +20,26 @@ type reader struct {
 	pos     int
 	depth   int
 	message int    // the one that is being read, or -1
-	raw     int    // how many raw values it is in
-	out     []byte // what rewrite has written
 	text    []byte // the last string that had escapes, decoded
+
+	// What rewrite writes.
+	out      []byte
+	sink     hash.Hash // takes what is in out, if it is there
+	checking bool      // nothing is written
+	index    index     // of the JSON value that is being written
+
+	// Raw values.
+	raw   int     // how many it is in
+	room  int     // how many bytes those in it may have
+	inner *reader // of the last one in it
+}
+
+func newReader(text string) *reader {
+	return &reader{
+		in:      unsafe.Slice(unsafe.StringData(text), len(text)), // a reader only reads
+		message: -1,
+		room:    2 * len(text),
+	}
 }
 
 func (r *reader) fail(reason string) error {
@@ -229,110 +248,4 @@ func span(b []byte) (n int, ascii bool) {
 		seen |= uint64(c)
 	}
 	return n, seen&highs == 0
-}
-
-// word takes true, false or null.
-func (r *reader) word() error {
-	if r.literal("true") || r.literal("false") || r.literal("null") {
-		return nil
-	}
-	return r.fail("expected a value")
-}
-
-// skip passes over a value that is read like the rest and dropped.
-func (r *reader) skip() error {
-	switch c := r.peek(); {
-	case c == '"':
-		_, err := r.str()
-		return err
-	case c == '-' || '0' <= c && c <= '9':
-		_, err := r.number()
-		return err
-	case c == '[' || c == '{':
-		return r.skipNested(c)
-	}
-	return r.word()
-}
-
-func (r *reader) skipNested(open byte) error {
-	if err := r.enter(); err != nil {
-		return err
-	}
-	end := open + 2 // '[' and ']', '{' and '}' are two apart
-	for n := 0; ; n++ {
-		if more, err := r.more(n == 0, end); err != nil {
-			return err
-		} else if !more {
-			r.leave()
-			return nil
-		}
-		if open == '{' {
-			if _, err := r.key(); err != nil {
-				return err
-			}
-		}
-		if err := r.skip(); err != nil {
-			return err
-		}
-	}
-}
-
-// skipUnread passes over a value the way Meerkat does where it drops one
-// without building it: any depth, any number, any encoding, but correct
-// punctuation.
-func (r *reader) skipUnread() error {
-	const begun = 0x80 // set in an open bracket that has an element
-	var open []byte
-	for {
-		if n := len(open); n > 0 {
-			bracket := open[n-1] &^ begun
-			more, err := r.more(open[n-1]&begun == 0, bracket+2)
-			if err != nil {
-				return err
-			}
-			if !more {
-				r.pos++
-				if open = open[:n-1]; n == 1 {
-					return nil
-				}
-				continue
-			}
-			open[n-1] |= begun
-			if bracket == '{' {
-				if err := r.skipUnreadKey(); err != nil {
-					return err
-				}
-			}
-		}
-		c := r.peek()
-		if c == '[' || c == '{' {
-			r.pos++
-			open = append(open, c)
-			continue
-		}
-		if err := r.skipUnreadScalar(c); err != nil || len(open) == 0 {
-			return err
-		}
-	}
-}
-
-func (r *reader) skipUnreadKey() error {
-	if r.peek() != '"' {
-		return r.fail("expected a member's name")
-	}
-	if _, err := r.skipString(false); err != nil {
-		return err
-	}
-	return r.expect(':', "expected a colon")
-}
-
-func (r *reader) skipUnreadScalar(c byte) error {
-	switch {
-	case c == '"':
-		_, err := r.skipString(false)
-		return err
-	case c == '-' || '0' <= c && c <= '9':
-		return r.skipNumber()
-	}
-	return r.word()
 }

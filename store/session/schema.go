@@ -8,6 +8,7 @@ const (
 	kindBool          // true or false
 	kindUint          // an integer from 0 to max
 	kindJSON          // any JSON value, its object members sorted when written
+	kindIndexed       // one that the index has the members of; only written
 	kindEnum          // one of names
 	kindList          // an array of elem
 	kindStruct        // an object of fields, or an array of their values in order

@@ -108,21 +108,9 @@ func (r *reader) member(i int, d, last *Document) (err error) {
 	case memberMetadata:
 		err = r.metadata()
 	default: // memberVersion, memberUsage
-		_, err = r.read(document.fields[i].of)
+		err = r.check(document.fields[i].of)
 	}
 	return err
-}
-
-// read reads a value of type s. If that is not canonical, its canonical text
-// is in r.out then.
-func (r *reader) read(s *schema) (canonical bool, err error) {
-	r.peek()
-	start, depth := r.pos, r.depth
-	if r.canonical(s) {
-		return true, nil
-	}
-	r.pos, r.depth, r.out = start, depth, r.out[:0]
-	return false, r.rewrite(s)
 }
 
 func (r *reader) id() (uuid.UUID, error) {
@@ -162,8 +150,8 @@ func (r *reader) metadata() error {
 	if r.canonicalObject() {
 		return nil
 	}
-	r.pos, r.depth, r.out = start, depth, r.out[:0]
-	return r.rewriteObject(false)
+	r.pos, r.depth = start, depth
+	return r.walkObject(walkJSON, false)
 }
 
 var errUUID = errors.New("invalid UUID")
