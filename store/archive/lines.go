@@ -54,8 +54,24 @@ type snapshot struct {
 }
 
 type inputState struct {
-	State          store.InputState `json:"state"`
-	PersistedInput *string          `json:"persisted_input,omitzero"`
+	State          state   `json:"state"`
+	PersistedInput *string `json:"persisted_input,omitzero"`
+}
+
+// A state is a store.InputState. It is written as that is, but without a copy of
+// its text.
+type state store.InputState
+
+func (s *state) MarshalJSONTo(enc *jsontext.Encoder) error {
+	if err := (*store.InputState)(s).Validate(); err != nil {
+		return err
+	}
+	type plain state
+	return json.MarshalEncode(enc, (*plain)(s))
+}
+
+func (s *state) UnmarshalJSON(text []byte) error {
+	return (*store.InputState)(s).UnmarshalJSON(text)
 }
 
 type run struct {
@@ -65,7 +81,22 @@ type run struct {
 }
 
 type receipt struct {
-	Receipt store.RunBoundaryReceipt `json:"receipt"`
+	Receipt boundaryReceipt `json:"receipt"`
+}
+
+// A boundaryReceipt is a store.RunBoundaryReceipt, as a state is.
+type boundaryReceipt store.RunBoundaryReceipt
+
+func (r *boundaryReceipt) MarshalJSONTo(enc *jsontext.Encoder) error {
+	if err := (*store.RunBoundaryReceipt)(r).Validate(); err != nil {
+		return err
+	}
+	type plain boundaryReceipt
+	return json.MarshalEncode(enc, (*plain)(r))
+}
+
+func (r *boundaryReceipt) UnmarshalJSON(text []byte) error {
+	return (*store.RunBoundaryReceipt)(r).UnmarshalJSON(text)
 }
 
 type droppedRun struct {
@@ -114,21 +145,29 @@ func snapshotOf(s store.Snapshot) (l snapshot) {
 	return l
 }
 
-func inputStateOf(state store.InputState) inputState {
-	l := inputState{State: state}
-	if text := state.PersistedInput; text != nil && !compact(text) {
+func inputStateOf(s store.InputState) inputState {
+	l := inputState{State: state(s)}
+	if text := s.PersistedInput; text != nil && !compact(text) {
 		l.State.PersistedInput, l.PersistedInput = nil, new(string(text))
 	}
 	return l
 }
 
-// compact reports whether the encoder leaves valid JSON as it is.
+// compact reports whether there is no white space between the parts of valid
+// JSON, so that the encoder leaves it as it is.
 func compact(text jsontext.Value) bool {
-	if !bytes.ContainsAny(text, " \t\r\n") {
-		return true
+	inString := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case !inString && c <= ' ':
+			return false
+		}
 	}
-	c := text.Clone()
-	return c.Compact() == nil && bytes.Equal(c, text)
+	return true
 }
 
 // sessionOf returns the line of a filed snapshot. own is the snapshot of the

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
+	"unsafe"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -174,12 +176,12 @@ func (r *reader) snapshot(id store.RuntimeID) error {
 // snapshotOf returns the snapshot of a line. If it is a session document its
 // digest is computed anew.
 func (r *reader) snapshotOf(l *snapshot) (*store.Snapshot, error) {
-	text := string(l.Base64)
+	text := unsafe.String(unsafe.SliceData(l.Base64), len(l.Base64)) // nobody changes it
 	if l.Text != nil {
 		text = *l.Text
 	}
 	if l.Digest == "" {
-		return new(store.SnapshotOf([]byte(text))), nil
+		return new(store.SnapshotOf(unsafe.Slice(unsafe.StringData(text), len(text)))), nil
 	}
 	d, err := session.Read(text)
 	if err != nil {
@@ -196,7 +198,7 @@ func (r *reader) inputState(id store.RuntimeID) error {
 	if err := r.read(&l); err != nil {
 		return err
 	}
-	state := l.State
+	state := store.InputState(l.State)
 	if l.PersistedInput != nil {
 		state.PersistedInput = jsontext.Value(*l.PersistedInput)
 		if err := state.Validate(); err != nil {
@@ -249,7 +251,7 @@ func (r *reader) receipt(id store.RuntimeID, run store.RunID) (sequence uint64, 
 	if l.Receipt.RunID != run {
 		return 0, r.fail(errRunID)
 	}
-	r.state.PutReceipt(id, store.NewReceipt(&l.Receipt))
+	r.state.PutReceipt(id, store.NewReceipt((*store.RunBoundaryReceipt)(&l.Receipt)))
 	return l.Receipt.Sequence, nil
 }
 
@@ -333,11 +335,15 @@ func (r *reader) read(l line) error {
 func (r *reader) next() error {
 	r.line++
 	r.text = r.text[:0]
+	var parts [][]byte // of a long line
 	for {
 		part, err := r.in.ReadSlice('\n')
-		r.text = append(r.text, part...)
 		switch {
+		case err == nil && parts == nil:
+			r.text = append(r.text, part...)
+			return nil
 		case err == nil:
+			r.text = slices.Concat(append(parts, part)...)
 			return nil
 		case err == io.EOF:
 			return r.fail(fmt.Errorf("the file ends too early: %w", io.ErrUnexpectedEOF))
@@ -346,6 +352,7 @@ func (r *reader) next() error {
 		case r.line == 1: // no header is as long
 			return r.fail(errFormat)
 		}
+		parts = append(parts, bytes.Clone(part))
 	}
 }
 
@@ -366,6 +373,9 @@ func (r *reader) decode(l line) error {
 
 // confirm checks that the line is what is written for what was read.
 func (r *reader) confirm(l line) error {
+	if n := len(r.text) + len(r.text)/2; n > bufferSize && n > r.again.Cap() {
+		r.again = *bytes.NewBuffer(make([]byte, 0, n)) // so that it need not grow, which takes it twice or more
+	}
 	if err := encode(&r.again, l); err != nil {
 		return r.fail(reasonOf(err))
 	}

@@ -98,7 +98,7 @@ func (w *writer) run(r store.RunView) error {
 		return err
 	}
 	for value := range r.Receipts() {
-		if err := w.line(receipt{value}); err != nil {
+		if err := w.line(receipt{boundaryReceipt(value)}); err != nil {
 			return err
 		}
 	}
