@@ -1,12 +1,9 @@
 package loopstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
@@ -30,37 +27,14 @@ func (l *Loop) Export(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// ExportFile exports to a file that only its owner may read. It is there whole, on
-// disk, when this returns; after an error there is what was there before.
-// What there is may be a link to a file, and nothing but a file.
+// ExportFile exports to a file, as [archive.WriteFile] writes one: it has the name
+// when it is whole and on disk.
 func (l *Loop) ExportFile(ctx context.Context, name string) error {
-	err := l.exportFile(ctx, name)
+	err := archive.WriteFile(name, func(w io.Writer) error { return l.Export(ctx, w) })
 	if _, ours := errors.AsType[*store.OpError](err); err == nil || ours {
 		return err
 	}
 	return &store.OpError{Op: "export", Err: err}
-}
-
-func (l *Loop) exportFile(ctx context.Context, name string) (err error) {
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		name = target
-	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return &os.PathError{Op: "export", Path: name, Err: errors.New("not a regular file")}
-	}
-	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(file.Name())
-		}
-	}()
-	if err := cmp.Or(l.Export(ctx, file), file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), name)
 }
 
 // Import takes over all that Export has written: the values, their order, the
