@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"unsafe"
 
@@ -39,6 +38,7 @@ var (
 	errFormat   = errors.New("not an export of loopstore")
 	errCheck    = errors.New("it does not match its check: it was altered or moved, or a line before it is missing")
 	errSpelling = errors.New("not spelled as it is written")
+	errRevision = errors.New("no store comes to such a revision")
 	errTwice    = errors.New("there is one with its id already")
 	errTwo      = errors.New("more than one snapshot")
 	errSequence = errors.New("the sequences do not ascend to the highest")
@@ -52,6 +52,11 @@ var (
 	errEnd      = errors.New("the number of lines or their SHA-256 is another")
 	errMore     = errors.New("more lines after the end")
 )
+
+// mostRevision is one revision each nanosecond for a hundred years. A store goes
+// on from the revision that it takes over: from the highest number there is, its
+// next change would make a file, and a journal, that nobody can read.
+const mostRevision = 100 * 365 * 24 * 3600 * 1_000_000_000
 
 // Read reads what Write has written, all of it, and checks everything: each
 // line's check, every value, that counts, ids and sequences agree, and the
@@ -81,8 +86,8 @@ func (r *reader) file() error {
 	if err != nil {
 		return err
 	}
-	if head.Revision > math.MaxInt64 {
-		return r.fail(errors.New("no store comes to such a revision")) // and one that goes on from it must not come to its end
+	if head.Revision > mostRevision {
+		return r.fail(errRevision)
 	}
 	for range head.Runtimes {
 		if err := r.runtime(head.Revision); err != nil {
