@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// An index holds where the members of all objects in one JSON value are, in the
-// order of the text: a member's own value has its members next. It takes 8 bytes
-// for a member, which takes 5 bytes of text at least.
+// An index says where the members of all objects in one JSON value are. It lists
+// them in the order of the text, so that the members inside a member's value come
+// right after it. A member takes 8 bytes here, and at least 5 in the text.
 type index struct {
 	in     []byte
 	base   int // where the value begins
 	chunks []*[chunkLength]entry
-	free   uint32 // the first entry that is not in use; entry 0 is none
-	next   uint32 // the first member of the object that is written next
+	free   uint32 // the first entry that is not in use; entry 0 never is
+	next   uint32 // the first member of the object that comes next
 }
 
 const chunkLength = 512
@@ -32,8 +32,8 @@ func (x *index) reset(in []byte, base int) { x.in, x.base, x.free, x.next = in, 
 
 func (x *index) entry(i uint32) *entry { return &x.chunks[i/chunkLength][i%chunkLength] }
 
-// add adds a member after the last one of its object, which is 0 for the first.
-// It reports whether the member is near enough to the base.
+// add adds a member after the last one of its object, 0 if it is the first. It
+// reports false if the member is too far from the base.
 func (x *index) add(last uint32, at int) (added uint32, ok bool) {
 	if uint64(at-x.base) > math.MaxUint32 {
 		return 0, false
@@ -50,9 +50,9 @@ func (x *index) add(last uint32, at int) (added uint32, ok bool) {
 	return added, true
 }
 
-// sort puts the members of the object that is written next in ascending order of
-// their names; of those with the same name the last in the text comes last. It
-// returns the first member in that order, and the last one in the text.
+// sort links the members of the object that comes next in ascending order of
+// their names. Members with the same name stay in the order of the text. It
+// returns the first in the new order, and the last in the text.
 func (x *index) sort() (first, last uint32) {
 	n := 0
 	for i := x.next; i > 0; i = x.entry(i).next {
@@ -63,8 +63,8 @@ func (x *index) sort() (first, last uint32) {
 	return first, last
 }
 
-// sortRun sorts n members, at least one, and returns the first of them and the
-// one that came after them.
+// sortRun sorts the n members from i on, n at least 1. It returns the first of
+// them and the member that comes after the run.
 func (x *index) sortRun(i uint32, n int) (first, after uint32) {
 	if n == 1 {
 		e := x.entry(i)
@@ -87,7 +87,8 @@ func (x *index) sortRun(i uint32, n int) (first, after uint32) {
 	return first, after
 }
 
-// compare compares the names of two members, no further than where they differ.
+// compare compares the names of two members. It reads no further than to where
+// they differ.
 func (x *index) compare(i, j uint32) int {
 	a, b := x.name(i), x.name(j)
 	for {
@@ -100,15 +101,15 @@ func (x *index) compare(i, j uint32) int {
 	}
 }
 
-// name returns the text that begins with a member's name.
+// name returns the text from the first byte of a member's name on.
 func (x *index) name(i uint32) []byte { return x.in[x.position(i)+len(`"`):] }
 
 func (x *index) position(i uint32) int { return x.base + int(x.entry(i).at) }
 
 const endOfName = -1
 
-// nextRune returns the rune that a valid string goes on with, and what comes
-// after it. Runes are in the order of their UTF-8.
+// nextRune returns the next rune of a valid string, and the text after it. Runes
+// have the same order as their UTF-8.
 func nextRune(text []byte) (rune, []byte) {
 	switch c := text[0]; {
 	case c == '"':

@@ -1,8 +1,8 @@
 package session
 
-// members reads a struct, an object or an array of its fields' values, and
-// calls read at each value. A nullable one that is null is not read. It
-// returns which fields were read, as a bit for each.
+// members reads a struct that is spelled as an object, or as an array of its
+// fields' values. It calls read at the value of each field, unless the field is
+// nullable and the value null. Bit i of seen says whether field i was read.
 func (r *reader) members(s *schema, all []field, read func(i int) error) (seen uint, err error) {
 	switch r.peek() {
 	case '{':
@@ -44,8 +44,8 @@ func (r *reader) objectMembers(s *schema, all []field, read func(i int) error) (
 	return seen, nil
 }
 
-// object reads an object's members up to its end, calling read at the value of
-// member n, whose name is at that position.
+// object reads an object up to its closing brace. It calls read at the value of
+// member n, with the name and its position.
 func (r *reader) object(read func(n, at int, name []byte) error) error {
 	if err := r.enter(); err != nil {
 		return err
@@ -66,8 +66,8 @@ func (r *reader) object(read func(n, at int, name []byte) error) error {
 	}
 }
 
-// drop passes over the value of a member that is none of the fields. The tag
-// was read before.
+// drop skips the value of a member that is none of the fields, or that is the
+// tag, which was read before.
 func (r *reader) drop(s *schema, name []byte) error {
 	switch {
 	case s.kind == kindInternal && string(name) == s.tag, s.unknown == checkUnknown:
@@ -78,7 +78,7 @@ func (r *reader) drop(s *schema, name []byte) error {
 	return r.fail("unknown member")
 }
 
-// null takes null where that means that f is missing.
+// null skips a null if that means that f is absent.
 func (r *reader) null(f *field) bool {
 	r.peek()
 	return f.nullable && r.literal("null")
@@ -100,7 +100,7 @@ func (r *reader) arrayMembers(s *schema, all []field, read func(i int) error) (s
 			return 0, err
 		case !more:
 			for _, f := range all[max(i, 0):] {
-				if f.absent == "" || f.nullable { // by position, only a default may be missing
+				if f.absent == "" || f.nullable { // by position, only what has a default may be missing
 					return 0, r.fail("missing member " + f.name)
 				}
 			}
@@ -120,9 +120,9 @@ func (r *reader) arrayMembers(s *schema, all []field, read func(i int) error) (s
 	}
 }
 
-// variant looks ahead for the tag of a tagged struct, wherever it stands, and
-// leaves the reader where it was. For an adjacently tagged one it returns where
-// the content begins and the struct ends, too.
+// variant looks ahead for the tag of a tagged struct, which may be any of its
+// members, and leaves the reader where it was. For an adjacently tagged struct it
+// also returns where the content begins and where the struct ends.
 func (r *reader) variant(s *schema) (v *variant, content, end int, err error) {
 	pos, depth := r.pos, r.depth
 	read := func(i int) error {
@@ -154,9 +154,8 @@ func (r *reader) firstElement(read func(i int) error) error {
 	return read(0)
 }
 
-// readTag reads a variant's name. Inside a message Meerkat reads from a
-// buffer, which takes a number for an internal tag and an object for an
-// adjacent one.
+// readTag reads a variant's name. Inside a message Meerkat reads from a buffer,
+// which accepts a number as an internal tag and an object as an adjacent one.
 func (r *reader) readTag(s *schema) (*variant, error) {
 	if c := r.peek(); c == '{' && s.kind == kindInternal {
 		return nil, r.fail("expected a name")

@@ -7,9 +7,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// rewrite reads a value of type s in any of its spellings and writes its
-// canonical text. A value is written as it is read, part by part, so that little
-// of the text is held at a time, however large the value.
+// rewrite reads a value of type s in any of its spellings and writes its canonical
+// text. It writes each part as it reads it, so that it holds little at a time,
+// however large the value.
 func (r *reader) rewrite(s *schema) error {
 	switch s.kind {
 	case kindString:
@@ -72,14 +72,13 @@ func (r *reader) writeNumber(n number) {
 	}
 }
 
-// writeQuoted writes a string of valid UTF-8. It takes no more than the given
-// number of bytes.
+// writeQuoted writes valid UTF-8 as a string, which takes at most so many bytes.
 func (r *reader) writeQuoted(text []byte, most int) {
 	r.write("")
 	r.out, _ = jsontext.AppendQuote(slices.Grow(r.out, most), text)
 }
 
-// flush gives the sink what was written.
+// flush hands what was written to the sink.
 func (r *reader) flush() {
 	r.sink.Write(r.out)
 	r.out = r.out[:0]
@@ -121,8 +120,8 @@ func (r *reader) uint(limit uint64) (uint64, error) {
 	return n.bits, err
 }
 
-// enum reads one of the names: a string, or an object with the name as its
-// only member and nothing in it.
+// enum reads one of the names. It is a string, or the only member of an object,
+// with nothing as its value.
 func (r *reader) enum(what string, names []string) (int, error) {
 	wrapped := r.peek() == '{'
 	if wrapped {
@@ -147,7 +146,7 @@ func (r *reader) enum(what string, names []string) (int, error) {
 	return i, err
 }
 
-// unit reads what an enum's object holds: a colon, null or {}, and its end.
+// unit reads the rest of an enum's object: a colon, null or {}, and the brace.
 func (r *reader) unit() error {
 	if err := r.expect(':', "expected a colon"); err != nil {
 		return err
@@ -193,11 +192,11 @@ func (r *reader) rewriteList(elem *schema) error {
 	}
 }
 
-// rewriteStruct writes the fields in order, after lead. As long as they come in
-// order they are written as they come. From the first one that does not, the
-// others are checked, and written when all have come.
+// rewriteStruct writes the fields in order, after lead. Fields that come in order
+// are written as they come. From the first that does not, fields are only checked,
+// and are written after the last one.
 func (r *reader) rewriteStruct(s *schema, all []field, lead string) error {
-	var at [8]int // no type that is written has more members
+	var at [8]int // no type has more members
 	r.write("{")
 	r.write(lead)
 	first, next := lead == "", 0
@@ -245,7 +244,7 @@ func (r *reader) rewriteAdjacent(s *schema) error {
 	}
 	depth := r.depth
 	r.pos, r.depth = content, depth+1
-	if r.peek() != '{' { // the only struct without an array spelling
+	if r.peek() != '{' { // the only struct that cannot be an array
 		return r.fail("expected an object")
 	}
 	r.write("{")

@@ -2,15 +2,15 @@ package session
 
 import "cmp"
 
-// rawValueKey marks an object that Meerkat's JSON library replaces by the
-// JSON text in its only member, when it is the first one.
+// rawValueKey, as the name of an object's first member, makes the object a raw
+// value: Meerkat's JSON library replaces it by the JSON text in that member.
 const rawValueKey = "$serde_json::private::RawValue"
 
-// indexed is JSON of which the index has the members.
+// indexed is a part of a JSON value whose members are in the index.
 var indexed = &schema{kind: kindIndexed}
 
-// rewriteJSON reads a value twice, if it is to be written: a member's place is
-// known only when all the others' names are.
+// rewriteJSON walks over a value once to fill the index, and once to write it: a
+// member's place is known only when the names of all others are.
 func (r *reader) rewriteJSON() error {
 	if r.checking {
 		return r.walk(walkJSON)
@@ -44,8 +44,8 @@ func (r *reader) rewriteIndexed() error {
 	return err
 }
 
-// rewriteObject writes the members in ascending order of their names, the last
-// of those with the same name.
+// rewriteObject writes the members in ascending order of their names. Of those
+// with the same name it writes the last.
 func (r *reader) rewriteObject() error {
 	if err := r.enter(); err != nil {
 		return err
@@ -94,12 +94,12 @@ func (r *reader) rewriteMember() error {
 	return r.rewriteIndexed()
 }
 
-// maxRaw is how deep raw values may stand in raw values. Meerkat has no limit,
-// but each level holds its own copy of all that is in it: together they may be
-// twice as long as the document.
+// maxRaw is how deep raw values may nest. Meerkat has no limit. Here each level
+// holds a copy of all levels below, so that there is a limit of their bytes too:
+// twice the document's.
 const maxRaw = 8
 
-// rawValue reads the string of an object that holds JSON text in it.
+// rawValue decodes the string in a raw value and calls read to read its JSON.
 func (r *reader) rawValue(read func(inner *reader) error) error {
 	start := r.pos
 	text, err := r.str()

@@ -10,28 +10,28 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxDepth is how deep arrays and objects may nest. Meerkat's parser stops
-// at the 128th level.
+// maxDepth is how deep arrays and objects may nest. Meerkat's parser refuses the
+// 128th level.
 const maxDepth = 127
 
-// A reader walks over one JSON text.
+// A reader reads one JSON text from front to back.
 type reader struct {
 	in      []byte
 	pos     int
 	depth   int
-	message int    // the one that is being read, or -1
+	message int    // the index of the message it is in, or -1
 	text    []byte // the last string that had escapes, decoded
 
 	// What rewrite writes.
 	out      []byte
-	sink     hash.Hash // takes what is in out, if it is there
-	checking bool      // nothing is written
-	index    index     // of the JSON value that is being written
+	sink     hash.Hash // gets what is in out; nil leaves all of it there
+	checking bool      // rewrite writes nothing
+	index    index     // of the JSON value that is being rewritten
 
 	// Raw values.
-	raw   int     // how many it is in
-	room  int     // how many bytes those in it may have
-	inner *reader // of the last one in it
+	raw   int     // how many this text is inside of
+	room  int     // how many bytes of nested ones it may hold
+	inner *reader // reads those inside of it, one after another
 }
 
 func newReader(text string) *reader {
@@ -46,8 +46,8 @@ func (r *reader) fail(reason string) error {
 	return &Error{Offset: r.pos, Message: r.message, Reason: reason}
 }
 
-// peek skips white space and returns the next byte, or 0 at the end. A NUL
-// byte in the text is no token either, so the two need no telling apart.
+// peek skips white space and returns the next byte, or 0 at the end. A NUL byte
+// in the text begins no token, so nobody need tell the two apart.
 func (r *reader) peek() byte {
 	for ; r.pos < len(r.in); r.pos++ {
 		switch c := r.in[r.pos]; c {
@@ -59,7 +59,7 @@ func (r *reader) peek() byte {
 	return 0
 }
 
-// literal takes text if it comes next, byte for byte.
+// literal skips text if that comes next, byte for byte.
 func (r *reader) literal(text string) bool {
 	end := r.pos + len(text)
 	if end > len(r.in) || string(r.in[r.pos:end]) != text {
@@ -77,7 +77,7 @@ func (r *reader) expect(c byte, reason string) error {
 	return nil
 }
 
-// end requires that only white space follows.
+// end fails unless only white space is left.
 func (r *reader) end() error {
 	r.peek()
 	if r.pos < len(r.in) {
@@ -100,7 +100,7 @@ func (r *reader) leave() {
 	r.pos++
 }
 
-// leaveAt leaves an array or object that must end here.
+// leaveAt leaves an array or object, which must end here.
 func (r *reader) leaveAt(end byte, reason string) error {
 	if r.peek() != end {
 		return r.fail(reason)
@@ -109,8 +109,8 @@ func (r *reader) leaveAt(end byte, reason string) error {
 	return nil
 }
 
-// more reports whether a further element follows in an array or object, up to
-// its end, and stands at it then. No comma comes before the first one.
+// more reports whether another element follows in an array or object, and skips
+// the comma in front of it. The first one has none.
 func (r *reader) more(first bool, end byte) (bool, error) {
 	c := r.peek()
 	switch {
@@ -140,7 +140,7 @@ func (r *reader) key() ([]byte, error) {
 	return name, r.expect(':', "expected a colon")
 }
 
-// str reads a string and returns its decoded bytes, valid until the next
+// str reads a string and returns it decoded. The result is valid until the next
 // call.
 func (r *reader) str() ([]byte, error) {
 	if r.peek() != '"' {
@@ -162,9 +162,8 @@ func (r *reader) str() ([]byte, error) {
 	return r.text, nil
 }
 
-// skipString passes over a string and reports whether it has escapes. With
-// checkUTF8 it must be valid UTF-8; lone surrogates are for the decoder to
-// find.
+// skipString skips a string and reports whether it has escapes. With checkUTF8 it
+// must be valid UTF-8. Half surrogates are left for the decoder to find.
 func (r *reader) skipString(checkUTF8 bool) (escaped bool, err error) {
 	start := r.pos
 	r.pos++
@@ -223,10 +222,10 @@ const (
 	highs = 0x8080808080808080
 )
 
-// span returns how many bytes come before the first quote, backslash or
-// control character, and whether they are all ASCII. It looks at eight bytes
-// at a time: (w-n*ones)&^w has a byte's high bit set where the byte is below
-// n, exactly so for the lowest such byte, which is the one asked for.
+// span returns how many bytes come before the first quote, backslash or control
+// character, and whether they are all ASCII. It looks at eight bytes at a time:
+// in (w-n*ones)&^w the lowest byte with its high bit set is the lowest byte of w
+// that is below n. Bytes above it may be wrong.
 func span(b []byte) (n int, ascii bool) {
 	var seen uint64
 	for ; n+8 <= len(b); n += 8 {

@@ -1,6 +1,6 @@
 package session
 
-// word takes true, false or null.
+// word skips true, false or null.
 func (r *reader) word() error {
 	if r.literal("true") || r.literal("false") || r.literal("null") {
 		return nil
@@ -8,16 +8,16 @@ func (r *reader) word() error {
 	return r.fail("expected a value")
 }
 
-// A walk says what a value is passed over for.
+// A walk says what a value is that is walked over.
 type walk uint8
 
 const (
-	walkUnknown walk = iota // it is an unknown member's
-	walkJSON                // it is any JSON that the document keeps: an object in it may be a raw value
-	walkIndex               // the same, and the index takes the members of its objects
+	walkUnknown walk = iota // an unknown member's
+	walkJSON                // args or metadata, where an object may be a raw value
+	walkIndex               // args, and the members of its objects go to the index
 )
 
-// skip passes over a value that is read like the rest and dropped.
+// skip skips the value of an unknown member, by the rules for any value.
 func (r *reader) skip() error { return r.walk(walkUnknown) }
 
 func (r *reader) walk(w walk) error {
@@ -55,8 +55,8 @@ func (r *reader) walkArray(w walk) error {
 	}
 }
 
-// walkObject passes over an object, which is a raw value if it may be one and
-// its first member says so.
+// walkObject walks over an object. It is a raw value if it may be one and its
+// first member says so.
 func (r *reader) walkObject(w walk, mayBeRaw bool) error {
 	var last uint32 // member, in the index
 	isRaw := false
@@ -81,12 +81,11 @@ func (r *reader) walkObject(w walk, mayBeRaw bool) error {
 	return err
 }
 
-// skipUnread passes over a value the way Meerkat does where it drops one
-// without building it: any depth, any number, any encoding, but correct
-// punctuation.
+// skipUnread skips a value as Meerkat does where it builds none: of any depth,
+// with any numbers and any encoding, but with correct punctuation.
 func (r *reader) skipUnread() error {
 	var open nesting
-	first := true // the next element of the innermost one
+	first := true // in the innermost array or object
 	for {
 		if open.depth > 0 {
 			more, err := r.more(first, open.end())
@@ -120,10 +119,9 @@ func (r *reader) skipUnread() error {
 	}
 }
 
-// A nesting is the arrays and objects that are open, any number of them, in a
-// bit each.
+// A nesting is a stack of the arrays and objects that are open. Each takes a bit.
 type nesting struct {
-	objects []byte // bit n%8 of byte n/8 says whether the one at depth n is an object
+	objects []byte // bit n%8 of byte n/8 says whether entry n is an object
 	depth   int
 }
 
@@ -139,7 +137,7 @@ func (n *nesting) push(open byte) {
 	n.depth++
 }
 
-// end returns what closes the innermost one.
+// end returns the bracket that closes the top one.
 func (n *nesting) end() byte {
 	if top := n.depth - 1; n.objects[top/8]>>(top%8)&1 == 1 {
 		return '}'
