@@ -10,14 +10,14 @@ import (
 	"github.com/loopstore/loopstore/store/archive"
 )
 
-// Export writes all that is held at one moment, in the format of package
-// archive. It takes the owner no longer than any load, however much there is;
-// what changes while it is written is not in it. If ctx ends, so does the
-// writing, when w returns. After an error, what was written is of no use.
+// Export writes all that is held at one moment to w, in the format of package
+// archive. It takes the owner no longer than any load, however much there is.
+// Changes that come while it writes are not in it. When ctx ends, it stops at the
+// next write. After an error, what was written is of no use.
 func (l *Loop) Export(ctx context.Context, w io.Writer) error {
 	image, err := Do(ctx, l, ops.LoadImage{})
 	if err != nil {
-		err = errors.Unwrap(err) // it was not asked for by the caller
+		err = errors.Unwrap(err) // the caller did not ask for load_image
 	} else {
 		err = archive.Write(writerUnder{ctx, w}, image)
 	}
@@ -27,8 +27,8 @@ func (l *Loop) Export(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// ExportFile exports to a file, as [archive.WriteFile] writes one: it has the name
-// when it is whole and on disk.
+// ExportFile exports to a file, which [archive.WriteFile] writes: the file gets its
+// name once it is whole and on disk.
 func (l *Loop) ExportFile(ctx context.Context, name string) error {
 	err := archive.WriteFile(name, func(w io.Writer) error { return l.Export(ctx, w) })
 	if _, ours := errors.AsType[*store.OpError](err); err == nil || ours {
@@ -38,12 +38,12 @@ func (l *Loop) ExportFile(ctx context.Context, name string) error {
 }
 
 // Import takes over all that Export has written: the values, their order, the
-// versions and the revision. All of it is read and checked before, on the
-// caller's goroutine; the error of a file that is not as it was written wraps an
+// versions and the revision. It reads and checks the whole file first, on the
+// caller's goroutine. If the file is not as it was written, the error wraps an
 // *archive.Error, which names the line. The store must never have held anything
-// (store.ErrNotEmpty), and its Limits hold (store.ErrLimit): to bring less, import
-// into one without, and prune that. If ctx ends, so does the reading, when r
-// returns.
+// (store.ErrNotEmpty), and the file must be within its Limits (store.ErrLimit): to
+// import less, import into a store without limits and prune there. When ctx ends,
+// Import stops at the next read.
 func (l *Loop) Import(ctx context.Context, r io.Reader) (store.Totals, error) {
 	return Do(ctx, l, ops.Import{Source: readerUnder{ctx, r}})
 }

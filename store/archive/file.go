@@ -8,14 +8,14 @@ import (
 	goruntime "runtime"
 )
 
-// WriteFile writes a file that only its owner may read. The file gets its name
-// when it is whole and on disk. After an error of write or of the file system
-// the name has what it had before; only if the directory cannot be synced is the
-// new file there, and may not outlast a power failure. Nothing else is left, even
-// if write panics or ends the goroutine.
+// WriteFile writes a file that only its user may read and write. The file gets
+// its name once it is whole and on disk, and replaces what had the name before.
+// After an error the old file is still there, with one exception: if the folder
+// cannot be synced, the new file is there, but a power failure may undo that.
+// No other file is left behind, even if write panics or ends the goroutine.
 //
-// A name that is a link to a file stays one: the file that it leads to is
-// replaced. Anything but a regular file is refused.
+// If name is a link, the file that it leads to is replaced, and the link stays.
+// What is there must be a regular file.
 func WriteFile(name string, write func(io.Writer) error) error {
 	if target, err := filepath.EvalSymlinks(name); err == nil {
 		name = target
@@ -54,7 +54,7 @@ func WriteFile(name string, write func(io.Writer) error) error {
 	return syncFolder(folder)
 }
 
-// syncFolder makes the names in a folder durable. Windows has no such call.
+// syncFolder puts the names in a folder on disk. Windows cannot be asked to.
 func syncFolder(name string) error {
 	if goruntime.GOOS == "windows" {
 		return nil

@@ -15,7 +15,7 @@ const (
 	version = 1
 )
 
-// A line is one of the types below, without its type and check.
+// A line is the members of a line between its type and its check.
 type line interface{ kind() string }
 
 type header struct {
@@ -58,8 +58,8 @@ type inputState struct {
 	PersistedInput *string `json:"persisted_input,omitzero"`
 }
 
-// A state is a store.InputState. It is written as that is, but without a copy of
-// its text.
+// A state is a store.InputState that is written with the same text, but without
+// a copy of it in between.
 type state store.InputState
 
 func (s *state) MarshalJSONTo(enc *jsontext.Encoder) error {
@@ -84,7 +84,7 @@ type receipt struct {
 	Receipt boundaryReceipt `json:"receipt"`
 }
 
-// A boundaryReceipt is a store.RunBoundaryReceipt, as a state is.
+// A boundaryReceipt is a store.RunBoundaryReceipt, written like a state.
 type boundaryReceipt store.RunBoundaryReceipt
 
 func (r *boundaryReceipt) MarshalJSONTo(enc *jsontext.Encoder) error {
@@ -137,7 +137,7 @@ func snapshotOf(s store.Snapshot) (l snapshot) {
 	if d := s.Document(); d != nil {
 		l.Digest, l.Messages = d.HexDigest(), new(d.MessageCount())
 	}
-	if text := s.String(); utf8.ValidString(text) { // a document need not be
+	if text := s.String(); utf8.ValidString(text) { // not every document is
 		l.Text = &text
 	} else {
 		l.Base64 = s.Bytes()
@@ -153,8 +153,8 @@ func inputStateOf(s store.InputState) inputState {
 	return l
 }
 
-// compact reports whether there is no white space between the parts of valid
-// JSON, so that the encoder leaves it as it is.
+// compact reports whether valid JSON has no white space between its parts. The
+// encoder leaves such JSON as it is.
 func compact(text jsontext.Value) bool {
 	inString := false
 	for i := 0; i < len(text); i++ {
@@ -171,7 +171,7 @@ func compact(text jsontext.Value) bool {
 }
 
 // sessionOf returns the line of a filed snapshot. own is the snapshot of the
-// runtime that filed it, if it has one.
+// runtime that filed it, nil if it has none.
 func sessionOf(id store.SessionID, f store.FiledSnapshot, own *store.Snapshot) filedSession {
 	l := filedSession{SessionID: id, RuntimeID: f.By}
 	if own == nil || own.String() != f.Snapshot.String() || (own.Document() == nil) != (f.Snapshot.Document() == nil) {
@@ -188,13 +188,13 @@ func encode(buf *bytes.Buffer, l line) error {
 	if err := json.MarshalWrite(buf, l, asWritten); err != nil {
 		return err
 	}
-	buf.Bytes()[len(before)-1] = ',' // where the object of the members begins
-	buf.Truncate(buf.Len() - 1)      // and where it ends
+	buf.Bytes()[len(before)-1] = ',' // for the members' opening brace
+	buf.Truncate(buf.Len() - 1)      // their closing brace
 	return nil
 }
 
-// decode reads the members of a line that ends with its check. It leaves the
-// line as it is.
+// decode reads the members of a line that has its check. The line is unchanged
+// afterwards.
 func decode(text []byte, l line) error {
 	from, to := len(opening(l.kind()))-1, len(text)-sealLength
 	defer func() { text[from], text[to] = ',', ',' }()
@@ -202,8 +202,8 @@ func decode(text []byte, l line) error {
 	return json.Unmarshal(text[from:to+1], l, asWritten)
 }
 
-// asWritten leaves the raw JSON of a payload as it stands.
+// asWritten keeps a payload's JSON as it was spelled.
 var asWritten = json.JoinOptions(jsontext.PreserveRawStrings(true), jsontext.AllowDuplicateNames(true))
 
-// opening returns what stands in a line of a kind before its members.
+// opening returns what a line of a kind has before its members.
 func opening(kind string) string { return `{"type":"` + kind + `",` }
