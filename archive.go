@@ -1,26 +1,23 @@
 package loopstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
 )
 
-// Export writes all that is held at one moment, in the format of package
-// archive. It takes the owner no longer than any load, however much there is;
-// what changes while it is written is not in it. If ctx ends, so does the
-// writing, when w returns. After an error, what was written is of no use.
+// Export writes all that is held at one moment to w, in the format of package
+// archive. It takes the owner no longer than any load, however much there is.
+// Changes that come while it writes are not in it. When ctx ends, it stops at the
+// next write. After an error, what was written is of no use.
 func (l *Loop) Export(ctx context.Context, w io.Writer) error {
 	image, err := Do(ctx, l, ops.LoadImage{})
 	if err != nil {
-		err = errors.Unwrap(err) // it was not asked for by the caller
+		err = errors.Unwrap(err) // the caller did not ask for load_image
 	} else {
 		err = archive.Write(writerUnder{ctx, w}, image)
 	}
@@ -30,46 +27,23 @@ func (l *Loop) Export(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// ExportFile exports to a file that only its owner may read. It is there whole, on
-// disk, when this returns; after an error there is what was there before.
-// What there is may be a link to a file, and nothing but a file.
+// ExportFile exports to a file, which [archive.WriteFile] writes: the file gets its
+// name once it is whole and on disk.
 func (l *Loop) ExportFile(ctx context.Context, name string) error {
-	err := l.exportFile(ctx, name)
+	err := archive.WriteFile(name, func(w io.Writer) error { return l.Export(ctx, w) })
 	if _, ours := errors.AsType[*store.OpError](err); err == nil || ours {
 		return err
 	}
 	return &store.OpError{Op: "export", Err: err}
 }
 
-func (l *Loop) exportFile(ctx context.Context, name string) (err error) {
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		name = target
-	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return &os.PathError{Op: "export", Path: name, Err: errors.New("not a regular file")}
-	}
-	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(file.Name())
-		}
-	}()
-	if err := cmp.Or(l.Export(ctx, file), file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), name)
-}
-
 // Import takes over all that Export has written: the values, their order, the
-// versions and the revision. All of it is read and checked before, on the
-// caller's goroutine; the error of a file that is not as it was written wraps an
+// versions and the revision. It reads and checks the whole file first, on the
+// caller's goroutine. If the file is not as it was written, the error wraps an
 // *archive.Error, which names the line. The store must never have held anything
-// (store.ErrNotEmpty), and its Limits hold (store.ErrLimit): to bring less, import
-// into one without, and prune that. If ctx ends, so does the reading, when r
-// returns.
+// (store.ErrNotEmpty), and the file must be within its Limits (store.ErrLimit): to
+// import less, import into a store without limits and prune there. When ctx ends,
+// Import stops at the next read.
 func (l *Loop) Import(ctx context.Context, r io.Reader) (store.Totals, error) {
 	return Do(ctx, l, ops.Import{Source: readerUnder{ctx, r}})
 }

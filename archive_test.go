@@ -5,7 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -159,4 +163,38 @@ func TestAnExportIsOfOneMoment(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, <-exported)
 	assert.Equal(t, string(file), string(start)+string(rest))
+}
+
+// An endingContext does what ends its caller, at some call of Err.
+type endingContext struct {
+	context.Context
+	left *int
+	end  func()
+}
+
+func (c endingContext) Err() error {
+	if *c.left--; *c.left == 0 {
+		c.end()
+	}
+	return c.Context.Err()
+}
+
+// However a context ends its caller, ExportFile leaves no file behind.
+func TestExportFileLeavesNothingBehind(t *testing.T) {
+	l, _ := filled(t, 5000)
+	for how, end := range map[string]func(){"panic": func() { panic(errEnough) }, "goexit": runtime.Goexit} {
+		folder := t.TempDir()
+		written, left := false, 5
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			defer func() { _ = recover() }()
+			_ = l.ExportFile(endingContext{t.Context(), &left, end}, filepath.Join(folder, "export"))
+			written = true
+		})
+		wg.Wait()
+		assert.False(t, written, how)
+		entries, err := os.ReadDir(folder)
+		require.NoError(t, err)
+		assert.Empty(t, entries, how)
+	}
 }

@@ -38,6 +38,10 @@ var (
 	// *SequenceError.
 	ErrSequenceExhausted = errors.New("sequence is exhausted")
 
+	// ErrRevisionExhausted means that a store is at the highest revision, and so
+	// nothing more can change. Only an import of a forged file leads there.
+	ErrRevisionExhausted = errors.New("revision is exhausted")
+
 	// ErrConflict means that a condition of a batch does not hold. The error is
 	// a *batch.ConflictError.
 	ErrConflict = errors.New("conflict")

@@ -317,13 +317,25 @@ func (s *InputState) read(dec *jsontext.Decoder) error {
 	)
 }
 
+// readHistory gathers a long history in pieces: a slice that grows is copied
+// again and again, which takes five times its size.
 func (s *InputState) readHistory(dec *jsontext.Decoder) error {
-	return readArray(dec, func() error {
+	const piece = 256
+	var before [][]HistoryEntry
+	err := readArray(dec, func() error {
+		if len(s.History) == piece {
+			before = append(before, s.History)
+			s.History = make([]HistoryEntry, 0, piece)
+		}
 		var h HistoryEntry
-		err := InField("["+strconv.Itoa(len(s.History))+"]", h.read(dec))
+		err := InField("["+strconv.Itoa(piece*len(before)+len(s.History))+"]", h.read(dec))
 		s.History = append(s.History, h)
 		return err
 	})
+	if before != nil {
+		s.History = slices.Concat(append(before, s.History)...)
+	}
+	return err
 }
 
 func (s *InputState) readPersistedInput(dec *jsontext.Decoder) error {

@@ -15,9 +15,10 @@ func marshal(v any) ([]byte, error) {
 	return json.Marshal(v, jsontext.PreserveRawStrings(true), jsontext.AllowDuplicateNames(true))
 }
 
-// unmarshal reads all of data with read.
+// unmarshal reads all of data with read. The decoder copies nothing of a
+// bytes.Buffer.
 func unmarshal(data []byte, read func(*jsontext.Decoder) error) error {
-	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true))
 	if err := read(dec); err != nil {
 		return reasonOf(err)
 	}

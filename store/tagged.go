@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -105,17 +106,29 @@ func (r ReconstructionSource) MarshalJSON() ([]byte, error) {
 	if err := r.validate(); err != nil {
 		return nil, err
 	}
+	return marshal(r.tagged())
+}
+
+// MarshalJSONTo writes the same without a copy of it.
+func (r ReconstructionSource) MarshalJSONTo(enc *jsontext.Encoder) error {
+	if err := r.validate(); err != nil {
+		return err
+	}
+	return json.MarshalEncode(enc, r.tagged())
+}
+
+func (r ReconstructionSource) tagged() any {
 	if r.Type == SourceProjection {
-		return marshal(struct {
+		return struct {
 			Type          SourceType `json:"source_type"`
 			RuleID        string     `json:"rule_id"`
 			SourceEventID string     `json:"source_event_id"`
-		}{r.Type, r.RuleID, r.SourceEventID})
+		}{r.Type, r.RuleID, r.SourceEventID}
 	}
-	return marshal(struct {
+	return struct {
 		Type           SourceType `json:"source_type"`
 		SourceInputIDs []InputID  `json:"source_input_ids"`
-	}{r.Type, r.SourceInputIDs})
+	}{r.Type, r.SourceInputIDs}
 }
 
 // UnmarshalJSON reads a source. The error is a *ValueError.

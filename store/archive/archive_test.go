@@ -21,10 +21,10 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-func write(t testing.TB, state *state.State) []byte {
+func write(t testing.TB, held *state.State) []byte {
 	t.Helper()
 	var file bytes.Buffer
-	require.NoError(t, archive.Write(&file, state.Image()))
+	require.NoError(t, archive.Write(&file, held.Image()))
 	return file.Bytes()
 }
 
@@ -128,12 +128,12 @@ func snapshotOf(s *store.Snapshot) *snapshot {
 func TestRoundTripIsExact(t *testing.T) {
 	seen := map[string]int{}
 	for seed := range uint64(50) {
-		var state state.State
-		newProgram(seed).run(&state, 60)
-		before := pictureOf(&state)
+		var held state.State
+		newProgram(seed).run(&held, 60)
+		before := pictureOf(&held)
 		count(seen, before)
 
-		file := write(t, &state)
+		file := write(t, &held)
 		again := read(t, file)
 		require.Equal(t, before, pictureOf(again), "seed %d", seed)
 		require.Equal(t, string(file), string(write(t, again)), "seed %d", seed)
@@ -141,10 +141,10 @@ func TestRoundTripIsExact(t *testing.T) {
 		// A loop adopts what was read: it must go on from there as the other does.
 		var adopted state.State
 		require.NoError(t, adopted.Adopt(again))
-		newProgram(seed+1).run(&state, 30)
+		newProgram(seed+1).run(&held, 30)
 		newProgram(seed+1).run(&adopted, 30)
-		require.Equal(t, pictureOf(&state), pictureOf(&adopted), "seed %d", seed)
-		require.Equal(t, string(write(t, &state)), string(write(t, &adopted)), "seed %d", seed)
+		require.Equal(t, pictureOf(&held), pictureOf(&adopted), "seed %d", seed)
+		require.Equal(t, string(write(t, &held)), string(write(t, &adopted)), "seed %d", seed)
 	}
 	for _, what := range []string{
 		"runtime", "empty runtime", "document", "raw snapshot", "empty snapshot", "snapshot of no UTF-8", "input", "spaced payload",
@@ -199,20 +199,20 @@ func count(seen map[string]int, p picture) {
 }
 
 func TestAnEmptyStateIsTwoLines(t *testing.T) {
-	var state state.State
-	file := write(t, &state)
+	var held state.State
+	file := write(t, &held)
 	assert.Equal(t, 2, bytes.Count(file, []byte("\n")))
-	assert.Equal(t, pictureOf(&state), pictureOf(read(t, file)))
+	assert.Equal(t, pictureOf(&held), pictureOf(read(t, file)))
 }
 
 // A snapshot that is filed too is written once, and read as one.
 func TestAFiledSnapshotIsNotDoubled(t *testing.T) {
-	var state state.State
+	var held state.State
 	s := store.SnapshotOf([]byte("the bytes"))
-	state.PutSnapshot("a", &s)
-	state.PutSession("a", store.SessionID{1}, &s)
-	state.Settle()
-	file := write(t, &state)
+	held.PutSnapshot("a", &s)
+	held.PutSession("a", store.SessionID{1}, &s)
+	held.Settle()
+	file := write(t, &held)
 	assert.Equal(t, 1, bytes.Count(file, []byte("the bytes")))
 	again := read(t, file)
 	assert.Same(t, again.Snapshot("a"), again.Session(store.SessionID{1}))
@@ -223,19 +223,19 @@ func TestAFiledSnapshotIsNotDoubled(t *testing.T) {
 	apply := store.BoundaryApply{
 		Session: &store.SessionDelta{SessionSnapshot: text}, SessionStoreKey: &store.SessionID{2}, Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart},
 	}
-	perform(&state, ops.AtomicApply{RuntimeID: "b", Commit: apply})
+	perform(&held, ops.AtomicApply{RuntimeID: "b", Commit: apply})
 	apply.SessionStoreKey = nil
-	perform(&state, ops.AtomicApply{RuntimeID: "b", Commit: apply})
-	again = read(t, write(t, &state))
+	perform(&held, ops.AtomicApply{RuntimeID: "b", Commit: apply})
+	again = read(t, write(t, &held))
 	assert.Nil(t, again.Snapshot("b").Document())
 	assert.NotNil(t, again.Session(store.SessionID{2}).Document())
 }
 
 func TestWhatIsNotValidIsNotWritten(t *testing.T) {
-	var state state.State
-	state.PutRuntimeState("\xff", store.RuntimeIdle) // which no operation does
-	state.Settle()
-	require.Error(t, archive.Write(io.Discard, state.Image()))
+	var held state.State
+	held.PutRuntimeState("\xff", store.RuntimeIdle) // which no operation does
+	held.Settle()
+	require.Error(t, archive.Write(io.Discard, held.Image()))
 }
 
 // A limited writer takes so many bytes.
@@ -254,24 +254,24 @@ func (w *limitedWriter) Write(p []byte) (int, error) {
 
 // large returns a State whose lines of each kind are more than a buffer.
 func large() *state.State {
-	state := new(state.State)
+	held := new(state.State)
 	const n = 1000
 	id := func(i int) [16]byte { return [16]byte{byte(i >> 8), byte(i)} }
 	put := func(run store.RunID, sequence int) {
-		state.PutReceipt("a", state.NewReceipt(&store.RunBoundaryReceipt{RunID: run, Boundary: store.Immediate, Sequence: uint64(sequence)}))
+		held.PutReceipt("a", state.NewReceipt(&store.RunBoundaryReceipt{RunID: run, Boundary: store.Immediate, Sequence: uint64(sequence)}))
 	}
 	for i := range n {
 		input := store.NewInputState(id(i), store.Time{})
-		state.PutInputState("a", &input)
+		held.PutInputState("a", &input)
 		put(store.RunID{15: 1}, i)
 		put(id(i), 0)
-		state.UseSequences("a", store.RunID{byte(i >> 8), byte(i), 2}, 7)
-		state.PutSession("a", id(i), new(store.SnapshotOf([]byte("x"))))
-		state.PutRuntimeState(store.RuntimeID(strconv.Itoa(i)), store.RuntimeIdle)
+		held.UseSequences("a", store.RunID{byte(i >> 8), byte(i), 2}, 7)
+		held.PutSession("a", id(i), new(store.SnapshotOf([]byte("x"))))
+		held.PutRuntimeState(store.RuntimeID(strconv.Itoa(i)), store.RuntimeIdle)
 	}
-	state.PutSnapshot("b", new(store.SnapshotOf(make([]byte, 1<<15))))
-	state.Settle()
-	return state
+	held.PutSnapshot("b", new(store.SnapshotOf(make([]byte, 1<<15))))
+	held.Settle()
+	return held
 }
 
 func TestErrorsOfWriterAndReaderAreTheirOwn(t *testing.T) {
@@ -295,22 +295,22 @@ func TestErrorsOfWriterAndReaderAreTheirOwn(t *testing.T) {
 // sample is a small file with a line of every kind.
 func sample(t testing.TB) []byte {
 	t.Helper()
-	var state state.State
-	perform(&state, ops.CommitSessionBoundary{RuntimeID: "a\nb", Commit: store.BoundaryCommit{
+	var held state.State
+	perform(&held, ops.CommitSessionBoundary{RuntimeID: "a\nb", Commit: store.BoundaryCommit{
 		Session: store.SessionDelta{SessionSnapshot: documentOf(store.SessionID{9}, 2, "x")}, RunID: store.RunID{1}, Boundary: store.RunStart,
 		InputUpdates: []store.InputState{{InputID: store.InputID{1}, CurrentState: store.InputAccepted, PersistedInput: []byte("{ }")}},
 	}})
-	perform(&state, ops.AtomicApply{RuntimeID: "", Commit: store.BoundaryApply{
+	perform(&held, ops.AtomicApply{RuntimeID: "", Commit: store.BoundaryApply{
 		Session: &store.SessionDelta{SessionSnapshot: []byte("\xff")}, Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart, Sequence: 3},
 		SessionStoreKey: &store.SessionID{8},
 	}})
-	perform(&state, ops.AtomicApply{RuntimeID: "", Commit: store.BoundaryApply{
+	perform(&held, ops.AtomicApply{RuntimeID: "", Commit: store.BoundaryApply{
 		Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart, Sequence: 5},
 	}})
-	state.PutRuntimeState("", store.RuntimeIdle)
-	state.UseSequences("", store.RunID{2}, 9)
-	state.Settle()
-	return write(t, &state)
+	held.PutRuntimeState("", store.RuntimeIdle)
+	held.UseSequences("", store.RunID{2}, 9)
+	held.Settle()
+	return write(t, &held)
 }
 
 // kinds counts the lines of each kind.

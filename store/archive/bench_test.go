@@ -17,19 +17,19 @@ import (
 // busy returns a State of so many runtimes, each with inputs, receipts and a
 // session document of some KB.
 func busy(b *testing.B, runtimes, messages int) *state.State {
-	state := new(state.State)
+	held := new(state.State)
 	for i := range runtimes {
 		for n := range 4 {
 			input := store.NewInputState(store.NewInputID(), store.Time{})
 			input.PersistedInput = []byte(`{"input_type":"prompt","message":"hello"}`)
-			_, err := ops.Run(state, ops.CommitSessionBoundary{RuntimeID: store.RuntimeID(strings.Repeat("r", 1+i%9) + input.InputID.String()[:8]), Commit: store.BoundaryCommit{
+			_, err := ops.Run(held, ops.CommitSessionBoundary{RuntimeID: store.RuntimeID(strings.Repeat("r", 1+i%9) + input.InputID.String()[:8]), Commit: store.BoundaryCommit{
 				Session: store.SessionDelta{SessionSnapshot: documentOf(store.NewSessionID(), messages+n, "x")},
 				RunID:   store.NewRunID(), Boundary: store.RunStart, InputUpdates: []store.InputState{input},
 			}})
 			require.NoError(b, err)
 		}
 	}
-	return state
+	return held
 }
 
 func eachSize(b *testing.B, run func(*testing.B, *state.State)) {
@@ -39,20 +39,20 @@ func eachSize(b *testing.B, run func(*testing.B, *state.State)) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	eachSize(b, func(b *testing.B, state *state.State) {
+	eachSize(b, func(b *testing.B, held *state.State) {
 		var file bytes.Buffer
-		require.NoError(b, archive.Write(&file, state.Image()))
+		require.NoError(b, archive.Write(&file, held.Image()))
 		b.SetBytes(int64(file.Len()))
 		for b.Loop() {
-			require.NoError(b, archive.Write(io.Discard, state.Image()))
+			require.NoError(b, archive.Write(io.Discard, held.Image()))
 		}
 	})
 }
 
 func BenchmarkRead(b *testing.B) {
-	eachSize(b, func(b *testing.B, state *state.State) {
+	eachSize(b, func(b *testing.B, held *state.State) {
 		var file bytes.Buffer
-		require.NoError(b, archive.Write(&file, state.Image()))
+		require.NoError(b, archive.Write(&file, held.Image()))
 		b.SetBytes(int64(file.Len()))
 		for b.Loop() {
 			_, err := archive.Read(bytes.NewReader(file.Bytes()))

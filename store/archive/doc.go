@@ -1,10 +1,10 @@
-// Package archive writes all that a store holds to a file, and reads it again.
+// Package archive writes all that a store holds to a file, and reads it back.
 //
 // # Format
 //
-// A file is JSON Lines in UTF-8: on every line one object, and a line feed
-// after it. This is a whole one, of one runtime (long lines are broken here, and
-// ids and the hash cut short):
+// A file is JSON Lines in UTF-8: each line is one object and a line feed. This is
+// a whole file, of one runtime (here long lines are broken, and ids and the hash
+// are cut short):
 //
 //	{"type":"header","format":"loopstore","version":1,"revision":1,"runtimes":1,"input_states":1,"runs":1,
 //	    "receipts":1,"snapshots":1,"sessions":1,"check":"63a8b94398d61063"}
@@ -20,42 +20,41 @@
 //	{"type":"session","session_id":"03000000-…","runtime_id":"agent-1","check":"63fcd086afd8fc87"}
 //	{"type":"end","lines":8,"sha256":"544c…","check":"d4852679f8e263cb"}
 //
-// What each line counts comes after it, in the order in which it is counted
-// here and in that of the store, so there is one line that may come next, and
-// what is left out is absent:
+// The lines that a line counts follow it: kind by kind as listed here, and within
+// a kind in the store's order. So only one kind of line can come next. A member
+// that has nothing to say is absent.
 //
-//   - header: format, always "loopstore". version, of the format, 1. revision,
-//     of the last change. runtimes and sessions, how many come next;
-//     input_states, runs, receipts and snapshots, how many of them the runtimes
-//     have together.
+//   - header: format, always "loopstore". version, the format's: 1. revision,
+//     that of the last change. runtimes and sessions, how many follow.
+//     input_states, runs, receipts and snapshots, how many the runtimes have
+//     together.
 //   - runtime: runtime_id. version, the revision of its last change.
-//     runtime_state, if it has one. snapshots, 1 or 0; input_states; runs, each
-//     with its receipts; dropped_runs. latest_receipt, the run_id and sequence
-//     of the receipt that was stored last, if there are any.
-//   - snapshot: digest, the conversation digest as receipts spell it, and
-//     messages, their number, if the store has read it as a session document,
-//     and neither if it has stored it as it came. Then the bytes: text, if they
-//     are valid UTF-8, or else base64.
-//   - input_state: state, as package store writes it. persisted_input, the text
-//     of that member if it has white space between its parts: it is not in
-//     state then.
-//   - run: run_id. highest_sequence that a receipt of it has had, which may be
-//     gone. receipts, by ascending sequence.
+//     runtime_state, if it has one. snapshots, 0 or 1. input_states. runs, each
+//     followed by its receipts. dropped_runs. latest_receipt, the run_id and
+//     sequence of the receipt that was stored last, if it has receipts.
+//   - snapshot: for one that the store has read as a session document, digest,
+//     the conversation's digest as receipts spell it, and messages, their
+//     number. Then the bytes: as text if they are valid UTF-8, else as base64.
+//   - input_state: state, as package store writes it. persisted_input, that
+//     member's text, if it has white space between its parts: then it is here
+//     and not in state.
+//   - run: run_id. highest_sequence, the highest that a receipt of the run has
+//     ever had. receipts, which follow by ascending sequence.
 //   - receipt: receipt, as package store writes it.
 //   - dropped_run: run_id and highest_sequence of a run that has no receipts
-//     any more.
-//   - session: session_id. runtime_id of the runtime that filed it. snapshot,
-//     an object with the members of a snapshot's line, unless it is just the
-//     snapshot that this runtime has.
-//   - end: lines, how many the file has, this one included. sha256 of all
-//     lines before it.
+//     left.
+//   - session: session_id. runtime_id, of the runtime that filed it. snapshot,
+//     an object with the members of a snapshot's line; it is absent if that
+//     runtime has the same snapshot.
+//   - end: lines, the number of lines in the file, this one included. sha256, of
+//     all lines before it.
 //
-// Every line ends with its check: the first 16 digits of the SHA-256 of all of
-// the file before this member. So an altered, lost, doubled or moved line is
-// found where it stands. It is no signature: whoever means to can write another
-// file that is right.
+// Every line ends with its check: the first 16 digits of the SHA-256 of all that
+// is before it in the file. So a line that was altered, lost, doubled or moved is
+// found where it is. The check is no signature: anybody can write another file
+// with right checks.
 //
-// There is one spelling of a file, the one that Write gives it: members in this
-// order, no others, no white space between them, strings with the shortest
+// A file has only one spelling, the one that Write gives it: members in this
+// order and no others, no white space between them, strings with the shortest
 // escapes. Read refuses any other.
 package archive

@@ -17,8 +17,8 @@ func ExampleWrite() {
 	}
 	input := store.NewInputState(store.InputID{1}, at)
 	input.PersistedInput = []byte(`{ "input_type": "prompt" }`)
-	var state state.State
-	_, err := ops.Run(&state, ops.AtomicApply{RuntimeID: "agent-1", Commit: store.BoundaryApply{
+	var held state.State
+	_, err := ops.Run(&held, ops.AtomicApply{RuntimeID: "agent-1", Commit: store.BoundaryApply{
 		Session: &store.SessionDelta{SessionSnapshot: []byte("any bytes")}, SessionStoreKey: &store.SessionID{3},
 		Receipt:      store.RunBoundaryReceipt{RunID: store.RunID{2}, Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}}},
 		InputUpdates: []store.InputState{input},
@@ -26,7 +26,7 @@ func ExampleWrite() {
 	if err != nil {
 		panic(err)
 	}
-	if err := archive.Write(os.Stdout, state.Image()); err != nil {
+	if err := archive.Write(os.Stdout, held.Image()); err != nil {
 		panic(err)
 	}
 	// Output:

@@ -16,7 +16,7 @@ const (
 	version = 1
 )
 
-// A line is one of the types below, without its type and check.
+// A line is the members of a line between its type and its check.
 type line interface{ kind() string }
 
 type header struct {
@@ -55,8 +55,24 @@ type snapshot struct {
 }
 
 type inputState struct {
-	State          store.InputState `json:"state"`
-	PersistedInput *string          `json:"persisted_input,omitzero"`
+	State          input   `json:"state"`
+	PersistedInput *string `json:"persisted_input,omitzero"`
+}
+
+// An input is a store.InputState that is written with the same text, but without
+// a copy of it in between.
+type input store.InputState
+
+func (s *input) MarshalJSONTo(enc *jsontext.Encoder) error {
+	if err := (*store.InputState)(s).Validate(); err != nil {
+		return err
+	}
+	type plain input
+	return json.MarshalEncode(enc, (*plain)(s))
+}
+
+func (s *input) UnmarshalJSON(text []byte) error {
+	return (*store.InputState)(s).UnmarshalJSON(text)
 }
 
 type run struct {
@@ -66,7 +82,22 @@ type run struct {
 }
 
 type receipt struct {
-	Receipt store.RunBoundaryReceipt `json:"receipt"`
+	Receipt boundaryReceipt `json:"receipt"`
+}
+
+// A boundaryReceipt is a store.RunBoundaryReceipt, written like an input.
+type boundaryReceipt store.RunBoundaryReceipt
+
+func (r *boundaryReceipt) MarshalJSONTo(enc *jsontext.Encoder) error {
+	if err := (*store.RunBoundaryReceipt)(r).Validate(); err != nil {
+		return err
+	}
+	type plain boundaryReceipt
+	return json.MarshalEncode(enc, (*plain)(r))
+}
+
+func (r *boundaryReceipt) UnmarshalJSON(text []byte) error {
+	return (*store.RunBoundaryReceipt)(r).UnmarshalJSON(text)
 }
 
 type droppedRun struct {
@@ -107,7 +138,7 @@ func snapshotOf(s store.Snapshot) (l snapshot) {
 	if d := s.Document(); d != nil {
 		l.Digest, l.Messages = d.HexDigest(), new(d.MessageCount())
 	}
-	if text := s.String(); utf8.ValidString(text) { // a document need not be
+	if text := s.String(); utf8.ValidString(text) { // not every document is
 		l.Text = &text
 	} else {
 		l.Base64 = s.Bytes()
@@ -115,25 +146,33 @@ func snapshotOf(s store.Snapshot) (l snapshot) {
 	return l
 }
 
-func inputStateOf(state store.InputState) inputState {
-	l := inputState{State: state}
-	if text := state.PersistedInput; text != nil && !compact(text) {
+func inputStateOf(s store.InputState) inputState {
+	l := inputState{State: input(s)}
+	if text := s.PersistedInput; text != nil && !compact(text) {
 		l.State.PersistedInput, l.PersistedInput = nil, new(string(text))
 	}
 	return l
 }
 
-// compact reports whether the encoder leaves valid JSON as it is.
+// compact reports whether valid JSON has no white space between its parts. The
+// encoder leaves such JSON as it is.
 func compact(text jsontext.Value) bool {
-	if !bytes.ContainsAny(text, " \t\r\n") {
-		return true
+	inString := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case !inString && c <= ' ':
+			return false
+		}
 	}
-	c := text.Clone()
-	return c.Compact() == nil && bytes.Equal(c, text)
+	return true
 }
 
 // sessionOf returns the line of a filed snapshot. own is the snapshot of the
-// runtime that filed it, if it has one.
+// runtime that filed it, nil if it has none.
 func sessionOf(id store.SessionID, f state.FiledSnapshot, own *store.Snapshot) filedSession {
 	l := filedSession{SessionID: id, RuntimeID: f.By}
 	if own == nil || own.String() != f.Snapshot.String() || (own.Document() == nil) != (f.Snapshot.Document() == nil) {
@@ -150,13 +189,13 @@ func encode(buf *bytes.Buffer, l line) error {
 	if err := json.MarshalWrite(buf, l, asWritten); err != nil {
 		return err
 	}
-	buf.Bytes()[len(before)-1] = ',' // where the object of the members begins
-	buf.Truncate(buf.Len() - 1)      // and where it ends
+	buf.Bytes()[len(before)-1] = ',' // for the members' opening brace
+	buf.Truncate(buf.Len() - 1)      // their closing brace
 	return nil
 }
 
-// decode reads the members of a line that ends with its check. It leaves the
-// line as it is.
+// decode reads the members of a line that has its check. The line is unchanged
+// afterwards.
 func decode(text []byte, l line) error {
 	from, to := len(opening(l.kind()))-1, len(text)-sealLength
 	defer func() { text[from], text[to] = ',', ',' }()
@@ -164,8 +203,8 @@ func decode(text []byte, l line) error {
 	return json.Unmarshal(text[from:to+1], l, asWritten)
 }
 
-// asWritten leaves the raw JSON of a payload as it stands.
+// asWritten keeps a payload's JSON as it was spelled.
 var asWritten = json.JoinOptions(jsontext.PreserveRawStrings(true), jsontext.AllowDuplicateNames(true))
 
-// opening returns what stands in a line of a kind before its members.
+// opening returns what a line of a kind has before its members.
 func opening(kind string) string { return `{"type":"` + kind + `",` }

@@ -139,48 +139,48 @@ func (p program) retention() store.Retention {
 	}
 }
 
-func perform[R any, O ops.Request[R], P ops.Steps[R, O]](state *state.State, op O) {
-	_, _ = ops.Run[R, O, P](state, op) // a refused one changes nothing
+func perform[R any, O ops.Request[R], P ops.Steps[R, O]](held *state.State, op O) {
+	_, _ = ops.Run[R, O, P](held, op) // a refused one changes nothing
 }
 
 // step does one operation.
-func (p program) step(state *state.State) {
+func (p program) step(held *state.State) {
 	id := p.runtime()
 	switch p.IntN(14) {
 	case 0, 1, 2:
-		perform(state, ops.CommitSessionBoundary{RuntimeID: id, Commit: store.BoundaryCommit{
+		perform(held, ops.CommitSessionBoundary{RuntimeID: id, Commit: store.BoundaryCommit{
 			Session: store.SessionDelta{SessionSnapshot: p.document(store.SessionID(p.uuid()))}, RunID: store.RunID(p.uuid()),
 			Boundary: p.boundary(), ContributingInputIDs: p.inputIDs(), InputUpdates: p.inputs(),
 		}})
 	case 3, 4, 5:
-		perform(state, ops.AtomicApply{RuntimeID: id, Commit: p.apply()})
+		perform(held, ops.AtomicApply{RuntimeID: id, Commit: p.apply()})
 	case 6, 7:
-		perform(state, ops.PersistInputState{RuntimeID: id, State: p.input()})
+		perform(held, ops.PersistInputState{RuntimeID: id, State: p.input()})
 	case 8:
-		perform(state, ops.PersistRuntimeState{RuntimeID: id, State: pick(p, []store.RuntimeState{store.RuntimeIdle, store.RuntimeRunning})})
+		perform(held, ops.PersistRuntimeState{RuntimeID: id, State: pick(p, []store.RuntimeState{store.RuntimeIdle, store.RuntimeRunning})})
 	case 9:
-		perform(state, ops.Prune{RuntimeID: id, Keep: p.retention(), Now: store.TimeOf(time.Unix(1e9, 0))})
+		perform(held, ops.Prune{RuntimeID: id, Keep: p.retention(), Now: store.TimeOf(time.Unix(1e9, 0))})
 	case 10:
-		perform(state, ops.DeleteRuntime{RuntimeID: id})
+		perform(held, ops.DeleteRuntime{RuntimeID: id})
 	case 11:
-		perform(state, ops.Commit{Batch: batch.Batch{Then: []batch.Write{
+		perform(held, ops.Commit{Batch: batch.Batch{Then: []batch.Write{
 			batch.PutSnapshot{RuntimeID: id, Snapshot: p.snapshot(store.SessionID{})},
 			batch.PutInputState{RuntimeID: p.runtime(), State: p.input()},
 		}}})
 	case 12: // makes a runtime with nothing in it
 		input := p.input()
-		perform(state, ops.Commit{Batch: batch.Batch{Then: []batch.Write{
+		perform(held, ops.Commit{Batch: batch.Batch{Then: []batch.Write{
 			batch.PutInputState{RuntimeID: id, State: input}, batch.DeleteInputState{RuntimeID: id, InputID: input.InputID},
 		}}})
 	case 13: // makes runs that have only a highest sequence
-		state.UseSequences(id, store.RunID(p.uuid()), pick(p, []uint64{0, 5, math.MaxUint64}))
-		state.Settle()
+		held.UseSequences(id, store.RunID(p.uuid()), pick(p, []uint64{0, 5, math.MaxUint64}))
+		held.Settle()
 	}
 }
 
 // run does n operations.
-func (p program) run(state *state.State, n int) {
+func (p program) run(held *state.State, n int) {
 	for range n {
-		p.step(state)
+		p.step(held)
 	}
 }

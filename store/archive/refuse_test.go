@@ -17,7 +17,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // refused returns why a file is refused, which it must be.
@@ -235,6 +238,45 @@ func TestEveryRuleIsChecked(t *testing.T) {
 		assert.NotContains(t, refusal.Error(), "secret", "an error holds nothing of the file")
 		assert.Less(t, len(refusal.Error()), 300)
 	}
+}
+
+// What a store goes on from after it took over the highest numbers that it may
+// can be written and taken over again.
+func TestAStoreGoesOnFromTheHighestNumbers(t *testing.T) {
+	const most = 1<<64 - 1
+	lines := unseal(sample(t))
+	numbered := func(revision, sequence uint64) []byte {
+		altered := slices.Clone(lines)
+		altered[0] = strings.Replace(altered[0], `"revision":4`, fmt.Sprintf(`"revision":%d`, revision), 1)
+		altered[6] = strings.Replace(altered[6], `"version":4`, fmt.Sprintf(`"version":%d`, revision), 1)
+		altered[6] = strings.Replace(altered[6], `"sequence":5`, fmt.Sprintf(`"sequence":%d`, sequence), 1)
+		altered[8] = strings.Replace(altered[8], `"highest_sequence":5`, fmt.Sprintf(`"highest_sequence":%d`, sequence), 1)
+		altered[10] = strings.Replace(altered[10], `"sequence":5`, fmt.Sprintf(`"sequence":%d`, sequence), 1)
+		altered[11] = strings.Replace(altered[11], `"highest_sequence":9`, fmt.Sprintf(`"highest_sequence":%d`, sequence), 1)
+		return sealAll(altered)
+	}
+	for _, revision := range []uint64{1 << 63, most} {
+		assert.EqualError(t, refused(t, numbered(revision, 5)), "line 1: no store comes to such a revision")
+	}
+	held := read(t, numbered(state.MaxRevision-1, most))
+	for _, run := range []store.RunID{{1}, {2}, {3}} {
+		_, err := ops.Run(held, ops.CommitSessionBoundary{RuntimeID: "", Commit: store.BoundaryCommit{
+			Session: store.SessionDelta{SessionSnapshot: documentOf(store.SessionID{9}, 1, "x")}, RunID: run, Boundary: store.RunStart,
+		}})
+		if run != (store.RunID{3}) {
+			require.ErrorIs(t, err, store.ErrSequenceExhausted)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	assert.EqualValues(t, state.MaxRevision, held.Revision())
+	last := pictureOf(held)
+	_, err := ops.Run(held, ops.PersistRuntimeState{RuntimeID: "", State: store.RuntimeIdle})
+	require.ErrorIs(t, err, store.ErrRevisionExhausted)
+	_, err = ops.Run(held, ops.LoadRuntimeState{RuntimeID: ""})
+	require.NoError(t, err, "it can be read")
+	assert.Equal(t, last, pictureOf(held))
+	assert.Equal(t, last, pictureOf(read(t, write(t, held))))
 }
 
 func TestWhatIsThereTwiceIsRefused(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"hash"
 )
 
-// A sealer makes what ends each line of a file.
+// A sealer makes the end of each line, with its check.
 type sealer struct {
 	hash hash.Hash
 	sum  [sha256.Size]byte
@@ -22,8 +22,8 @@ const (
 
 func newSealer() *sealer { return &sealer{hash: sha256.New()} }
 
-// seal returns what comes after the rest of the next line. It is good until the
-// next call.
+// seal takes the next line without its end, and returns that end. The result is
+// valid until the next call.
 func (s *sealer) seal(rest []byte) []byte {
 	s.hash.Write(rest)
 	s.text = append(s.text[:0], sealOpening...)
@@ -33,5 +33,5 @@ func (s *sealer) seal(rest []byte) []byte {
 	return s.text
 }
 
-// digest returns that of all lines so far.
+// digest returns the SHA-256 of all lines so far, in hex.
 func (s *sealer) digest() string { return hex.EncodeToString(s.hash.Sum(s.sum[:0])) }

@@ -9,9 +9,9 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// Write writes an image. It takes memory for the largest line, and a little for
-// each runtime if there are sessions. The error is w's, or that of a value that
-// is not valid, which no operation stores.
+// Write writes all that an image holds to w. It takes memory for the largest
+// line and, if there are sessions, a little for each runtime. Its error is w's, or
+// a *store.ValueError's for a value that is not valid; no operation stores one.
 func Write(w io.Writer, image *state.Image) error {
 	out := &writer{out: bufio.NewWriterSize(w, bufferSize), sealer: newSealer(), sessions: image.Totals().Sessions > 0}
 	if err := out.image(image); err != nil {
@@ -27,8 +27,8 @@ type writer struct {
 	sealer   *sealer
 	lines    uint64
 	buf      bytes.Buffer
-	sessions bool                                // there are some
-	own      map[store.RuntimeID]*store.Snapshot // of the runtimes, if there are
+	sessions bool                                // whether there are filed snapshots
+	own      map[store.RuntimeID]*store.Snapshot // the runtimes' own, if there are
 }
 
 func (w *writer) image(image *state.Image) error {
@@ -99,7 +99,7 @@ func (w *writer) run(r state.RunView) error {
 		return err
 	}
 	for value := range r.Receipts() {
-		if err := w.line(receipt{value}); err != nil {
+		if err := w.line(receipt{boundaryReceipt(value)}); err != nil {
 			return err
 		}
 	}

@@ -2,9 +2,9 @@ package session
 
 import "bytes"
 
-// canonical passes over a value of type s and reports whether its text is, to
-// the byte, the one that rewrite would write. After false the position means
-// nothing: the caller goes back and rewrites.
+// canonical skips a value of type s and reports whether its text is, to the byte,
+// what rewrite would write. If it is not, the position is anywhere: the caller
+// goes back and rewrites.
 func (r *reader) canonical(s *schema) bool {
 	switch s.kind {
 	case kindString:
@@ -111,7 +111,7 @@ func (r *reader) canonicalUint(limit uint64) bool {
 	return err == nil
 }
 
-// canonicalString takes a string whose escapes are the shortest ones.
+// canonicalString accepts a string that has the shortest escapes.
 func (r *reader) canonicalString() bool {
 	start := r.pos
 	if start == len(r.in) || r.in[start] != '"' {
@@ -133,9 +133,8 @@ func (r *reader) canonicalString() bool {
 	}
 }
 
-// shortestEscape returns the length of the escape that b begins with, 0 if
-// there is a shorter one for the same character. A valid escape ends before
-// b does.
+// shortestEscape returns the length of the escape that b begins with, or 0 if the
+// character has a shorter one. The escape is valid and complete.
 func shortestEscape(b []byte) int {
 	switch {
 	case b[1] == '/':
@@ -172,8 +171,8 @@ func (r *reader) canonicalJSON() bool {
 	return r.word() == nil
 }
 
-// canonicalObject takes an object whose members stand in ascending order. A
-// name with escapes is left to rewrite: the order is that of decoded names.
+// canonicalObject accepts an object whose members are in ascending order. A name
+// with escapes is left to rewrite, because decoded names are what is ordered.
 func (r *reader) canonicalObject() bool {
 	if !r.open() {
 		return false

@@ -5,20 +5,20 @@ import (
 	"hash"
 )
 
-// A digester hashes the canonical text of the messages: what needs no
-// rewriting straight from the document, in long runs.
+// A digester hashes the canonical text of the messages. Messages that are
+// canonical already are hashed in the document, in long runs.
 type digester struct {
 	hash     hash.Cloner
 	in       []byte
-	from, to int // the run of in that waits to be hashed
+	from, to int // in[from:to] is still to be hashed
 }
 
-// runLength is how much text waits at the most: little enough that it is
-// still in the cache when it is hashed.
+// runLength is how long a run gets before it is hashed. A run is short enough to
+// be in the processor's cache still.
 const runLength = 1 << 15
 
-// What is hashed besides messages. Literals in their places would be allocated
-// at each call.
+// The text between messages. As literals in a call they would be allocated each
+// time.
 var openArray, comma, closeArray = []byte("["), []byte(","), []byte("]")
 
 func newDigester(in []byte) *digester {
@@ -27,9 +27,9 @@ func newDigester(in []byte) *digester {
 	return d
 }
 
-// verbatim adds message n, which is canonical where it lies.
+// verbatim adds message n, whose text in the document is canonical.
 func (d *digester) verbatim(n uint64, from, to int) {
-	if d.from == d.to || from != d.to+1 { // else only the comma is between
+	if d.from == d.to || from != d.to+1 { // otherwise only a comma is in between
 		d.separate(n)
 		d.from = from
 	}
@@ -39,12 +39,7 @@ func (d *digester) verbatim(n uint64, from, to int) {
 	}
 }
 
-// rewritten adds message n, whose canonical text is text.
-func (d *digester) rewritten(n uint64, text []byte) {
-	d.separate(n)
-	d.hash.Write(text)
-}
-
+// separate hashes all that comes before message n.
 func (d *digester) separate(n uint64) {
 	d.flush()
 	if n > 0 {
@@ -57,8 +52,8 @@ func (d *digester) flush() {
 	d.from = d.to
 }
 
-// end appends the digest of the whole array to dst, and returns the hash as it
-// was before the array's end.
+// end appends the digest of the whole array to dst. It returns the hash without
+// the closing bracket, to go on from.
 func (d *digester) end(dst []byte) hash.Cloner {
 	d.flush()
 	before := cloneHash(d.hash)
@@ -67,7 +62,7 @@ func (d *digester) end(dst []byte) hash.Cloner {
 	return before
 }
 
-// cloneHash copies a hash of this package's, which all can be copied.
+// cloneHash copies a hash. SHA-256 can always be copied.
 func cloneHash(h hash.Cloner) hash.Cloner {
 	c, err := h.Clone()
 	if err != nil {

@@ -4,20 +4,19 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
-	"unsafe"
 
 	"github.com/google/uuid"
 )
 
-// A Document is a session document that was read. It never changes, and may
-// be shared. Beside its text it takes less than 512 bytes.
+// A Document is a session document that was read. It is immutable and may be
+// shared. It takes less than 512 bytes besides its text.
 type Document struct {
 	id     uuid.UUID
 	count  uint64
 	digest [sha256.Size]byte
 	text   string
-	// text[from:to] is the array of messages without its end: from the bracket
-	// to the last message's last byte. read is the hash of its canonical text.
+	// text[from:to] is the array of messages from its opening bracket to the end
+	// of the last message. read is the hash of its canonical text.
 	from, to int
 	read     hash.Cloner
 }
@@ -25,27 +24,24 @@ type Document struct {
 // ID returns the session's id.
 func (d *Document) ID() uuid.UUID { return d.id }
 
-// MessageCount returns how many messages the conversation has.
+// MessageCount returns the number of messages in the conversation.
 func (d *Document) MessageCount() uint64 { return d.count }
 
 // Digest returns the SHA-256 of the conversation's canonical text.
 func (d *Document) Digest() [sha256.Size]byte { return d.digest }
 
-// Text returns the document as it was read.
+// Text returns the text that was read.
 func (d *Document) Text() string { return d.text }
 
-// HexDigest returns the digest as receipts hold it: 64 lower-case hex digits.
+// HexDigest returns the digest as receipts spell it: 64 lower-case hex digits.
 func (d *Document) HexDigest() string { return hex.EncodeToString(d.digest[:]) }
 
-// Continue reads a whole session document, as [Read] does and with the same
-// result. If its messages begin with the very bytes of d's, only the further
-// ones are read: equal bytes are read equally, and a message shows by itself
-// where it ends.
+// Continue reads a session document, with the same result as [Read]. If its
+// messages begin with the very bytes of d's, only those that follow are read:
+// equal bytes read the same, and where a message ends depends on nothing after
+// it.
 func (d *Document) Continue(text string) (*Document, error) {
-	r := &reader{
-		in:      unsafe.Slice(unsafe.StringData(text), len(text)), // a reader only reads
-		message: -1,
-	}
+	r := newReader(text)
 	next := &Document{text: text}
 	_, err := r.members(document, document.fields, func(i int) error {
 		return r.member(i, next, d)
@@ -59,7 +55,7 @@ func (d *Document) Continue(text string) (*Document, error) {
 	return next, nil
 }
 
-// messages reads the conversation of d and digests its canonical text.
+// messages reads the conversation into d. It goes on from last if it can.
 func (r *reader) messages(d, last *Document) error {
 	if r.peek() != '[' {
 		return r.fail("expected an array")
@@ -90,8 +86,8 @@ func (r *reader) messages(d, last *Document) error {
 	return nil
 }
 
-// resume passes over the messages that stand in last too, and returns the
-// digester that has them behind it.
+// resume skips the messages that last has too, and returns a digester that has
+// taken them in.
 func (r *reader) resume(d, last *Document) *digester {
 	known := last.text[last.from:last.to]
 	if last.count == 0 || !r.resumes(d.from, known) {
@@ -105,18 +101,18 @@ func (r *reader) resumes(from int, known string) bool {
 	return len(r.in)-from >= len(known) && string(r.in[from:from+len(known)]) == known
 }
 
-// readMessage reads message n into the digest.
+// readMessage reads message n and adds it to the digest.
 func (r *reader) readMessage(digest *digester, n uint64) error {
 	r.peek()
-	start := r.pos
-	canonical, err := r.read(message)
-	switch {
-	case err != nil:
-		return err
-	case canonical:
+	start, depth := r.pos, r.depth
+	if r.canonical(message) {
 		digest.verbatim(n, start, r.pos)
-	default:
-		digest.rewritten(n, r.out)
+		return nil
 	}
-	return nil
+	r.pos, r.depth = start, depth
+	digest.separate(n)
+	r.sink = digest.hash
+	err := r.rewrite(message)
+	r.flush()
+	return err
 }

@@ -27,7 +27,7 @@ func seeds(f *testing.F, add func(string)) {
 // rewritten reads a document with every message written anew, none hashed
 // where it lies: the same rules by another way.
 func rewritten(text string) (digest [sha256.Size]byte, err error) {
-	r := &reader{in: []byte(text), message: -1}
+	r := newReader(text)
 	_, err = r.members(document, document.fields, func(i int) error {
 		if i != memberMessages {
 			return r.member(i, new(Document), new(Document))

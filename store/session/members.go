@@ -1,8 +1,8 @@
 package session
 
-// members reads a struct, an object or an array of its fields' values, and
-// calls read at each value. A nullable one that is null is not read. It
-// returns which fields were read, as a bit for each.
+// members reads a struct that is spelled as an object, or as an array of its
+// fields' values. It calls read at the value of each field, unless the field is
+// nullable and the value null. Bit i of seen says whether field i was read.
 func (r *reader) members(s *schema, all []field, read func(i int) error) (seen uint, err error) {
 	switch r.peek() {
 	case '{':
@@ -17,7 +17,7 @@ func (r *reader) members(s *schema, all []field, read func(i int) error) (seen u
 
 func (r *reader) objectMembers(s *schema, all []field, read func(i int) error) (seen uint, err error) {
 	var named uint
-	err = r.object(func(_ int, name []byte) error {
+	err = r.object(func(_, _ int, name []byte) error {
 		i := find(all, name)
 		if i < 0 {
 			return r.drop(s, name)
@@ -44,9 +44,9 @@ func (r *reader) objectMembers(s *schema, all []field, read func(i int) error) (
 	return seen, nil
 }
 
-// object reads an object's members up to its end, calling read at the value of
-// member n.
-func (r *reader) object(read func(n int, name []byte) error) error {
+// object reads an object up to its closing brace. It calls read at the value of
+// member n, with the name and its position.
+func (r *reader) object(read func(n, at int, name []byte) error) error {
 	if err := r.enter(); err != nil {
 		return err
 	}
@@ -55,18 +55,19 @@ func (r *reader) object(read func(n int, name []byte) error) error {
 		if err != nil || !more {
 			return err
 		}
+		at := r.pos
 		name, err := r.key()
 		if err != nil {
 			return err
 		}
-		if err := read(n, name); err != nil {
+		if err := read(n, at, name); err != nil {
 			return err
 		}
 	}
 }
 
-// drop passes over the value of a member that is none of the fields. The tag
-// was read before.
+// drop skips the value of a member that is none of the fields, or that is the
+// tag, which was read before.
 func (r *reader) drop(s *schema, name []byte) error {
 	switch {
 	case s.kind == kindInternal && string(name) == s.tag, s.unknown == checkUnknown:
@@ -77,7 +78,7 @@ func (r *reader) drop(s *schema, name []byte) error {
 	return r.fail("unknown member")
 }
 
-// null takes null where that means that f is missing.
+// null skips a null if that means that f is absent.
 func (r *reader) null(f *field) bool {
 	r.peek()
 	return f.nullable && r.literal("null")
@@ -99,7 +100,7 @@ func (r *reader) arrayMembers(s *schema, all []field, read func(i int) error) (s
 			return 0, err
 		case !more:
 			for _, f := range all[max(i, 0):] {
-				if f.absent == "" || f.nullable { // by position, only a default may be missing
+				if f.absent == "" || f.nullable { // by position, only what has a default may be missing
 					return 0, r.fail("missing member " + f.name)
 				}
 			}
@@ -119,10 +120,10 @@ func (r *reader) arrayMembers(s *schema, all []field, read func(i int) error) (s
 	}
 }
 
-// variant looks ahead for the tag of a tagged struct, wherever it stands. It
-// returns the position of the content too, for an adjacently tagged one, and
-// leaves the reader where it was.
-func (r *reader) variant(s *schema) (v *variant, content int, err error) {
+// variant looks ahead for the tag of a tagged struct, which may be any of its
+// members, and leaves the reader where it was. For an adjacently tagged struct it
+// also returns where the content begins and where the struct ends.
+func (r *reader) variant(s *schema) (v *variant, content, end int, err error) {
 	pos, depth := r.pos, r.depth
 	read := func(i int) error {
 		if i > 0 {
@@ -138,9 +139,9 @@ func (r *reader) variant(s *schema) (v *variant, content int, err error) {
 		_, err = r.members(s.look, s.look.fields, read)
 	}
 	if err == nil {
-		r.pos, r.depth = pos, depth
+		end, r.pos, r.depth = r.pos, pos, depth
 	}
-	return v, content, err
+	return v, content, end, err
 }
 
 func (r *reader) firstElement(read func(i int) error) error {
@@ -153,9 +154,8 @@ func (r *reader) firstElement(read func(i int) error) error {
 	return read(0)
 }
 
-// readTag reads a variant's name. Inside a message Meerkat reads from a
-// buffer, which takes a number for an internal tag and an object for an
-// adjacent one.
+// readTag reads a variant's name. Inside a message Meerkat reads from a buffer,
+// which accepts a number as an internal tag and an object as an adjacent one.
 func (r *reader) readTag(s *schema) (*variant, error) {
 	if c := r.peek(); c == '{' && s.kind == kindInternal {
 		return nil, r.fail("expected a name")

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// A number is one as Meerkat holds it: an integer of 64 bits, or a float.
+// A number is an integer of 64 bits or a float, as in Meerkat.
 type number struct {
 	kind numberKind
 	bits uint64 // the value, its magnitude, or the float's bits
@@ -32,7 +32,7 @@ func (r *reader) digit() bool {
 	return r.pos < len(r.in) && r.in[r.pos]-'0' <= 9
 }
 
-// skipNumber passes over a number of any size.
+// skipNumber skips a number of any size.
 func (r *reader) skipNumber() error {
 	if r.in[r.pos] == '-' {
 		r.pos++
@@ -70,9 +70,9 @@ func (r *reader) skipDigits() bool {
 	return r.pos > start
 }
 
-// number reads a number as Meerkat does. Its floats are not correctly
-// rounded: the digits fill a 64-bit significand for as long as they fit, and
-// one multiplication or division by a power of ten does the rest.
+// number reads a number as Meerkat does. A float is not rounded correctly: its
+// first digits make a 64-bit significand, as many as fit, and that is multiplied
+// or divided once by a power of ten.
 func (r *reader) number() (number, error) {
 	start := r.pos
 	if err := r.skipNumber(); err != nil {
@@ -88,7 +88,7 @@ func (r *reader) number() (number, error) {
 	exponent, i, whole := 0, 0, true
 	full := false
 	for ; i < len(text) && text[i]|0x20 != 'e'; i++ {
-		if text[i] == '.' { // decimals are tried anew, even after too many digits
+		if text[i] == '.' { // decimals may fit again after digits that did not
 			whole, full = false, false
 			continue
 		}
@@ -128,8 +128,8 @@ func (r *reader) number() (number, error) {
 	return number{float, math.Float64bits(f)}, nil
 }
 
-// hugeExponent stands for any that does not fit 32 bits. The exponent that
-// the digits give is bounded by the text's length and cannot make up for it.
+// hugeExponent stands for any exponent that does not fit 32 bits. The digits'
+// own exponent is bounded by the text's length and cannot offset it.
 const hugeExponent = math.MaxInt32 + 1
 
 func readExponent(text []byte) int {
@@ -147,7 +147,7 @@ func readExponent(text []byte) int {
 	return n
 }
 
-// scale returns significand × 10^(exponent+explicit), false when it is out of
+// scale returns significand × 10^(exponent+explicit), and false if that is out of
 // range.
 func scale(significand uint64, exponent, explicit int) (float64, bool) {
 	f := float64(significand)
@@ -174,8 +174,8 @@ func scale(significand uint64, exponent, explicit int) (float64, bool) {
 	return f, !math.IsInf(f, 0)
 }
 
-// appendNumber writes n the way Meerkat does: integers as they are, floats
-// in their shortest form, with an exponent from 1e16 up and below 1e-5.
+// appendNumber appends n as Meerkat writes it: a float in its shortest form, with
+// an exponent from 1e16 on and below 1e-5.
 func appendNumber(dst []byte, n number) []byte {
 	switch n.kind {
 	case positive:

@@ -27,6 +27,7 @@ const (
 
 type refNode struct {
 	raw  int // of an object: how many raw values it is in
+	room int // of an object: how many bytes raw values in it may have
 	k    refKind
 	b    bool
 	u    uint64
@@ -45,6 +46,8 @@ type refParser struct {
 	i   int
 	rem int
 	raw int // how many raw values it is in
+	// How many bytes raw values in it may have. Meerkat has no such limit.
+	room int
 }
 
 func refuse() { panic(errRefused) }
@@ -177,7 +180,7 @@ func (p *refParser) value() *refNode {
 		p.array(func() { n.arr = append(n.arr, p.value()) })
 		return n
 	case c == '{':
-		n := &refNode{k: nObj, raw: p.raw}
+		n := &refNode{k: nObj, raw: p.raw, room: p.room}
 		p.object(func(k string) { n.keys = append(n.keys, k); n.vals = append(n.vals, p.value()) })
 		return n
 	}
@@ -390,10 +393,10 @@ func writeJSON(o *bytes.Buffer, n *refNode) {
 			if n.vals[0].k != nStr || len(n.keys) > 1 {
 				refuse()
 			}
-			if n.raw == 8 {
+			if n.raw == 8 || len(n.vals[0].s) > n.room {
 				refuse()
 			}
-			p := &refParser{s: []byte(n.vals[0].s), rem: 128, raw: n.raw + 1}
+			p := &refParser{s: []byte(n.vals[0].s), rem: 128, raw: n.raw + 1, room: n.room - len(n.vals[0].s)}
 			v := p.value()
 			p.space()
 			if p.i != len(p.s) {

@@ -7,8 +7,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// rewrite reads a value of type s in any of its spellings and appends its
-// canonical text to r.out.
+// rewrite reads a value of type s in any of its spellings and writes its canonical
+// text. It writes each part as it reads it, so that it holds little at a time,
+// however large the value.
 func (r *reader) rewrite(s *schema) error {
 	switch s.kind {
 	case kindString:
@@ -17,14 +18,18 @@ func (r *reader) rewrite(s *schema) error {
 		return r.rewriteBool()
 	case kindUint:
 		n, err := r.uint(s.max)
-		r.out = appendNumber(r.out, number{positive, n})
+		r.writeNumber(number{positive, n})
 		return err
 	case kindJSON:
 		return r.rewriteJSON()
+	case kindIndexed:
+		return r.rewriteIndexed()
 	case kindEnum:
 		i, err := r.enum(s.tag, s.names)
 		if err == nil {
-			r.out = append(append(append(r.out, '"'), s.names[i]...), '"')
+			r.write(`"`)
+			r.write(s.names[i])
+			r.write(`"`)
 		}
 		return err
 	case kindList:
@@ -32,7 +37,7 @@ func (r *reader) rewrite(s *schema) error {
 	case kindStruct:
 		return r.rewriteStruct(s, s.fields, "")
 	case kindInternal:
-		v, _, err := r.variant(s)
+		v, _, _, err := r.variant(s)
 		if err != nil {
 			return err
 		}
@@ -42,10 +47,49 @@ func (r *reader) rewrite(s *schema) error {
 	}
 }
 
+// check reads a value of type s and writes nothing.
+func (r *reader) check(s *schema) error {
+	before := r.checking
+	r.checking = true
+	err := r.rewrite(s)
+	r.checking = before
+	return err
+}
+
+func (r *reader) write(text string) {
+	if r.checking {
+		return
+	}
+	if r.sink != nil && len(r.out) >= runLength {
+		r.flush()
+	}
+	r.out = append(r.out, text...)
+}
+
+func (r *reader) writeNumber(n number) {
+	if !r.checking {
+		r.out = appendNumber(r.out, n)
+	}
+}
+
+// writeQuoted writes valid UTF-8 as a string, which takes at most so many bytes.
+func (r *reader) writeQuoted(text []byte, most int) {
+	r.write("")
+	r.out, _ = jsontext.AppendQuote(slices.Grow(r.out, most), text)
+}
+
+// flush hands what was written to the sink.
+func (r *reader) flush() {
+	r.sink.Write(r.out)
+	r.out = r.out[:0]
+}
+
 func (r *reader) rewriteString() error {
+	r.peek()
+	start := r.pos
 	text, err := r.str()
-	if err == nil {
-		r.out, err = jsontext.AppendQuote(r.out, text)
+	if err == nil && !r.checking {
+		r.writeQuoted(text, r.pos-start)
 	}
 	return err
 }
@@ -54,7 +98,7 @@ func (r *reader) rewriteBool() error {
 	r.peek()
 	for _, text := range []string{"true", "false"} {
 		if r.literal(text) {
-			r.out = append(r.out, text...)
+			r.write(text)
 			return nil
 		}
 	}
@@ -76,8 +120,8 @@ func (r *reader) uint(limit uint64) (uint64, error) {
 	return n.bits, err
 }
 
-// enum reads one of the names: a string, or an object with the name as its
-// only member and nothing in it.
+// enum reads one of the names. It is a string, or the only member of an object,
+// with nothing as its value.
 func (r *reader) enum(what string, names []string) (int, error) {
 	wrapped := r.peek() == '{'
 	if wrapped {
@@ -102,7 +146,7 @@ func (r *reader) enum(what string, names []string) (int, error) {
 	return i, err
 }
 
-// unit reads what an enum's object holds: a colon, null or {}, and its end.
+// unit reads the rest of an enum's object: a colon, null or {}, and the brace.
 func (r *reader) unit() error {
 	if err := r.expect(':', "expected a colon"); err != nil {
 		return err
@@ -128,7 +172,7 @@ func (r *reader) rewriteList(elem *schema) error {
 	if err := r.enter(); err != nil {
 		return err
 	}
-	r.out = append(r.out, '[')
+	r.write("[")
 	for n := 0; ; n++ {
 		more, err := r.more(n == 0, ']')
 		if err != nil {
@@ -136,11 +180,11 @@ func (r *reader) rewriteList(elem *schema) error {
 		}
 		if !more {
 			r.leave()
-			r.out = append(r.out, ']')
+			r.write("]")
 			return nil
 		}
 		if n > 0 {
-			r.out = append(r.out, ',')
+			r.write(",")
 		}
 		if err := r.rewrite(elem); err != nil {
 			return err
@@ -148,65 +192,70 @@ func (r *reader) rewriteList(elem *schema) error {
 	}
 }
 
-// rewriteStruct writes the fields in order, after lead. They are written as
-// they come first, and put in order then.
+// rewriteStruct writes the fields in order, after lead. Fields that come in order
+// are written as they come. From the first that does not, fields are only checked,
+// and are written after the last one.
 func (r *reader) rewriteStruct(s *schema, all []field, lead string) error {
-	type segment struct{ from, to int }
-	var at [8]segment // no type that is written has more members
-	start := len(r.out)
+	var at [8]int // no type has more members
+	r.write("{")
+	r.write(lead)
+	first, next := lead == "", 0
+	begin := func(i int) {
+		if !first {
+			r.write(",")
+		}
+		r.write(all[i].lead)
+		first, next = false, i+1
+	}
 	seen, err := r.members(s, all, func(i int) error {
-		from := len(r.out)
-		err := r.rewrite(all[i].of)
-		at[i] = segment{from, len(r.out)}
-		return err
+		if r.checking || i != next {
+			at[i] = r.pos
+			return r.check(all[i].of)
+		}
+		begin(i)
+		return r.rewrite(all[i].of)
 	})
-	if err != nil {
+	if err != nil || r.checking {
 		return err
 	}
-	end := len(r.out)
-	r.out = append(append(r.out, '{'), lead...)
-	for i, f := range all {
-		text := []byte(f.absent)
-		if seen&(1<<i) != 0 {
-			text = r.out[at[i].from:at[i].to]
-		} else if f.absent == "" {
-			continue
+	end, depth := r.pos, r.depth
+	for i := next; i < len(all); i++ {
+		switch f := &all[i]; {
+		case seen&(1<<i) != 0:
+			begin(i)
+			r.pos, r.depth = at[i], depth+1
+			if err := r.rewrite(f.of); err != nil {
+				return err
+			}
+		case f.absent != "":
+			begin(i)
+			r.write(f.absent)
 		}
-		if len(r.out) > end+1 {
-			r.out = append(r.out, ',')
-		}
-		r.out = append(append(r.out, f.lead...), text...)
 	}
-	r.out = append(r.out, '}')
-	r.moveDown(start, end)
+	r.pos, r.depth = end, depth
+	r.write("}")
 	return nil
 }
 
-// moveDown drops what was written from start to end.
-func (r *reader) moveDown(start, end int) {
-	r.out = r.out[:start+copy(r.out[start:], r.out[end:])]
-}
-
 func (r *reader) rewriteAdjacent(s *schema) error {
-	v, content, err := r.variant(s)
+	v, content, end, err := r.variant(s)
 	if err != nil {
 		return err
 	}
 	depth := r.depth
-	if err := r.skip(); err != nil {
-		return err
-	}
-	end := r.pos
 	r.pos, r.depth = content, depth+1
-	if r.peek() != '{' { // the only struct without an array spelling
+	if r.peek() != '{' { // the only struct that cannot be an array
 		return r.fail("expected an object")
 	}
-	r.out = append(append(r.out, '{'), v.lead...)
-	r.out = append(append(append(r.out, `,"`...), s.content...), `":`...)
+	r.write("{")
+	r.write(v.lead)
+	r.write(`,"`)
+	r.write(s.content)
+	r.write(`":`)
 	if err := r.rewriteStruct(blockData, v.fields, ""); err != nil {
 		return err
 	}
-	r.out = append(r.out, '}')
+	r.write("}")
 	r.pos, r.depth = end, depth
 	return nil
 }

@@ -1,111 +1,132 @@
 package session
 
-import (
-	"bytes"
-	"cmp"
-	"slices"
+import "cmp"
 
-	"github.com/go-json-experiment/json/jsontext"
-)
-
-// rawValueKey marks an object that Meerkat's JSON library replaces by the
-// JSON text in its only member, when it is the first one.
+// rawValueKey, as the name of an object's first member, makes the object a raw
+// value: Meerkat's JSON library replaces it by the JSON text in that member.
 const rawValueKey = "$serde_json::private::RawValue"
 
+// indexed is a part of a JSON value whose members are in the index.
+var indexed = &schema{kind: kindIndexed}
+
+// rewriteJSON walks over a value once to fill the index, and once to write it: a
+// member's place is known only when the names of all others are.
 func (r *reader) rewriteJSON() error {
+	if r.checking {
+		return r.walk(walkJSON)
+	}
+	r.peek()
+	start, depth := r.pos, r.depth
+	r.index.reset(r.in, start)
+	if err := r.walk(walkIndex); err != nil {
+		return err
+	}
+	r.pos, r.depth = start, depth
+	return r.rewriteIndexed()
+}
+
+func (r *reader) rewriteIndexed() error {
 	switch c := r.peek(); {
 	case c == '"':
 		return r.rewriteString()
 	case c == '{':
-		return r.rewriteObject(true)
+		return r.rewriteObject()
 	case c == '[':
-		return r.rewriteList(jsonValue)
+		return r.rewriteList(indexed)
 	case c == '-' || '0' <= c && c <= '9':
 		n, err := r.number()
-		r.out = appendNumber(r.out, n)
+		r.writeNumber(n)
 		return err
 	}
 	start := r.pos
 	err := r.word()
-	r.out = append(r.out, r.in[start:r.pos]...)
+	r.write(string(r.in[start:r.pos]))
 	return err
 }
 
-// rewriteObject writes the members in ascending order of their names, the
-// last of those with the same name.
-func (r *reader) rewriteObject(raw bool) error {
-	type member struct {
-		name     []byte
-		from, to int
-	}
-	var all []member
-	start := len(r.out)
-	isRaw := false
-	err := r.object(func(n int, name []byte) error {
-		if isRaw {
-			return r.fail("more than a raw value in its object")
-		}
-		if isRaw = raw && n == 0 && string(name) == rawValueKey; isRaw {
-			return r.rewriteRaw()
-		}
-		m := member{name: bytes.Clone(name), from: len(r.out)}
-		err := r.rewriteJSON()
-		m.to = len(r.out)
-		all = append(all, m)
-		return err
-	})
-	if err != nil {
+// rewriteObject writes the members in ascending order of their names. Of those
+// with the same name it writes the last.
+func (r *reader) rewriteObject() error {
+	if err := r.enter(); err != nil {
 		return err
 	}
-	r.leave()
-	if isRaw {
+	if r.peek() == '}' {
+		r.leave()
+		r.write("{}")
 		return nil
 	}
-
-	slices.SortFunc(all, func(a, b member) int {
-		return cmp.Or(bytes.Compare(a.name, b.name), cmp.Compare(a.from, b.from))
-	})
-	end := len(r.out)
-	r.out = append(r.out, '{')
-	for i, m := range all {
-		if i+1 < len(all) && bytes.Equal(m.name, all[i+1].name) {
-			continue
-		}
-		if len(r.out) > end+1 {
-			r.out = append(r.out, ',')
-		}
-		r.out, _ = jsontext.AppendQuote(r.out, m.name) // it was read as valid UTF-8
-		r.out = append(append(r.out, ':'), r.out[m.from:m.to]...)
+	if name, err := r.key(); err != nil {
+		return err
+	} else if string(name) == rawValueKey {
+		return cmp.Or(r.rawValue((*reader).rewriteJSON), r.leaveAt('}', "expected the end of an object"))
 	}
-	r.out = append(r.out, '}')
-	r.moveDown(start, end)
-	return nil
+	first, last := r.index.sort()
+	end, next := 0, uint32(0)
+	open := "{"
+	for i := first; i > 0; {
+		after := r.index.entry(i).next
+		if after == 0 || r.index.compare(i, after) != 0 {
+			r.write(open)
+			open = ","
+			r.pos, r.index.next = r.index.position(i), i+1
+			if err := r.rewriteMember(); err != nil {
+				return err
+			}
+			if i == last {
+				end, next = r.pos, r.index.next
+			}
+		}
+		i = after
+	}
+	r.write("}")
+	r.pos, r.index.next = end, next
+	return r.leaveAt('}', "expected the end of an object")
 }
 
-// maxRaw is how deep raw values may stand in raw values. Meerkat has no limit;
-// but each level holds its own copy of all that is in it.
+func (r *reader) rewriteMember() error {
+	if err := r.rewriteString(); err != nil {
+		return err
+	}
+	if err := r.expect(':', "expected a colon"); err != nil {
+		return err
+	}
+	r.write(":")
+	return r.rewriteIndexed()
+}
+
+// maxRaw is how deep raw values may nest. Meerkat has no limit. Here each level
+// holds a copy of all levels below, so that there is a limit of their bytes too:
+// twice the document's.
 const maxRaw = 8
 
-// rewriteRaw reads the string of an object that holds JSON text in it.
-func (r *reader) rewriteRaw() error {
+// rawValue decodes the string in a raw value and calls read to read its JSON.
+func (r *reader) rawValue(read func(inner *reader) error) error {
 	start := r.pos
 	text, err := r.str()
 	if err != nil {
 		return err
 	}
-	if r.raw == maxRaw {
+	reason := ""
+	switch {
+	case r.raw == maxRaw:
+		reason = "raw values nested too deep"
+	case len(text) > r.room:
+		reason = "raw values too large"
+	default:
+		if r.inner == nil {
+			r.inner = &reader{raw: r.raw + 1}
+		}
+		in := r.inner
+		in.in, in.pos, in.depth, in.room = text, 0, 0, r.room-len(text)
+		in.out, in.sink = r.out, r.sink
+		if cmp.Or(read(in), in.end()) != nil {
+			reason = "invalid JSON text in a raw value"
+		}
+		r.out = in.out
+	}
+	if reason != "" {
 		r.pos = start
-		return r.fail("raw values nested too deep")
+		return r.fail(reason)
 	}
-	inner := &reader{in: text, out: r.out, raw: r.raw + 1}
-	r.text = nil // the inner reader has it, if it is there
-	if err = inner.rewriteJSON(); err == nil {
-		err = inner.end()
-	}
-	if err != nil {
-		r.pos = start
-		return r.fail("invalid JSON text in a raw value")
-	}
-	r.out = inner.out
 	return nil
 }

@@ -2,33 +2,52 @@ package session
 
 import (
 	"encoding/binary"
+	"hash"
 	"math/bits"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxDepth is how deep arrays and objects may nest. Meerkat's parser stops
-// at the 128th level.
+// maxDepth is how deep arrays and objects may nest. Meerkat's parser refuses the
+// 128th level.
 const maxDepth = 127
 
-// A reader walks over one JSON text.
+// A reader reads one JSON text from front to back.
 type reader struct {
 	in      []byte
 	pos     int
 	depth   int
-	message int    // the one that is being read, or -1
-	raw     int    // how many raw values it is in
-	out     []byte // what rewrite has written
+	message int    // the index of the message it is in, or -1
 	text    []byte // the last string that had escapes, decoded
+
+	// What rewrite writes.
+	out      []byte
+	sink     hash.Hash // gets what is in out; nil leaves all of it there
+	checking bool      // rewrite writes nothing
+	index    index     // of the JSON value that is being rewritten
+
+	// Raw values.
+	raw   int     // how many this text is inside of
+	room  int     // how many bytes of nested ones it may hold
+	inner *reader // reads those inside of it, one after another
+}
+
+func newReader(text string) *reader {
+	return &reader{
+		in:      unsafe.Slice(unsafe.StringData(text), len(text)), // a reader only reads
+		message: -1,
+		room:    2 * len(text),
+	}
 }
 
 func (r *reader) fail(reason string) error {
 	return &Error{Offset: r.pos, Message: r.message, Reason: reason}
 }
 
-// peek skips white space and returns the next byte, or 0 at the end. A NUL
-// byte in the text is no token either, so the two need no telling apart.
+// peek skips white space and returns the next byte, or 0 at the end. A NUL byte
+// in the text begins no token, so nobody need tell the two apart.
 func (r *reader) peek() byte {
 	for ; r.pos < len(r.in); r.pos++ {
 		switch c := r.in[r.pos]; c {
@@ -40,7 +59,7 @@ func (r *reader) peek() byte {
 	return 0
 }
 
-// literal takes text if it comes next, byte for byte.
+// literal skips text if that comes next, byte for byte.
 func (r *reader) literal(text string) bool {
 	end := r.pos + len(text)
 	if end > len(r.in) || string(r.in[r.pos:end]) != text {
@@ -58,7 +77,7 @@ func (r *reader) expect(c byte, reason string) error {
 	return nil
 }
 
-// end requires that only white space follows.
+// end fails unless only white space is left.
 func (r *reader) end() error {
 	r.peek()
 	if r.pos < len(r.in) {
@@ -81,7 +100,7 @@ func (r *reader) leave() {
 	r.pos++
 }
 
-// leaveAt leaves an array or object that must end here.
+// leaveAt leaves an array or object, which must end here.
 func (r *reader) leaveAt(end byte, reason string) error {
 	if r.peek() != end {
 		return r.fail(reason)
@@ -90,8 +109,8 @@ func (r *reader) leaveAt(end byte, reason string) error {
 	return nil
 }
 
-// more reports whether a further element follows in an array or object, up to
-// its end, and stands at it then. No comma comes before the first one.
+// more reports whether another element follows in an array or object, and skips
+// the comma in front of it. The first one has none.
 func (r *reader) more(first bool, end byte) (bool, error) {
 	c := r.peek()
 	switch {
@@ -121,7 +140,7 @@ func (r *reader) key() ([]byte, error) {
 	return name, r.expect(':', "expected a colon")
 }
 
-// str reads a string and returns its decoded bytes, valid until the next
+// str reads a string and returns it decoded. The result is valid until the next
 // call.
 func (r *reader) str() ([]byte, error) {
 	if r.peek() != '"' {
@@ -143,9 +162,8 @@ func (r *reader) str() ([]byte, error) {
 	return r.text, nil
 }
 
-// skipString passes over a string and reports whether it has escapes. With
-// checkUTF8 it must be valid UTF-8; lone surrogates are for the decoder to
-// find.
+// skipString skips a string and reports whether it has escapes. With checkUTF8 it
+// must be valid UTF-8. Half surrogates are left for the decoder to find.
 func (r *reader) skipString(checkUTF8 bool) (escaped bool, err error) {
 	start := r.pos
 	r.pos++
@@ -204,10 +222,10 @@ const (
 	highs = 0x8080808080808080
 )
 
-// span returns how many bytes come before the first quote, backslash or
-// control character, and whether they are all ASCII. It looks at eight bytes
-// at a time: (w-n*ones)&^w has a byte's high bit set where the byte is below
-// n, exactly so for the lowest such byte, which is the one asked for.
+// span returns how many bytes come before the first quote, backslash or control
+// character, and whether they are all ASCII. It looks at eight bytes at a time:
+// in (w-n*ones)&^w the lowest byte with its high bit set is the lowest byte of w
+// that is below n. Bytes above it may be wrong.
 func span(b []byte) (n int, ascii bool) {
 	var seen uint64
 	for ; n+8 <= len(b); n += 8 {
@@ -229,110 +247,4 @@ func span(b []byte) (n int, ascii bool) {
 		seen |= uint64(c)
 	}
 	return n, seen&highs == 0
-}
-
-// word takes true, false or null.
-func (r *reader) word() error {
-	if r.literal("true") || r.literal("false") || r.literal("null") {
-		return nil
-	}
-	return r.fail("expected a value")
-}
-
-// skip passes over a value that is read like the rest and dropped.
-func (r *reader) skip() error {
-	switch c := r.peek(); {
-	case c == '"':
-		_, err := r.str()
-		return err
-	case c == '-' || '0' <= c && c <= '9':
-		_, err := r.number()
-		return err
-	case c == '[' || c == '{':
-		return r.skipNested(c)
-	}
-	return r.word()
-}
-
-func (r *reader) skipNested(open byte) error {
-	if err := r.enter(); err != nil {
-		return err
-	}
-	end := open + 2 // '[' and ']', '{' and '}' are two apart
-	for n := 0; ; n++ {
-		if more, err := r.more(n == 0, end); err != nil {
-			return err
-		} else if !more {
-			r.leave()
-			return nil
-		}
-		if open == '{' {
-			if _, err := r.key(); err != nil {
-				return err
-			}
-		}
-		if err := r.skip(); err != nil {
-			return err
-		}
-	}
-}
-
-// skipUnread passes over a value the way Meerkat does where it drops one
-// without building it: any depth, any number, any encoding, but correct
-// punctuation.
-func (r *reader) skipUnread() error {
-	const begun = 0x80 // set in an open bracket that has an element
-	var open []byte
-	for {
-		if n := len(open); n > 0 {
-			bracket := open[n-1] &^ begun
-			more, err := r.more(open[n-1]&begun == 0, bracket+2)
-			if err != nil {
-				return err
-			}
-			if !more {
-				r.pos++
-				if open = open[:n-1]; n == 1 {
-					return nil
-				}
-				continue
-			}
-			open[n-1] |= begun
-			if bracket == '{' {
-				if err := r.skipUnreadKey(); err != nil {
-					return err
-				}
-			}
-		}
-		c := r.peek()
-		if c == '[' || c == '{' {
-			r.pos++
-			open = append(open, c)
-			continue
-		}
-		if err := r.skipUnreadScalar(c); err != nil || len(open) == 0 {
-			return err
-		}
-	}
-}
-
-func (r *reader) skipUnreadKey() error {
-	if r.peek() != '"' {
-		return r.fail("expected a member's name")
-	}
-	if _, err := r.skipString(false); err != nil {
-		return err
-	}
-	return r.expect(':', "expected a colon")
-}
-
-func (r *reader) skipUnreadScalar(c byte) error {
-	switch {
-	case c == '"':
-		_, err := r.skipString(false)
-		return err
-	case c == '-' || '0' <= c && c <= '9':
-		return r.skipNumber()
-	}
-	return r.word()
 }

@@ -7,7 +7,8 @@ const (
 	kindString   kind = iota
 	kindBool          // true or false
 	kindUint          // an integer from 0 to max
-	kindJSON          // any JSON value, its object members sorted when written
+	kindJSON          // any JSON value; the members of its objects are sorted when written
+	kindIndexed       // part of a JSON value whose members are in the index
 	kindEnum          // one of names
 	kindList          // an array of elem
 	kindStruct        // an object of fields, or an array of their values in order
@@ -15,9 +16,8 @@ const (
 	kindAdjacent      // {tag: the variant's name, content: the variant's struct}
 )
 
-// A schema describes one type of the session document. The same table drives
-// the check that a text is canonical already and the rewriting of one that is
-// not.
+// A schema describes one type of the session document. It drives both the check
+// whether a text is canonical and the rewriting of one that is not.
 type schema struct {
 	kind     kind
 	max      uint64
@@ -29,18 +29,17 @@ type schema struct {
 	variants []variant
 	unknown  unknown
 	look     *schema // the tag, and the content, alone
-	bareTag  bool    // the tag is a string, never a variant's number
+	bareTag  bool    // the tag must be a name, and not the variant's number
 }
 
 // A field is a member of a struct, in the order in which it is written.
 type field struct {
 	name string
 	of   *schema
-	// absent is the text written when the member is missing.
-	// A field without it is required, unless it is nullable.
+	// absent is the text that is written when the member is absent. A field without
+	// one is required, unless it is nullable: then nothing is written.
 	absent string
-	// nullable means that null reads as missing. A nullable field without an
-	// absent text is left out.
+	// nullable means that null reads as absent.
 	nullable bool
 	lead     string // `"name":`
 }
@@ -52,13 +51,13 @@ type variant struct {
 	lead   string // `"tag":"name"`
 }
 
-// unknown says what happens to a member that the type does not have.
+// unknown says what happens to a member that a type does not have.
 type unknown uint8
 
 const (
-	checkUnknown  unknown = iota // read and dropped
-	skipUnknown                  // dropped without a look at depth, numbers or encoding
-	refuseUnknown                // an error
+	checkUnknown  unknown = iota // it is read by the rules for any value, and dropped
+	skipUnknown                  // it is dropped, whatever its depth, numbers or encoding
+	refuseUnknown                // it is an error
 )
 
 var (
@@ -107,7 +106,7 @@ var (
 		)},
 	}})
 
-	blockData = &schema{kind: kindStruct} // whatever its fields are
+	blockData = &schema{kind: kindStruct} // its fields are the variant's
 
 	toolCall = &schema{kind: kindStruct, fields: fields(
 		field{name: "id", of: stringValue},
@@ -144,8 +143,8 @@ var (
 
 	sessionUsage = &schema{kind: kindStruct, unknown: skipUnknown, fields: usageFields}
 
-	// document is the session itself. It is only read: what stands for an
-	// absent member says no more than that it may be absent.
+	// document is the session itself. It is never written: an absent text says only
+	// that the member may be absent.
 	document = &schema{kind: kindStruct, unknown: skipUnknown, fields: fields(
 		field{name: "version", of: uint32Value, absent: "1"},
 		field{name: "id", of: stringValue},
@@ -157,7 +156,7 @@ var (
 	)}
 )
 
-// The members of document that its reader treats each in its own way.
+// The members of document, by their index.
 const (
 	memberVersion = iota
 	memberID

@@ -40,10 +40,14 @@ func nested(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", 
 func rawValues(n int) string {
 	text := "1"
 	for range n {
-		quoted, _ := jsontext.AppendQuote(nil, text)
-		text = `{"$serde_json::private::RawValue":` + string(quoted) + `}`
+		text = rawOf(text)
 	}
 	return text
+}
+
+func rawOf(text string) string {
+	quoted, _ := jsontext.AppendQuote(nil, text)
+	return `{"$serde_json::private::RawValue":` + string(quoted) + `}`
 }
 
 // knownConversations are conversations as a document may spell them, and the
@@ -103,6 +107,10 @@ var knownConversations = map[string]struct {
 		args(`[-0.0,1.5,100.0,1e+16,0.00001,1e-6,1.2345678901234568e+22,0.0,100000.0]`), 1},
 	// Meerkat divides the digits as an integer by 1e17, which rounds twice.
 	"args float, not correctly rounded": {args(`[0.45892272650244980]`), args(`[0.45892272650244975]`), 1},
+	"args long raw value in another":    {args(rawOf(rawOf("[" + strings.Repeat("1, ", 500) + "1]"))), args("[" + strings.Repeat("1,", 500) + "1]"), 1},
+	"args names in order of UTF-8": {args(`{"\uffff":1,"\ud83d\ude00":2,"é":3,"\n":4,"e\u0301":5,"e":6,"\/":7,"":8,"\\":9,"\"":10,"E\u0000":11,"\b":12}`),
+		args(`{"":8,"\b":12,"\n":4,"\"":10,"/":7,"E\u0000":11,"\\":9,"e":6,"é":5,"é":3,"￿":1,"😀":2}`), 1},
+	"args names twice":                  {args(`{"b":{"y":1,"x":[{"d":1,"c":{}},{},{"f":1,"e":2}],"y":2},"a":{"z":1},"b":1,"\u0061":{"v":1,"u":2}}`), args(`{"a":{"u":2,"v":1},"b":1}`), 1},
 	"args raw values as deep as may be": {args(rawValues(8)), args("1"), 1},
 	"args raw value": {args(`{"a":{"$serde_json::private::RawValue":" [2, {\"b\":1,\"a\":0}] "}}`),
 		args(`{"a":[2,{"a":0,"b":1}]}`), 1},
@@ -269,6 +277,7 @@ func TestRefusedDocuments(t *testing.T) {
 		"args leading zero":          document(args(`01`)),
 		"args half a number":         document(args(`1.`)),
 		"args NaN":                   document(args(`NaN`)),
+		"args raw values too large":  document(args(rawOf(rawOf(rawOf("[" + strings.Repeat("1,", 500) + "1]"))))),
 		"args bad raw value":         document(args(`{"$serde_json::private::RawValue":"[1"}`)),
 		"args more than a raw value": document(args(`{"$serde_json::private::RawValue":"1","a":1}`)),
 	} {

@@ -1,18 +1,30 @@
 package state
 
-import "github.com/loopstore/loopstore/store"
+import (
+	"math"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+// MaxRevision is the highest revision that a State comes to, and that a file or a
+// journal may have. Only a forged one comes near it.
+const MaxRevision = math.MaxInt64
 
 // Do makes the changes of an operation, with what the Retention lets go because
-// of them. If they fail, or go beyond the Limits, nothing has changed. They are
-// not settled yet, and nothing else may be.
+// of them. If they fail, go beyond the Limits or come after MaxRevision, nothing has
+// changed. They are not settled yet, and nothing else may be.
 func (s *State) Do(changes func() error) error {
-	if s.Limits == (store.Limits{}) && s.Retention == (store.Retention{}) && s.group == nil {
+	last := s.revision == MaxRevision
+	if s.Limits == (store.Limits{}) && s.Retention == (store.Retention{}) && s.group == nil && !last {
 		return changes()
 	}
 	before, n := s.held, len(s.log)
 	return s.Try(func() error {
 		if err := changes(); err != nil {
 			return err
+		}
+		if last && len(s.changed) > 0 {
+			return store.ErrRevisionExhausted
 		}
 		s.retain(s.log[n:])
 		return s.checkLimits(before)

@@ -119,7 +119,7 @@ func open(c journal.Change) ([]byte, error) {
 func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	if len(key) == 1 && key[0] == keyRoot {
 		r.root = rootCounts{1, b.number(), b.number(), b.number(), b.number()}
-		if r.root.revision > math.MaxInt64 || r.root.next > maxPlace {
+		if r.root.revision > MaxRevision || r.root.next > maxPlace {
 			return "a number beyond all that there are"
 		}
 		return ""
