@@ -34,9 +34,6 @@
 // The suite sees what callers see. A write that is acknowledged while the store
 // closes, and lost, shows only when the store can be reopened.
 //
-// [Canaries] are stores that are wrong on purpose, each in one way: the suite
-// is worth what it says of them.
-//
 // # A test of your own
 //
 // [New] gives a test a loop that is closed when the test ends. It works in a
