@@ -80,7 +80,6 @@ func benchSubjects() []measure.Subject {
 			},
 		},
 		{Name: "mutex", Open: func() (store.RuntimeStore, error) { return locked.New(new(store.State)), nil }},
-		{Name: "rwmutex", Open: func() (store.RuntimeStore, error) { return locked.NewRW(new(store.State)), nil }},
 	}
 }
 

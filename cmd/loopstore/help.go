@@ -94,9 +94,9 @@ any other file package session itself computes it, which proves less.
 const benchHelp = `usage: loopstore bench [flags]
 
 bench measures the store in memory (loop) and, to compare with, the same store
-behind a sync.Mutex (mutex) and a sync.RWMutex (rwmutex), each in turn in every
-round, and prints the medians. Without flags it takes less than two minutes on
-two cores, and about half a GB of memory. Nothing else should run meanwhile.
+behind a sync.Mutex (mutex), each in turn in every round, and prints the medians.
+Without flags it takes less than two minutes on two cores, and about half a GB of
+memory. Nothing else should run meanwhile.
 
 It exits with 1 if a call failed, and 2 if it was called in a wrong way. Ctrl-C
 or SIGTERM ends it; what was measured until then is printed, and it exits with

@@ -17,10 +17,9 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A Store is a State behind a lock. New and NewRW make one.
+// A Store is a State behind a lock. [New] makes one.
 type Store struct {
-	mu     sync.Mutex
-	rw     *sync.RWMutex // instead, if it is not nil
+	mu     sync.Mutex // guards state and failed
 	state  *store.State
 	closed atomic.Bool
 	failed bool // an operation panicked
@@ -37,59 +36,24 @@ var (
 // has returned: nothing else may use it.
 func New(state *store.State) *Store { return &Store{state: state} }
 
-// NewRW returns a store behind a sync.RWMutex, which loads of single values
-// share. A load of a list, or of a view, marks what it shows as shared, and so
-// has the lock for itself.
-func NewRW(state *store.State) *Store { return &Store{state: state, rw: new(sync.RWMutex)} }
-
 // Close ends all views. Later calls get store.ErrClosed. It returns nil.
 func (s *Store) Close() error {
-	s.lock(exclusive)
-	defer s.unlock(exclusive)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.closed.Swap(true) {
 		s.state.End().Wake()
 	}
 	return nil
 }
 
-// An access says who may be there too.
-type access bool
-
-const (
-	exclusive access = false
-	shared    access = true
-)
-
-func (s *Store) lock(a access) {
-	switch {
-	case s.rw == nil:
-		s.mu.Lock()
-	case a == shared:
-		s.rw.RLock()
-	default:
-		s.rw.Lock()
-	}
-}
-
-func (s *Store) unlock(a access) {
-	switch {
-	case s.rw == nil:
-		s.mu.Unlock()
-	case a == shared:
-		s.rw.RUnlock()
-	default:
-		s.rw.Unlock()
-	}
-}
-
 // run takes one operation from its call to its return.
-func run[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, s *Store, a access, op O) (answer R, err error) {
+func run[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, s *Store, op O) (answer R, err error) {
 	p := P(&op)
 	if err = s.usable(ctx); err == nil {
 		err = p.Prepare()
 	}
 	if err == nil {
-		err = apply[R, O, P](s, a, p)
+		err = apply[R, O, P](s, p)
 	}
 	if err != nil {
 		return answer, ops.Error(op, err)
@@ -108,18 +72,16 @@ func (s *Store) usable(ctx context.Context) error {
 }
 
 // apply does the step under the lock, and wakes those who wait for it.
-func apply[R any, O ops.Request[R], P ops.Steps[R, O]](s *Store, a access, p P) error {
+func apply[R any, O ops.Request[R], P ops.Steps[R, O]](s *Store, p P) error {
 	var waiters store.Waiters
 	defer func() { waiters.Wake() }()
-	s.lock(a)
-	defer s.unlock(a)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case s.failed:
 		return store.ErrFailed
 	case s.closed.Load():
 		return store.ErrClosed
-	case a == shared:
-		return p.Apply(s.state)
 	}
 	s.failed = true // until this is done: after a panic the state may be half changed
 	err := p.Apply(s.state)
@@ -131,7 +93,7 @@ func apply[R any, O ops.Request[R], P ops.Steps[R, O]](s *Store, a access, p P) 
 // look hands an operation the session documents that stand, as the loop does.
 func (s *Store) look(ctx context.Context, op ops.Looker) error {
 	for want, wants := op.Look(); wants; want, wants = op.Look() {
-		document, err := run(ctx, s, shared, want)
+		document, err := run(ctx, s, want)
 		if err != nil {
 			return err
 		}

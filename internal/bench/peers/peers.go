@@ -5,8 +5,8 @@
 //
 //   - loop: loopstore itself.
 //   - seed: what loopstore comes from, one mutex around all of an operation.
-//   - mutex, rwmutex: package store/locked, loopstore's state behind a lock that
-//     is held for the step alone that needs it.
+//   - mutex: package store/locked, loopstore's state behind a lock that is held
+//     only for the step that needs it.
 //   - memdb: github.com/hashicorp/go-memdb v1.3.5, immutable radix trees.
 //   - buntdb: github.com/tidwall/buntdb v1.3.0, a B-tree of texts.
 //   - sqlite: modernc.org/sqlite v1.62.0, SQL in memory.
@@ -14,7 +14,7 @@
 //     by an actor library.
 //
 // All of them use package session for digests. Those that keep documents (loop,
-// mutex, rwmutex, memdb, actor) read a session that has grown from where the last
+// mutex, memdb, actor) read a session that has grown from where the last
 // one ended; those that keep bytes read it from its start.
 package peers
 
@@ -48,9 +48,6 @@ func All() []Peer {
 		}},
 		{"mutex", "loopstore's state behind a sync.Mutex", func() (store.RuntimeStore, error) {
 			return locked.New(new(store.State)), nil
-		}},
-		{"rwmutex", "loopstore's state behind a sync.RWMutex", func() (store.RuntimeStore, error) {
-			return locked.NewRW(new(store.State)), nil
 		}},
 		{"memdb", "hashicorp/go-memdb: immutable radix trees", of(memdb.Open)},
 		{"buntdb", "tidwall/buntdb: JSON in a B-tree in memory", of(bunt.Open)},
