@@ -45,7 +45,7 @@ func canaries() []canary {
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return trimsRuntimeIDs{l} })},
 		{"aliases its slices", "privacy", "AtomicApply copies what it is given",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return &aliasesSlices{Loop: l} })},
-		{"hands out its own memory", "privacy", "LoadBoundaryReceipt returns a receipt of the caller's own",
+		{"hands out its own memory", "privacy", "LoadBoundaryReceipt returns a receipt that is the caller's own",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return &handsOutItsOwn{Loop: l} })},
 		{"stamps the caller's updates", "privacy", "no write changes its arguments",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return stampsTheCallers{l} })},
@@ -70,9 +70,9 @@ func canaries() []canary {
 		{"answers after Close", "closing", "every call after Close gets ErrClosed",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return answersAfterClose{l} })},
 		{"leaks a goroutine", "closing", "no goroutine is left behind", faulty(leaksAGoroutine)},
-		{"leaves half of a refused batch", "batches", "a batch of which a later write is refused changes nothing",
+		{"leaves half of a refused batch", "batches", "a batch changes nothing if a later write is refused",
 			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return leavesHalf{l} })},
-		{"checks conditions before the batch", "batches", "an input is claimed once, whoever else wants it",
+		{"checks conditions before the batch", "batches", "an input is claimed once, however many callers want it",
 			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return checksBefore{l} })},
 		{"answers with an old view", "views", "a view shows what the operations find",
 			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return &answersWithAnOldView{Loop: l} })},
@@ -139,5 +139,5 @@ func TestCanaryChild(t *testing.T) {
 			return
 		}
 	}
-	t.Skip("it is run by TestCanaries")
+	t.Skip("TestCanaries runs it")
 }

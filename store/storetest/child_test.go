@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const child = "LOOPSTORE_STORETEST_CHILD" // names what a child process is to do
+const child = "LOOPSTORE_STORETEST_CHILD" // tells a child process what to do
 
-// runChild runs one test of this binary in a process of its own, which must
-// fail, and returns what it printed. A child that hangs is killed.
+// runChild runs one test of this binary in a process of its own and returns its
+// output. The test must fail. A child that hangs is killed.
 func runChild(t *testing.T, test, what string) string {
 	ctx := t.Context()
 	if deadline, ok := t.Deadline(); ok {
@@ -25,9 +25,9 @@ func runChild(t *testing.T, test, what string) string {
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+test+"$", "-test.v", "-test.count=1", "-test.short")
 	cmd.Env = append(os.Environ(), child+"="+what)
 	out, err := cmd.CombinedOutput()
-	require.NoError(t, ctx.Err(), "it hangs:\n%s", out)
+	require.NoError(t, ctx.Err(), "the child hangs:\n%s", out)
 	exit, failed := errors.AsType[*exec.ExitError](err)
-	require.True(t, failed, "it did not fail: %v\n%s", err, out)
+	require.True(t, failed, "the child did not fail: %v\n%s", err, out)
 	require.Equal(t, 1, exit.ExitCode(), "%s", out)
 	require.NotContains(t, string(out), "panic:")
 	require.NotContains(t, string(out), "DATA RACE")

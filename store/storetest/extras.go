@@ -35,7 +35,7 @@ func (tr *trial) reader(id store.RuntimeID) look {
 	return tr.store.(readable).Reader(id).View
 }
 
-// no says that a store lacks the one method of C, if it does.
+// no returns what a store lacks to be a C, an interface of one method.
 func no[C any](_ Factory, s store.RuntimeStore) (missing string) {
 	if _, ok := s.(C); ok {
 		return ""
@@ -44,24 +44,24 @@ func no[C any](_ Factory, s store.RuntimeStore) (missing string) {
 	return "the store has no method " + m.Name + strings.TrimPrefix(m.Type.String(), "func")
 }
 
-// needs is of a promise that is not tried on a store that is no C.
+// needs wraps a promise that is skipped unless the store is a C.
 func needs[C any](try func(*trial)) func(*trial) {
 	return func(tr *trial) {
 		if missing := no[C](tr.factory, tr.store); missing != "" {
-			tr.Skip("it is not tried: " + missing)
+			tr.Skip("skipped: " + missing)
 		}
 		try(tr)
 	}
 }
 
-// has says whether the store is a C.
+// has reports whether the store is a C.
 func has[C any](tr *trial) bool { return no[C](tr.factory, tr.store) == "" }
 
 func (tr *trial) tryBatch(b store.Batch) (store.BatchResult, error) {
 	return tr.store.(store.Committer).Commit(tr.Context(), b)
 }
 
-// write does a batch without conditions.
+// write commits a batch without conditions.
 func (tr *trial) write(writes ...store.Write) store.BatchResult {
 	tr.Helper()
 	result, err := tr.tryBatch(store.Batch{Then: writes})
@@ -69,17 +69,18 @@ func (tr *trial) write(writes ...store.Write) store.BatchResult {
 	return result
 }
 
-// conflictOf returns the conflict that a batch must fail with.
+// conflictOf returns the conflict with which a batch must fail.
 func (tr *trial) conflictOf(b store.Batch) *store.ConflictError {
 	tr.Helper()
 	_, err := tr.tryBatch(b)
 	tr.refused("Commit", err, store.ErrConflict)
 	conflict, ok := errors.AsType[*store.ConflictError](err)
-	require.True(tr, ok, "the error of a condition that does not hold is a *store.ConflictError, not %v", err)
+	require.True(tr, ok, "a condition that does not hold must fail with a *store.ConflictError, not %v", err)
 	return conflict
 }
 
-// version is a runtime's, as the conflict with one that none has tells it.
+// version returns a runtime's version. It learns it from the conflict with a version
+// that no runtime has.
 func (tr *trial) version(id store.RuntimeID) uint64 {
 	tr.Helper()
 	return tr.conflictOf(store.Batch{If: []store.Condition{store.VersionIs{RuntimeID: id, Version: math.MaxUint64}}}).Version
@@ -99,7 +100,7 @@ func bounding(id store.RuntimeID, c store.BoundaryCommit) store.Write {
 
 func deleting(id store.RuntimeID) store.Write { return store.DeleteRuntime{RuntimeID: id} }
 
-// keyed is the state of input n with an idempotency key.
+// keyed returns the state of input n with an idempotency key.
 func keyed(n byte, key string) store.InputState {
 	s := accepted(n)
 	s.IdempotencyKey = &key
@@ -114,12 +115,13 @@ func (tr *trial) look(id store.RuntimeID) *store.View {
 	return v
 }
 
-// viewer is a look by the store's View.
+// viewer returns a look that calls the store's View.
 func (tr *trial) viewer(id store.RuntimeID) look {
 	return func(ctx context.Context) (*store.View, error) { return tr.store.(store.Viewer).View(ctx, id) }
 }
 
-// shown is what a View shows, where trial.view looks by the ten operations.
+// shown returns what v shows, in the form of trial.view, which asks the ten
+// operations.
 func (tr *trial) shown(v *store.View) view {
 	tr.Helper()
 	var s view
@@ -129,8 +131,8 @@ func (tr *trial) shown(v *store.View) view {
 	for state := range v.InputStates() {
 		s.Inputs = append(s.Inputs, textOf(state))
 		one, ok := v.InputState(state.InputID)
-		require.True(tr, ok, "InputStates has input %v, and InputState has not", state.InputID)
-		require.Equal(tr, textOf(state), textOf(one), "InputState and InputStates differ")
+		require.True(tr, ok, "InputStates has input %v, but InputState does not", state.InputID)
+		require.Equal(tr, textOf(state), textOf(one), "InputState and InputStates disagree")
 	}
 	require.Equal(tr, len(s.Inputs), v.NumInputStates(), "NumInputStates")
 	for _, at := range places() {
@@ -141,7 +143,7 @@ func (tr *trial) shown(v *store.View) view {
 	return s
 }
 
-// markOf is the mark of input 1, 0 if there is none.
+// markOf returns the mark of input 1, 0 if there is none.
 func markOf(v *store.View) uint32 {
 	state, _ := v.InputState(store.InputID{1})
 	return state.AttemptCount

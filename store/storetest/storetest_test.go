@@ -27,7 +27,7 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// A durable loop keeps the same promises, and those of reopening.
+// A durable loop keeps the same promises, and those about reopening.
 func TestDurableLoop(t *testing.T) {
 	engines := map[store.RuntimeStore]journal.Engine{}
 	open := func(t testing.TB, engine journal.Engine) store.RuntimeStore {
@@ -42,7 +42,7 @@ func TestDurableLoop(t *testing.T) {
 	})
 }
 
-// Chapters that a store has not what they need for are skipped.
+// The suite skips the chapters for which a store lacks something.
 func TestNoClose(t *testing.T) {
 	type onlyTheStore struct{ store.RuntimeStore }
 	storetest.Run(t, storetest.Factory{
@@ -81,7 +81,7 @@ func TestNewInABubble(t *testing.T) {
 	}
 }
 
-// A fatalTest panics instead of ending its goroutine.
+// A fatalTest panics where a test would end its goroutine.
 type fatalTest struct{ testing.TB }
 
 func (fatalTest) Fatalf(string, ...any) { panic("Fatalf was called") }
@@ -92,7 +92,7 @@ func TestNewTakesOneOptions(t *testing.T) {
 	})
 }
 
-// A forgotten Close fails, and the failure says what was forgotten.
+// A forgotten Close is a failure that names what was forgotten.
 func TestForgottenClose(t *testing.T) {
 	for name, names := range map[string]string{
 		"Main":          "the tests passed, but left something behind: a loopstore.Loop was not closed: call its Close",
@@ -130,6 +130,6 @@ func TestForgottenCloseChild(t *testing.T) {
 	case "not a loop":
 		go func() { select {} }()
 	default:
-		t.Skip("it is run by TestForgottenClose")
+		t.Skip("TestForgottenClose runs it")
 	}
 }
