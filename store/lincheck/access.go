@@ -7,19 +7,19 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A Look shows one runtime whole, again and again.
+// A Look returns the view of one runtime, each time it is called.
 type Look func(ctx context.Context) (*store.View, error)
 
-// A way is how a view is asked for.
+// A way is how a caller gets a view.
 type way int
 
 const (
-	byStore     way = iota // as the store's View
-	bySharedOne            // of the reader that all callers share
-	byOwnOne               // of the caller's own reader
+	byStore     way = iota // from the store's View
+	bySharedOne            // from the reader that all callers share
+	byOwnOne               // from the caller's own reader
 )
 
-// An access is all by which one caller calls a store.
+// An access is how one caller reaches a store.
 type access struct {
 	store   store.RuntimeStore
 	readers [byOwnOne + 1]map[store.RuntimeID]Look
@@ -54,7 +54,7 @@ func (a access) commit(ctx context.Context, b *batch) (r reply, err error) {
 	return r, err
 }
 
-// abilities are what a store under test offers besides the ten operations.
+// abilities are what a store has besides the ten operations.
 type abilities struct{ commits, views, reads bool }
 
 func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
@@ -64,5 +64,5 @@ func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
 	return a
 }
 
-// any reports whether there is one.
+// any reports whether the store has any of them.
 func (a abilities) any() bool { return a != abilities{} }

@@ -43,8 +43,8 @@ func TestStaleViewsAreCaught(t *testing.T) {
 	assert.Regexp(t, `load_view\(runtime-\d, (shared|own) reader\)`, said)
 }
 
-// A halving store commits what a batch writes on its first runtime, and then
-// what it writes on others.
+// A halving store commits the last write of a batch in a step of its own, if that is on
+// a runtime which the others do not write.
 type halving struct{ *loopstore.Loop }
 
 func (s halving) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
@@ -65,7 +65,7 @@ func (s halving) Commit(ctx context.Context, batch store.Batch) (store.BatchResu
 	return s.Loop.Commit(context.WithoutCancel(ctx), store.Batch{Then: batch.Then[n-1:]})
 }
 
-// plainWrite is true for a write that is always done.
+// plainWrite is true for a write that is never refused.
 func plainWrite(w store.Write) bool {
 	_, ok := w.(store.PutSnapshot)
 	return ok
@@ -75,9 +75,9 @@ func TestHalfSeenBatchIsCaught(t *testing.T) {
 	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return halving{l} })
 }
 
-// A checking store checks the conditions, and then applies the writes. It leaves
-// batches alone that could be refused for their writes, or it would be found out
-// by the order of the errors.
+// A checking store checks the conditions in one step and applies the writes in another.
+// It does so only where no write can be refused: otherwise the order of the errors would
+// give it away.
 type checking struct{ *loopstore.Loop }
 
 func (s checking) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {
@@ -102,7 +102,7 @@ func TestCheckThenActIsCaught(t *testing.T) {
 	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return checking{l} })
 }
 
-// A leaving store leaves the writes before one that cannot be done.
+// A leaving store keeps the writes in front of one that is refused.
 type leaving struct{ *loopstore.Loop }
 
 func (s leaving) Commit(ctx context.Context, batch store.Batch) (store.BatchResult, error) {

@@ -2,19 +2,19 @@ package lincheck
 
 import (
 	"fmt"
-	"github.com/loopstore/loopstore/store"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
 )
 
-// marks finds the mark of a write in what holds it.
+// marks matches the mark of a write in a value.
 var marks = regexp.MustCompile(`mark-\d+(\.\d+)?`)
 
-// markOf shows a value by its mark, or by its beginning.
+// markOf returns the mark of a value, or the beginning of a value without one.
 func markOf(text string) string {
 	if mark := marks.FindString(text); mark != "" {
 		return mark
@@ -26,7 +26,7 @@ func markOf(text string) string {
 	return text
 }
 
-// short shows the end of an id, which is all that ours differ in.
+// short returns the end of an id. Generated ids differ only there.
 func short(id fmt.Stringer) string {
 	text := id.String()
 	return "…" + text[len(text)-2:]
@@ -48,7 +48,7 @@ func (r receipt) String() string {
 	return key
 }
 
-// String shows the call in a line.
+// String returns the call in one line.
 func (c *call) String() string {
 	parts := []string{string(c.runtime)}
 	switch {
@@ -90,7 +90,7 @@ func (c *call) String() string {
 	return fmt.Sprintf("%v(%s)", c.kind, strings.Join(parts, ", "))
 }
 
-// String shows the answer in a line.
+// String returns the answer in one line.
 func (a *answer) String() string {
 	var parts []string
 	if a.refusal != nil {
@@ -129,7 +129,7 @@ func (a *answer) String() string {
 	return strings.Join(parts, " ")
 }
 
-// String shows the state in a few words.
+// String returns the state in one line.
 func (s *state) String() string {
 	session := "no session"
 	if s.session != nil {
@@ -146,7 +146,7 @@ func (s *state) String() string {
 	return fmt.Sprintf("%q, %s, inputs %v, runs %v, version %s", s.status, session, s.inputs, runs, version)
 }
 
-// String shows all runtimes.
+// String returns the state of each runtime.
 func (w *world) String() string {
 	if len(w.runtimes) == 0 {
 		return nothing.String()

@@ -12,29 +12,28 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A state is what one runtime holds. It is never changed: a write makes a new
-// one, which shares the lists that it leaves as they are.
+// A state is what one runtime holds. It never changes: a write makes a new one, which
+// shares the lists that it does not touch.
 type state struct {
 	status  string // empty if there is none
 	session *session
-	inputs  []input // in the order in which they came
+	inputs  []input // in the order in which they were first stored
 	runs    []run   // in the order of their first receipts
-	latest  receipt // that was stored last
+	latest  receipt // the one that was stored last
 	version uint64  // of the last change
-	guessed bool    // version is the least that it can be
+	guessed bool    // version is only a lower bound
 }
 
-// nothing is the state of a runtime that is not there.
+// nothing is the state of a runtime that does not exist.
 var nothing = new(state)
 
-// A run is the receipts of one run, by ascending sequence. There is at least
-// one.
+// A run has the receipts of one run by ascending sequence, at least one.
 type run struct {
 	id       store.RunID
 	receipts []receipt
 }
 
-// answer is what the state answers to a call.
+// answer returns what the state answers to a call.
 func (s *state) answer(c *call) answer {
 	if c.flaw != nil {
 		return answer{refusal: c.flaw}
@@ -70,9 +69,9 @@ func (s *state) answer(c *call) answer {
 	return answer{}
 }
 
-// after is the state after a call that was answered with a.
+// after returns the state after a call that was answered with a.
 func (s *state) after(c *call, a *answer) *state {
-	if c.args == nil || a.refusal != nil { // a load, or nothing was applied
+	if c.args == nil || a.refusal != nil { // a load, or a call that was refused
 		return s
 	}
 	switch args := c.args.(type) {
@@ -110,7 +109,7 @@ func (s *state) without(id store.InputID) *state {
 	return &next
 }
 
-// stamped returns the inputs as a boundary's receipt stamps them.
+// stamped returns the inputs with the stamp of a boundary's receipt.
 func stamped(inputs []input, by receipt) []input {
 	inputs = slices.Clone(inputs)
 	for i := range inputs {
@@ -120,8 +119,8 @@ func stamped(inputs []input, by receipt) []input {
 	return inputs
 }
 
-// withInputs returns a list in which the updates have been put: in the place
-// of the one that stands, or at the end.
+// withInputs returns the list with updates. An update takes the place of its input, or
+// is added at the end.
 func withInputs(list, updates []input) []input {
 	if len(updates) == 0 {
 		return list
@@ -138,7 +137,7 @@ func withInputs(list, updates []input) []input {
 	return list
 }
 
-// withReceipt returns runs in which a receipt has been put.
+// withReceipt returns the runs with a receipt added or replaced.
 func withReceipt(runs []run, r receipt) []run {
 	runs = slices.Clone(runs)
 	i := slices.IndexFunc(runs, func(of run) bool { return of.id == r.run })
@@ -183,8 +182,8 @@ func (s *state) receipt(id store.RunID, sequence uint64) (receipt, bool) {
 	return receipt{}, false
 }
 
-// nextSequence is one more than the run's highest, or 0. It is false at the
-// end of the numbers.
+// nextSequence returns the sequence after the run's highest, or 0 for a run without
+// receipts. It returns false if the highest is the last possible one.
 func (s *state) nextSequence(id store.RunID) (uint64, bool) {
 	receipts := s.run(id)
 	if len(receipts) == 0 {
@@ -198,7 +197,7 @@ func (s *state) equal(t *state) bool {
 	return s == t || s.guessed == t.guessed && s.digest() == t.digest() && s.shows(t)
 }
 
-// shows compares what a view shows.
+// shows reports whether a view of s shows the same as one of t.
 func (s *state) shows(t *state) bool {
 	sameRun := func(a, b run) bool { return a.id == b.id && slices.Equal(a.receipts, b.receipts) }
 	sameSession := s.session == t.session || s.session != nil && t.session != nil && s.session.text == t.session.text

@@ -9,8 +9,8 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A batch that can never be done is refused before its conditions are looked
-// at, so it tells nothing of a version that is guessed.
+// A batch with an invalid write is refused before its conditions are checked, so it shows
+// nothing about a version that is guessed.
 func TestRefusedBatchTellsNoVersion(t *testing.T) {
 	const id = store.RuntimeID("runtime-0")
 	made := &call{kind: ops.KindPersistRuntimeState, runtime: id, args: store.RuntimeIdle, status: "idle"}
