@@ -4,18 +4,17 @@
 // store.State, and the operations of package ops come to it as messages whose
 // answers are futures.
 //
-// Some of what loopstore promises the library cannot, and some of it is made up
-// for here:
+// The library does not give all that loopstore promises. This package makes up for some
+// of it:
 //
-//   - A future waits without a context, and a message that was sent is delivered.
-//     So a message has a claim: whoever takes it first, the actor or the caller
-//     whose context ends, completes the future.
-//   - What is in the mailbox behind the message that ends the actor is dropped,
-//     and its future never completes. So Close and the senders share a lock.
-//   - An actor that panics is restarted, without an answer to its caller. So a
-//     panic is caught, and nothing is served after it.
-//   - The mailbox has no bound. One that has a bound blocks its sender without a
-//     context.
+//   - A future waits without a context, and a message that was sent is always
+//     delivered. So a message has a claim, which the actor takes, or the caller whose
+//     context ends. Whoever takes it first completes the future.
+//   - The library drops what is in the mailbox behind the message that ends the actor,
+//     and its futures never complete. So Close and the senders share a lock.
+//   - An actor that panics is restarted, and its caller gets no answer. So a panic is
+//     caught, and nothing is served after it.
+//   - The mailbox has no bound. A bounded one would block its sender without a context.
 package actor
 
 import (
@@ -31,10 +30,10 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A Store asks an actor. Open makes one.
+// A Store asks an actor. [Open] starts one.
 type Store struct {
 	gate    rules.Gate
-	sending sync.RWMutex // shared by those who send, of Close alone
+	sending sync.RWMutex // senders share it, Close has it alone
 	system  *actor.ActorSystem
 	owner   *actor.PID
 	stopped chan struct{} // closed when the actor has ended
@@ -42,7 +41,7 @@ type Store struct {
 
 var _ store.RuntimeStore = (*Store)(nil)
 
-// Open starts an actor system with one actor, with an empty store.
+// Open starts an actor system with one actor, which has an empty State.
 func Open() *Store {
 	s := &Store{
 		system: actor.NewActorSystem(
@@ -54,8 +53,8 @@ func Open() *Store {
 	return s
 }
 
-// Close lets the actor answer what is in its mailbox, and ends it and its
-// system. Later calls get store.ErrClosed. It returns nil.
+// Close lets the actor answer what is in its mailbox, then ends it and its system. Later
+// calls get store.ErrClosed. It returns nil.
 func (s *Store) Close() error {
 	s.sending.Lock()
 	first := s.gate.Shut()
@@ -70,9 +69,9 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// CommitSessionBoundary stores a session snapshot, the receipt that it mints, and
-// input updates that it stamps. A session that has grown is read from where the
-// one that stands ends, for which the actor is asked first.
+// CommitSessionBoundary stores a session snapshot, the receipt that it mints, and the input
+// updates that it stamps. It asks the actor first for the session that stands, so that one
+// that has grown is read from where that ends.
 func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	op := ops.CommitSessionBoundary{RuntimeID: id, Commit: commit}
 	for want, wants := op.Look(); wants; want, wants = op.Look() {
@@ -85,8 +84,7 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 	return run(ctx, s, op)
 }
 
-// AtomicApply stores a receipt of the caller's, with any snapshot and input
-// updates.
+// AtomicApply stores the caller's receipt, with any snapshot and input updates.
 func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
 	_, err := run(ctx, s, ops.AtomicApply{RuntimeID: id, Commit: apply})
 	return err
