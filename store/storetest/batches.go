@@ -186,13 +186,13 @@ func refusedBatchChangesNothing(tr *trial) {
 }
 
 func inputsAreClaimedOnce(tr *trial) {
-	n := rounds(60)
+	n := repeats(60)
 	for i := range n {
 		tr.persist("a", accepted(byte(i)))
 	}
 	claims := make([]atomic.Int32, n)
-	err := inTurns(n, func(caller, round int) error {
-		claimed := attempted(byte(round), uint32(caller))
+	err := inTurns(n, func(caller, turn int) error {
+		claimed := attempted(byte(turn), uint32(caller))
 		claimed.CurrentState = store.InputStaged
 		_, err := tr.tryBatch(store.Batch{
 			If:   []store.Condition{store.InputStateIs{RuntimeID: "a", InputID: claimed.InputID, AnyOf: []store.InputLifecycleState{store.InputAccepted}}},
@@ -201,8 +201,8 @@ func inputsAreClaimedOnce(tr *trial) {
 		if err != nil {
 			return mistaken(err, store.ErrConflict)
 		}
-		if other := claims[round].Swap(int32(caller + 1)); other != 0 {
-			return fmt.Errorf("input %d was claimed twice, by callers %d and %d", round, other-1, caller)
+		if other := claims[turn].Swap(int32(caller + 1)); other != 0 {
+			return fmt.Errorf("input %d was claimed twice, by callers %d and %d", turn, other-1, caller)
 		}
 		return nil
 	})
@@ -271,7 +271,7 @@ func (tr *trial) batchesAreSeenWhole(a, b look) {
 	err := together(4, func(caller int) error {
 		if caller == 0 {
 			defer over.Store(true)
-			for mark := uint32(1); mark <= uint32(rounds(300)); mark++ {
+			for mark := uint32(1); mark <= uint32(repeats(300)); mark++ {
 				_, err := tr.tryBatch(store.Batch{Then: []store.Write{putting("a", attempted(1, mark)), setting("b", store.RuntimeIdle), putting("b", attempted(1, mark))}})
 				if err != nil {
 					return err

@@ -114,14 +114,14 @@ func acknowledgedIsApplied(tr *trial) {
 }
 
 // writeAndCancel has several callers make every write in turn, and give up at any
-// moment. Callers share no runtime: each fills one with two rounds of writes, then
+// moment. Callers share no runtime: each makes every write twice to one, and then
 // starts the next. It returns what was acknowledged. With look, it checks after
 // each call that the parts are at the mark that was acknowledged last.
 func (tr *trial) writeAndCancel(look bool) map[store.RuntimeID]marks {
 	tr.Helper()
 	var mu sync.Mutex
 	all := map[store.RuntimeID]marks{}
-	n := rounds(400)
+	n := repeats(400)
 	if !look {
 		n *= 3
 	}
@@ -165,7 +165,7 @@ func (tr *trial) allAreAt(all map[store.RuntimeID]marks) {
 // was acknowledged, and none of them otherwise.
 func batchesAreCancelledWhole(tr *trial) {
 	var mu sync.Mutex
-	acknowledged, calls := 0, rounds(20)
+	acknowledged, calls := 0, repeats(20)
 	err := together(callers, func(caller int) error {
 		failed, err := tr.atAnyMoment(caller, calls, func(ctx context.Context, call int) error {
 			var batch []store.InputState

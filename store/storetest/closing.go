@@ -100,7 +100,7 @@ func (tr *trial) work(id store.RuntimeID, call int, at marks) error {
 }
 
 func closeUnderLoad(tr *trial) {
-	for range rounds(200) { // Close must come at any step of a call
+	for range repeats(200) { // Close must come at any step of a call
 		tr.open()
 		tr.workUntilClosed()
 		tr.refused("PersistInputState", tr.store.PersistInputState(tr.Context(), "a", accepted(1)), store.ErrClosed)
@@ -134,7 +134,7 @@ func cancelledCalls(tr *trial) {
 	tr.fill("a")
 	loads := partsOf(writes())
 	require.NoError(tr, together(4*callers, func(caller int) error {
-		_, err := tr.atAnyMoment(caller, rounds(80), func(ctx context.Context, call int) error {
+		_, err := tr.atAnyMoment(caller, repeats(80), func(ctx context.Context, call int) error {
 			if n := call / 2; call%2 == 0 {
 				return writes()[n%len(writes())].do(ctx, tr.store, "a", uint32(n+1))
 			}

@@ -35,16 +35,16 @@ func concurrency() []promise {
 }
 
 // contribution returns the id that identifies a caller's commit.
-func contribution(caller, round int) store.InputID {
-	return store.InputID{byte(caller), byte(round), 1}
+func contribution(caller, turn int) store.InputID {
+	return store.InputID{byte(caller), byte(turn), 1}
 }
 
 func sequencesAreMintedOnce(tr *trial) {
 	var mu sync.Mutex
 	minted := map[uint64]store.InputID{}
-	n := rounds(100)
-	err := inTurns(n, func(caller, round int) error {
-		mine := contribution(caller, round)
+	n := repeats(100)
+	err := inTurns(n, func(caller, turn int) error {
+		mine := contribution(caller, turn)
 		c := committing(store.RunID{1})
 		c.ContributingInputIDs = []store.InputID{mine}
 		receipt, err := tr.store.CommitSessionBoundary(tr.Context(), "a", c)
@@ -73,7 +73,7 @@ func sequencesFollowTheClock(tr *trial) {
 	var mu sync.Mutex
 	type span struct{ began, ended int64 }
 	spans := map[uint64]span{}
-	n := rounds(100)
+	n := repeats(100)
 	err := inTurns(n, func(int, int) error {
 		began := clock.Add(1)
 		receipt, err := tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{1}))
@@ -96,14 +96,14 @@ func sequencesFollowTheClock(tr *trial) {
 // Each caller updates an input of its own, with every operation in turn, and adds
 // others.
 func noUpdateIsLost(tr *trial) {
-	n := rounds(100)
-	err := inTurns(n, func(caller, round int) (err error) {
-		mine := attempted(byte(caller), uint32(round+1))
-		switch round % 4 {
+	n := repeats(100)
+	err := inTurns(n, func(caller, turn int) (err error) {
+		mine := attempted(byte(caller), uint32(turn+1))
+		switch turn % 4 {
 		case 0:
-			err = tr.store.PersistInputState(tr.Context(), "a", store.NewInputState(contribution(caller, round), store.Time{}))
+			err = tr.store.PersistInputState(tr.Context(), "a", store.NewInputState(contribution(caller, turn), store.Time{}))
 			if err == nil {
-				err = tr.store.AtomicApply(tr.Context(), "a", applying(store.RunID{byte(caller)}, uint64(round), mine))
+				err = tr.store.AtomicApply(tr.Context(), "a", applying(store.RunID{byte(caller)}, uint64(turn), mine))
 			}
 		case 1:
 			_, err = tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{99}, mine))
@@ -117,7 +117,7 @@ func noUpdateIsLost(tr *trial) {
 		}
 		got, ok, err := tr.store.LoadInputState(tr.Context(), "a", mine.InputID)
 		if err == nil && (!ok || got.AttemptCount != mine.AttemptCount) {
-			err = fmt.Errorf("update %d of caller %d was lost: the state is %s", round, caller, textOf(got))
+			err = fmt.Errorf("update %d of caller %d was lost: the state is %s", turn, caller, textOf(got))
 		}
 		return err
 	})
@@ -125,16 +125,16 @@ func noUpdateIsLost(tr *trial) {
 	assert.Equal(tr, callers+callers*((n+3)/4), len(tr.inputs("a")))
 	for caller := range callers {
 		assert.EqualValues(tr, n, tr.input("a", store.InputID{byte(caller)}).AttemptCount, "an update of caller %d was lost", caller)
-		for round := 0; round < n; round += 4 {
-			tr.input("a", contribution(caller, round))
+		for turn := 0; turn < n; turn += 4 {
+			tr.input("a", contribution(caller, turn))
 		}
 	}
 }
 
 func callersReadTheirWrites(tr *trial) {
-	require.NoError(tr, inTurns(rounds(100), func(caller, round int) error {
+	require.NoError(tr, inTurns(repeats(100), func(caller, turn int) error {
 		id, state := store.RuntimeID(fmt.Sprint(caller)), store.RuntimeIdle
-		if round%2 == 1 {
+		if turn%2 == 1 {
 			state = store.RuntimeRunning
 		}
 		if err := tr.store.PersistRuntimeState(tr.Context(), id, state); err != nil {
@@ -156,7 +156,7 @@ func callersReadTheirWrites(tr *trial) {
 
 // seenWhole has half of the callers write batches of 40 inputs. Meanwhile the others
 // check that all inputs are of one write; of names the write of an input.
-func (tr *trial) seenWhole(write func(caller, round int, batch []store.InputState) error, of func(store.InputState) string) {
+func (tr *trial) seenWhole(write func(caller, turn int, batch []store.InputState) error, of func(store.InputState) string) {
 	tr.Helper()
 	const size = 40
 	var writing atomic.Int32
@@ -164,12 +164,12 @@ func (tr *trial) seenWhole(write func(caller, round int, batch []store.InputStat
 	err := together(callers, func(caller int) error {
 		if caller%2 == 0 {
 			defer writing.Add(-1)
-			for round := range rounds(60) {
+			for turn := range repeats(60) {
 				var batch []store.InputState
 				for n := range byte(size) {
-					batch = append(batch, attempted(n, uint32(caller<<16+round)))
+					batch = append(batch, attempted(n, uint32(caller<<16+turn)))
 				}
-				if err := write(caller, round, batch); err != nil {
+				if err := write(caller, turn, batch); err != nil {
 					return err
 				}
 				runtime.Gosched()
@@ -214,8 +214,8 @@ func lifecycleIsSeenWhole(tr *trial) {
 }
 
 func applyIsSeenWhole(tr *trial) {
-	tr.seenWhole(func(caller, round int, batch []store.InputState) error {
-		return tr.store.AtomicApply(tr.Context(), "a", applying(store.RunID{byte(caller)}, uint64(round), batch...))
+	tr.seenWhole(func(caller, turn int, batch []store.InputState) error {
+		return tr.store.AtomicApply(tr.Context(), "a", applying(store.RunID{byte(caller)}, uint64(turn), batch...))
 	}, attemptOf)
 }
 
@@ -232,17 +232,17 @@ func boundaryIsSeenWhole(tr *trial) {
 }
 
 func runtimesDoNotMix(tr *trial) {
-	err := inTurns(rounds(100), func(caller, round int) error {
+	err := inTurns(repeats(100), func(caller, turn int) error {
 		id := store.RuntimeID(fmt.Sprint(caller))
 		c := committing(store.RunID{1}, attempted(1, uint32(caller)))
-		c.Session.SessionSnapshot = document(conversation(caller, round))
+		c.Session.SessionSnapshot = document(conversation(caller, turn))
 		receipt, err := tr.store.CommitSessionBoundary(tr.Context(), id, c)
 		if err != nil {
 			return err
 		}
 		snapshot, _, err := tr.store.LoadSessionSnapshot(tr.Context(), id)
 		if err == nil && string(snapshot) != string(c.Session.SessionSnapshot) || receipt.MessageCount != uint64(caller) {
-			err = fmt.Errorf("runtime %d: commit %d has %d messages, and the snapshot is %q", caller, round, receipt.MessageCount, snapshot)
+			err = fmt.Errorf("runtime %d: commit %d has %d messages, and the snapshot is %q", caller, turn, receipt.MessageCount, snapshot)
 		}
 		return err
 	})
@@ -262,7 +262,7 @@ func (tr *trial) atOneMoment(w write) {
 	err := together(4, func(caller int) error {
 		if caller == 0 {
 			defer over.Store(true)
-			enough := uint32(rounds(400)) // marks, and looks, unless nobody gets to look
+			enough := uint32(repeats(400)) // marks, and looks, unless nobody gets to look
 			for mark := uint32(0); mark < enough || looks.Load() < enough && mark < 10*enough; mark++ {
 				begun.Store(mark + 1)
 				if err := w.do(tr.Context(), tr.store, "a", mark+1); err != nil {
@@ -302,7 +302,7 @@ func nothingElseIsLost(tr *trial) {
 		id := store.RuntimeID(fmt.Sprint(i))
 		err := together(callers, func(caller int) error {
 			at := marks{}
-			for mark := range uint32(rounds(60)) {
+			for mark := range uint32(repeats(60)) {
 				w := inputOf(byte(100 + caller))
 				if caller < len(common) {
 					w = writes()[common[caller]]
@@ -340,7 +340,7 @@ func inputOf(n byte) write {
 // The callers all write to a new runtime at once. None of them writes what another
 // does.
 func firstWritesAreAllThere(tr *trial) {
-	for i := range rounds(400) {
+	for i := range repeats(400) {
 		id := store.RuntimeID(fmt.Sprint(i))
 		at := marks{}
 		first := []write{writes()[0], inputOf(101), inputOf(102), writes()[4], inputOf(103), inputOf(104), inputOf(105), inputOf(106)}
@@ -362,7 +362,7 @@ func noCommitReplaces(tr *trial) {
 	const applied = 1 << 40 // added to the message count, it marks a receipt as applied
 	var latest atomic.Uint64
 	var places sync.Map
-	err := inTurns(rounds(100), func(caller, round int) error {
+	err := inTurns(repeats(100), func(caller, turn int) error {
 		if caller%2 == 0 {
 			receipt, err := tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{1}))
 			if err == nil {
@@ -384,7 +384,7 @@ func noCommitReplaces(tr *trial) {
 
 // It is for the race detector.
 func allAtOnce(tr *trial) {
-	require.NoError(tr, inTurns(rounds(40), func(caller, round int) error {
+	require.NoError(tr, inTurns(repeats(40), func(caller, turn int) error {
 		for _, o := range tr.allCalls("a", tr.Context()) {
 			if o.err != nil {
 				return fmt.Errorf("%s: %w", o.call, o.err)

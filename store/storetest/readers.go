@@ -67,7 +67,7 @@ func readersSeeWhatReturned(tr *trial) {
 	err := together(callers, func(caller int) error {
 		if caller == 0 {
 			defer over.Store(true)
-			for mark := uint32(1); mark <= uint32(rounds(400)); mark++ {
+			for mark := uint32(1); mark <= uint32(repeats(400)); mark++ {
 				begun.Store(mark)
 				if err := tr.store.PersistInputState(tr.Context(), "a", attempted(1, mark)); err != nil {
 					return err

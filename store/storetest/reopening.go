@@ -122,7 +122,7 @@ func cancelledIsNotThere(tr *trial) {
 }
 
 func acknowledgedIsThere(tr *trial) {
-	for range rounds(20) {
+	for range repeats(20) {
 		tr.open()
 		acknowledged := tr.workUntilClosed()
 		tr.reopen()

@@ -57,7 +57,7 @@ func versionsDoNotReturn(tr *trial) {
 // version still stands when it writes, so does the counter that it read.
 func countersLoseNothing(tr *trial) {
 	tr.persist("a", attempted(1, 0))
-	n := rounds(40)
+	n := repeats(40)
 	err := together(callers, func(int) error {
 		version, count := uint64(math.MaxUint64), uint32(0)
 		for done := 0; done < n; runtime.Gosched() {

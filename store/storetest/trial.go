@@ -71,8 +71,8 @@ func (tr *trial) reopen() {
 	tr.use(tr.factory.Reopen(tr.T, tr.store))
 }
 
-// rounds returns how often to repeat something: n times, or a quarter with -short.
-func rounds(n int) int {
+// repeats returns how often to repeat something: n times, or a quarter with -short.
+func repeats(n int) int {
 	if testing.Short() {
 		return max(1, n/4)
 	}
@@ -261,10 +261,10 @@ const callers = 8
 
 // inTurns has each of the callers call do n times, or until it fails. A caller
 // yields after each call, so that callers take turns even on one processor.
-func inTurns(n int, do func(caller, round int) error) error {
+func inTurns(n int, do func(caller, turn int) error) error {
 	return together(callers, func(caller int) error {
-		for round := range n {
-			if err := do(caller, round); err != nil {
+		for turn := range n {
+			if err := do(caller, turn); err != nil {
 				return err
 			}
 			runtime.Gosched()

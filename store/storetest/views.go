@@ -256,7 +256,7 @@ func viewsAreOfOneBoundary(tr *trial) {
 	err := together(4, func(caller int) error {
 		if caller == 0 {
 			defer over.Store(true)
-			for mark := uint32(1); mark <= uint32(rounds(200)); mark++ {
+			for mark := uint32(1); mark <= uint32(repeats(200)); mark++ {
 				begun.Store(mark)
 				if err := writes()[0].do(tr.Context(), tr.store, "a", mark); err != nil {
 					return err

@@ -128,7 +128,7 @@ func changesMeanwhileAreSeen(tr *trial) {
 }
 
 func lastIsNotMissed(tr *trial) {
-	last, ctx := uint32(rounds(400)), tr.patient()
+	last, ctx := uint32(repeats(400)), tr.patient()
 	require.NoError(tr, together(40, func(caller int) error {
 		if caller == 0 {
 			for mark := uint32(1); mark <= last; mark++ {
@@ -213,7 +213,7 @@ func (tr *trial) watchers(ctx context.Context, end func() error, want error) err
 }
 
 func watchEndsWithItsContext(tr *trial) {
-	for range rounds(20) {
+	for range repeats(20) {
 		ctx, cancel := context.WithCancel(tr.Context())
 		defer cancel()
 		require.NoError(tr, tr.watchers(ctx, func() error { cancel(); return nil }, context.Canceled))
@@ -228,7 +228,7 @@ func watchEndsWithItsContext(tr *trial) {
 }
 
 func watchEndsAtClose(tr *trial) {
-	for range rounds(20) {
+	for range repeats(20) {
 		tr.open()
 		require.NoError(tr, tr.watchers(tr.Context(), tr.closers[len(tr.closers)-1], store.ErrClosed))
 		err := tr.watch(tr.Context(), "a", 0, func(*store.View) bool { return false })
