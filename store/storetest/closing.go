@@ -76,7 +76,7 @@ func (tr *trial) workUntilClosed() map[store.RuntimeID]marks {
 			}
 			if count.Add(1) == enough {
 				if err := tr.closers[len(tr.closers)-1](); err != nil {
-					return fmt.Errorf("Close: %w", err)
+					return fmt.Errorf("closing the store: %w", err)
 				}
 				closed.Store(true)
 			}
