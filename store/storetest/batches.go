@@ -47,9 +47,7 @@ func (tr *trial) everything() map[string]any {
 	for _, id := range []store.RuntimeID{"a", "b", "c", "raw"} {
 		all["version of "+string(id)], all[string(id)] = tr.version(id), tr.view(id)
 	}
-	if s, ok := tr.store.(interface {
-		LoadSession(context.Context, store.SessionID) (store.Snapshot, bool, error)
-	}); ok {
+	if s, ok := tr.store.(sessionLoader); ok {
 		filed, ok, err := s.LoadSession(tr.Context(), store.SessionID{7})
 		require.NoError(tr, err)
 		all["session"], all["has a session"] = filed.String(), ok

@@ -21,6 +21,11 @@ type readable interface {
 	Reader(id store.RuntimeID) *loopstore.Reader
 }
 
+// sessionLoader is a store with the Loop's LoadSession.
+type sessionLoader interface {
+	LoadSession(ctx context.Context, id store.SessionID) (store.Snapshot, bool, error)
+}
+
 func noReader(f Factory, s store.RuntimeStore) (missing string) {
 	if _, ok := s.(readable); !ok && f.Reader == nil {
 		return "the Factory has no Reader"

@@ -26,6 +26,7 @@ func operations() []promise {
 		{words: "AtomicApply stores a receipt, a snapshot and updates as they are", try: applyStoresAsIs},
 		{words: "AtomicApply without a session leaves the snapshot", try: applyWithoutSession},
 		{words: "AtomicApply replaces the receipt at its place", try: applyReplacesTheReceipt},
+		{words: "AtomicApply takes any session store key unless keys are strict", try: applyTakesAnyKey},
 		{words: "PersistInputState adds and replaces, LoadInputState finds", try: persistInputReplaces},
 		{words: "LoadInputStates returns every input", try: loadReturnsAll},
 		{words: "inputs with the same idempotency key are all kept", try: keysAreNotLookedAt},
@@ -226,6 +227,39 @@ func applyReplacesTheReceipt(tr *trial) {
 		a.Receipt.ConversationDigest = new("again")
 	}
 	assert.Equal(tr, textOf(next), textOf(tr.receipt("a", store.RunID{1}, 1)), "the next one stays")
+}
+
+// The document's own id is a key that every store takes. A store that can load sessions
+// finds each one under the key that was given, and only there.
+func applyTakesAnyKey(tr *trial) {
+	own, err := store.ParseSessionID("0195b1c2-0000-7000-8000-000000000001")
+	require.NoError(tr, err)
+	other := store.SessionID{7}
+	a := applying(store.RunID{1}, 0, accepted(1))
+	a.Session, a.SessionStoreKey = &store.SessionDelta{SessionSnapshot: document(conversation(2, 2))}, &other
+	if tr.factory.StrictSessionKeys {
+		tr.refused("AtomicApply with another id", tr.store.AtomicApply(tr.Context(), "a", a), store.ErrSessionKeyMismatch)
+		assert.Equal(tr, view{}, tr.view("a"), "the call was refused")
+		tr.filed(other, "")
+		a.SessionStoreKey = &own
+	}
+	tr.apply("a", a)
+	assert.Equal(tr, string(a.Session.SessionSnapshot), string(tr.snapshot("a")))
+	tr.filed(*a.SessionStoreKey, string(a.Session.SessionSnapshot))
+	if !tr.factory.StrictSessionKeys {
+		tr.filed(own, "")
+	}
+}
+
+// filed checks what a store that can load sessions has under a key, "" for nothing.
+func (tr *trial) filed(key store.SessionID, want string) {
+	tr.Helper()
+	if s, ok := tr.store.(sessionLoader); ok {
+		got, ok, err := s.LoadSession(tr.Context(), key)
+		require.NoError(tr, err, "LoadSession")
+		assert.Equal(tr, want != "", ok, "whether session %v exists", key)
+		tr.same(want, got.String(), "session %v", key)
+	}
 }
 
 func persistInputReplaces(tr *trial) {

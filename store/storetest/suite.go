@@ -28,6 +28,11 @@ type Factory struct {
 	// the suite uses the store's own Reader if it is like loopstore.Loop's.
 	Reader func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*store.View, error)
 
+	// StrictSessionKeys says that the stores refuse to file a session document under
+	// another id than its own, as a loopstore.Loop does with the option of that name.
+	// Otherwise they must take it.
+	StrictSessionKeys bool
+
 	// Timeout is how long one promise may take, with its Open and Close. A promise
 	// that takes longer fails with the stacks of all goroutines, and the suite skips
 	// the rest. 0 means a minute.
