@@ -55,13 +55,19 @@ func (a access) commit(ctx context.Context, b *batch) (r reply, err error) {
 }
 
 // abilities are what a store has besides the ten operations.
-type abilities struct{ commits, views, reads bool }
+type abilities struct{ commits, views, reads, files bool }
 
 func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
 	_, a.commits = s.(store.Committer)
 	_, a.views = s.(store.Viewer)
 	a.reads = cfg.Reader != nil
+	_, a.files = s.(sessionLoader)
 	return a
+}
+
+// sessionLoader is a store with the Loop's LoadSession.
+type sessionLoader interface {
+	LoadSession(ctx context.Context, id store.SessionID) (store.Snapshot, bool, error)
 }
 
 // any reports whether the store has any of them.

@@ -17,14 +17,15 @@ type call struct {
 	runtime store.RuntimeID
 	args    any // of a write: a commit or a value of package store; nil for a load
 
-	flaw    error         // with which the store must refuse the arguments, nil if they are valid
-	status  string        // the runtime state to store
-	session *session      // the snapshot to store
-	receipt receipt       // to store, without a minted sequence; of a load, only its key
-	inputs  []input       // to store, in order
-	input   store.InputID // to load, or to delete
-	batch   *batch        // to commit
-	by      way           // to get a view
+	flaw    error           // with which the store must refuse the arguments, nil if they are valid
+	status  string          // the runtime state to store
+	session *session        // the snapshot to store
+	receipt receipt         // to store, without a minted sequence; of a load, only its key
+	inputs  []input         // to store, in order
+	input   store.InputID   // to load, or to delete
+	batch   *batch          // to commit
+	by      way             // to get a view
+	key     store.SessionID // to file a session under, or to load it; zero if there is none
 }
 
 // A reply is what a call returned, in the store's terms.
@@ -45,6 +46,9 @@ func (c *call) perform(ctx context.Context, to access) (r reply, err error) {
 		return to.commit(ctx, c.batch)
 	case ops.KindLoadView:
 		return to.view(ctx, c.runtime, c.by)
+	case ops.KindLoadSession:
+		filed, ok, err := to.store.(sessionLoader).LoadSession(ctx, c.key)
+		return reply{found: ok, text: filed.String()}, err
 	}
 	s := to.store
 	switch args := c.args.(type) {

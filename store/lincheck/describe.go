@@ -66,6 +66,8 @@ func (c *call) String() string {
 		}
 	case c.by != byStore:
 		parts = append(parts, [...]string{"", "shared reader", "own reader"}[c.by])
+	case c.kind == ops.KindLoadSession:
+		parts = append(parts, c.key.String())
 	case c.kind == ops.KindLoadInputState:
 		parts = append(parts, short(c.input))
 	case c.kind == ops.KindLoadBoundaryReceipt:
@@ -77,6 +79,9 @@ func (c *call) String() string {
 	}
 	if c.session != nil {
 		parts = append(parts, "session "+markOf(c.session.text))
+		if c.key != (store.SessionID{}) {
+			parts = append(parts, "filed under "+c.key.String())
+		}
 	}
 	if c.status != "" {
 		parts = append(parts, c.status)

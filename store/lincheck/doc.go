@@ -37,6 +37,10 @@
 // that all callers share, and one for each caller. A reader may answer a call whose
 // context has ended.
 //
+// If the store has the Loop's LoadSession, the programs load sessions too. AtomicApply
+// files them under keys that are not the ids of the documents, which a store takes unless
+// its keys are strict. The histories that span runtimes leave sessions out.
+//
 // A batch has up to two conditions, of all kinds, and up to five writes, some of which
 // must be refused. Many conditions use what the caller has learned from its own
 // earlier calls. In the histories above, a batch is on one runtime, because the

@@ -2,6 +2,7 @@ package lincheck
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -17,11 +18,12 @@ import (
 type state struct {
 	status  string // empty if there is none
 	session *session
-	inputs  []input // in the order in which they were first stored
-	runs    []run   // in the order of their first receipts
-	latest  receipt // the one that was stored last
-	version uint64  // of the last change
-	guessed bool    // version is only a lower bound
+	inputs  []input                      // in the order in which they were first stored
+	runs    []run                        // in the order of their first receipts
+	latest  receipt                      // the one that was stored last
+	filed   map[store.SessionID]*session // never changed in place
+	version uint64                       // of the last change
+	guessed bool                         // version is only a lower bound
 }
 
 // nothing is the state of a runtime that does not exist.
@@ -61,6 +63,10 @@ func (s *state) answer(c *call) answer {
 		if s.session != nil {
 			return answer{found: true, text: s.session.text}
 		}
+	case ops.KindLoadSession:
+		if filed := s.filed[c.key]; filed != nil {
+			return answer{found: true, text: filed.text}
+		}
 	case ops.KindLoadRuntimeState:
 		return answer{found: s.status != "", text: s.status}
 	case ops.KindLoadView:
@@ -86,6 +92,11 @@ func (s *state) after(c *call, a *answer) *state {
 	}
 	if c.session != nil {
 		next.session = c.session
+		if c.key != (store.SessionID{}) {
+			next.filed = make(map[store.SessionID]*session)
+			maps.Copy(next.filed, s.filed)
+			next.filed[c.key] = c.session
+		}
 	}
 	inputs := c.inputs
 	switch c.kind {
@@ -194,7 +205,7 @@ func (s *state) nextSequence(id store.RunID) (uint64, bool) {
 }
 
 func (s *state) equal(t *state) bool {
-	return s == t || s.guessed == t.guessed && s.digest() == t.digest() && s.shows(t)
+	return s == t || s.guessed == t.guessed && s.digest() == t.digest() && maps.Equal(s.filed, t.filed) && s.shows(t)
 }
 
 // shows reports whether a view of s shows the same as one of t.

@@ -47,6 +47,7 @@ var weights = []struct {
 	{ops.KindCommitSessionBoundary, 14},
 	{ops.KindCommit, 14},
 	{ops.KindLoadView, 12},
+	{ops.KindLoadSession, 6},
 }
 
 // call makes the next call.
@@ -68,13 +69,15 @@ func (g *generator) call() *call {
 		g.batch(c)
 	case ops.KindLoadView:
 		c.by, g.known = g.way(), c.runtime
+	case ops.KindLoadSession:
+		c.key = g.sessionKey(c.runtime)
 	case ops.KindLoadInputState:
 		c.input = g.input()
 	case ops.KindLoadBoundaryReceipt:
 		c.receipt = receipt{run: g.run(), sequence: g.sequence()}
 	}
 	if c.flaw != nil { // the model needs nothing else
-		c.status, c.session, c.receipt, c.inputs = "", nil, receipt{}, nil
+		c.status, c.session, c.receipt, c.inputs, c.key = "", nil, receipt{}, nil, store.SessionID{}
 	}
 	return c
 }
@@ -105,6 +108,8 @@ func (a abilities) offers(kind ops.Kind) bool {
 		return a.commits
 	case ops.KindLoadView:
 		return a.views || a.reads
+	case ops.KindLoadSession:
+		return a.files
 	}
 	return true
 }
@@ -199,10 +204,30 @@ func (g *generator) lifecycleCommit(c *call) {
 func (g *generator) apply(c *call) {
 	apply := store.BoundaryApply{Receipt: g.receipt(), InputUpdates: g.updates(c)}
 	if g.pick("with a snapshot", 2) == 1 {
-		apply.Session = &store.SessionDelta{SessionSnapshot: []byte(g.text(0))}
 		c.session = &session{text: g.text(0)}
+		if g.files && g.pick("filed", 2) == 1 {
+			c.session, c.key = g.filed(), g.sessionKey(c.runtime)
+			apply.SessionStoreKey = new(c.key)
+		}
+		apply.Session = &store.SessionDelta{SessionSnapshot: []byte(c.session.text)}
 	}
 	c.args, c.receipt, c.inputs = apply, receiptOf(apply.Receipt), inputsOf(apply.InputUpdates)
+}
+
+// filed returns a session to be filed under a key. A store reads it, so it knows the digest
+// of a document.
+func (g *generator) filed() *session {
+	if g.pick("of a document", 2) == 0 {
+		return &session{text: g.text(0)}
+	}
+	doc := g.document()
+	return &doc.session
+}
+
+// sessionKey returns one of a runtime's two keys. They are no document's id. No other runtime
+// uses them, because a history is checked runtime by runtime.
+func (g *generator) sessionKey(id store.RuntimeID) store.SessionID {
+	return store.SessionID{14: id[len(id)-1], 15: byte(g.pick("session key", 2) + 1)}
 }
 
 // receipt returns a receipt that the caller made itself.

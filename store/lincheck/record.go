@@ -48,6 +48,7 @@ func newRecorder(s store.RuntimeStore, cfg *Config) *recorder {
 // returns the history of the calls that were made.
 func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*history, error) {
 	r, can := newRecorder(s, &cfg), abilitiesOf(s, &cfg)
+	can.files = can.files && !cfg.spans // those histories are short, and for batches
 	callers := make([]*caller, cfg.Callers)
 	for i := range callers {
 		share := (cfg.Operations + i) / cfg.Callers // the shares add up to all operations
@@ -193,6 +194,11 @@ func audit(callers []*caller, runtimes int, can abilities) []turn {
 		}
 		if can.reads {
 			add(call{kind: ops.KindLoadView, runtime: id, by: bySharedOne})
+		}
+		for n := range byte(2) {
+			if can.files {
+				add(call{kind: ops.KindLoadSession, runtime: id, key: store.SessionID{14: id[len(id)-1], 15: n + 1}})
+			}
 		}
 		for run := range runIDs {
 			look(key{id, runID(run), 0})
