@@ -9,19 +9,19 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// A Look shows one runtime whole, again and again.
+// A Look returns the view of one runtime, each time it is called.
 type Look func(ctx context.Context) (*state.View, error)
 
-// A way is how a view is asked for.
+// A way is how a caller gets a view.
 type way int
 
 const (
-	byStore     way = iota // as the store's View
-	bySharedOne            // of the reader that all callers share
-	byOwnOne               // of the caller's own reader
+	byStore     way = iota // from the store's View
+	bySharedOne            // from the reader that all callers share
+	byOwnOne               // from the caller's own reader
 )
 
-// An access is all by which one caller calls a store.
+// An access is how one caller reaches a store.
 type access struct {
 	store   store.RuntimeStore
 	readers [byOwnOne + 1]map[store.RuntimeID]Look
@@ -51,20 +51,26 @@ func (a access) view(ctx context.Context, id store.RuntimeID, by way) (r reply, 
 	return r, err
 }
 
-func (a access) commit(ctx context.Context, b *batch) (r reply, err error) {
+func (a access) commit(ctx context.Context, b *batched) (r reply, err error) {
 	r.batch, err = a.store.(batch.Committer).Commit(ctx, b.forStore())
 	return r, err
 }
 
-// abilities are what a store under test offers besides the ten operations.
-type abilities struct{ commits, views, reads bool }
+// abilities are what a store has besides the ten operations.
+type abilities struct{ commits, views, reads, files bool }
 
 func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
 	_, a.commits = s.(batch.Committer)
 	_, a.views = s.(state.Viewer)
 	a.reads = cfg.Reader != nil
+	_, a.files = s.(sessionLoader)
 	return a
 }
 
-// any reports whether there is one.
+// sessionLoader is a store with the Loop's LoadSession.
+type sessionLoader interface {
+	LoadSession(ctx context.Context, id store.SessionID) (store.Snapshot, bool, error)
+}
+
+// any reports whether the store has any of them.
 func (a abilities) any() bool { return a != abilities{} }

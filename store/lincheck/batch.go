@@ -8,25 +8,26 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// A batch is the arguments of a Commit. Its writes are calls too, since most of
-// them do what an operation does.
-type batch struct {
+// A batched is the argument of Commit. Its writes are calls too, because most of them do
+// what an operation does.
+type batched struct {
 	conditions []condition
 	writes     []*call
 }
 
-// A condition is one of package store, and the runtime that it is about.
+// A condition is one of package batch, with its runtime.
 type condition struct {
 	batch.Condition
 	runtime  store.RuntimeID
-	recalled bool // it takes its value from what the caller knows when it makes the call
+	recalled bool // its value is what the caller knows when it makes the call
 }
 
 // forStore returns the batch as the store takes it.
-func (b *batch) forStore() (all batch.Batch) {
+func (b *batched) forStore() (all batch.Batch) {
 	for _, c := range b.conditions {
 		all.If = append(all.If, c.Condition)
 	}
@@ -52,10 +53,10 @@ func (c *call) asWrite() batch.Write {
 	panic(fmt.Sprintf("lincheck: %T is no write of a batch", c.args))
 }
 
-// batch makes a batch on c's runtime, or on any if the program spans them. At
-// times its last write must fail, if not one before it does.
+// batch makes a batch on c's runtime, or on any runtimes if the program spans them. At
+// times its last write must be refused, unless one before it is.
 func (g *generator) batch(c *call) {
-	c.batch = new(batch)
+	c.batch = new(batched)
 	if g.spans {
 		c.runtime = ""
 	} else if g.pick("the runtime known best", 2) == 1 && g.known != "" {
@@ -72,7 +73,7 @@ func (g *generator) batch(c *call) {
 	}
 }
 
-// place is a runtime for one part of a batch.
+// place returns a runtime for one part of a batch.
 func (g *generator) place(c *call) store.RuntimeID {
 	if g.spans {
 		return runtimeID(g.pick("runtime", g.runtimes))
@@ -80,7 +81,7 @@ func (g *generator) place(c *call) store.RuntimeID {
 	return c.runtime
 }
 
-// write makes one write. They have marks of their own.
+// write makes one write, with a mark of its own.
 func (g *generator) write(id store.RuntimeID) *call {
 	g.mark++
 	w := &call{kind: ops.KindCommit, runtime: id}
@@ -119,7 +120,7 @@ func (g *generator) putSnapshot(w *call) {
 	w.args = batch.PutSnapshot{RuntimeID: w.runtime, Snapshot: []byte(w.session.text)}
 }
 
-// exhausting are two writes of which the second cannot be done.
+// exhausting returns two writes. The first makes the second exceed the last sequence.
 func (g *generator) exhausting(id store.RuntimeID) []*call {
 	g.mark++
 	full := &call{runtime: id}
@@ -131,8 +132,8 @@ func (g *generator) exhausting(id store.RuntimeID) []*call {
 	return []*call{full, last}
 }
 
-func (g *generator) condition(batch *call) condition {
-	id := g.place(batch)
+func (g *generator) condition(of *call) condition {
+	id := g.place(of)
 	if g.spans && g.pick("the runtime known best", 2) == 1 && g.known != "" {
 		id = g.known
 	}
@@ -160,7 +161,7 @@ func (g *generator) condition(batch *call) condition {
 	return c
 }
 
-// some returns about half of all values, seldom with a flaw.
+// some returns about half of the values, seldom with an invalid one.
 func some[T ~string](g *generator, all []T, flaw T) []T {
 	from := g.pick("from", len(all))
 	chosen := slices.Clone(all[from:min(len(all), from+1+g.pick("how many", len(all)))])
@@ -170,7 +171,7 @@ func some[T ~string](g *generator, all []T, flaw T) []T {
 	return chosen
 }
 
-// invalid reports whether a condition can never be checked.
+// invalid reports whether a store must refuse the condition.
 func (c condition) invalid() bool {
 	switch c := c.Condition.(type) {
 	case batch.RuntimeStateIs:
@@ -181,7 +182,7 @@ func (c condition) invalid() bool {
 	return false
 }
 
-// A memory is what a caller's own calls have told it of each runtime.
+// A memory is what a caller has learned of each runtime from its own calls.
 type memory map[store.RuntimeID]facts
 
 type facts struct {
@@ -189,7 +190,7 @@ type facts struct {
 	digest, key string
 }
 
-// recall fills in what the caller knows.
+// recall fills what the caller knows into a call's conditions.
 func (m memory) recall(c *call) {
 	if c.batch == nil {
 		return
@@ -211,7 +212,7 @@ func (m memory) recall(c *call) {
 	}
 }
 
-// learn keeps what a call of the caller's has told.
+// learn notes what a call has shown.
 func (m memory) learn(t *turn) {
 	know := func(id store.RuntimeID, tell func(*facts)) {
 		known := m[id]
@@ -246,7 +247,7 @@ func (m memory) learn(t *turn) {
 	}
 }
 
-// seen returns what a view tells.
+// seen returns the facts that a view shows.
 func seen(v *state.View) (f facts) {
 	f.version = v.Version()
 	if s, ok := v.Snapshot(); ok && s.Document() != nil {

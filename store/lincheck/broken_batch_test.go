@@ -45,29 +45,29 @@ func TestStaleViewsAreCaught(t *testing.T) {
 	assert.Regexp(t, `load_view\(runtime-\d, (shared|own) reader\)`, said)
 }
 
-// A halving store commits what a batch writes on its first runtime, and then
-// what it writes on others.
+// A halving store commits the last write of a batch in a step of its own, if that is on
+// a runtime which the others do not write.
 type halving struct{ *loopstore.Loop }
 
-func (s halving) Commit(ctx context.Context, batch batch.Batch) (batch.Result, error) {
-	n := len(batch.Then)
-	if n < 2 || !plainWrite(batch.Then[n-1]) {
-		return s.Loop.Commit(ctx, batch)
+func (s halving) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
+	n := len(b.Then)
+	if n < 2 || !plainWrite(b.Then[n-1]) {
+		return s.Loop.Commit(ctx, b)
 	}
-	last := batch.Then[n-1].(batch.PutSnapshot).RuntimeID
-	for _, w := range batch.Then[:n-1] {
+	last := b.Then[n-1].(batch.PutSnapshot).RuntimeID
+	for _, w := range b.Then[:n-1] {
 		if !plainWrite(w) || w.(batch.PutSnapshot).RuntimeID == last {
-			return s.Loop.Commit(ctx, batch)
+			return s.Loop.Commit(ctx, b)
 		}
 	}
-	if _, err := s.Loop.Commit(ctx, batch.Batch{If: batch.If, Then: batch.Then[:n-1]}); err != nil {
+	if _, err := s.Loop.Commit(ctx, batch.Batch{If: b.If, Then: b.Then[:n-1]}); err != nil {
 		return batch.Result{}, err
 	}
 	runtime.Gosched()
-	return s.Loop.Commit(context.WithoutCancel(ctx), batch.Batch{Then: batch.Then[n-1:]})
+	return s.Loop.Commit(context.WithoutCancel(ctx), batch.Batch{Then: b.Then[n-1:]})
 }
 
-// plainWrite is true for a write that is always done.
+// plainWrite is true for a write that is never refused.
 func plainWrite(w batch.Write) bool {
 	_, ok := w.(batch.PutSnapshot)
 	return ok
@@ -77,13 +77,13 @@ func TestHalfSeenBatchIsCaught(t *testing.T) {
 	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return halving{l} })
 }
 
-// A checking store checks the conditions, and then applies the writes. It leaves
-// batches alone that could be refused for their writes, or it would be found out
-// by the order of the errors.
+// A checking store checks the conditions in one step and applies the writes in another.
+// It does so only where no write can be refused: otherwise the order of the errors would
+// give it away.
 type checking struct{ *loopstore.Loop }
 
-func (s checking) Commit(ctx context.Context, batch batch.Batch) (batch.Result, error) {
-	refusable := slices.ContainsFunc(batch.Then, func(w batch.Write) bool {
+func (s checking) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
+	refusable := slices.ContainsFunc(b.Then, func(w batch.Write) bool {
 		switch w.(type) {
 		case batch.DeleteRuntime, batch.DeleteInputState, batch.PutSnapshot, batch.PutReceipt:
 			return false
@@ -91,26 +91,26 @@ func (s checking) Commit(ctx context.Context, batch batch.Batch) (batch.Result, 
 		return true
 	})
 	if refusable {
-		return s.Loop.Commit(ctx, batch)
+		return s.Loop.Commit(ctx, b)
 	}
-	if _, err := s.Loop.Commit(ctx, batch.Batch{If: batch.If}); err != nil {
+	if _, err := s.Loop.Commit(ctx, batch.Batch{If: b.If}); err != nil {
 		return batch.Result{}, err
 	}
 	runtime.Gosched()
-	return s.Loop.Commit(ctx, batch.Batch{Then: batch.Then})
+	return s.Loop.Commit(ctx, batch.Batch{Then: b.Then})
 }
 
 func TestCheckThenActIsCaught(t *testing.T) {
 	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return checking{l} })
 }
 
-// A leaving store leaves the writes before one that cannot be done.
+// A leaving store keeps the writes in front of one that is refused.
 type leaving struct{ *loopstore.Loop }
 
-func (s leaving) Commit(ctx context.Context, batch batch.Batch) (batch.Result, error) {
-	result, err := s.Loop.Commit(ctx, batch)
+func (s leaving) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
+	result, err := s.Loop.Commit(ctx, b)
 	if write, ok := errors.AsType[*batch.WriteError](err); ok {
-		_, _ = s.Loop.Commit(context.WithoutCancel(ctx), batch.Batch{Then: batch.Then[:write.Index]})
+		_, _ = s.Loop.Commit(context.WithoutCancel(ctx), batch.Batch{Then: b.Then[:write.Index]})
 	}
 	return result, err
 }

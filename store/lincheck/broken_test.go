@@ -17,7 +17,7 @@ import (
 	"github.com/loopstore/loopstore/store/lincheck"
 )
 
-// A listener is a test that may fail: it keeps what it is told.
+// A listener is a test that may fail. It keeps its failures.
 type listener struct {
 	*testing.T
 	failures []string
@@ -27,8 +27,7 @@ func (l *listener) Errorf(format string, args ...any) {
 	l.failures = append(l.failures, fmt.Sprintf(format, args...))
 }
 
-// refute expects the check to refute the stores that open returns, and returns
-// what it said.
+// refute expects Check to refute the stores that open returns, and returns the failure.
 func refute(t *testing.T, open func(*loopstore.Loop) store.RuntimeStore) string {
 	l := &listener{T: t}
 	lincheck.Check(l, func() store.RuntimeStore { return open(loopstore.New(loopstore.Options{})) },
@@ -39,8 +38,8 @@ func refute(t *testing.T, open func(*loopstore.Loop) store.RuntimeStore) string 
 	return l.failures[0]
 }
 
-// A broken store is a Loop with one operation replaced. Every tenth call of
-// it, in any goroutine, is broken.
+// A broken store is a Loop with one operation replaced. Every tenth call of that
+// operation is wrong.
 type broken struct {
 	*loopstore.Loop
 	mu    sync.Mutex
@@ -54,8 +53,7 @@ func (b *broken) tenth() bool {
 	return b.calls%10 == 0
 }
 
-// A stale store answers at times with the snapshot that it answered with
-// before.
+// A stale store answers at times with the snapshot of an earlier answer.
 type stale struct {
 	broken
 	last sync.Map // of runtime ids
@@ -84,7 +82,7 @@ func TestStaleReadsAreCaught(t *testing.T) {
 	assert.Contains(t, string(html), "load_session_snapshot(runtime-")
 }
 
-// A losing store says at times that it applied what it did not.
+// A losing store acknowledges writes at times that it does not apply.
 type losing struct{ broken }
 
 func (s *losing) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
@@ -98,8 +96,7 @@ func TestLostUpdateIsCaught(t *testing.T) {
 	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return &losing{broken{Loop: l}} })
 }
 
-// A late store runs some calls after all whose callers have given up: right
-// after they were told.
+// A late store applies some calls that were given up, right after their callers gave up.
 type late struct{ broken }
 
 func (s *late) PersistInputState(ctx context.Context, id store.RuntimeID, state store.InputState) error {
@@ -114,8 +111,8 @@ func TestAppliedAfterCancelIsCaught(t *testing.T) {
 	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return &late{broken{Loop: l}} })
 }
 
-// A torn store does one operation in two steps, so that others see the state
-// between.
+// A torn store applies one operation in two steps, so that others see the state between
+// them.
 type torn struct{ *loopstore.Loop }
 
 func (s torn) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
@@ -135,7 +132,7 @@ func TestTornCommitIsCaught(t *testing.T) {
 	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return torn{l} })
 }
 
-// A rude store gives the context's error to callers whose context lives.
+// A rude store returns the context's error although the context is alive.
 type rude struct{ broken }
 
 func (s *rude) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
@@ -154,6 +151,6 @@ func TestUnexpectedErrorIsCaught(t *testing.T) {
 	assert.True(t, strings.HasPrefix(l.failures[0], "history 0 of seed 0: load_runtime_state("), l.failures[0])
 	assert.Contains(t, l.failures[0], "unexpected error: context canceled: it had a living context")
 	assert.Zero(t, stats.Histories)
-	assert.Equal(t, 2000, stats.Operations, "all that were made")
+	assert.Equal(t, 2000, stats.Operations, "all calls that were made")
 	assert.Positive(t, stats.Refused)
 }

@@ -12,41 +12,45 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// A call is one call of an operation: its arguments as the store takes them,
-// and what the model needs of them.
+// A call is one call of an operation: its arguments as the store takes them, and as
+// the model does.
 type call struct {
 	kind    ops.Kind
 	runtime store.RuntimeID
-	args    any // of a write: a commit or a value of package store
+	args    any // of a write: a commit or a value of package store; nil for a load
 
-	flaw    error         // with which the store must refuse the arguments
-	status  string        // the runtime state to store
-	session *session      // the snapshot to store
-	receipt receipt       // to store, but for a minted sequence; to load, its key
-	inputs  []input       // to store, in order
-	input   store.InputID // to load, or to delete
-	batch   *batch        // to commit
-	by      way           // to view
+	flaw    error           // with which the store must refuse the arguments, nil if they are valid
+	status  string          // the runtime state to store
+	session *session        // the snapshot to store
+	receipt receipt         // to store, without a minted sequence; of a load, only its key
+	inputs  []input         // to store, in order
+	input   store.InputID   // to load, or to delete
+	batch   *batched        // to commit
+	by      way             // to get a view
+	key     store.SessionID // to file a session under, or to load it; zero if there is none
 }
 
-// A reply is what a call returned, as the store gave it.
+// A reply is what a call returned, in the store's terms.
 type reply struct {
 	found   bool
 	text    string
 	receipt *store.RunBoundaryReceipt
 	inputs  []store.InputState
-	nilList bool // of a list that must not be nil
+	nilList bool // the list is nil, which it must not be
 	batch   batch.Result
 	view    *state.View
 }
 
-// perform calls the store.
+// perform makes the call.
 func (c *call) perform(ctx context.Context, to access) (r reply, err error) {
 	switch c.kind {
 	case ops.KindCommit:
 		return to.commit(ctx, c.batch)
 	case ops.KindLoadView:
 		return to.view(ctx, c.runtime, c.by)
+	case ops.KindLoadSession:
+		filed, ok, err := to.store.(sessionLoader).LoadSession(ctx, c.key)
+		return reply{found: ok, text: filed.String()}, err
 	}
 	s := to.store
 	switch args := c.args.(type) {
@@ -95,27 +99,27 @@ func (c *call) load(ctx context.Context, s store.RuntimeStore) (r reply, err err
 	return r, err
 }
 
-// An answer is what a call returned, or should have, in the model's terms.
+// An answer is what a call returned, or should have returned, in the model's terms.
 type answer struct {
 	refusal error // nil, or one of the refusals
 	found   bool
 	text    string
 	receipt receipt
 	inputs  []input
-	nilList bool // never the model's
+	nilList bool // as in reply
 
-	view     *state
+	view     *model
 	receipts []receipt // that a batch minted
 	revision uint64    // of a batch
-	at       int       // the condition, or write, of a batch that is in the way
-	version  uint64    // of the runtime whose condition is
+	at       int       // the index of the condition or write for which a batch was refused
+	version  uint64    // of the runtime of that condition
 }
 
-// refusals are what a store may say to a call besides its answer.
+// refusals are the errors with which a store may refuse a call.
 var refusals = []error{store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict}
 
-// answerOf turns what a call returned into an answer. The error is one that no
-// call of ours should get.
+// answerOf turns what a call returned into an answer. Its error is one that no call
+// here should get.
 func answerOf(r reply, err error) (answer, error) {
 	if err != nil {
 		for _, refusal := range refusals {

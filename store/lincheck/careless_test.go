@@ -22,7 +22,7 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// said is what Check says of stores that wrap returns.
+// said returns the failures of Check on stores that wrap returns.
 func said(t lincheck.TB, l *listener, wrap func(*loopstore.Loop) store.RuntimeStore, cfg lincheck.Config) string {
 	lincheck.Check(t, func() store.RuntimeStore { return wrap(loopstore.New(loopstore.Options{})) }, cfg)
 	return strings.Join(l.failures, "\n")
@@ -30,7 +30,7 @@ func said(t lincheck.TB, l *listener, wrap func(*loopstore.Loop) store.RuntimeSt
 
 func plain(l *loopstore.Loop) store.RuntimeStore { return l }
 
-// A contextual listener has a context of its own.
+// A contextual listener has its own context.
 type contextual struct {
 	*listener
 	ctx context.Context
@@ -38,7 +38,7 @@ type contextual struct {
 
 func (c contextual) Context() context.Context { return c.ctx }
 
-// The context of a test has ended when its cleanups run.
+// A test's context has ended when its cleanups run.
 func TestEndedContextShowsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &listener{T: t}
@@ -62,7 +62,7 @@ func (s *ending) LoadInputState(ctx context.Context, id store.RuntimeID, input s
 	return s.Loop.LoadInputState(ctx, id, input)
 }
 
-// The one call of this seed has a dead context.
+// With some seed, the only call has a context that has ended.
 func TestTooFewAnswersShowNothing(t *testing.T) {
 	l := &listener{T: t}
 	cfg := lincheck.Config{Histories: 1, Operations: 1, Callers: 1, Spanning: 1}
@@ -74,7 +74,7 @@ func TestTooFewAnswersShowNothing(t *testing.T) {
 	assert.Contains(t, l.failures[0], "0 of 1 calls were answered")
 }
 
-// A heedless store serves callers whose context has ended before.
+// A heedless store answers calls whose context had ended before.
 type heedless struct{ *loopstore.Loop }
 
 func (s heedless) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
@@ -92,7 +92,7 @@ func TestServedWithDeadContextIsCaught(t *testing.T) {
 	assert.Contains(t, strings.Join(r.lines, "\n"), "only the context's error will do")
 }
 
-// A nilly store has nil for an empty list.
+// A nilly store returns nil for an empty list.
 type nilly struct{ *loopstore.Loop }
 
 func (s nilly) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]store.InputState, error) {
@@ -107,7 +107,7 @@ func TestNilListIsCaught(t *testing.T) {
 	assert.Contains(t, refute(t, func(l *loopstore.Loop) store.RuntimeStore { return nilly{l} }), "nil, not an empty list")
 }
 
-// A failing store is out of order at times.
+// A failing store returns an error of its own at times.
 type failing struct{ broken }
 
 func (s *failing) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
@@ -139,7 +139,7 @@ func TestNilStoreIsCaught(t *testing.T) {
 	}
 }
 
-// A closable store counts the calls of Close, the last of which fails.
+// A closable store counts the calls of Close. All of them fail.
 type closable struct {
 	*locked.Store
 	closed *int
@@ -160,7 +160,7 @@ func TestProgramsStoreIsClosed(t *testing.T) {
 	assert.Contains(t, strings.Join(r.lines, "\n"), "cannot be closed")
 }
 
-// A hanging store has a call that returns when the test has ended.
+// A hanging store has calls that return only when the test has ended.
 type hanging struct {
 	broken
 	released chan struct{}
@@ -173,7 +173,7 @@ func (s *hanging) LoadBoundaryReceipt(ctx context.Context, id store.RuntimeID, r
 	return s.Loop.LoadBoundaryReceipt(ctx, id, run, sequence)
 }
 
-// The limit passes at once in a bubble.
+// In a bubble the limit passes at once.
 func TestHangingCallIsNamed(t *testing.T) {
 	const want = `load_boundary_receipt\(runtime-\d, …0\d/\d+\) hangs: it has not returned for 30s`
 	t.Run("Check", func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestHangingCallIsNamed(t *testing.T) {
 	})
 }
 
-// A tardy store applies a call long after its caller was told that it has not.
+// A tardy store applies one call long after its caller gave up.
 type tardy struct {
 	*loopstore.Loop
 	once sync.Once
@@ -224,7 +224,7 @@ func (s *tardy) Close() error {
 	return s.Loop.Close()
 }
 
-// In a bubble the history has ended before any time has passed.
+// In a bubble the history ends before any time passes.
 func TestAppliedLongAfterCancelIsCaught(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &listener{T: t}

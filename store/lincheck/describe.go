@@ -7,15 +7,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/loopstore/loopstore/store"
-
 	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
 )
 
-// marks finds the mark of a write in what holds it.
+// marks matches the mark of a write in a value.
 var marks = regexp.MustCompile(`mark-\d+(\.\d+)?`)
 
-// markOf shows a value by its mark, or by its beginning.
+// markOf returns the mark of a value, or the beginning of a value without one.
 func markOf(text string) string {
 	if mark := marks.FindString(text); mark != "" {
 		return mark
@@ -27,7 +26,7 @@ func markOf(text string) string {
 	return text
 }
 
-// short shows the end of an id, which is all that ours differ in.
+// short returns the end of an id. Generated ids differ only there.
 func short(id fmt.Stringer) string {
 	text := id.String()
 	return "…" + text[len(text)-2:]
@@ -49,7 +48,7 @@ func (r receipt) String() string {
 	return key
 }
 
-// String shows the call in a line.
+// String returns the call in one line.
 func (c *call) String() string {
 	parts := []string{string(c.runtime)}
 	switch {
@@ -67,6 +66,8 @@ func (c *call) String() string {
 		}
 	case c.by != byStore:
 		parts = append(parts, [...]string{"", "shared reader", "own reader"}[c.by])
+	case c.kind == ops.KindLoadSession:
+		parts = append(parts, c.key.String())
 	case c.kind == ops.KindLoadInputState:
 		parts = append(parts, short(c.input))
 	case c.kind == ops.KindLoadBoundaryReceipt:
@@ -78,6 +79,9 @@ func (c *call) String() string {
 	}
 	if c.session != nil {
 		parts = append(parts, "session "+markOf(c.session.text))
+		if c.key != (store.SessionID{}) {
+			parts = append(parts, "filed under "+c.key.String())
+		}
 	}
 	if c.status != "" {
 		parts = append(parts, c.status)
@@ -91,7 +95,7 @@ func (c *call) String() string {
 	return fmt.Sprintf("%v(%s)", c.kind, strings.Join(parts, ", "))
 }
 
-// String shows the answer in a line.
+// String returns the answer in one line.
 func (a *answer) String() string {
 	var parts []string
 	if a.refusal != nil {
@@ -130,8 +134,8 @@ func (a *answer) String() string {
 	return strings.Join(parts, " ")
 }
 
-// String shows the state in a few words.
-func (s *state) String() string {
+// String returns the state in one line.
+func (s *model) String() string {
 	session := "no session"
 	if s.session != nil {
 		session = "session " + markOf(s.session.text)
@@ -147,7 +151,7 @@ func (s *state) String() string {
 	return fmt.Sprintf("%q, %s, inputs %v, runs %v, version %s", s.status, session, s.inputs, runs, version)
 }
 
-// String shows all runtimes.
+// String returns the state of each runtime.
 func (w *world) String() string {
 	if len(w.runtimes) == 0 {
 		return nothing.String()

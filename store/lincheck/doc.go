@@ -1,65 +1,67 @@
 // Package lincheck checks that a [store.RuntimeStore] is linearizable under
-// concurrent callers who give up at random, and that it answers as a model of
-// the operations does: the ten of the interface, and batches and views where the
-// store has them.
+// concurrent callers who give up at random, and that it answers as a model does. It
+// covers the ten operations of the interface, and batches and views if the store has
+// them.
 //
 // # What is checked
 //
-// [Check] records histories: some callers run random programs of all ten
-// operations on a few runtimes, and each call is noted with the moments of its
-// start and its return. Every runtime uses the same run and input ids, and
-// every write holds a mark that no other has, but for the runtime's state, of
-// which there are only seven. Some calls have a context that has ended before,
-// and some one that ends at any moment of the call. When all callers are done,
-// one more loads all that there could be. The session documents have messages
-// of all roles, in spellings of many kinds, and some of the earlier ones edited.
-// The checker of
-// github.com/anishathalye/porcupine then looks, runtime by runtime, for an order
-// of the calls that keeps to these moments and in which each answer is the
-// model's.
+// [Check] records histories. Several callers run random programs of the ten
+// operations on a few runtimes, and the moments at which each call starts and
+// returns are noted. All runtimes use the same run and input ids. Every write holds
+// a mark that no other write has, except for the runtime's state, of which there are
+// only seven. Some calls have a context that has already ended, and some a context
+// that ends at any moment of the call. The session documents have messages of all
+// roles, spelled in many ways, and some edit an earlier message. When all callers are
+// done, one more loads everything that could be there: the audit. Then the checker of
+// github.com/anishathalye/porcupine looks at each runtime for an order of the calls
+// that agrees with their moments and gives each call the model's answer.
 //
-// A call that returned its context's error is left out of the history, as it
-// promised to have changed nothing. Had it changed something, then a load that
-// came by would show a mark that no call of the history wrote, or a commit a
-// sequence that skips one. To find what is applied late, all loads of the ends
-// are made once more after a pause, when all histories have been recorded.
+// A call that returned its context's error is left out of the history, because it
+// promises to have changed nothing. If it did change something, a later load shows a
+// mark that no call of the history wrote, or a commit skips a sequence. To find
+// writes that are applied late, Check repeats all audits after a pause, when every
+// history is recorded.
 //
-// Some rules need no order. A call whose context had ended before gets that
-// context's error and nothing else; one with a living context gets an answer or
-// a refusal; a list is never nil; and every call returns within 30 seconds.
+// Some rules need no order. A call whose context has ended before it starts gets that
+// context's error and no other. A call whose context is alive gets an answer or a
+// refusal. A list is never nil. Every call returns within 30 seconds.
 //
-// [CheckProgram] runs such a program with one caller, and compares answer by
-// answer. It draws from pgregory.net/rapid, which shrinks a program that fails.
-// It does not look for what is applied late.
+// [CheckProgram] runs such a program with one caller and compares each answer. It
+// draws the program from pgregory.net/rapid, which shrinks a program that fails. It
+// does not look for writes that are applied late.
 //
 // # Batches and views
 //
-// A store that is a [batch.Committer] gets batches too, one that is a
-// [state.Viewer] is looked at whole, and Config.Reader opens readers: one of each
-// runtime that all callers share, and one for each caller. A reader may answer a
-// call whose context has ended. Stores with the ten operations alone are checked as ever.
+// If the store is a [batch.Committer], the programs commit batches too. If it is a
+// [state.Viewer], they load views. Config.Reader opens readers: for each runtime one
+// that all callers share, and one for each caller. A reader may answer a call whose
+// context has ended.
 //
-// A batch has up to two conditions, of all kinds, many of which ask for what the
-// caller's own earlier calls have told it, and up to five writes, some of which
-// cannot be done. In the histories above a batch is on one runtime, since they
-// are looked through runtime by runtime. Versions count the changes of all, so
-// the model knows only that each is later than the one before, until an answer
-// tells it; from then on it must be the same until the next change. These show
-// stale views and conditions under load.
+// If the store has the Loop's LoadSession, the programs load sessions too. AtomicApply
+// files them under keys that are not the ids of the documents, which a store takes unless
+// its keys are strict. The histories that span runtimes leave sessions out.
 //
-// Besides, there are smaller histories (Config.Spanning) of three runtimes that
-// are looked through as one: batches span runtimes, callers look at one after
-// another, and every version and revision is exact. These show batches that are
-// seen by halves. CheckProgram is as exact, without readers.
+// A batch has up to two conditions, of all kinds, and up to five writes, some of which
+// must be refused. Many conditions use what the caller has learned from its own
+// earlier calls. In the histories above, a batch is on one runtime, because the
+// checker looks at each runtime alone. Versions count the changes of all runtimes.
+// So the model knows only that a version is above the one before it, until an answer
+// shows it; from then on it must stay the same until the next change. These histories
+// find stale views, and conditions that are checked against a stale state.
+//
+// There are also smaller histories (Config.Spanning) of three runtimes that are checked
+// as one. Batches span runtimes, callers look at one runtime after another, and every
+// version and revision is exact. These histories find batches that are seen by halves.
+// CheckProgram is as exact, but has no readers.
 //
 // # The model
 //
-// The model holds each runtime in plain lists that are never changed in place.
-// It is written from the description of the operations, and shares no code with
-// [state.State]. Of package ops it uses the operations' names, of package store
-// the values and their JSON, to compare them whole. What it must know of a
-// session document, which is whether it is valid, its digest and its count of
-// messages, comes with the generated document; nothing is parsed.
+// The model holds each runtime in plain lists that are never changed in place. It is
+// written from the documentation of the operations and shares no code with
+// [state.State]. From package ops it takes the names of operations, and from package
+// store the values and their JSON, by which it compares them. It parses nothing: each
+// generated session document comes with what the model must know of it, whether it is
+// valid, its digest and its number of messages.
 //
 // # Running it
 //
@@ -67,14 +69,13 @@
 //	go test -race              # 20 of each: about 30 seconds
 //	go test -lincheck.long     # ten times as many histories, in ten times that
 //
-// The flag is one of this package's own tests, and those times are of two cores
-// and a Loop.
+// The flag belongs to this package's own tests. The times were measured on two cores.
 //
 // # Checking another store
 //
-// There is no release yet, and a replace in this module's go.mod counts for
-// nothing in yours. So clone the repository, say into ../loopstore, and write
-// both into your go.mod; go mod tidy adds the rest:
+// There is no release yet, and your module ignores the replace in this module's
+// go.mod. So clone the repository, say into ../loopstore, and write both modules into
+// your go.mod; go mod tidy adds the rest:
 //
 //	require (
 //		github.com/loopstore/loopstore v0.0.0
@@ -86,7 +87,7 @@
 //		github.com/loopstore/loopstore/store/lincheck => ../loopstore/store/lincheck
 //	)
 //
-// Then these are the tests:
+// Then write the tests:
 //
 //	package mystore_test
 //
@@ -110,12 +111,12 @@
 //		rapid.Check(t, func(t *rapid.T) { lincheck.CheckProgram(t, open) })
 //	}
 //
-// Every store must be empty, and share nothing with the others. One that is an
-// [io.Closer] is closed: by Check after all histories, by CheckProgram after its
-// program. Check fails if the test's context has ended, as it has in t.Cleanup.
+// Every store must be empty and share nothing with the others. Check closes the stores
+// after all histories, and CheckProgram after its program, if they are [io.Closer]s.
+// Check fails if the test's context has ended, as it has in t.Cleanup.
 //
-// When a history is refuted, the test's output names the runtime, the call that
-// found no place, the model's answer and its state there, and a page that shows
-// the whole history. With go test -artifacts the page is kept among the test's
-// artifacts.
+// When a history is refuted, the test's output names the runtime, the call for which
+// there is no place in the order, the answer and the state of the model there, and a
+// page that shows the whole history. go test -artifacts keeps the page among the
+// test's artifacts.
 package lincheck

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// A document is a session document with what a receipt says of it.
+// A document is a session document with what a receipt says about it.
 type document struct {
 	session // with the digest of the messages in their canonical spelling
 	count   uint64
 }
 
-// document makes a conversation that ends with a message of the call's own. The
-// digest needs no reading: the canonical spelling is known before any other.
+// document makes a session whose last message has the call's mark. It takes the digest
+// from the canonical spelling of the messages, and then spells them in any way.
 func (g *generator) document() document {
 	messages := g.messages()
 	whole := typed{
@@ -33,15 +33,15 @@ func (g *generator) document() document {
 	}
 }
 
-// spelling is mostly the canonical one.
+// spelling returns a seed for [spell], mostly that of the canonical spelling.
 func (g *generator) spelling() uint64 {
 	const usual, others = 600, 400
 	return uint64(max(0, g.pick("spelling", usual+others)-usual))
 }
 
-// messages may begin with those that other documents begin with too, and be
-// large then, so that a store can go on from the document that it has. It must
-// not, where one of them has been edited.
+// messages may begin with large messages that other documents begin with too, so that
+// a store can continue from the document that it holds. It must not do so where one of
+// them was edited.
 func (g *generator) messages() array {
 	var all array
 	if g.seldom("long conversation", 4) {
@@ -54,14 +54,14 @@ func (g *generator) messages() array {
 	return append(all, message(roles[g.pick("role", len(roles))], g.text(0)))
 }
 
-// common are the messages with which long conversations begin; edited are
-// others of the same lengths.
+// common are the messages with which long conversations begin. edited are others of
+// the same lengths.
 var common, edited = beginning("x"), beginning("y")
 
 func beginning(letter string) array {
 	all := make(array, 8)
 	for i := range all {
-		role := roles[(i+1)%len(roles)] // the first is the system's
+		role := roles[(i+1)%len(roles)] // the first role is system
 		all[i] = message(role, fmt.Sprintf("common-%d %s", i, strings.Repeat(letter, 500)))
 	}
 	return all
@@ -69,7 +69,7 @@ func beginning(letter string) array {
 
 var roles = []string{"user", "system", "assistant", "block_assistant", "tool_results"}
 
-// message makes one of each role, with all that its type has.
+// message returns a message of a role, with all members of its type.
 func message(role, content string) node {
 	switch role {
 	case "assistant":
@@ -114,8 +114,8 @@ func meta(provider, name string) member {
 	}}
 }
 
-// toolCall has arguments whose numbers have more than one spelling, but are the
-// same when they are read.
+// toolCall returns a call whose arguments have numbers that can be spelled in more than
+// one way.
 func toolCall(content string) typed {
 	return typed{
 		{name: "id", value: word("tool-1")},
@@ -143,7 +143,7 @@ func moment(seconds int) node {
 
 func number(text string) scalar { return scalar{canonical: text} }
 
-// word is a string without escapes, prose one that can have them at its end.
+// word returns a string with one spelling, prose one that can be spelled with escapes.
 func word(content string) scalar { return scalar{canonical: `"` + content + `"`} }
 
 func prose(content string) scalar {

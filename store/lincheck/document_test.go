@@ -16,7 +16,7 @@ import (
 	"github.com/loopstore/loopstore/store/lincheck"
 )
 
-// A literal store takes the digest of the messages as they are spelled.
+// A literal store hashes the messages as they are spelled.
 type literal struct{ *loopstore.Loop }
 
 func (s literal) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
@@ -32,8 +32,8 @@ func TestSpellingsAreTried(t *testing.T) {
 	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return literal{l} })
 }
 
-// messages returns a document's messages as they are spelled, and shows them to
-// look, if there is one.
+// messages returns a document's messages as they are spelled. If look is not nil, it calls
+// look with them.
 func messages(commit store.BoundaryCommit, look func([]json.RawMessage)) []byte {
 	var document struct{ Messages json.RawMessage }
 	var list []json.RawMessage
@@ -46,8 +46,8 @@ func messages(commit store.BoundaryCommit, look func([]json.RawMessage)) []byte 
 	return document.Messages
 }
 
-// A credulous store takes an earlier message for one that it knows, if that is
-// as long, and so answers with another digest.
+// A credulous store takes an earlier message for one that it knows if both have the same
+// length. So its digest is wrong where a message was edited.
 type credulous struct {
 	*loopstore.Loop
 	known *sync.Map // by place and length
@@ -63,7 +63,7 @@ func (s credulous) CommitSessionBoundary(ctx context.Context, id store.RuntimeID
 		for i, m := range list[:len(list)-1] {
 			var content struct{ Role, Content string }
 			if json.Unmarshal(m, &content) != nil || content.Role != "system" {
-				continue // the text of a system's message is in one place
+				continue // a system message has its text in one place
 			}
 			old, ok := s.known.LoadOrStore([2]int{i, len(content.Content)}, content.Content)
 			edited = edited || ok && old != content.Content
@@ -79,7 +79,7 @@ func TestEditsOfTheSameLengthAreTried(t *testing.T) {
 	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return credulous{l, new(sync.Map)} })
 }
 
-// A watching store notes what its callers send.
+// A watching store notes what is committed to it.
 type watching struct {
 	*loopstore.Loop
 	roles *sync.Map

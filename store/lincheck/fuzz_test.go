@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// FuzzPrograms takes its bytes for the choices of a program, runs that on a
-// Loop, and compares each answer with the model's.
+// FuzzPrograms uses its bytes as the choices of a program, runs the program on a Loop,
+// and compares each answer with the model's.
 func FuzzPrograms(f *testing.F) {
 	random := rand.NewChaCha8([32]byte{})
 	for size := 1 << 8; size <= 1<<14; size <<= 1 {

@@ -16,25 +16,25 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A Config says how much [Check] does. The zero value is useful; a negative
-// number is taken for 0.
+// A Config says how much [Check] does. The zero value is useful. A negative number
+// counts as 0.
 type Config struct {
-	Histories  int    // how many, each on a store of its own; 0 means 20
-	Operations int    // in each history, without the audit at its end; 0 means 2,000
+	Histories  int    // each on a store of its own; 0 means 20
+	Operations int    // in each history, without the audit; 0 means 2,000
 	Runtimes   int    // 0 means 4
-	Callers    int    // at a time; 0 means 6. With many more the check takes long
-	Seed       uint64 // of the programs; how they interleave is not repeatable
-	Spanning   int    // histories of 200 operations besides, whose batches span runtimes; 0 means 50
-	Dir        string // where a refuted history is shown; empty means see Check
+	Callers    int    // at the same time; 0 means 6. With many more the check takes long
+	Seed       uint64 // of the programs. How they interleave is not repeatable
+	Spanning   int    // further histories of 200 operations, whose batches span runtimes; 0 means 50
+	Dir        string // for the page of a refuted history; for empty see Check
 
-	// Reader opens a reader of a runtime of a store that open returned. nil
-	// means that there are none.
+	// Reader opens a reader of a runtime of s, a store that open returned. nil means
+	// that the store has no readers.
 	Reader func(s store.RuntimeStore, id store.RuntimeID) Look
 
 	spans bool
 }
 
-// spanning is the Config of the histories whose batches span runtimes.
+// spanning returns the Config of the histories whose batches span runtimes.
 func (c Config) spanning() Config {
 	c.Histories, c.Operations, c.Runtimes, c.Callers, c.spans = c.Spanning, 200, 3, 4, true
 	return c
@@ -49,15 +49,15 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Stats say what [Check] saw.
+// Stats count what [Check] saw.
 type Stats struct {
 	Histories         int // that have an order
-	Operations        int // calls, without the audits'
-	Audited           int // loads of the audits
+	Operations        int // calls, without those of the audits
+	Audited           int // calls of the audits
 	Cancelled         int // calls that returned their context's error
-	CancelledUnderWay int // those of them that had begun with a living context
-	Overlapping       int // calls that began while another one was under way on the same runtime
-	Refused           int // calls with flaws, of exhausted runs, or whose conditions did not hold
+	CancelledUnderWay int // those of them whose context was alive when they began
+	Overlapping       int // calls that began during another call on the same runtime
+	Refused           int // calls with invalid arguments, for exhausted runs, or whose conditions did not hold
 	Batches           int // that were applied
 	Conflicts         int // batches whose conditions did not hold
 	Views             int
@@ -75,13 +75,13 @@ func (s *Stats) add(t Stats) {
 	s.Views += t.Views
 }
 
-// String says it in a line.
+// String returns all counts in one line.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d histories, %d operations and %d loads after them: %d overlapping another, %d cancelled (%d under way), %d refused, %d batches and %d conflicts, %d views",
+	return fmt.Sprintf("%d histories, %d operations and %d loads in audits: %d overlapped another, %d were cancelled (%d under way), %d were refused, %d batches and %d conflicts, %d views",
 		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Conflicts, s.Views)
 }
 
-// A TB is what [Check] needs of a test: a *testing.T is one.
+// A TB is what [Check] needs of a test. A *testing.T has it.
 type TB interface {
 	Helper()
 	Context() context.Context
@@ -89,14 +89,14 @@ type TB interface {
 	Errorf(format string, args ...any)
 }
 
-// Check records histories, each on a store that open returns, and fails the
-// test at the first that is not linearizable. A store that is an [io.Closer] is
-// closed when all histories, or 200 of them, have been checked: until then a call
-// that was given up could still be applied, which Check looks for after a pause.
+// Check records histories, each on a store that open returns, and fails the test at the
+// first history that is not linearizable. It closes stores that are an [io.Closer]
+// only after every 200 histories and at the end, because a call that was given up
+// could still be applied: Check looks for that after a pause.
 //
-// A refuted history is shown on a page, which goes to cfg.Dir, or else to the
-// test's ArtifactDir if it is kept (go test -artifacts), or else to a temporary
-// file.
+// A refuted history is shown on a page. It is written to cfg.Dir, or else to the test's
+// ArtifactDir if that is kept (go test -artifacts), or else to the directory for
+// temporary files.
 func Check(t TB, open func() store.RuntimeStore, cfg Config) Stats {
 	t.Helper()
 	c := check{cfg: cfg.withDefaults()}
@@ -108,7 +108,7 @@ func Check(t TB, open func() store.RuntimeStore, cfg Config) Stats {
 	return c.stats
 }
 
-// pages is a directory for what is to be read after the test.
+// pages returns a directory for pages that are read after the test.
 func pages(t TB) string {
 	kept := flag.Lookup("test.artifacts")
 	a, ok := t.(interface{ ArtifactDir() string })
@@ -126,7 +126,7 @@ type check struct {
 	offered abilities
 }
 
-// An opening is the store of a history, and what it held at the end.
+// An opening is the store of a history, and the history's audit.
 type opening struct {
 	history int
 	store   store.RuntimeStore
@@ -134,7 +134,7 @@ type opening struct {
 	audit   []turn
 }
 
-// together is how many stores are open at most, since they take memory.
+// together is how many stores are open at most. They take memory.
 const together = 200
 
 func (c *check) run(ctx context.Context, open func() store.RuntimeStore) error {
@@ -145,7 +145,7 @@ func (c *check) run(ctx context.Context, open func() store.RuntimeStore) error {
 		return err
 	}
 	if answered := c.stats.Operations - c.stats.Cancelled; answered == 0 || answered < c.stats.Operations/4 {
-		return fmt.Errorf("%d of %d calls were answered: that is too few to show anything", answered, c.stats.Operations)
+		return fmt.Errorf("%d of %d calls were answered, which is too few to show anything", answered, c.stats.Operations)
 	}
 	if c.offered.any() {
 		if err := c.histories(ctx, open, c.cfg.spanning()); err != nil {
@@ -188,7 +188,7 @@ func (c *check) history(ctx context.Context, open func() store.RuntimeStore, cfg
 	return err
 }
 
-// opened returns what open does, unless that is no store.
+// opened returns a store from open, or an error if that is nil.
 func opened(open func() store.RuntimeStore) (store.RuntimeStore, error) {
 	s := open()
 	if v := reflect.ValueOf(s); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
@@ -197,12 +197,11 @@ func opened(open func() store.RuntimeStore) (store.RuntimeStore, error) {
 	return s, nil
 }
 
-// pause is how long a call that was given up has time to be applied all the
+// pause is how long Check waits for calls that were given up and are applied all the
 // same.
 const pause = 250 * time.Millisecond
 
-// lookAgain makes the loads of all audits once more. Since them nothing was
-// written.
+// lookAgain repeats the loads of all audits. Nothing was written since.
 func (c *check) lookAgain(ctx context.Context) error {
 	if len(c.open) > 0 {
 		time.Sleep(pause)
@@ -232,7 +231,7 @@ func (o opening) lookAgain(ctx context.Context) error {
 	return nil
 }
 
-// same fails if a load has another answer after the pause.
+// same returns an error if a load has another answer after the pause.
 func same(before, after *turn) error {
 	was, err := before.judge()
 	if err != nil {
@@ -243,7 +242,7 @@ func same(before, after *turn) error {
 		return err
 	}
 	if !is.equal(was) {
-		return fmt.Errorf("written after all calls had returned: %v is answered with %v, and before with %v", after.call, is, was)
+		return fmt.Errorf("written after all calls had returned: %v is answered with %v, and was answered with %v", after.call, is, was)
 	}
 	return nil
 }
@@ -257,7 +256,7 @@ func (c *check) close() error {
 	return err
 }
 
-// closeStore closes a store that can be closed.
+// closeStore closes a store that has a Close.
 func closeStore(s store.RuntimeStore) (err error) {
 	if c, ok := s.(io.Closer); ok && !within(func() { err = c.Close() }) {
 		return hanging("Close")
@@ -265,12 +264,11 @@ func closeStore(s store.RuntimeStore) (err error) {
 	return err
 }
 
-// patience is how long the check of one history may take, which is a few
-// milliseconds, unless very many calls were under way at one time.
+// patience is how long the check of one history may take. It takes a few milliseconds,
+// unless very many calls overlap.
 const patience = 2 * time.Minute
 
-// check looks for an order of the history. The error shows the first part that
-// has none.
+// check looks for an order of the history. Its error shows the first part without one.
 func (h *history) check(cfg Config) error {
 	model := byRuntimes
 	parts := [][]porcupine.Operation{h.operations}
@@ -281,7 +279,7 @@ func (h *history) check(cfg Config) error {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
-		return fmt.Errorf("not decided after %v", patience)
+		return fmt.Errorf("not decided within %v", patience)
 	}
 	if !cfg.spans {
 		parts = byRuntime(h.operations)
@@ -295,7 +293,7 @@ func (h *history) check(cfg Config) error {
 	return errors.New("not linearizable, but each runtime is")
 }
 
-// refuted describes a part of a history that has no order.
+// refuted returns an error that describes a part of a history without an order.
 func refuted(model porcupine.Model, part []porcupine.Operation, info porcupine.LinearizationInfo, dir string) error {
 	longest, stuck := progress(part, info)
 	before := model.Init().(*world)
@@ -311,14 +309,14 @@ func refuted(model porcupine.Model, part []porcupine.Operation, info porcupine.L
 	if err != nil {
 		page = "nowhere: " + err.Error()
 	}
-	return fmt.Errorf("not linearizable: %d of %d calls on %s find an order; the first that does not fit is\n\n\t%s\n\t(caller %d, from %d to %d)\n\nThe model would answer\n\n\t%v\n\nin the state after them, which is\n\n\t%v\n\nThe history is shown in %s",
+	return fmt.Errorf("not linearizable: %d of %d calls on %s have an order; the first that does not fit is\n\n\t%s\n\t(caller %d, from %d to %d)\n\nThe model would answer\n\n\t%v\n\nin the state after them, which is\n\n\t%v\n\nThe history is shown in %s",
 		len(longest), len(part), where,
 		model.DescribeOperation(stuck.Input, stuck.Output), stuck.ClientId, stuck.Call, stuck.Return,
 		&want, before, page)
 }
 
-// progress returns the longest order, and the call outside it that returned
-// first.
+// progress returns the longest order that was found, and of the calls outside it the one
+// that returned first.
 func progress(part []porcupine.Operation, info porcupine.LinearizationInfo) (longest []porcupine.Operation, stuck porcupine.Operation) {
 	for _, orders := range info.PartialLinearizationsOperations() {
 		for _, order := range orders {
@@ -339,7 +337,7 @@ func progress(part []porcupine.Operation, info porcupine.LinearizationInfo) (lon
 	return longest, stuck
 }
 
-// show writes porcupine's page about a history, and returns its path.
+// show writes porcupine's page about a history and returns its path.
 func show(model porcupine.Model, info porcupine.LinearizationInfo, dir string) (path string, err error) {
 	file, err := os.CreateTemp(dir, "lincheck-*.html")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if _, ok := os.LookupEnv("RAPID_CHECKS"); !ok { // nor -rapid.checks, which is read later
+	if _, ok := os.LookupEnv("RAPID_CHECKS"); !ok { // -rapid.checks is parsed later, and overrides this
 		_ = flag.Set("rapid.checks", strconv.Itoa(programs))
 	}
 	goleak.VerifyTestMain(m)
@@ -27,8 +27,8 @@ func reader(s store.RuntimeStore, id store.RuntimeID) lincheck.Look {
 	return s.(*loopstore.Loop).Reader(id).View
 }
 
-// TestLinearizable checks a Loop with inboxes from one place up, so that
-// callers are cancelled while they wait for a place as well as for an answer.
+// TestLinearizable checks Loops with inboxes from one place up, so that callers are
+// cancelled while they wait for a place and while they wait for an answer.
 func TestLinearizable(t *testing.T) {
 	cfg := lincheck.Config{Histories: histories, Operations: 2000, Runtimes: 4, Spanning: histories, Reader: reader}
 	if *long {
@@ -42,7 +42,7 @@ func TestLinearizable(t *testing.T) {
 	}, cfg)
 	assert.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
 	assert.Equal(t, cfg.Histories*2000+cfg.Spanning*200, stats.Operations)
-	assert.Greater(t, stats.Overlapping, stats.Operations/10, "a caller that waits lets others begin, on one processor too")
+	assert.Greater(t, stats.Overlapping, stats.Operations/10, "a caller that waits lets others begin, even on one processor")
 	assert.Positive(t, stats.CancelledUnderWay)
 	assert.Less(t, stats.Cancelled, stats.Operations/4)
 	assert.Positive(t, stats.Refused)

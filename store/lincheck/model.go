@@ -2,6 +2,7 @@ package lincheck
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -13,30 +14,30 @@ import (
 	"github.com/loopstore/loopstore/store/batch"
 )
 
-// A state is what one runtime holds. It is never changed: a write makes a new
-// one, which shares the lists that it leaves as they are.
-type state struct {
+// A model is what one runtime holds. It never changes: a write makes a new one, which
+// shares the lists that it does not touch.
+type model struct {
 	status  string // empty if there is none
 	session *session
-	inputs  []input // in the order in which they came
-	runs    []run   // in the order of their first receipts
-	latest  receipt // that was stored last
-	version uint64  // of the last change
-	guessed bool    // version is the least that it can be
+	inputs  []input                      // in the order in which they were first stored
+	runs    []run                        // in the order of their first receipts
+	latest  receipt                      // the one that was stored last
+	filed   map[store.SessionID]*session // never changed in place
+	version uint64                       // of the last change
+	guessed bool                         // version is only a lower bound
 }
 
-// nothing is the state of a runtime that is not there.
-var nothing = new(state)
+// nothing is the state of a runtime that does not exist.
+var nothing = new(model)
 
-// A run is the receipts of one run, by ascending sequence. There is at least
-// one.
+// A run has the receipts of one run by ascending sequence, at least one.
 type run struct {
 	id       store.RunID
 	receipts []receipt
 }
 
-// answer is what the state answers to a call.
-func (s *state) answer(c *call) answer {
+// answer returns what the state answers to a call.
+func (s *model) answer(c *call) answer {
 	if c.flaw != nil {
 		return answer{refusal: c.flaw}
 	}
@@ -63,6 +64,10 @@ func (s *state) answer(c *call) answer {
 		if s.session != nil {
 			return answer{found: true, text: s.session.text}
 		}
+	case ops.KindLoadSession:
+		if filed := s.filed[c.key]; filed != nil {
+			return answer{found: true, text: filed.text}
+		}
 	case ops.KindLoadRuntimeState:
 		return answer{found: s.status != "", text: s.status}
 	case ops.KindLoadView:
@@ -71,9 +76,9 @@ func (s *state) answer(c *call) answer {
 	return answer{}
 }
 
-// after is the state after a call that was answered with a.
-func (s *state) after(c *call, a *answer) *state {
-	if c.args == nil || a.refusal != nil { // a load, or nothing was applied
+// after returns the state after a call that was answered with a.
+func (s *model) after(c *call, a *answer) *model {
+	if c.args == nil || a.refusal != nil { // a load, or a call that was refused
 		return s
 	}
 	switch args := c.args.(type) {
@@ -88,6 +93,11 @@ func (s *state) after(c *call, a *answer) *state {
 	}
 	if c.session != nil {
 		next.session = c.session
+		if c.key != (store.SessionID{}) {
+			next.filed = make(map[store.SessionID]*session)
+			maps.Copy(next.filed, s.filed)
+			next.filed[c.key] = c.session
+		}
 	}
 	inputs := c.inputs
 	switch c.kind {
@@ -101,7 +111,7 @@ func (s *state) after(c *call, a *answer) *state {
 	return &next
 }
 
-func (s *state) without(id store.InputID) *state {
+func (s *model) without(id store.InputID) *model {
 	at := s.find(id)
 	if at < 0 {
 		return s
@@ -111,7 +121,7 @@ func (s *state) without(id store.InputID) *state {
 	return &next
 }
 
-// stamped returns the inputs as a boundary's receipt stamps them.
+// stamped returns the inputs with the stamp of a boundary's receipt.
 func stamped(inputs []input, by receipt) []input {
 	inputs = slices.Clone(inputs)
 	for i := range inputs {
@@ -121,8 +131,8 @@ func stamped(inputs []input, by receipt) []input {
 	return inputs
 }
 
-// withInputs returns a list in which the updates have been put: in the place
-// of the one that stands, or at the end.
+// withInputs returns the list with updates. An update takes the place of its input, or
+// is added at the end.
 func withInputs(list, updates []input) []input {
 	if len(updates) == 0 {
 		return list
@@ -139,7 +149,7 @@ func withInputs(list, updates []input) []input {
 	return list
 }
 
-// withReceipt returns runs in which a receipt has been put.
+// withReceipt returns the runs with a receipt added or replaced.
 func withReceipt(runs []run, r receipt) []run {
 	runs = slices.Clone(runs)
 	i := slices.IndexFunc(runs, func(of run) bool { return of.id == r.run })
@@ -163,11 +173,11 @@ func search(receipts []receipt, sequence uint64) (at int, ok bool) {
 	})
 }
 
-func (s *state) find(id store.InputID) int {
+func (s *model) find(id store.InputID) int {
 	return slices.IndexFunc(s.inputs, func(in input) bool { return in.id == id })
 }
 
-func (s *state) run(id store.RunID) []receipt {
+func (s *model) run(id store.RunID) []receipt {
 	for _, r := range s.runs {
 		if r.id == id {
 			return r.receipts
@@ -176,7 +186,7 @@ func (s *state) run(id store.RunID) []receipt {
 	return nil
 }
 
-func (s *state) receipt(id store.RunID, sequence uint64) (receipt, bool) {
+func (s *model) receipt(id store.RunID, sequence uint64) (receipt, bool) {
 	receipts := s.run(id)
 	if at, ok := search(receipts, sequence); ok {
 		return receipts[at], true
@@ -184,9 +194,9 @@ func (s *state) receipt(id store.RunID, sequence uint64) (receipt, bool) {
 	return receipt{}, false
 }
 
-// nextSequence is one more than the run's highest, or 0. It is false at the
-// end of the numbers.
-func (s *state) nextSequence(id store.RunID) (uint64, bool) {
+// nextSequence returns the sequence after the run's highest, or 0 for a run without
+// receipts. It returns false if the highest is the last possible one.
+func (s *model) nextSequence(id store.RunID) (uint64, bool) {
 	receipts := s.run(id)
 	if len(receipts) == 0 {
 		return 0, true
@@ -195,19 +205,19 @@ func (s *state) nextSequence(id store.RunID) (uint64, bool) {
 	return highest + 1, highest != math.MaxUint64
 }
 
-func (s *state) equal(t *state) bool {
-	return s == t || s.guessed == t.guessed && s.digest() == t.digest() && s.shows(t)
+func (s *model) equal(t *model) bool {
+	return s == t || s.guessed == t.guessed && s.digest() == t.digest() && maps.Equal(s.filed, t.filed) && s.shows(t)
 }
 
-// shows compares what a view shows.
-func (s *state) shows(t *state) bool {
+// shows reports whether a view of s shows the same as one of t.
+func (s *model) shows(t *model) bool {
 	sameRun := func(a, b run) bool { return a.id == b.id && slices.Equal(a.receipts, b.receipts) }
 	sameSession := s.session == t.session || s.session != nil && t.session != nil && s.session.text == t.session.text
 	return s.version == t.version && s.status == t.status && s.latest == t.latest && sameSession &&
 		slices.Equal(s.inputs, t.inputs) && slices.EqualFunc(s.runs, t.runs, sameRun)
 }
 
-func (s *state) digest() string {
+func (s *model) digest() string {
 	if s.session == nil {
 		return ""
 	}

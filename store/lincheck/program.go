@@ -10,27 +10,27 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A source makes the choices of a program: a number from 0 up to, but not
-// including, n. The smaller, the simpler.
+// A source makes the choices of a program. It returns a number from 0 to n-1; smaller
+// numbers make simpler programs.
 type source func(what string, n int) int
 
-// A generator makes calls whose writes are marked with numbers that no other
-// call of the history has.
+// A generator makes calls. Their writes have marks that no other write of the history
+// has.
 type generator struct {
 	pick     source
 	runtimes int
 	mark     int
 	abilities
 	spans bool            // whether a batch may be on more than one runtime
-	known store.RuntimeID // of the last call that tells the caller a version
+	known store.RuntimeID // of which the caller has loaded a view last
 }
 
 const (
-	inputIDs = 12 // from which an operation takes one
+	inputIDs = 12 // how many there are
 	runIDs   = 4
 )
 
-// weights say how often each operation is made.
+// weights say how often each operation is called.
 var weights = []struct {
 	kind  ops.Kind
 	share int
@@ -47,6 +47,7 @@ var weights = []struct {
 	{ops.KindCommitSessionBoundary, 14},
 	{ops.KindCommit, 14},
 	{ops.KindLoadView, 12},
+	{ops.KindLoadSession, 6},
 }
 
 // call makes the next call.
@@ -68,13 +69,15 @@ func (g *generator) call() *call {
 		g.batch(c)
 	case ops.KindLoadView:
 		c.by, g.known = g.way(), c.runtime
+	case ops.KindLoadSession:
+		c.key = g.sessionKey(c.runtime)
 	case ops.KindLoadInputState:
 		c.input = g.input()
 	case ops.KindLoadBoundaryReceipt:
 		c.receipt = receipt{run: g.run(), sequence: g.sequence()}
 	}
-	if c.flaw != nil { // the model needs no more of it
-		c.status, c.session, c.receipt, c.inputs = "", nil, receipt{}, nil
+	if c.flaw != nil { // the model needs nothing else
+		c.status, c.session, c.receipt, c.inputs, c.key = "", nil, receipt{}, nil, store.SessionID{}
 	}
 	return c
 }
@@ -105,11 +108,13 @@ func (a abilities) offers(kind ops.Kind) bool {
 		return a.commits
 	case ops.KindLoadView:
 		return a.views || a.reads
+	case ops.KindLoadSession:
+		return a.files
 	}
 	return true
 }
 
-// way is mostly a reader, where there are any.
+// way is mostly a reader, if there are any.
 func (g *generator) way() way {
 	switch {
 	case !g.reads:
@@ -126,7 +131,7 @@ func (g *generator) seldom(what string, n int) bool { return g.pick(what, n) == 
 // flawed is true for a write that the store must refuse.
 func (g *generator) flawed() bool { return g.seldom("flawed", 25) }
 
-// unknown is a value of no enum.
+// unknown is not a value of any enum.
 const unknown = "unknown"
 
 func runtimeID(n int) store.RuntimeID { return store.RuntimeID(fmt.Sprintf("runtime-%d", n)) }
@@ -139,7 +144,7 @@ func (g *generator) run() store.RunID { return runID(g.pick("run", runIDs)) }
 
 func runID(n int) store.RunID { return store.RunID{15: byte(n + 1)} }
 
-// sequence is mostly one that a run comes by, and seldom one of the last two.
+// sequence is mostly one that runs reach, and seldom one of the last two.
 func (g *generator) sequence() uint64 {
 	const usual = 24
 	n := uint64(g.pick("sequence", usual+2))
@@ -149,7 +154,7 @@ func (g *generator) sequence() uint64 {
 	return n
 }
 
-// text is a text with the call's mark.
+// text returns a text with the call's mark.
 func (g *generator) text(part int) string { return fmt.Sprintf("mark-%d.%d", g.mark, part) }
 
 var runtimeStates = []store.RuntimeState{
@@ -199,13 +204,33 @@ func (g *generator) lifecycleCommit(c *call) {
 func (g *generator) apply(c *call) {
 	apply := store.BoundaryApply{Receipt: g.receipt(), InputUpdates: g.updates(c)}
 	if g.pick("with a snapshot", 2) == 1 {
-		apply.Session = &store.SessionDelta{SessionSnapshot: []byte(g.text(0))}
 		c.session = &session{text: g.text(0)}
+		if g.files && g.pick("filed", 2) == 1 {
+			c.session, c.key = g.filed(), g.sessionKey(c.runtime)
+			apply.SessionStoreKey = new(c.key)
+		}
+		apply.Session = &store.SessionDelta{SessionSnapshot: []byte(c.session.text)}
 	}
 	c.args, c.receipt, c.inputs = apply, receiptOf(apply.Receipt), inputsOf(apply.InputUpdates)
 }
 
-// receipt is one of the caller's own making.
+// filed returns a session to be filed under a key. A store reads it, so it knows the digest
+// of a document.
+func (g *generator) filed() *session {
+	if g.pick("of a document", 2) == 0 {
+		return &session{text: g.text(0)}
+	}
+	doc := g.document()
+	return &doc.session
+}
+
+// sessionKey returns one of a runtime's two keys. They are no document's id. No other runtime
+// uses them, because a history is checked runtime by runtime.
+func (g *generator) sessionKey(id store.RuntimeID) store.SessionID {
+	return store.SessionID{14: id[len(id)-1], 15: byte(g.pick("session key", 2) + 1)}
+}
+
+// receipt returns a receipt that the caller made itself.
 func (g *generator) receipt() store.RunBoundaryReceipt {
 	return store.RunBoundaryReceipt{
 		RunID:                g.run(),
@@ -227,7 +252,7 @@ func (g *generator) commit(c *call) {
 		InputUpdates:         g.updates(c),
 	}
 	if c.flaw == nil && g.flawed() {
-		commit.Session.SessionSnapshot, c.flaw = []byte(doc.text[1:]), store.ErrInvalidSnapshot // it begins with a brace
+		commit.Session.SessionSnapshot, c.flaw = []byte(doc.text[1:]), store.ErrInvalidSnapshot // without its first brace
 	}
 	c.args, c.session, c.inputs = commit, &doc.session, inputsOf(commit.InputUpdates)
 	c.receipt = receiptOf(store.RunBoundaryReceipt{
@@ -239,8 +264,8 @@ func (g *generator) commit(c *call) {
 	})
 }
 
-// updates are up to three input states, seldom up to forty, the last of which
-// may be flawed.
+// updates returns up to three input states, seldom up to forty. The last one may be
+// flawed.
 func (g *generator) updates(c *call) []store.InputState {
 	n := g.pick("updates", 4)
 	if g.seldom("many updates", 40) {
@@ -271,7 +296,7 @@ func (g *generator) inputState(part int) store.InputState {
 	return state
 }
 
-// enrich sets the fields that have parts of their own.
+// enrich sets the fields that are structs, lists or pointers.
 func (g *generator) enrich(state *store.InputState, part int) {
 	state.AttemptCount = uint32(g.mark)
 	state.Durability = store.Durable

@@ -21,8 +21,8 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// TestModel runs random programs on a Loop, and on a State without one, and
-// compares each answer with the model's.
+// TestModel runs random programs on a Loop, and on a State behind a lock, and compares
+// each answer with the model's.
 func TestModel(t *testing.T) {
 	t.Run("Loop", rapid.MakeCheck(checkLoop))
 	t.Run("State", rapid.MakeCheck(func(t *rapid.T) {
@@ -34,8 +34,7 @@ func checkLoop(t *rapid.T) {
 	lincheck.CheckProgram(t, func() store.RuntimeStore { return loopstore.New(loopstore.Options{}) })
 }
 
-// A sorting store answers with the inputs by id, not in the order in which
-// they came.
+// A sorting store returns inputs by id, not in the order in which they were stored.
 type sorting struct{ *locked.Store }
 
 func (s *sorting) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]store.InputState, error) {
@@ -44,10 +43,10 @@ func (s *sorting) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]st
 	return states, err
 }
 
-// A plainStore hides what a store has besides the ten operations.
+// A plainStore has only the ten operations of a store.
 type plainStore struct{ store.RuntimeStore }
 
-// A rapidListener is a test that may fail, as rapid wants it.
+// A rapidListener is a test that may fail, in the form that rapid needs.
 type rapidListener struct {
 	*testing.T
 	failed bool
@@ -69,12 +68,11 @@ func (l *rapidListener) FailNow()                          { l.failed = true; pa
 func (l *rapidListener) Fail()                             { l.failed = true }
 func (l *rapidListener) Failed() bool                      { return l.failed }
 
-// falsify has rapid check a property that does not hold, and returns what it
-// said.
+// falsify has rapid check a property that does not hold, and returns what rapid logged.
 func falsify(t *testing.T, property func(*rapid.T)) *rapidListener {
 	for name, values := range map[string][2]string{
 		"rapid.nofailfile": {"true", "false"},
-		"rapid.seed":       {"1", "0"}, // how far a program shrinks is a matter of luck
+		"rapid.seed":       {"1", "0"}, // how far a program shrinks depends on the seed
 	} {
 		require.NoError(t, flag.Set(name, values[0]))
 		t.Cleanup(func() { assert.NoError(t, flag.Set(name, values[1])) })
@@ -84,9 +82,9 @@ func falsify(t *testing.T, property func(*rapid.T)) *rapidListener {
 	return l
 }
 
-// TestFailingProgramsShrink shows that of some thirty calls hardly more is left
-// than what the defect needs to be seen: two inputs, the second with the lower
-// id. Programs with batches shrink less surely, so there are none.
+// TestFailingProgramsShrink shows that a program of some thirty calls shrinks to hardly
+// more than the defect needs: two inputs, the second with the lower id. Programs with
+// batches shrink less reliably, so there are none.
 func TestFailingProgramsShrink(t *testing.T) {
 	l := falsify(t, func(t *rapid.T) {
 		lincheck.CheckProgram(t, func() store.RuntimeStore { return plainStore{&sorting{locked.New(new(state.State))}} })
@@ -103,11 +101,11 @@ func TestFailingProgramsShrink(t *testing.T) {
 		}
 		program = append(program, call)
 	}
-	assert.LessOrEqual(t, len(program), 3, "one or two that write, and perhaps one that loads")
+	assert.LessOrEqual(t, len(program), 3, "one or two writes, and perhaps a load")
 	assert.LessOrEqual(t, len(inputs.FindAllString(strings.Join(program, " "), -1)), 4)
 	assert.Contains(t, l.lines[len(l.lines)-1], "the model answers [")
 }
 
-// inputs finds the input states in a program's text: those of receipts have a
-// slash before the sign.
+// inputs matches the input states in a program's text. Receipts have a slash before the
+// equals sign.
 var inputs = regexp.MustCompile(`…[0-9a-f]{2}=mark-`)

@@ -17,23 +17,23 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A caller makes the calls of a program, one after another.
+// A caller makes the calls of a program, one after the other.
 type caller struct {
 	program []turn
-	made    atomic.Int64 // calls that have returned: these others may look at, and the next
+	made    atomic.Int64 // calls that have returned. Others may read these, and the next one's arguments
 	memory  memory
 	readers map[store.RuntimeID]Look // the caller's own
 }
 
-// A history is what was recorded of one store.
+// A history is what was recorded on one store.
 type history struct {
 	operations []porcupine.Operation // without the cancelled ones
 	audit      []turn
 	stats      Stats
 }
 
-// A recorder runs programs on a store, and stamps the moments of every call
-// from one clock that never gives the same moment twice.
+// A recorder runs programs on a store. It takes the moments of every call from one
+// clock, which never returns the same moment twice.
 type recorder struct {
 	store   store.RuntimeStore
 	readers map[store.RuntimeID]Look // that all callers share
@@ -44,13 +44,14 @@ func newRecorder(s store.RuntimeStore, cfg *Config) *recorder {
 	return &recorder{store: s, readers: readersOf(s, cfg)}
 }
 
-// record runs a history's programs side by side, and an audit when all are
-// done. With an error, the history has the calls that were made.
+// record runs a history's programs side by side, and then an audit. On an error it
+// returns the history of the calls that were made.
 func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*history, error) {
 	r, can := newRecorder(s, &cfg), abilitiesOf(s, &cfg)
+	can.files = can.files && !cfg.spans // those histories are short, and for batches
 	callers := make([]*caller, cfg.Callers)
 	for i := range callers {
-		share := (cfg.Operations + i) / cfg.Callers // they add up
+		share := (cfg.Operations + i) / cfg.Callers // the shares add up to all operations
 		callers[i] = &caller{program: program(cfg, can, n, i, share), readers: readersOf(s, &cfg)}
 	}
 	auditor := new(caller)
@@ -63,7 +64,7 @@ func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*hist
 	return h, errors.Join(wrong, err)
 }
 
-// run has callers make their calls. The error is a call that hangs.
+// run has callers make their calls. Its error names a call that hangs.
 func (r *recorder) run(ctx context.Context, callers ...*caller) error {
 	start, done := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
@@ -86,7 +87,7 @@ func (r *recorder) run(ctx context.Context, callers ...*caller) error {
 	return watch(done, callers)
 }
 
-// next prepares the call after one that has returned.
+// next learns from the call that has returned, and prepares the next one.
 func (c *caller) next(i int) {
 	if c.memory == nil {
 		c.memory = make(memory)
@@ -98,8 +99,8 @@ func (c *caller) next(i int) {
 	c.made.Add(1)
 }
 
-// watch waits until done is closed or a call hangs, which takes from one to two
-// limits to notice.
+// watch waits until done is closed or a call hangs. It notices a call that hangs after
+// one to two limits.
 func watch(done <-chan struct{}, callers []*caller) error {
 	tick := time.NewTicker(limit)
 	defer tick.Stop()
@@ -120,12 +121,11 @@ func watch(done <-chan struct{}, callers []*caller) error {
 	}
 }
 
-// program makes the program of one caller, which is the same for the same
-// seed.
+// program makes the program of one caller. The same seed makes the same program.
 func program(cfg Config, can abilities, history, caller, length int) []turn {
 	rng := rand.New(rand.NewPCG(cfg.Seed, uint64(history)<<16|uint64(caller)))
 	pick := func(_ string, n int) int { return rng.IntN(n) }
-	const marks = 1 + 6 // of a call and its writes
+	const marks = 1 + 6 // that a call and its writes use up
 	g := generator{pick: pick, runtimes: cfg.Runtimes, mark: caller * cfg.Operations * marks, abilities: can, spans: cfg.spans}
 	turns := make([]turn, length)
 	for i := range turns {
@@ -166,9 +166,9 @@ func (r *recorder) take(ctx context.Context, wg *sync.WaitGroup, to access, t *t
 	t.returned = r.clock.Add(1)
 }
 
-// audit is a program that loads all that the programs could have stored, so
-// that an effect that was lost, or one that should not be, shows even if no
-// load of theirs came by.
+// audit returns a program that loads everything that the callers' programs could have
+// stored. It shows a write that was lost, and one that should not have been applied,
+// even if no load of those programs did.
 func audit(callers []*caller, runtimes int, can abilities) []turn {
 	type key struct {
 		runtime  store.RuntimeID
@@ -195,6 +195,11 @@ func audit(callers []*caller, runtimes int, can abilities) []turn {
 		if can.reads {
 			add(call{kind: ops.KindLoadView, runtime: id, by: bySharedOne})
 		}
+		for n := range byte(2) {
+			if can.files {
+				add(call{kind: ops.KindLoadSession, runtime: id, key: store.SessionID{14: id[len(id)-1], 15: n + 1}})
+			}
+		}
 		for run := range runIDs {
 			look(key{id, runID(run), 0})
 		}
@@ -203,15 +208,15 @@ func audit(callers []*caller, runtimes int, can abilities) []turn {
 		for i := range c.program {
 			c.program[i].stored(func(id store.RuntimeID, r receipt) {
 				look(key{id, r.run, r.sequence})
-				look(key{id, r.run, r.sequence + 1}) // where a cancelled commit would show
+				look(key{id, r.run, r.sequence + 1}) // a cancelled commit would show there
 			})
 		}
 	}
 	return turns
 }
 
-// collect makes a history of the calls that were made. The error is the first
-// answer that is wrong whatever the store holds.
+// collect makes a history of the calls that were made. Its error is the first answer
+// that is wrong whatever the store holds.
 func collect(callers []*caller, auditor *caller) (*history, error) {
 	h := &history{audit: auditor.program[:auditor.made.Load()]}
 	var wrong error
@@ -234,7 +239,7 @@ func collect(callers []*caller, auditor *caller) (*history, error) {
 	return h, wrong
 }
 
-// add puts a call into the history, unless it was cancelled.
+// add counts a call, and puts it into the history unless it was cancelled.
 func (h *history) add(caller int, t *turn) error {
 	if t.gaveUp {
 		h.stats.Cancelled++
@@ -267,7 +272,7 @@ func (h *history) count(c *call, a *answer) {
 	}
 }
 
-// overlapping counts the operations that began while another was under way.
+// overlapping counts the operations that began during another.
 func overlapping(part []porcupine.Operation) (n int) {
 	slices.SortFunc(part, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	var end int64

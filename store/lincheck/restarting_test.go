@@ -11,22 +11,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
 	"github.com/loopstore/loopstore/store/lincheck"
 )
 
-// A restarting store is a durable loop that is opened again after every so many
-// calls: after a Close, or by another owner that takes the journal away from it.
-// A call that finds out was surely not applied, and is made again.
+// A restarting store is a durable loop that is replaced after every so many calls. The
+// next loop opens the journal after a Close, or while the old one is still open, which
+// fences the old one. A call that gets ErrClosed or ErrFenced was not applied, and is
+// made again.
 type restarting struct {
-	store.Forward
+	ops.Forward
 	engine  journal.Engine
 	current atomic.Pointer[loopstore.Loop]
 	calls   atomic.Int64
 	opened  *atomic.Int64
-	turn    chan struct{} // of who opens it
+	turn    chan struct{} // held by the call that replaces the loop
 	t       testing.TB
 }
 
@@ -40,13 +42,13 @@ func newRestarting(t testing.TB, opened *atomic.Int64) *restarting {
 }
 
 func (s *restarting) open() {
-	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), loopstore.Options{Journal: s.engine, InboxSize: 4})
+	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "", loopstore.Options{InboxSize: 4})
 	assert.NoError(s.t, err)
 	s.current.Store(l)
 	s.opened.Add(1)
 }
 
-// restart opens the store again, unless another call does.
+// restart replaces the loop, unless another call does so.
 func (s *restarting) restart() {
 	select {
 	case s.turn <- struct{}{}:
@@ -63,13 +65,13 @@ func (s *restarting) restart() {
 	}
 }
 
-// try makes a call, and makes it again while it finds the store at its end.
-func (s *restarting) try(_ context.Context, call func(store.RuntimeStore) error) error {
+// try makes a call, and makes it again while the loop is closed or fenced.
+func (s *restarting) try(ctx context.Context, call ops.Call) error {
 	if s.calls.Add(1)%callsBetweenRestarts == 0 {
 		s.restart()
 	}
 	for {
-		err := call(s.current.Load())
+		err := call.On(ctx, s.current.Load())
 		if !errors.Is(err, store.ErrClosed) && !errors.Is(err, journal.ErrFenced) {
 			return err
 		}
@@ -78,8 +80,8 @@ func (s *restarting) try(_ context.Context, call func(store.RuntimeStore) error)
 
 func (s *restarting) Close() error { return s.current.Load().Close() }
 
-// TestLinearizableAcrossRestarts checks durable loops that end and are opened
-// again while they are called.
+// TestLinearizableAcrossRestarts checks durable loops that are replaced while they are
+// called.
 func TestLinearizableAcrossRestarts(t *testing.T) {
 	cfg := lincheck.Config{Histories: histories / 4, Spanning: histories / 4}
 	var opened atomic.Int64
@@ -91,15 +93,15 @@ func TestLinearizableAcrossRestarts(t *testing.T) {
 	assert.Positive(t, stats.Views)
 }
 
-// TestLinearizableDurable checks loops whose appends take a moment, so that
-// rounds gather many calls and loads come beside them, with readers. Rounds of
-// several runtimes are rejected, and made again call by call.
+// TestLinearizableDurable checks loops with readers whose appends take a moment, so that
+// rounds gather many calls and loads run beside them. Rounds on several runtimes are
+// rejected, and then made again call by call.
 func TestLinearizableDurable(t *testing.T) {
 	cfg := lincheck.Config{Histories: histories / 4, Spanning: histories / 4, Reader: reader}
 	opened, rejected := 0, 0
 	stats := lincheck.Check(t, func() store.RuntimeStore {
 		faulty := journaltest.NewFaulty(journaltest.NewEngine())
-		spans := opened >= cfg.Histories // then one call may be of several runtimes
+		spans := opened >= cfg.Histories // then one call may write several runtimes
 		opened++
 		faulty.Script(func(_ int, b journal.Batch) (f journaltest.Fault) {
 			for range len(b.Changes) {

@@ -9,11 +9,10 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// CheckProgram draws a program and runs it on a store that open returns, call by
-// call, and then loads all that there could be. It fails the test at the first
-// answer that is not the model's. The program is in the test's output, to the
-// last call that was made; rapid shrinks it. The store must be empty, and is
-// closed at the end if it is an [io.Closer].
+// CheckProgram draws a program, runs it call by call on a store that open returns, and
+// then loads everything that could be there. It fails the test at the first answer that
+// is not the model's. The test's output shows the program up to that call; rapid
+// shrinks it. The store must be empty. It is closed at the end if it is an [io.Closer].
 func CheckProgram(t *rapid.T, open func() store.RuntimeStore) {
 	s, err := opened(open)
 	if err != nil {
@@ -32,7 +31,8 @@ func CheckProgram(t *rapid.T, open func() store.RuntimeStore) {
 		dead := g.seldom("with a dead context", 12)
 		return turn{call: g.call(), plan: plan{ends: dead, after: -1}}
 	})
-	// A slice has some five elements: one of slices is longer, and shrinks as well.
+	// rapid draws slices of some five elements. A slice of slices is longer, and shrinks
+	// as well.
 	parts := rapid.SliceOfN(rapid.SliceOfN(next, 0, 40), 0, 40).Draw(t, "program")
 	c := &caller{program: slices.Concat(parts...)}
 	w := walk{t: t, to: access{store: s}, memory: make(memory), world: &world{exact: true}}
@@ -41,7 +41,7 @@ func CheckProgram(t *rapid.T, open func() store.RuntimeStore) {
 	w.run(audit([]*caller{c}, runtimes, can))
 }
 
-// A walk goes through a program with one caller.
+// A walk runs programs with one caller.
 type walk struct {
 	t      *rapid.T
 	to     access

@@ -6,37 +6,37 @@ import (
 	"strings"
 )
 
-// A node is JSON that can be spelled in several ways.
+// A node is a JSON value that can be spelled in several ways.
 type node interface{ write(*speller) }
 
-// A scalar has a canonical spelling, and perhaps another one.
+// A scalar has a canonical spelling, and possibly another one.
 type scalar struct{ canonical, other string }
 
 type array []node
 
-// A typed object has the members of its type, in their order. Others are ignored.
+// A typed object has the members of its type, in their order. A reader ignores others.
 type typed []member
 
-// A strict one refuses others.
+// A strict object is a typed one with which a reader refuses other members.
 type strict []member
 
-// A mapping is an object of any JSON: its members are in ascending order, and of
-// two with the same name the last one counts.
+// A mapping is an object with any members, in ascending order. Of two members with the
+// same name, the last one counts.
 type mapping []member
 
 type member struct {
 	name      string
 	value     node
-	isDefault bool // it may be left out
+	isDefault bool // the member may be left out
 }
 
-// A speller writes JSON in its canonical spelling, or in one by chance.
+// A speller writes JSON in its canonical spelling, or in a random one.
 type speller struct {
 	strings.Builder
 	chance *rand.Rand // nil for the canonical one
 }
 
-// spell returns the canonical text for 0, and another one for any other seed.
+// spell returns the canonical text for seed 0, and random spellings for other seeds.
 func spell(n node, seed uint64) string {
 	var s speller
 	if seed != 0 {
@@ -46,7 +46,7 @@ func spell(n node, seed uint64) string {
 	return s.String()
 }
 
-// differs is true once in n times, in places where spellings may differ.
+// differs is true once in n times, and never for the canonical spelling.
 func (s *speller) differs(n int) bool { return s.chance != nil && s.chance.IntN(n) == 0 }
 
 func (s *speller) space() {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/cluster"
 	"github.com/loopstore/loopstore/store/journal"
@@ -21,32 +22,33 @@ import (
 	"github.com/loopstore/loopstore/store/lincheck"
 )
 
-// An overtaken store is the Routers of a cluster of three members with one
-// partition, whose owner changes after every so many calls: it leaves and comes
-// back, or it cannot reach the directory for a while, does not know that, and
-// goes on. A call that finds no owner was surely not applied, and is made again.
+// An overtaken store is a cluster of three members with one partition, which is called
+// through their Routers. After every so many calls the partition gets another holder.
+// Its holder leaves and comes back, or it is cut off from the directory for a while and
+// continues without knowing that. A call that finds no holder was not applied, and is
+// made again.
 type overtaken struct {
-	store.Forward
+	ops.Forward
 	t         testing.TB
 	memory    *journaltest.Memory
-	engine    journal.Engine // memory, but that it notices no fence before an append
+	engine    journal.Engine // memory, except that it notices a fence only when it appends
 	directory cluster.Directory
 	calls     atomic.Int64
-	owners    *atomic.Int64 // of the partitions of all stores that are closed
-	turn      chan struct{} // of who changes the owner
-	leaves    bool          // the next one to change
+	holders   *atomic.Int64 // of the partition, in all stores that are closed
+	turn      chan struct{} // held by the call that changes the holder
+	leaves    bool          // how the holder changed last: it left, or was cut off
 
 	mu      sync.Mutex
 	members [3]*overtakenMember
 }
 
-// An overtakenMember is one with its own way to the directory.
+// An overtakenMember is a member with its own way to the directory.
 type overtakenMember struct {
 	*cluster.Node
 	way *way
 }
 
-// A way to a directory may be cut.
+// A way is access to a directory that can be cut.
 type way struct {
 	cluster.Directory
 	cut atomic.Bool
@@ -64,10 +66,10 @@ const (
 	overtakenLease      = 900 * time.Millisecond
 )
 
-func newOvertaken(t testing.TB, owners *atomic.Int64) *overtaken {
+func newOvertaken(t testing.TB, holders *atomic.Int64) *overtaken {
 	memory := journaltest.NewEngine()
 	s := &overtaken{
-		t: t, memory: memory, engine: journaltest.NewFaulty(memory), directory: cluster.NewDirectory(), owners: owners, turn: make(chan struct{}, 1),
+		t: t, memory: memory, engine: journaltest.NewFaulty(memory), directory: cluster.NewDirectory(), holders: holders, turn: make(chan struct{}, 1),
 	}
 	s.Forward = s.try
 	for i := range s.members {
@@ -93,7 +95,7 @@ func (s *overtaken) member(i int) *overtakenMember {
 	return s.members[i]
 }
 
-// change takes the partition away from its owner, unless another call does that.
+// change takes the partition away from its holder, unless another call does so.
 func (s *overtaken) change() {
 	select {
 	case s.turn <- struct{}{}:
@@ -104,17 +106,17 @@ func (s *overtaken) change() {
 	s.leaves = !s.leaves
 	for i := range s.members {
 		m := s.member(i)
-		_, owns := m.Local(0)
-		m.way.cut.Store(owns && !s.leaves)
-		if owns && s.leaves {
+		_, holds := m.Local(0)
+		m.way.cut.Store(holds && !s.leaves)
+		if holds && s.leaves {
 			_ = m.Close()
 			s.join(i)
 		}
 	}
 }
 
-// try makes a call at one member after another. Time passes with some.
-func (s *overtaken) try(_ context.Context, call func(store.RuntimeStore) error) error {
+// try makes a call at one member after the other. Some calls let time pass first.
+func (s *overtaken) try(ctx context.Context, call ops.Call) error {
 	n := s.calls.Add(1)
 	if n%callsBetweenChanges == 0 {
 		s.change()
@@ -126,7 +128,7 @@ func (s *overtaken) try(_ context.Context, call func(store.RuntimeStore) error) 
 		return s.member(int(holder.Name[0] - '0')).Router(nil), nil
 	}
 	for ; ; n++ {
-		err := call(s.member(int(n % 3)).Router(remote))
+		err := call.On(ctx, s.member(int(n%3)).Router(remote))
 		if !errors.Is(err, store.ErrClosed) && !errors.Is(err, cluster.ErrNotHolder) {
 			return err
 		}
@@ -140,21 +142,21 @@ func (s *overtaken) Close() error {
 		m.way.cut.Store(false)
 		_ = m.Close()
 	}
-	s.owners.Add(int64(s.memory.Position("c/0").Epoch))
+	s.holders.Add(int64(s.memory.Position("c/0").Epoch))
 	return nil
 }
 
-// TestLinearizableAcrossTakeOvers checks a cluster whose partition goes from one
-// member to another while it is called, loads of an owner that was only thought
-// dead among them. Leases take no time in a bubble.
+// TestLinearizableAcrossTakeOvers checks a cluster whose partition goes from one member
+// to another while it is called. Among the calls are loads from a holder that lost its
+// lease without knowing it. In a bubble, leases take no time.
 func TestLinearizableAcrossTakeOvers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := lincheck.Config{Histories: histories / 10, Spanning: histories / 10}
-		var owners atomic.Int64
-		stats := lincheck.Check(t, func() store.RuntimeStore { return newOvertaken(t, &owners) }, cfg)
+		var holders atomic.Int64
+		stats := lincheck.Check(t, func() store.RuntimeStore { return newOvertaken(t, &holders) }, cfg)
 		require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
-		assert.Greater(t, int(owners.Load()), 5*(cfg.Histories+cfg.Spanning))
-		t.Logf("%d owners", owners.Load())
+		assert.Greater(t, int(holders.Load()), 5*(cfg.Histories+cfg.Spanning))
+		t.Logf("%d holders", holders.Load())
 		assert.Positive(t, stats.CancelledUnderWay)
 		assert.Positive(t, stats.Batches)
 		assert.Positive(t, stats.Views)

@@ -14,13 +14,13 @@ import (
 // A plan says when the context of a call ends.
 type plan struct {
 	ends  bool
-	after int  // how often another goroutine yields first; negative: before the call
-	yield bool // whether the caller yields before the call, and so lets that goroutine start
-	looks bool // whether it yields whenever the store looks at the context
+	after int  // how often the goroutine that ends it yields first; negative: it ends before the call
+	yield bool // whether the caller yields before the call, so that this goroutine can start
+	looks bool // whether the caller yields whenever the store looks at the context
 }
 
-// A yielding context lets other goroutines run in the middle of a call, so that
-// calls overlap on one processor too.
+// A yielding context lets other goroutines run in the middle of a call, so that calls
+// overlap even on one processor.
 type yielding struct{ context.Context }
 
 func (c yielding) Done() <-chan struct{} {
@@ -33,19 +33,19 @@ func (c yielding) Err() error {
 	return c.Context.Err()
 }
 
-// A turn is one call of a program, and what came of it.
+// A turn is one call of a program, with its plan and its result.
 type turn struct {
 	call *call
 	plan plan
 
 	reply            reply
 	err              error
-	underWay         bool // began with a living context
-	gaveUp           bool // returned the error of its context, which has ended
-	called, returned int64
+	underWay         bool  // its context was alive when it began
+	gaveUp           bool  // it returned the error of its context, which had ended
+	called, returned int64 // moments of the recorder's clock
 }
 
-// GoString shows the call, where rapid shows a program.
+// GoString returns the call, for the programs that rapid prints.
 func (t turn) GoString() string { return t.call.String() }
 
 // perform makes the call.
@@ -59,16 +59,16 @@ func (t *turn) perform(ctx context.Context, to access) {
 	t.gaveUp = t.err != nil && ctx.Err() != nil && errors.Is(t.err, ctx.Err())
 }
 
-// judge returns the answer, or nil if the call gave up as planned. The error is
-// a rule that it broke, whatever the store holds.
+// judge returns the answer, or nil if the call gave up as planned. Its error is a rule
+// that the call broke, whatever the store holds.
 func (t *turn) judge() (*answer, error) {
 	a, unknown := answerOf(t.reply, t.err)
 	switch {
 	case t.gaveUp && t.plan.ends:
 		return nil, nil
 	case t.gaveUp:
-		return nil, fmt.Errorf("%v gave up, and no cancellation was planned: the test's own context has ended (%w)", t.call, t.err)
-	case !t.underWay && t.err == nil && t.call.by != byStore: // a reader may know without asking
+		return nil, fmt.Errorf("%v gave up, but no cancellation was planned: the test's own context has ended (%w)", t.call, t.err)
+	case !t.underWay && t.err == nil && t.call.by != byStore: // a reader may answer without asking the store
 	case !t.underWay && t.err != nil:
 		return nil, fmt.Errorf("%v returned an unexpected error: %w: its context had ended before the call, so only the context's error will do", t.call, t.err)
 	case !t.underWay:
@@ -81,8 +81,7 @@ func (t *turn) judge() (*answer, error) {
 	return &a, nil
 }
 
-// stored calls found with each receipt that the call stored, or could have
-// stored.
+// stored calls found with each receipt that the call stored, or may have stored.
 func (t *turn) stored(found func(store.RuntimeID, receipt)) {
 	c := t.call
 	switch {
@@ -103,14 +102,14 @@ func (t *turn) stored(found func(store.RuntimeID, receipt)) {
 	}
 }
 
-// limit is how long a call may take. A call takes microseconds, but for those
-// of stores on disks or behind networks.
+// limit is how long a call may take. Most take microseconds; it leaves time for disks and
+// networks.
 const limit = 30 * time.Second
 
 func hanging(what any) error { return fmt.Errorf("%v hangs: it has not returned for %v", what, limit) }
 
-// within runs f, and reports whether it returned within the limit. A panic of f
-// goes on here.
+// within runs f, and reports whether it returned within the limit. If f panics, so does
+// within.
 func within(f func()) bool {
 	done := make(chan any, 1)
 	go func() {

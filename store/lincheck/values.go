@@ -8,13 +8,13 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// An input is an input's state as the model holds it: comparable, with the
+// An input is an input's state as the model holds it. It is comparable, and has the
 // stamp of a boundary commit apart.
 type input struct {
 	id       store.InputID
 	body     string // the JSON, without the stamp
-	run      string // the stamp: last_run_id, empty if absent
-	sequence string // and last_boundary_sequence
+	run      string // of the stamp: last_run_id, empty if absent
+	sequence string // of the stamp: last_boundary_sequence, empty if absent
 	state    store.InputLifecycleState
 	key      string // empty if absent
 }
@@ -22,7 +22,7 @@ type input struct {
 // A session is a snapshot as the model holds it.
 type session struct {
 	text   string
-	digest string // empty if it is not known
+	digest string // empty if the store does not know it
 }
 
 func inputOf(s store.InputState) input {
@@ -49,7 +49,7 @@ func inputsOf(states []store.InputState) []input {
 	return all
 }
 
-// A receipt is a receipt as the model holds it: comparable, with its key apart.
+// A receipt is a receipt as the model holds it. It is comparable, and has its key apart.
 type receipt struct {
 	run      store.RunID
 	sequence uint64
@@ -63,8 +63,8 @@ func receiptOf(r store.RunBoundaryReceipt) receipt {
 	return rec
 }
 
-// text is a value's JSON. That of an invalid one, which no store may hold,
-// equals no JSON.
+// text returns a value's JSON. For an invalid value, which no store may hold, it returns
+// a text that is not JSON.
 func text(v interface{ MarshalJSON() ([]byte, error) }) string {
 	b, err := v.MarshalJSON()
 	if err != nil {
@@ -73,10 +73,10 @@ func text(v interface{ MarshalJSON() ([]byte, error) }) string {
 	return string(b)
 }
 
-// stateOf turns a view into the state that it shows. No view tells the digest
-// that conditions are about.
-func stateOf(v *state.View) *state {
-	s := &state{version: v.Version(), inputs: inputsOf(slices.Collect(v.InputStates()))}
+// stateOf returns the state that a view shows, without the digest, which conditions
+// compare.
+func stateOf(v *state.View) *model {
+	s := &model{version: v.Version(), inputs: inputsOf(slices.Collect(v.InputStates()))}
 	status, _ := v.RuntimeState()
 	s.status = string(status)
 	if snapshot, ok := v.Snapshot(); ok {

@@ -11,27 +11,27 @@ import (
 	"github.com/loopstore/loopstore/store/batch"
 )
 
-// A world is the runtimes of a store, or one of them. It is never changed.
+// A world is the runtimes of a store, or one of them. It never changes.
 //
-// One of all runtimes is exact: every change is the next revision. In one of a
-// single runtime others' changes come between, so a version is guessed until an
-// answer tells it: it is not less than the least that is left to it.
+// A world of all runtimes is exact: every change is the next revision. In a world of a
+// single runtime, changes of other runtimes come between. There a version is guessed: it
+// is a lower bound until an answer shows the version itself.
 type world struct {
-	runtimes map[store.RuntimeID]*state
-	revision uint64 // of the last change, or the least that it can have
+	runtimes map[store.RuntimeID]*model
+	revision uint64 // of the last change, or its lower bound
 	exact    bool
 }
 
-func (w *world) at(id store.RuntimeID) *state {
+func (w *world) at(id store.RuntimeID) *model {
 	if s := w.runtimes[id]; s != nil {
 		return s
 	}
 	return nothing
 }
 
-// step returns what the world answers to a call, and what it is after it. got
-// is the store's answer: from it the world takes the versions that it does not
-// know, and no more.
+// step returns what the world answers to a call, and the world after it. got is the
+// store's answer. From it the world takes only versions and revisions that it had to
+// guess.
 func (w *world) step(c *call, got *answer) (want answer, after *world) {
 	w = w.told(c, got)
 	if c.batch != nil {
@@ -48,13 +48,13 @@ func (w *world) step(c *call, got *answer) (want answer, after *world) {
 	return want, after
 }
 
-// told is the world with a version that was guessed and that the answer tells.
+// told returns the world with the version that an answer shows, if it was guessed.
 func (w *world) told(c *call, got *answer) *world {
 	id, version := c.runtime, got.version
 	if got.view != nil {
 		version = got.view.version
 	} else if c.batch != nil && got.refusal != store.ErrConflict && c.batch.refusal() == nil {
-		for _, on := range c.batch.conditions { // they were looked at, and held
+		for _, on := range c.batch.conditions { // they were checked, and held
 			if is, ok := on.Condition.(batch.VersionIs); ok {
 				version = is.Version
 			}
@@ -71,27 +71,27 @@ func (w *world) told(c *call, got *answer) *world {
 	return w
 }
 
-// with is a copy in which one runtime has another state.
-func (w *world) with(id store.RuntimeID, s *state) *world {
+// with returns a copy in which one runtime has another state.
+func (w *world) with(id store.RuntimeID, s *model) *world {
 	next := *w
 	next.runtimes = maps.Clone(w.runtimes)
 	next.put(id, s)
 	return &next
 }
 
-func (w *world) put(id store.RuntimeID, s *state) {
+func (w *world) put(id store.RuntimeID, s *model) {
 	if s == nothing {
 		delete(w.runtimes, id)
 		return
 	}
 	if w.runtimes == nil {
-		w.runtimes = make(map[store.RuntimeID]*state)
+		w.runtimes = make(map[store.RuntimeID]*model)
 	}
 	w.runtimes[id] = s
 }
 
-// settle makes all that is not as it was before one revision. told is what the
-// store says that is, or 0.
+// settle makes all that changed since before one revision. told is that revision as the
+// store's answer shows it, or 0.
 func (w *world) settle(before *world, told uint64) {
 	w.revision = before.revision + 1
 	guessed := !w.exact && told < w.revision
@@ -107,8 +107,8 @@ func (w *world) settle(before *world, told uint64) {
 	}
 }
 
-// commit checks the conditions, and then does all writes or none.
-func (w *world) commit(b *batch, told uint64) (want answer, after *world) {
+// commit checks the conditions, and then applies all writes or none.
+func (w *world) commit(b *batched, told uint64) (want answer, after *world) {
 	if refusal := b.refusal(); refusal != nil {
 		return *refusal, w
 	}
@@ -142,8 +142,8 @@ func (w *world) commit(b *batch, told uint64) (want answer, after *world) {
 	return want, &next
 }
 
-// refusal is the answer to a batch that can never be done, nil to others.
-func (b *batch) refusal() *answer {
+// refusal returns the answer to a batch with invalid parts, nil to any other.
+func (b *batched) refusal() *answer {
 	if slices.ContainsFunc(b.conditions, condition.invalid) {
 		return &answer{refusal: store.ErrInvalidValue}
 	}
@@ -155,7 +155,7 @@ func (b *batch) refusal() *answer {
 	return nil
 }
 
-func (s *state) holds(c batch.Condition) bool {
+func (s *model) holds(c batch.Condition) bool {
 	switch c := c.(type) {
 	case batch.VersionIs:
 		return s.version == c.Version
@@ -185,11 +185,11 @@ func (s *state) holds(c batch.Condition) bool {
 }
 
 func (w *world) equal(v *world) bool {
-	return w == v || w.revision == v.revision && maps.EqualFunc(w.runtimes, v.runtimes, (*state).equal)
+	return w == v || w.revision == v.revision && maps.EqualFunc(w.runtimes, v.runtimes, (*model).equal)
 }
 
-// byRuntimes is the model as porcupine takes it, where a history of any number
-// of runtimes is one history for each; whole is that of all together.
+// byRuntimes is the model, in porcupine's form, for histories that are checked runtime by
+// runtime; whole is the one for histories that are checked as one.
 var byRuntimes, whole = modelOf(false), modelOf(true)
 
 func modelOf(exact bool) porcupine.Model {

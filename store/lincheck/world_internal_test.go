@@ -10,14 +10,14 @@ import (
 	"github.com/loopstore/loopstore/store/batch"
 )
 
-// A batch that can never be done is refused before its conditions are looked
-// at, so it tells nothing of a version that is guessed.
+// A batch with an invalid write is refused before its conditions are checked, so it shows
+// nothing about a version that is guessed.
 func TestRefusedBatchTellsNoVersion(t *testing.T) {
 	const id = store.RuntimeID("runtime-0")
 	made := &call{kind: ops.KindPersistRuntimeState, runtime: id, args: store.RuntimeIdle, status: "idle"}
 	_, w := new(world).step(made, new(answer))
 	batch := func(flaw error) *call {
-		return &call{kind: ops.KindCommit, runtime: id, batch: &batch{
+		return &call{kind: ops.KindCommit, runtime: id, batch: &batched{
 			conditions: []condition{{Condition: batch.VersionIs{RuntimeID: id, Version: 4}, runtime: id}},
 			writes:     []*call{{kind: ops.KindPersistRuntimeState, runtime: id, args: store.RuntimeIdle, flaw: flaw}},
 		}}

@@ -18,27 +18,19 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 type reopenable struct {
 	*locked.Store
 	state *state.State
-	wrap  func(*state.State) *locked.Store
 }
 
-func (r reopenable) open() store.RuntimeStore {
-	r.Store = r.wrap(r.state)
-	return r
-}
+func open(state *state.State) store.RuntimeStore { return reopenable{locked.New(state), state} }
 
-func testConformance(t *testing.T, wrap func(*state.State) *locked.Store) {
+func TestConformance(t *testing.T) {
 	storetest.Run(t, storetest.Factory{
-		Open:   func(testing.TB) store.RuntimeStore { return reopenable{state: new(state.State), wrap: wrap}.open() },
-		Reopen: func(_ testing.TB, s store.RuntimeStore) store.RuntimeStore { return s.(reopenable).open() },
+		Open:   func(testing.TB) store.RuntimeStore { return open(new(state.State)) },
+		Reopen: func(_ testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(s.(reopenable).state) },
 		Reader: func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error) {
 			return func(ctx context.Context) (*state.View, error) { return s.(reopenable).View(ctx, id) }
 		},
 	})
 }
-
-func TestMutex(t *testing.T) { testConformance(t, locked.New) }
-
-func TestRWMutex(t *testing.T) { testConformance(t, locked.NewRW) }
 
 func TestNothingIsServedAfterAPanic(t *testing.T) {
 	s := locked.New(nil)

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"io"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,7 +14,7 @@ func atomicity() []promise {
 	promises := []promise{
 		{words: "a refused commit spends no sequence", try: refusedCommitSpendsNothing},
 		{words: "a refused first write leaves no runtime", try: refusedFirstWrite},
-		{words: "ErrSequenceExhausted comes after what is wrong with the arguments", try: exhaustionComesLast},
+		{words: "an error in the arguments comes before ErrSequenceExhausted", try: exhaustionComesLast},
 	}
 	for _, r := range refusals() {
 		promises = append(promises, promise{words: r.words, try: func(tr *trial) {
@@ -28,15 +29,15 @@ func atomicity() []promise {
 	return promises
 }
 
-// A refusal is a call that must be refused, and would do more than what is
-// wrong with it.
+// A refusal is a call that must be refused. Besides what is wrong with it, it has
+// valid parts, and none of them may be applied.
 type refusal struct {
 	words string
 	do    func(context.Context, store.RuntimeStore, store.RuntimeID) error
 	is    error
 }
 
-// refusals are of a runtime that was filled.
+// refusals are calls to a runtime that was filled.
 func refusals() []refusal {
 	invalid := attempted(8, 9)
 	invalid.CurrentState = "nonsense"
@@ -64,7 +65,7 @@ func refusals() []refusal {
 	}
 	return []refusal{
 		{"a commit that is refused for its snapshot changes nothing", commit(func(c *store.BoundaryCommit) { c.Session.SessionSnapshot = snapshot[:20] }), store.ErrInvalidSnapshot},
-		{"a commit that is refused for want of a snapshot changes nothing", commit(func(c *store.BoundaryCommit) { c.Session.SessionSnapshot = nil }), store.ErrInvalidSnapshot},
+		{"a commit that is refused for lack of a snapshot changes nothing", commit(func(c *store.BoundaryCommit) { c.Session.SessionSnapshot = nil }), store.ErrInvalidSnapshot},
 		{"a commit that is refused for one update changes nothing", commit(func(c *store.BoundaryCommit) { c.InputUpdates = batch }), store.ErrInvalidValue},
 		{"a commit that is refused for its boundary changes nothing", commit(func(c *store.BoundaryCommit) { c.Boundary = "nonsense" }), store.ErrInvalidValue},
 		{"a commit that is refused for its run's last sequence changes nothing", commit(func(c *store.BoundaryCommit) { c.RunID = store.RunID{9} }), store.ErrSequenceExhausted},
@@ -112,14 +113,14 @@ func exhaustionComesLast(tr *trial) {
 		_, err = tr.store.CommitSessionBoundary(e.ctx, "a", last)
 		tr.refused("the same under a context that has ended", err, e.err)
 	}
-	if tr.canClose() {
+	if has[io.Closer](tr) {
 		tr.close()
 		_, err = tr.store.CommitSessionBoundary(tr.Context(), "a", last)
 		tr.refused("the same after Close", err, store.ErrClosed)
 	}
 }
 
-// On a runtime that has nothing, what is refused leaves nothing.
+// A call that is refused does not create its runtime.
 func refusedFirstWrite(tr *trial) {
 	for _, r := range refusals() {
 		if r.is == store.ErrSequenceExhausted {
@@ -129,5 +130,5 @@ func refusedFirstWrite(tr *trial) {
 		require.Equal(tr, view{}, tr.view("a"), r.words)
 	}
 	tr.fill("a")
-	assert.NotEqual(tr, view{}, tr.view("a"), "what is not refused is there")
+	assert.NotEqual(tr, view{}, tr.view("a"), "what was not refused is there")
 }

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -23,19 +22,19 @@ func batches() []promise {
 	promises := []promise{
 		{words: "each write does what its operation does", try: writesDoTheirOperations},
 		{words: "each write sees those before it", try: writesSeeEarlierOnes},
-		{words: "what is deleted is gone, and nothing else", try: deletedIsGone},
-		{words: "a batch of which a later write is refused changes nothing", try: refusedBatchChangesNothing},
-		{words: "the first condition that does not hold is named", try: firstConflictIsNamed},
-		{words: "conditions are of what stood before the batch", try: conditionsComeFirst},
-		{words: "conditions that are not valid are refused", try: invalidConditionsAreRefused},
-		{words: "an input is claimed once, whoever else wants it", try: inputsAreClaimedOnce},
-		{words: "a counter that is kept by VersionIs loses no update", try: countersLoseNothing},
-		{words: "each change gets the next revision, and what changes nothing gets none", try: revisionsCountChanges},
-		{words: "a runtime that is made again has no version that it had before", try: versionsDoNotReturn},
-		{words: "Commit copies what it is given, and changes none of it", try: batchesAreCopied},
-		{words: "Commit returns receipts of the caller's own", try: batchReceiptsAreCopies},
-		{words: "a batch on several runtimes is seen whole by View", try: needs[state.Viewer](func(tr *trial) { tr.batchesAreSeenWhole(tr.viewer("a"), tr.viewer("b")) })},
-		{words: "a batch under a context that has ended, or after Close, changes nothing", try: endedBatchesChangeNothing},
+		{words: "a deletion removes what it names, and nothing else", try: deletedIsGone},
+		{words: "a batch changes nothing if a later write is refused", try: refusedBatchChangesNothing},
+		{words: "a conflict names the first condition that does not hold", try: firstConflictIsNamed},
+		{words: "conditions see what stood before the batch", try: conditionsComeFirst},
+		{words: "invalid conditions are refused", try: invalidConditionsAreRefused},
+		{words: "an input is claimed once, however many callers want it", try: inputsAreClaimedOnce},
+		{words: "a counter guarded by VersionIs loses no update", try: countersLoseNothing},
+		{words: "each change gets the next revision, and a call that changes nothing gets none", try: revisionsCountChanges},
+		{words: "a runtime that is deleted and made again never has an earlier version", try: versionsDoNotReturn},
+		{words: "Commit copies its argument, and does not change it", try: batchesAreCopied},
+		{words: "Commit returns receipts that are the caller's own", try: batchReceiptsAreCopies},
+		{words: "View shows a batch on several runtimes whole or not at all", try: needs[state.Viewer](func(tr *trial) { tr.batchesAreSeenWhole(tr.viewer("a"), tr.viewer("b")) })},
+		{words: "a batch changes nothing if its context has ended or the store is closed", try: endedBatchesChangeNothing},
 	}
 	for _, c := range conditionals() {
 		promises = append(promises, promise{words: c.name + " holds, or is a conflict that changes nothing", try: c.try})
@@ -43,16 +42,14 @@ func batches() []promise {
 	return promises
 }
 
-// everything is what can be seen of the runtimes of this chapter.
+// everything returns all that callers can see of this chapter's runtimes.
 func (tr *trial) everything() map[string]any {
 	tr.Helper()
 	all := map[string]any{"revision": tr.write().Revision}
 	for _, id := range []store.RuntimeID{"a", "b", "c", "raw"} {
 		all["version of "+string(id)], all[string(id)] = tr.version(id), tr.view(id)
 	}
-	if s, ok := tr.store.(interface {
-		LoadSession(context.Context, store.SessionID) (store.Snapshot, bool, error)
-	}); ok {
+	if s, ok := tr.store.(sessionLoader); ok {
 		filed, ok, err := s.LoadSession(tr.Context(), store.SessionID{7})
 		require.NoError(tr, err)
 		all["session"], all["has a session"] = filed.String(), ok
@@ -70,7 +67,7 @@ func writesDoTheirOperations(tr *trial) {
 	tr.apply("a", a)
 	result := tr.write(putting("b", tr.rich()), putting("b", accepted(1)), setting("b", store.RuntimeIdle),
 		bounding("b", c), batch.PutReceipt{RuntimeID: "b", Receipt: a.Receipt})
-	assert.Equal(tr, tr.view("a"), tr.view("b"), "by operations, and by a batch")
+	assert.Equal(tr, tr.view("a"), tr.view("b"), "by operations and by a batch")
 	require.Len(tr, result.Receipts, 1, "one receipt was minted")
 	assert.Equal(tr, textOf(want), textOf(result.Receipts[0]))
 
@@ -111,7 +108,7 @@ func deletedIsGone(tr *trial) {
 	tr.write(batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{1}})
 	want := b
 	want.Inputs = b.Inputs[1:]
-	assert.Equal(tr, want, tr.view("a"), "but input 1")
+	assert.Equal(tr, want, tr.view("a"), "all but input 1")
 	tr.write(deleting("a"))
 	assert.Equal(tr, view{}, tr.view("a"))
 	assert.Equal(tr, b, tr.view("b"), "another runtime")
@@ -119,7 +116,7 @@ func deletedIsGone(tr *trial) {
 	assert.Zero(tr, tr.commit("a", committing(store.RunID{9})).Sequence, "its sequences begin again")
 }
 
-// A badWrite is refused, after others were done.
+// A badWrite ends a batch that must be refused. The writes in front of it are valid.
 type badWrite struct {
 	name string
 	is   error
@@ -140,7 +137,7 @@ func badWrites() []badWrite {
 			"a commit to a run that an earlier write brought to its last sequence", store.ErrSequenceExhausted,
 			[]batch.Write{batch.PutReceipt{RuntimeID: "c", Receipt: applying(store.RunID{5}, math.MaxUint64).Receipt}, bounding("c", committing(store.RunID{5}))},
 		},
-		{"a commit of what is no document", store.ErrInvalidSnapshot, bad(func(c *store.BoundaryCommit) { c.Session.SessionSnapshot = []byte("x") })},
+		{"a commit of a snapshot that is not a document", store.ErrInvalidSnapshot, bad(func(c *store.BoundaryCommit) { c.Session.SessionSnapshot = []byte("x") })},
 		{"a commit with a bad boundary", store.ErrInvalidValue, bad(func(c *store.BoundaryCommit) { c.Boundary = "x" })},
 		{"a commit with a bad update", store.ErrInvalidValue, bad(func(c *store.BoundaryCommit) { c.InputUpdates = append(c.InputUpdates, store.InputState{}) })},
 		{"a bad receipt", store.ErrInvalidValue, []batch.Write{batch.PutReceipt{RuntimeID: "a"}}},
@@ -189,13 +186,13 @@ func refusedBatchChangesNothing(tr *trial) {
 }
 
 func inputsAreClaimedOnce(tr *trial) {
-	n := rounds(60)
+	n := repeats(60)
 	for i := range n {
 		tr.persist("a", accepted(byte(i)))
 	}
 	claims := make([]atomic.Int32, n)
-	err := inTurns(n, func(caller, round int) error {
-		claimed := attempted(byte(round), uint32(caller))
+	err := inTurns(n, func(caller, turn int) error {
+		claimed := attempted(byte(turn), uint32(caller))
 		claimed.CurrentState = store.InputStaged
 		_, err := tr.tryBatch(batch.Batch{
 			If:   []batch.Condition{batch.InputStateIs{RuntimeID: "a", InputID: claimed.InputID, AnyOf: []store.InputLifecycleState{store.InputAccepted}}},
@@ -204,89 +201,14 @@ func inputsAreClaimedOnce(tr *trial) {
 		if err != nil {
 			return mistaken(err, store.ErrConflict)
 		}
-		if other := claims[round].Swap(int32(caller + 1)); other != 0 {
-			return fmt.Errorf("input %d was claimed twice, by callers %d and %d", round, other-1, caller)
+		if other := claims[turn].Swap(int32(caller + 1)); other != 0 {
+			return fmt.Errorf("input %d was claimed twice, by callers %d and %d", turn, other-1, caller)
 		}
 		return nil
 	})
 	require.NoError(tr, err)
 	for i := range claims {
 		assert.EqualValues(tr, claims[i].Load()-1, tr.input("a", store.InputID{byte(i)}).AttemptCount, "who has claimed input %d", i)
-	}
-}
-
-// Each caller learns the version by a conflict, and then reads the counter: if
-// the version still stands after that, so does what was read.
-func countersLoseNothing(tr *trial) {
-	tr.persist("a", attempted(1, 0))
-	n := rounds(40)
-	err := together(callers, func(int) error {
-		version, count := uint64(math.MaxUint64), uint32(0)
-		for done := 0; done < n; runtime.Gosched() {
-			result, err := tr.tryBatch(batch.Batch{
-				If:   []batch.Condition{batch.VersionIs{RuntimeID: "a", Version: version}},
-				Then: []batch.Write{putting("a", attempted(1, count+1))},
-			})
-			conflict, conflicts := errors.AsType[*batch.ConflictError](err)
-			switch {
-			case err == nil:
-				version, count, done = result.Revision, count+1, done+1
-			case !conflicts:
-				return err
-			default:
-				state, _, err := tr.store.LoadInputState(tr.Context(), "a", store.InputID{1})
-				if err != nil {
-					return err
-				}
-				version, count = conflict.Version, state.AttemptCount
-			}
-		}
-		return nil
-	})
-	require.NoError(tr, err)
-	assert.EqualValues(tr, callers*n, tr.input("a", store.InputID{1}).AttemptCount)
-	assert.EqualValues(tr, callers*n+1, tr.version("a"), "each update, and the first write, is one revision")
-}
-
-func revisionsCountChanges(tr *trial) {
-	require.Zero(tr, tr.write().Revision, "nothing has changed yet")
-	revision := uint64(0)
-	for _, w := range writes() {
-		for _, id := range []store.RuntimeID{"a", "b"} {
-			require.NoError(tr, w.do(tr.Context(), tr.store, id, 1), w.name)
-			revision++
-			require.Equal(tr, revision, tr.version(id), "the version after %s", w.name)
-			require.Equal(tr, revision, tr.write().Revision, "a batch without writes is no change")
-		}
-	}
-	tr.allBadWrites("a", tr.Context())
-	tr.allDone(tr.allReads("a", tr.Context()), "")
-	tr.allDone(tr.allReads("c", tr.Context()), "")
-	result := tr.write(deleting("c"), batch.DeleteInputState{RuntimeID: "a", InputID: store.InputID{9}}, batch.DeleteInputState{RuntimeID: "c"})
-	assert.Equal(tr, revision, result.Revision, "there was nothing to delete")
-	assert.Equal(tr, []uint64{revision - 1, revision, 0}, []uint64{tr.version("a"), tr.version("b"), tr.version("c")})
-
-	result = tr.write(setting("a", store.RuntimeRunning), putting("a", accepted(1)), putting("c", accepted(1)), deleting("d"))
-	assert.Equal(tr, revision+1, result.Revision, "one for the batch")
-	assert.Equal(tr, []uint64{revision + 1, revision, revision + 1}, []uint64{tr.version("a"), tr.version("b"), tr.version("c")})
-	result = tr.write(deleting("c"))
-	assert.Equal(tr, revision+2, result.Revision, "a deletion is a change")
-	assert.Zero(tr, tr.version("c"))
-}
-
-func versionsDoNotReturn(tr *trial) {
-	last := uint64(0)
-	for range 5 {
-		for _, w := range writes() {
-			require.NoError(tr, w.do(tr.Context(), tr.store, "a", 1), w.name)
-			version := tr.version("a")
-			require.Greater(tr, version, last, "the version after %s", w.name)
-			last = version
-			tr.write(deleting("a"))
-			assert.Zero(tr, tr.conflictOf(batch.Batch{If: []batch.Condition{batch.VersionIs{RuntimeID: "a", Version: version}}}).Version)
-		}
-		last = tr.write(setting("a", store.RuntimeIdle), deleting("a"), setting("a", store.RuntimeIdle)).Revision
-		assert.Equal(tr, last, tr.version("a"), "deleted and made in one batch")
 	}
 }
 
@@ -339,9 +261,9 @@ func batchReceiptsAreCopies(tr *trial) {
 	assert.Equal(tr, []store.InputID{{7}}, c.ContributingInputIDs, "the answer is not the argument either")
 }
 
-// batchesAreSeenWhole has each batch put one mark into runtimes a and b. Who has
-// seen it in one must find it in the other, and so must everybody once the
-// batch has returned.
+// batchesAreSeenWhole commits batches that each put one mark into runtimes a and b. A
+// caller that has seen a mark in one runtime must find it in the other. So must every
+// caller once the batch has returned.
 func (tr *trial) batchesAreSeenWhole(a, b look) {
 	tr.Helper()
 	var returned atomic.Uint32
@@ -349,13 +271,13 @@ func (tr *trial) batchesAreSeenWhole(a, b look) {
 	err := together(4, func(caller int) error {
 		if caller == 0 {
 			defer over.Store(true)
-			for mark := uint32(1); mark <= uint32(rounds(300)); mark++ {
+			for mark := uint32(1); mark <= uint32(repeats(300)); mark++ {
 				_, err := tr.tryBatch(batch.Batch{Then: []batch.Write{putting("a", attempted(1, mark)), setting("b", store.RuntimeIdle), putting("b", attempted(1, mark))}})
 				if err != nil {
 					return err
 				}
 				returned.Store(mark)
-				for range mark % 16 { // let others look meanwhile
+				for range mark % 16 { // let others look
 					runtime.Gosched()
 				}
 			}
@@ -371,7 +293,7 @@ func (tr *trial) batchesAreSeenWhole(a, b look) {
 				return err
 			}
 			if mark := markOf(v); mark < low || v.Version() < version {
-				return fmt.Errorf("runtime %q shows mark %d of version %d, after mark %d had returned or was seen, and version %d was seen", v.RuntimeID(), mark, v.Version(), low, version)
+				return fmt.Errorf("runtime %q is at mark %d and version %d, although mark %d had returned or was seen, and version %d was seen", v.RuntimeID(), mark, v.Version(), low, version)
 			}
 			version, seen = v.Version(), markOf(v)
 			runtime.Gosched()

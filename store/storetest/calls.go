@@ -11,25 +11,25 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A write is one of the operations that write. It puts a mark, which is a
-// number from 1 up, into each of its parts.
+// A write is an operation that writes. It puts a mark, a number from 1 up, into
+// each of its parts.
 type write struct {
 	name  string
 	parts []part
 	do    func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, mark uint32) error
 }
 
-// A part is one thing that a write stores and a load finds.
+// A part is one thing that a write stores and a load returns.
 type part struct {
 	name string
-	// cycle is how many marks it can tell apart, 0 if all.
+	// cycle is how many marks the part can tell apart; 0 means all.
 	cycle uint32
-	// load returns the mark that is there, 0 if the part is absent. It may trust
-	// that the part was at near before.
+	// load returns the mark of the part, 0 if it is absent. It may rely on the part
+	// having been at near before.
 	load func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, near uint32) (uint32, error)
 }
 
-// shows is what load returns when mark is there.
+// shows returns what load returns when the part is at mark.
 func (p *part) shows(mark uint32) uint32 {
 	if p.cycle == 0 || mark == 0 {
 		return mark
@@ -37,8 +37,8 @@ func (p *part) shows(mark uint32) uint32 {
 	return (mark-1)%p.cycle + 1
 }
 
-// atLeast is the lowest mark from low up for which load returns shown. It is
-// lower than low if there is none.
+// atLeast returns the lowest mark, from low up, for which load returns shown. If
+// there is none, the result is lower than low.
 func (p *part) atLeast(shown, low uint32) uint32 {
 	if p.cycle == 0 || shown == 0 {
 		return shown
@@ -49,8 +49,8 @@ func (p *part) atLeast(shown, low uint32) uint32 {
 	return shown
 }
 
-// writes are the five operations that write. Each has an input of its own, and
-// both that store a receipt have a run of their own.
+// writes are the five operations that write. No two of them write the same input,
+// or receipts of the same run.
 func writes() []write {
 	return []write{
 		{"CommitSessionBoundary", []part{snapshotPart, inputPart(11), inputsPart(11), mintedPart},
@@ -96,12 +96,12 @@ func partsOf(all []write) []part {
 	return parts
 }
 
-// marked is a session document with a mark.
+// marked returns a session document with a mark.
 func marked(mark uint32) []byte {
 	return document(fmt.Sprintf(`[{"role":"user","content":"%d"}]`, mark))
 }
 
-// markID is an id with a mark.
+// markID returns an id with a mark.
 func markID(mark uint32) store.InputID {
 	return store.InputID{byte(mark >> 24), byte(mark >> 16), byte(mark >> 8), byte(mark)}
 }
@@ -134,8 +134,8 @@ var (
 			receipt, _, err := s.LoadBoundaryReceipt(ctx, id, store.RunID{2}, 2)
 			return uint32(receipt.MessageCount), err
 		}}
-	// mintedPart looks for the last receipt from that of near up, or from the
-	// first: no commit has a lower sequence than its mark less one at most.
+	// mintedPart looks for the last receipt, starting at the sequence of near. No
+	// commit has a sequence below its mark minus one.
 	mintedPart = part{"the last receipt that was minted", 0,
 		func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, near uint32) (mark uint32, err error) {
 			sequence := uint64(0)
@@ -177,10 +177,10 @@ func inputsPart(n byte) part {
 		}}
 }
 
-// marks says at which mark each part is, by its name.
+// marks has the mark of each part, by the part's name.
 type marks map[string]uint32
 
-// put notes that w has put a mark.
+// put notes that w has put mark into its parts.
 func (m marks) put(w write, mark uint32) {
 	for _, p := range w.parts {
 		m[p.name] = mark
@@ -201,13 +201,13 @@ func (m marks) differ(ctx context.Context, s store.RuntimeStore, id store.Runtim
 	return nil
 }
 
-// An outcome is what became of a call.
+// An outcome is a call and its error.
 type outcome struct {
 	call string
 	err  error
 }
 
-// allWrites does every operation that writes, with arguments that are valid.
+// allWrites calls every operation that writes, with valid arguments.
 func (tr *trial) allWrites(id store.RuntimeID, ctx context.Context) []outcome {
 	var outcomes []outcome
 	for i, w := range writes() {
@@ -216,8 +216,7 @@ func (tr *trial) allWrites(id store.RuntimeID, ctx context.Context) []outcome {
 	return outcomes
 }
 
-// allBadWrites does every operation that writes, with arguments that are not
-// valid.
+// allBadWrites calls every operation that writes, with invalid arguments.
 func (tr *trial) allBadWrites(id store.RuntimeID, ctx context.Context) []outcome {
 	_, commit := tr.store.CommitSessionBoundary(ctx, id, store.BoundaryCommit{})
 	return []outcome{
@@ -229,7 +228,7 @@ func (tr *trial) allBadWrites(id store.RuntimeID, ctx context.Context) []outcome
 	}
 }
 
-// allReads does every operation that reads.
+// allReads calls every operation that reads.
 func (tr *trial) allReads(id store.RuntimeID, ctx context.Context) []outcome {
 	_, all := tr.store.LoadInputStates(ctx, id)
 	_, _, one := tr.store.LoadInputState(ctx, id, store.InputID{1})
@@ -242,7 +241,7 @@ func (tr *trial) allReads(id store.RuntimeID, ctx context.Context) []outcome {
 	}
 }
 
-// allCalls does every operation.
+// allCalls calls every operation.
 func (tr *trial) allCalls(id store.RuntimeID, ctx context.Context) []outcome {
 	return append(tr.allWrites(id, ctx), tr.allReads(id, ctx)...)
 }
@@ -251,22 +250,23 @@ func (tr *trial) allCalls(id store.RuntimeID, ctx context.Context) []outcome {
 var reasons = []error{
 	context.Canceled, context.DeadlineExceeded, store.ErrClosed, store.ErrFailed,
 	store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict,
+	store.ErrSessionKeyMismatch,
 }
 
-// mistaken returns an error if err is not want, or also another of the reasons.
+// mistaken returns an error unless err is want, and no other of the reasons.
 func mistaken(err, want error) error {
 	if err == nil {
-		return fmt.Errorf("it was not refused, but must be with %q", want)
+		return fmt.Errorf("not refused; it must be refused with %q", want)
 	}
 	for _, reason := range reasons {
 		if is := errors.Is(err, reason); is != (reason == want) {
-			return fmt.Errorf("errors.Is(err, %q) is %v; it must be %q and nothing else, and err is: %w", reason, is, want, err)
+			return fmt.Errorf("errors.Is(err, %q) is %v; the error must be %q and no other, and is: %w", reason, is, want, err)
 		}
 	}
 	return nil
 }
 
-// refused checks that a call was refused for want, and for nothing else.
+// refused checks that a call was refused with want and with no other of the reasons.
 func (tr *trial) refused(call string, err, want error) {
 	tr.Helper()
 	if wrong := mistaken(err, want); wrong != nil {
@@ -274,7 +274,7 @@ func (tr *trial) refused(call string, err, want error) {
 	}
 }
 
-// allRefused checks that all of the calls were refused for want.
+// allRefused checks that each of the calls was refused with want.
 func (tr *trial) allRefused(outcomes []outcome, want error, when string) {
 	tr.Helper()
 	for _, o := range outcomes {

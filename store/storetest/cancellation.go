@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"runtime"
@@ -27,7 +28,7 @@ func cancellation() []promise {
 	}
 }
 
-// An end is a context that has ended.
+// An end is a context that has ended, and its error.
 type end struct {
 	ctx context.Context
 	err error
@@ -56,7 +57,7 @@ func contextErrorComesFirst(tr *trial) {
 	for _, e := range tr.ended() {
 		tr.allRefused(tr.allBadWrites("a", e.ctx), e.err, "with arguments that are not valid")
 	}
-	if !tr.canClose() {
+	if !has[io.Closer](tr) {
 		return
 	}
 	tr.close()
@@ -74,14 +75,14 @@ func cancelAfterTheAnswer(tr *trial) {
 	assert.Len(tr, before.Inputs, 4)
 }
 
-// atAnyMoment calls do under contexts that are cancelled at any moment of the
-// call, and returns how many calls failed. One that fails must do so with the
-// context's error.
+// atAnyMoment calls do with contexts that are cancelled at any moment of the call,
+// and returns how many calls failed. A call that fails must return the context's
+// error.
 func (tr *trial) atAnyMoment(caller, calls int, do func(ctx context.Context, call int) error) (failed int, err error) {
 	random := rand.New(rand.NewPCG(uint64(caller), 1))
 	for call := range calls {
 		ctx, cancel := context.WithCancel(tr.Context())
-		yields := random.IntN(1 << random.IntN(7)) // few as often as many
+		yields := random.IntN(1 << random.IntN(7)) // short delays as often as long ones
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for range yields {
@@ -108,19 +109,19 @@ func (tr *trial) atAnyMoment(caller, calls int, do func(ctx context.Context, cal
 
 func acknowledgedIsApplied(tr *trial) {
 	all := tr.writeAndCancel(true)
-	time.Sleep(150 * time.Millisecond) // for a write that comes after its error
+	time.Sleep(150 * time.Millisecond) // for writes that are applied after their error
 	tr.allAreAt(all)
 }
 
-// writeAndCancel lets several callers do every write in turn, and give up at
-// any moment. Each write goes to a runtime of the caller's own, twice before
-// the next runtime's turn. It returns what was acknowledged. With look, every
-// part must be at the last mark that was after each call.
+// writeAndCancel has several callers make every write in turn, and give up at any
+// moment. Callers share no runtime: each makes every write twice to one, and then
+// starts the next. It returns what was acknowledged. With look, it checks after
+// each call that the parts are at the mark that was acknowledged last.
 func (tr *trial) writeAndCancel(look bool) map[store.RuntimeID]marks {
 	tr.Helper()
 	var mu sync.Mutex
 	all := map[store.RuntimeID]marks{}
-	n := rounds(400)
+	n := repeats(400)
 	if !look {
 		n *= 3
 	}
@@ -152,7 +153,7 @@ func (tr *trial) writeAndCancel(look bool) map[store.RuntimeID]marks {
 	return all
 }
 
-// allAreAt checks every part of several runtimes.
+// allAreAt checks every part of each runtime.
 func (tr *trial) allAreAt(all map[store.RuntimeID]marks) {
 	tr.Helper()
 	for _, id := range slices.Sorted(maps.Keys(all)) {
@@ -160,11 +161,11 @@ func (tr *trial) allAreAt(all map[store.RuntimeID]marks) {
 	}
 }
 
-// Each commit has a batch of its own. Its sequence, receipt and inputs are
-// there if it was acknowledged, and otherwise none of them.
+// Each commit has updates of new inputs. Its receipt and its inputs are there if it
+// was acknowledged, and none of them otherwise.
 func batchesAreCancelledWhole(tr *trial) {
 	var mu sync.Mutex
-	acknowledged, calls := 0, rounds(20)
+	acknowledged, calls := 0, repeats(20)
 	err := together(callers, func(caller int) error {
 		failed, err := tr.atAnyMoment(caller, calls, func(ctx context.Context, call int) error {
 			var batch []store.InputState
@@ -186,7 +187,7 @@ func batchesAreCancelledWhole(tr *trial) {
 	}
 	for batch, n := range batches {
 		if n != 3 {
-			tr.Errorf("%d of the 3 inputs of batch %v are there", n, batch)
+			tr.Errorf("of the 3 inputs of batch %v, %d are there", batch, n)
 			break
 		}
 	}

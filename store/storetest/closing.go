@@ -18,11 +18,11 @@ import (
 func closing() []promise {
 	return []promise{
 		{words: "every call after Close gets ErrClosed", try: needs[io.Closer](callsAfterClose)},
-		{words: "ErrClosed comes before what is wrong with the arguments", try: needs[io.Closer](closedComesBeforeArguments)},
-		{words: "Close may be called again, and by several at once", try: needs[io.Closer](closeAgain)},
-		{words: "a call at the time of Close is answered, or gets ErrClosed", try: needs[io.Closer](closeUnderLoad)},
+		{words: "ErrClosed comes before an error in the arguments", try: needs[io.Closer](closedComesBeforeArguments)},
+		{words: "Close may be called again, and by several callers at once", try: needs[io.Closer](closeAgain)},
+		{words: "a call during Close is answered, or gets ErrClosed", try: needs[io.Closer](closeUnderLoad)},
 		{words: "closing one store leaves another alone", try: needs[io.Closer](closeOneOfTwo)},
-		{words: "every operation may be cancelled at any moment before Close", try: cancelledCalls},
+		{words: "every operation may be cancelled at any moment", try: cancelledCalls},
 		{words: "no goroutine is left behind", try: nothingIsLeft, noStore: true},
 	}
 }
@@ -38,7 +38,7 @@ func closedComesBeforeArguments(tr *trial) {
 	tr.allRefused(tr.allBadWrites("a", tr.Context()), store.ErrClosed, "after Close, with arguments that are not valid")
 }
 
-// Whoever of them returns, the store is closed.
+// The store is closed as soon as any of the calls of Close returns.
 func closeAgain(tr *trial) {
 	require.NoError(tr, together(callers, func(int) error {
 		if err := closeStore(tr.store); err != nil {
@@ -50,9 +50,8 @@ func closeAgain(tr *trial) {
 	require.NoError(tr, closeStore(tr.store))
 }
 
-// workUntilClosed lets several callers do every operation, each in a runtime
-// of its own, until the store is closed, which it is while they are at it. It
-// returns what was acknowledged to each.
+// workUntilClosed has several callers call every operation, each on a runtime of its
+// own, while one of them closes the store. It returns what was acknowledged to each.
 func (tr *trial) workUntilClosed() map[store.RuntimeID]marks {
 	tr.Helper()
 	const enough = 50
@@ -77,7 +76,7 @@ func (tr *trial) workUntilClosed() map[store.RuntimeID]marks {
 			}
 			if count.Add(1) == enough {
 				if err := tr.closers[len(tr.closers)-1](); err != nil {
-					return fmt.Errorf("at Close: %w", err)
+					return fmt.Errorf("closing the store: %w", err)
 				}
 				closed.Store(true)
 			}
@@ -87,10 +86,10 @@ func (tr *trial) workUntilClosed() map[store.RuntimeID]marks {
 	return acknowledged
 }
 
-// callersOwn is the runtime of a caller that shares it with none.
+// callersOwn returns the runtime that only this caller uses.
 func callersOwn(caller int) store.RuntimeID { return store.RuntimeID(fmt.Sprint(caller)) }
 
-// work writes a mark, and then looks at its parts.
+// work writes a mark, then checks the parts of the write.
 func (tr *trial) work(id store.RuntimeID, call int, at marks) error {
 	w, mark := writes()[call%len(writes())], uint32(call+1)
 	if err := w.do(tr.Context(), tr.store, id, mark); err != nil {
@@ -101,7 +100,7 @@ func (tr *trial) work(id store.RuntimeID, call int, at marks) error {
 }
 
 func closeUnderLoad(tr *trial) {
-	for range rounds(200) { // Close must meet a call at any of its steps
+	for range repeats(200) { // Close must come at any step of a call
 		tr.open()
 		tr.workUntilClosed()
 		tr.refused("PersistInputState", tr.store.PersistInputState(tr.Context(), "a", accepted(1)), store.ErrClosed)
@@ -120,21 +119,22 @@ func closeOneOfTwo(tr *trial) {
 	tr.persist("a", accepted(9))
 }
 
-// This is the last promise of the suite: it looks for the goroutines of all
-// stores before, which have ended with their tests.
+// This is the last promise of the suite. By now every store is closed, so no
+// goroutine of any of them may be left.
 func nothingIsLeft(tr *trial) {
 	if err := findLeaks(tr.before, goleak.IgnoreAnyFunction(watchdog)); err != nil {
 		tr.Errorf("the stores are closed, and left something behind: %v", err)
 	}
 }
 
-// cancelledCalls does every operation under contexts that end meanwhile. There
-// are many callers, so that some of each are cancelled while they wait.
+// cancelledCalls calls every operation with contexts that end during the call.
+// There are many callers, so that some calls are cancelled while they wait. The next
+// promise looks for what they leave behind.
 func cancelledCalls(tr *trial) {
 	tr.fill("a")
 	loads := partsOf(writes())
 	require.NoError(tr, together(4*callers, func(caller int) error {
-		_, err := tr.atAnyMoment(caller, rounds(80), func(ctx context.Context, call int) error {
+		_, err := tr.atAnyMoment(caller, repeats(80), func(ctx context.Context, call int) error {
 			if n := call / 2; call%2 == 0 {
 				return writes()[n%len(writes())].do(ctx, tr.store, "a", uint32(n+1))
 			}

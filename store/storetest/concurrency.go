@@ -26,7 +26,7 @@ func concurrency() []promise {
 		{words: "a boundary commit is seen whole or not at all", try: boundaryIsSeenWhole},
 		{words: "an apply is seen whole or not at all", try: applyIsSeenWhole},
 		{words: "runtimes do not mix", try: runtimesDoNotMix},
-		{words: "every operation goes with every other", try: allAtOnce},
+		{words: "every operation may run beside every other", try: allAtOnce},
 	}
 	for _, w := range writes() {
 		promises = append(promises, promise{words: w.name + " takes effect at one moment, in all its parts and for all callers", try: func(tr *trial) { tr.atOneMoment(w) }})
@@ -34,17 +34,17 @@ func concurrency() []promise {
 	return promises
 }
 
-// contribution is the id by which a commit of a caller's is known.
-func contribution(caller, round int) store.InputID {
-	return store.InputID{byte(caller), byte(round), 1}
+// contribution returns the id that identifies a caller's commit.
+func contribution(caller, turn int) store.InputID {
+	return store.InputID{byte(caller), byte(turn), 1}
 }
 
 func sequencesAreMintedOnce(tr *trial) {
 	var mu sync.Mutex
 	minted := map[uint64]store.InputID{}
-	n := rounds(100)
-	err := inTurns(n, func(caller, round int) error {
-		mine := contribution(caller, round)
+	n := repeats(100)
+	err := inTurns(n, func(caller, turn int) error {
+		mine := contribution(caller, turn)
 		c := committing(store.RunID{1})
 		c.ContributingInputIDs = []store.InputID{mine}
 		receipt, err := tr.store.CommitSessionBoundary(tr.Context(), "a", c)
@@ -67,13 +67,13 @@ func sequencesAreMintedOnce(tr *trial) {
 	}
 }
 
-// A commit that began after another had returned has a higher sequence.
+// A commit that begins after another has returned gets a higher sequence.
 func sequencesFollowTheClock(tr *trial) {
 	var clock atomic.Int64
 	var mu sync.Mutex
 	type span struct{ began, ended int64 }
 	spans := map[uint64]span{}
-	n := rounds(100)
+	n := repeats(100)
 	err := inTurns(n, func(int, int) error {
 		began := clock.Add(1)
 		receipt, err := tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{1}))
@@ -84,7 +84,7 @@ func sequencesFollowTheClock(tr *trial) {
 		return err
 	})
 	require.NoError(tr, err)
-	var latest int64 // when the last of those so far began
+	var latest int64 // the latest start of the commits so far
 	for sequence := range uint64(callers * n) {
 		s, ok := spans[sequence]
 		require.True(tr, ok, "sequence %d was not minted", sequence)
@@ -93,17 +93,17 @@ func sequencesFollowTheClock(tr *trial) {
 	}
 }
 
-// Each caller has an input of its own, which it updates by every operation in
-// turn, and adds others.
+// Each caller updates an input of its own, with every operation in turn, and adds
+// others.
 func noUpdateIsLost(tr *trial) {
-	n := rounds(100)
-	err := inTurns(n, func(caller, round int) (err error) {
-		mine := attempted(byte(caller), uint32(round+1))
-		switch round % 4 {
+	n := repeats(100)
+	err := inTurns(n, func(caller, turn int) (err error) {
+		mine := attempted(byte(caller), uint32(turn+1))
+		switch turn % 4 {
 		case 0:
-			err = tr.store.PersistInputState(tr.Context(), "a", store.NewInputState(contribution(caller, round), store.Time{}))
+			err = tr.store.PersistInputState(tr.Context(), "a", store.NewInputState(contribution(caller, turn), store.Time{}))
 			if err == nil {
-				err = tr.store.AtomicApply(tr.Context(), "a", applying(store.RunID{byte(caller)}, uint64(round), mine))
+				err = tr.store.AtomicApply(tr.Context(), "a", applying(store.RunID{byte(caller)}, uint64(turn), mine))
 			}
 		case 1:
 			_, err = tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{99}, mine))
@@ -117,7 +117,7 @@ func noUpdateIsLost(tr *trial) {
 		}
 		got, ok, err := tr.store.LoadInputState(tr.Context(), "a", mine.InputID)
 		if err == nil && (!ok || got.AttemptCount != mine.AttemptCount) {
-			err = fmt.Errorf("update %d of caller %d was lost: the state is %s", round, caller, textOf(got))
+			err = fmt.Errorf("update %d of caller %d was lost: the state is %s", turn, caller, textOf(got))
 		}
 		return err
 	})
@@ -125,16 +125,16 @@ func noUpdateIsLost(tr *trial) {
 	assert.Equal(tr, callers+callers*((n+3)/4), len(tr.inputs("a")))
 	for caller := range callers {
 		assert.EqualValues(tr, n, tr.input("a", store.InputID{byte(caller)}).AttemptCount, "an update of caller %d was lost", caller)
-		for round := 0; round < n; round += 4 {
-			tr.input("a", contribution(caller, round))
+		for turn := 0; turn < n; turn += 4 {
+			tr.input("a", contribution(caller, turn))
 		}
 	}
 }
 
 func callersReadTheirWrites(tr *trial) {
-	require.NoError(tr, inTurns(rounds(100), func(caller, round int) error {
+	require.NoError(tr, inTurns(repeats(100), func(caller, turn int) error {
 		id, state := store.RuntimeID(fmt.Sprint(caller)), store.RuntimeIdle
-		if round%2 == 1 {
+		if turn%2 == 1 {
 			state = store.RuntimeRunning
 		}
 		if err := tr.store.PersistRuntimeState(tr.Context(), id, state); err != nil {
@@ -148,15 +148,15 @@ func callersReadTheirWrites(tr *trial) {
 			return err
 		}
 		if _, ok, err := tr.store.LoadBoundaryReceipt(tr.Context(), "a", store.RunID{1}, receipt.Sequence); err != nil || !ok {
-			return fmt.Errorf("caller %d was given receipt %d and does not find it, error %w", caller, receipt.Sequence, err)
+			return fmt.Errorf("caller %d got receipt %d and cannot load it, error %w", caller, receipt.Sequence, err)
 		}
 		return nil
 	}))
 }
 
-// seenWhole lets half of the callers write batches of 40 inputs, and the others
-// look meanwhile whether all of them are of one write, which of tells.
-func (tr *trial) seenWhole(write func(caller, round int, batch []store.InputState) error, of func(store.InputState) string) {
+// seenWhole has half of the callers write batches of 40 inputs. Meanwhile the others
+// check that all inputs are of one write; of names the write of an input.
+func (tr *trial) seenWhole(write func(caller, turn int, batch []store.InputState) error, of func(store.InputState) string) {
 	tr.Helper()
 	const size = 40
 	var writing atomic.Int32
@@ -164,12 +164,12 @@ func (tr *trial) seenWhole(write func(caller, round int, batch []store.InputStat
 	err := together(callers, func(caller int) error {
 		if caller%2 == 0 {
 			defer writing.Add(-1)
-			for round := range rounds(60) {
+			for turn := range repeats(60) {
 				var batch []store.InputState
 				for n := range byte(size) {
-					batch = append(batch, attempted(n, uint32(caller<<16+round)))
+					batch = append(batch, attempted(n, uint32(caller<<16+turn)))
 				}
-				if err := write(caller, round, batch); err != nil {
+				if err := write(caller, turn, batch); err != nil {
 					return err
 				}
 				runtime.Gosched()
@@ -188,18 +188,18 @@ func (tr *trial) seenWhole(write func(caller, round int, batch []store.InputStat
 	assert.Equal(tr, size, len(tr.inputs("a")))
 }
 
-// lookWhole looks at the inputs once.
+// lookWhole loads the inputs once and checks them.
 func (tr *trial) lookWhole(size int, of func(store.InputState) string) error {
 	states, err := tr.store.LoadInputStates(tr.Context(), "a")
 	if err != nil {
 		return err
 	}
 	if len(states) != 0 && len(states) != size {
-		return fmt.Errorf("%d inputs of a batch of %d are there", len(states), size)
+		return fmt.Errorf("%d of the %d inputs of a batch are there", len(states), size)
 	}
 	for _, s := range states {
 		if of(s) != of(states[0]) {
-			return fmt.Errorf("inputs of two batches are there: %s, %s", textOf(states[0]), textOf(s))
+			return fmt.Errorf("inputs of two writes are there: %s, %s", textOf(states[0]), textOf(s))
 		}
 	}
 	return nil
@@ -214,8 +214,8 @@ func lifecycleIsSeenWhole(tr *trial) {
 }
 
 func applyIsSeenWhole(tr *trial) {
-	tr.seenWhole(func(caller, round int, batch []store.InputState) error {
-		return tr.store.AtomicApply(tr.Context(), "a", applying(store.RunID{byte(caller)}, uint64(round), batch...))
+	tr.seenWhole(func(caller, turn int, batch []store.InputState) error {
+		return tr.store.AtomicApply(tr.Context(), "a", applying(store.RunID{byte(caller)}, uint64(turn), batch...))
 	}, attemptOf)
 }
 
@@ -232,17 +232,17 @@ func boundaryIsSeenWhole(tr *trial) {
 }
 
 func runtimesDoNotMix(tr *trial) {
-	err := inTurns(rounds(100), func(caller, round int) error {
+	err := inTurns(repeats(100), func(caller, turn int) error {
 		id := store.RuntimeID(fmt.Sprint(caller))
 		c := committing(store.RunID{1}, attempted(1, uint32(caller)))
-		c.Session.SessionSnapshot = document(conversation(caller, round))
+		c.Session.SessionSnapshot = document(conversation(caller, turn))
 		receipt, err := tr.store.CommitSessionBoundary(tr.Context(), id, c)
 		if err != nil {
 			return err
 		}
 		snapshot, _, err := tr.store.LoadSessionSnapshot(tr.Context(), id)
 		if err == nil && string(snapshot) != string(c.Session.SessionSnapshot) || receipt.MessageCount != uint64(caller) {
-			err = fmt.Errorf("runtime %d: commit %d has %d messages, and the snapshot is %q", caller, round, receipt.MessageCount, snapshot)
+			err = fmt.Errorf("runtime %d: commit %d has %d messages, and the snapshot is %q", caller, turn, receipt.MessageCount, snapshot)
 		}
 		return err
 	})
@@ -252,9 +252,9 @@ func runtimesDoNotMix(tr *trial) {
 	}
 }
 
-// atOneMoment lets one caller write ascending marks, and others look. Who has
-// seen one part at a mark must from then on see every part at that mark or
-// later, and so must everybody once the write has returned.
+// atOneMoment has one caller write ascending marks while others load the parts. A
+// caller that has seen one part at a mark must see every part at that mark or later
+// from then on. So must every caller once the write has returned.
 func (tr *trial) atOneMoment(w write) {
 	tr.Helper()
 	var begun, returned, looks atomic.Uint32
@@ -262,14 +262,14 @@ func (tr *trial) atOneMoment(w write) {
 	err := together(4, func(caller int) error {
 		if caller == 0 {
 			defer over.Store(true)
-			enough := uint32(rounds(400)) // of marks, and of looks unless nobody comes to look
+			enough := uint32(repeats(400)) // marks, and looks, unless nobody gets to look
 			for mark := uint32(0); mark < enough || looks.Load() < enough && mark < 10*enough; mark++ {
 				begun.Store(mark + 1)
 				if err := w.do(tr.Context(), tr.store, "a", mark+1); err != nil {
 					return err
 				}
 				returned.Store(mark + 1)
-				for range mark % 16 { // let others look meanwhile
+				for range mark % 16 { // let others look
 					runtime.Gosched()
 				}
 			}
@@ -284,7 +284,7 @@ func (tr *trial) atOneMoment(w write) {
 				return err
 			}
 			if high := begun.Load(); p.atLeast(shown, low) < low || p.atLeast(shown, low) > high {
-				return fmt.Errorf("%s shows mark %d, although the write of mark %d had returned, or another part was seen there (mark %d is the last that was begun)", p.name, shown, low, high)
+				return fmt.Errorf("%s is at mark %d, although the write of mark %d had returned, or another part was seen at it (the last write that began is %d)", p.name, shown, low, high)
 			}
 			seen = p.atLeast(shown, low)
 			looks.Add(1)
@@ -295,17 +295,17 @@ func (tr *trial) atOneMoment(w write) {
 	require.NoError(tr, err)
 }
 
-// Each caller owns one part of a runtime that all share, and finds in it what it
+// All callers share a runtime, and each writes parts of its own. It must find what it
 // stored last, right after the write and right before the next one.
 func nothingElseIsLost(tr *trial) {
-	for i, owners := range [][2]int{{3, 1}, {4, 0}} { // of the runtime's state and the snapshot, among writes()
+	for i, common := range [][2]int{{3, 1}, {4, 0}} { // indexes in writes(): one stores the runtime's state, the other the snapshot
 		id := store.RuntimeID(fmt.Sprint(i))
 		err := together(callers, func(caller int) error {
 			at := marks{}
-			for mark := range uint32(rounds(60)) {
+			for mark := range uint32(repeats(60)) {
 				w := inputOf(byte(100 + caller))
-				if caller < len(owners) {
-					w = writes()[owners[caller]]
+				if caller < len(common) {
+					w = writes()[common[caller]]
 				}
 				if err := at.differ(tr.Context(), tr.store, id, w.parts); err != nil {
 					return fmt.Errorf("before the next %s: %w", w.name, err)
@@ -325,8 +325,8 @@ func nothingElseIsLost(tr *trial) {
 	}
 }
 
-// inputOf writes input n, by turns with PersistInputState and with an apply
-// that has no session.
+// inputOf returns a write of input n, by PersistInputState and by an apply without a
+// session in turn.
 func inputOf(n byte) write {
 	return write{fmt.Sprintf("a write of input %d", n), []part{inputPart(n), inputsPart(n)},
 		func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, mark uint32) error {
@@ -337,9 +337,10 @@ func inputOf(n byte) write {
 		}}
 }
 
-// What the callers write to a runtime that is new does not overlap.
+// The callers all write to a new runtime at once. None of them writes what another
+// does.
 func firstWritesAreAllThere(tr *trial) {
-	for i := range rounds(400) {
+	for i := range repeats(400) {
 		id := store.RuntimeID(fmt.Sprint(i))
 		at := marks{}
 		first := []write{writes()[0], inputOf(101), inputOf(102), writes()[4], inputOf(103), inputOf(104), inputOf(105), inputOf(106)}
@@ -354,14 +355,14 @@ func firstWritesAreAllThere(tr *trial) {
 	}
 }
 
-// Half of the callers commit, and the others apply a receipt where the next
-// commit might put its own. A commit mints a higher sequence than those that
-// stand, so what was applied stays.
+// Half of the callers commit. The others apply receipts where the next commit might
+// put its own. A commit mints a sequence above all that stand, so it replaces no
+// receipt that was applied.
 func noCommitReplaces(tr *trial) {
-	const applied = 1 << 40 // and up: the count of messages by which it is known
+	const applied = 1 << 40 // added to the message count, it marks a receipt as applied
 	var latest atomic.Uint64
 	var places sync.Map
-	err := inTurns(rounds(100), func(caller, round int) error {
+	err := inTurns(repeats(100), func(caller, turn int) error {
 		if caller%2 == 0 {
 			receipt, err := tr.store.CommitSessionBoundary(tr.Context(), "a", committing(store.RunID{1}))
 			if err == nil {
@@ -381,9 +382,9 @@ func noCommitReplaces(tr *trial) {
 	})
 }
 
-// allAtOnce is for the race detector.
+// It is for the race detector.
 func allAtOnce(tr *trial) {
-	require.NoError(tr, inTurns(rounds(40), func(caller, round int) error {
+	require.NoError(tr, inTurns(repeats(40), func(caller, turn int) error {
 		for _, o := range tr.allCalls("a", tr.Context()) {
 			if o.err != nil {
 				return fmt.Errorf("%s: %w", o.call, o.err)

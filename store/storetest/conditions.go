@@ -11,15 +11,15 @@ import (
 	"github.com/loopstore/loopstore/store/batch"
 )
 
-// A conditional is a kind of condition: what holds of the store that
-// prepareConditions makes, and what does not.
+// A conditional is a kind of condition, with conditions of that kind that hold in
+// the store of prepareConditions, and some that do not.
 type conditional struct {
 	name         string
 	holds, fails []batch.Condition
 }
 
-// prepareConditions makes runtime a by the first change of the store, and raw
-// by the second. There is no b.
+// prepareConditions makes runtime a with the first change of the store, and runtime
+// raw with the second. There is no runtime b.
 func (tr *trial) prepareConditions() {
 	tr.Helper()
 	tr.write(setting("a", store.RuntimeIdle), putting("a", keyed(1, "one")), bounding("a", committing(store.RunID{1}, accepted(2))))
@@ -81,7 +81,8 @@ func runtimeOf(c batch.Condition) store.RuntimeID {
 	return reflect.ValueOf(c).FieldByName("RuntimeID").Interface().(store.RuntimeID)
 }
 
-// try has each condition alone decide on a batch that would change much.
+// try commits a large batch once for each condition, which alone decides whether it
+// is applied.
 func (c conditional) try(tr *trial) {
 	tr.prepareConditions()
 	versions := map[store.RuntimeID]uint64{"a": 1, "raw": 2}
@@ -113,7 +114,7 @@ func firstConflictIsNamed(tr *trial) {
 	assert.EqualValues(tr, 2, conflict.Version)
 }
 
-// Conditions do not see the writes of their own batch, and all later ones do.
+// Conditions do not see the writes of their own batch. Those of later batches do.
 func conditionsComeFirst(tr *trial) {
 	b := batch.Batch{
 		If: []batch.Condition{
@@ -135,7 +136,7 @@ func conditionsComeFirst(tr *trial) {
 	_, err = tr.tryBatch(batch.Batch{If: []batch.Condition{
 		batch.KeyFree{RuntimeID: "a", Key: "two"}, batch.InputAbsent{RuntimeID: "a", InputID: store.InputID{1}},
 	}})
-	assert.NoError(tr, err, "and so are key and id of an input that was deleted")
+	assert.NoError(tr, err, "so are the key and the id of an input that was deleted")
 }
 
 func invalidConditionsAreRefused(tr *trial) {

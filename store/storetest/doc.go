@@ -1,9 +1,9 @@
-// Package storetest has tests for any [store.RuntimeStore], and what a test
-// that uses a loopstore.Loop wants.
+// Package storetest has a conformance suite for any [store.RuntimeStore], and
+// support for tests that use a loopstore.Loop.
 //
 // # A store of your own
 //
-// [Run] tries every promise of [store.RuntimeStore] on a new store each:
+// [Run] tries every promise of [store.RuntimeStore], each on a new store:
 //
 //	func TestConformance(t *testing.T) {
 //		storetest.Run(t, storetest.Factory{
@@ -11,31 +11,27 @@
 //		})
 //	}
 //
-// A promise that is broken fails as TestConformance/chapter/promise, say
-// TestConformance/atomicity/a_refused_commit_spends_no_sequence, with a line that
-// says what the rule is. The chapters are values, operations, atomicity,
-// isolation, privacy, ordering, concurrency, cancellation, batches, views,
-// readers, watching, reopening and closing. Run it with -race; -short repeats
-// less. A promise that does not end within Factory.Timeout fails with the stacks
-// of all goroutines, and so does one of whose calls panics.
+// A broken promise fails as TestConformance/chapter/promise, for example
+// TestConformance/atomicity/a_refused_commit_spends_no_sequence, and the failure
+// states the rule. The chapters are values, operations, atomicity, isolation,
+// privacy, ordering, concurrency, cancellation, batches, views, readers, watching,
+// reopening and closing. Run the suite with -race; with -short it repeats less. A
+// promise that takes longer than Factory.Timeout fails with the stacks of all
+// goroutines. One that panics fails with the stack of the panic.
 //
-// What a store does not have is skipped, with a line that says so: batches
-// unless it is a [batch.Committer], views unless it is a [state.Viewer],
-// watching unless it is a [state.Watcher], readers for a Factory without Reader
-// (but those of a loopstore.Loop are found), reopening for one without Reopen,
-// and what is about Close for a store without Close() error.
+// A chapter is skipped, and says so, if the store lacks what it needs. Batches need
+// a [batch.Committer], views a [state.Viewer], and watching a [state.Watcher].
+// Readers need Factory.Reader, unless the store has a Reader like loopstore.Loop's.
+// Reopening needs Factory.Reopen. Promises about Close need a method Close() error.
 //
-// What a store promises stands at [store.RuntimeStore]. Of Close, if it has one:
-// it may be called again, by several at once too, and returns nil; when a Close
-// has returned, every call gets store.ErrClosed. A call that Close meets is
-// answered, and then counts, or gets store.ErrClosed. What batches, views,
-// readers and watching promise stands at package loopstore.
+// [store.RuntimeStore] documents what a store promises. A Close, if there is one,
+// may be called again and by several goroutines at once, and returns nil. Once a
+// Close has returned, every call gets store.ErrClosed. A call that runs during
+// Close is answered, and its answer holds, or it gets store.ErrClosed. Package
+// loopstore documents what batches, views, readers and watching promise.
 //
-// The suite sees what callers see. A write that is acknowledged while the store
-// closes, and lost, shows only when the store can be reopened.
-//
-// [Canaries] are stores that are wrong on purpose, each in one way: the suite
-// is worth what it says of them.
+// The suite sees only what callers see. If a store loses a write that it
+// acknowledged while it closed, that shows only when it can be reopened.
 //
 // # A test of your own
 //
@@ -47,9 +43,10 @@
 //		…
 //	})
 //
-// A [Ledger] keeps a record of every acknowledgement, for a test in which owners
-// or servers fail: it finds what is lost, doubled, or there though it was refused.
+// A [Ledger] notes the answer to every commit, for tests in which processes or
+// servers fail. It finds commits that were lost, stored twice, or stored although
+// they were refused.
 //
-// [Main] and [VerifyNoLeaks] find the goroutines that tests leave behind, and
-// say so if one is that of a loop whose Close was forgotten.
+// [Main] and [VerifyNoLeaks] find goroutines that tests leave behind. They point
+// out a loop whose Close was forgotten.
 package storetest

@@ -11,8 +11,8 @@ import (
 	"github.com/loopstore/loopstore/store/storetest"
 )
 
-// aDeadlinePasses is a test in a bubble: its minute passes in no time, once
-// every goroutine of the bubble waits.
+// aDeadlinePasses is a test in a bubble. Its minute passes at once when every
+// goroutine of the bubble waits.
 func aDeadlinePasses(t *testing.T) {
 	loop := storetest.New(t) // closed when the test ends
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -22,7 +22,7 @@ func aDeadlinePasses(t *testing.T) {
 		<-ctx.Done()
 		err := loop.PersistRuntimeState(ctx, "agent-1", store.RuntimeRunning)
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("too late, but the error is %v", err)
+			t.Errorf("the deadline has passed, but the error is %v", err)
 		}
 	}()
 	time.Sleep(time.Minute)
@@ -30,14 +30,13 @@ func aDeadlinePasses(t *testing.T) {
 
 	_, ok, err := loop.LoadRuntimeState(t.Context(), "agent-1")
 	if ok || err != nil {
-		t.Errorf("it was stored, or error %v", err)
+		t.Errorf("stored: %v, error: %v", ok, err)
 	}
 }
 
-// A test of yours is func TestDeadline(t *testing.T), and its body this one
-// line.
+// A test of your own is func TestDeadline(t *testing.T) with this one line.
 func ExampleNew() {
-	var t *testing.T // go test gives it
+	var t *testing.T // from go test
 
 	if t != nil {
 		synctest.Test(t, aDeadlinePasses)

@@ -23,6 +23,11 @@ type readable interface {
 	Reader(id store.RuntimeID) *loopstore.Reader
 }
 
+// sessionLoader is a store with the Loop's LoadSession.
+type sessionLoader interface {
+	LoadSession(ctx context.Context, id store.SessionID) (store.Snapshot, bool, error)
+}
+
 func noReader(f Factory, s store.RuntimeStore) (missing string) {
 	if _, ok := s.(readable); !ok && f.Reader == nil {
 		return "the Factory has no Reader"
@@ -37,7 +42,7 @@ func (tr *trial) reader(id store.RuntimeID) look {
 	return tr.store.(readable).Reader(id).View
 }
 
-// no says that a store lacks the one method of C, if it does.
+// no returns what a store lacks to be a C, an interface of one method.
 func no[C any](_ Factory, s store.RuntimeStore) (missing string) {
 	if _, ok := s.(C); ok {
 		return ""
@@ -46,24 +51,24 @@ func no[C any](_ Factory, s store.RuntimeStore) (missing string) {
 	return "the store has no method " + m.Name + strings.TrimPrefix(m.Type.String(), "func")
 }
 
-// needs is of a promise that is not tried on a store that is no C.
+// needs wraps a promise that is skipped unless the store is a C.
 func needs[C any](try func(*trial)) func(*trial) {
 	return func(tr *trial) {
 		if missing := no[C](tr.factory, tr.store); missing != "" {
-			tr.Skip("it is not tried: " + missing)
+			tr.Skip("skipped: " + missing)
 		}
 		try(tr)
 	}
 }
 
-// has says whether the store is a C.
+// has reports whether the store is a C.
 func has[C any](tr *trial) bool { return no[C](tr.factory, tr.store) == "" }
 
 func (tr *trial) tryBatch(b batch.Batch) (batch.Result, error) {
 	return tr.store.(batch.Committer).Commit(tr.Context(), b)
 }
 
-// write does a batch without conditions.
+// write commits a batch without conditions.
 func (tr *trial) write(writes ...batch.Write) batch.Result {
 	tr.Helper()
 	result, err := tr.tryBatch(batch.Batch{Then: writes})
@@ -71,17 +76,18 @@ func (tr *trial) write(writes ...batch.Write) batch.Result {
 	return result
 }
 
-// conflictOf returns the conflict that a batch must fail with.
+// conflictOf returns the conflict with which a batch must fail.
 func (tr *trial) conflictOf(b batch.Batch) *batch.ConflictError {
 	tr.Helper()
 	_, err := tr.tryBatch(b)
 	tr.refused("Commit", err, store.ErrConflict)
 	conflict, ok := errors.AsType[*batch.ConflictError](err)
-	require.True(tr, ok, "the error of a condition that does not hold is a *batch.ConflictError, not %v", err)
+	require.True(tr, ok, "a condition that does not hold must fail with a *batch.ConflictError, not %v", err)
 	return conflict
 }
 
-// version is a runtime's, as the conflict with one that none has tells it.
+// version returns a runtime's version. It learns it from the conflict with a version
+// that no runtime has.
 func (tr *trial) version(id store.RuntimeID) uint64 {
 	tr.Helper()
 	return tr.conflictOf(batch.Batch{If: []batch.Condition{batch.VersionIs{RuntimeID: id, Version: math.MaxUint64}}}).Version
@@ -101,7 +107,7 @@ func bounding(id store.RuntimeID, c store.BoundaryCommit) batch.Write {
 
 func deleting(id store.RuntimeID) batch.Write { return batch.DeleteRuntime{RuntimeID: id} }
 
-// keyed is the state of input n with an idempotency key.
+// keyed returns the state of input n with an idempotency key.
 func keyed(n byte, key string) store.InputState {
 	s := accepted(n)
 	s.IdempotencyKey = &key
@@ -116,12 +122,13 @@ func (tr *trial) look(id store.RuntimeID) *state.View {
 	return v
 }
 
-// viewer is a look by the store's View.
+// viewer returns a look that calls the store's View.
 func (tr *trial) viewer(id store.RuntimeID) look {
 	return func(ctx context.Context) (*state.View, error) { return tr.store.(state.Viewer).View(ctx, id) }
 }
 
-// shown is what a View shows, where trial.view looks by the ten operations.
+// shown returns what v shows, in the form of trial.view, which asks the ten
+// operations.
 func (tr *trial) shown(v *state.View) view {
 	tr.Helper()
 	var s view
@@ -131,8 +138,8 @@ func (tr *trial) shown(v *state.View) view {
 	for state := range v.InputStates() {
 		s.Inputs = append(s.Inputs, textOf(state))
 		one, ok := v.InputState(state.InputID)
-		require.True(tr, ok, "InputStates has input %v, and InputState has not", state.InputID)
-		require.Equal(tr, textOf(state), textOf(one), "InputState and InputStates differ")
+		require.True(tr, ok, "InputStates has input %v, but InputState does not", state.InputID)
+		require.Equal(tr, textOf(state), textOf(one), "InputState and InputStates disagree")
 	}
 	require.Equal(tr, len(s.Inputs), v.NumInputStates(), "NumInputStates")
 	for _, at := range places() {
@@ -143,7 +150,7 @@ func (tr *trial) shown(v *state.View) view {
 	return s
 }
 
-// markOf is the mark of input 1, 0 if there is none.
+// markOf returns the mark of input 1, 0 if there is none.
 func markOf(v *state.View) uint32 {
 	state, _ := v.InputState(store.InputID{1})
 	return state.AttemptCount

@@ -40,7 +40,7 @@ func TestForwardToAStoreWithoutBatchesAndViews(t *testing.T) {
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 }
 
-// What a call that failed in the end has stored does not come out.
+// If the Forward fails after the call succeeded, the call's answer is not returned.
 func TestForwardReturnsNothingWithAnError(t *testing.T) {
 	l, refused := storetest.New(t), errors.New("refused")
 	require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))

@@ -8,11 +8,11 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A sample is the JSON of an input state.
+// A sample is an input state as JSON.
 type sample struct{ name, text string }
 
-// samples have each member at its zero value, its largest, and every constant
-// of its enum.
+// samples have each member at its zero value, at its largest value, and at every
+// constant of its enum.
 func samples() []sample {
 	long := strings.Repeat("x", 70_000) // more than 64 KiB
 	all := []sample{
@@ -43,7 +43,7 @@ func samples() []sample {
 	return append(all, policies()...)
 }
 
-// policies have every constant of every enum of a policy, and zeros.
+// policies have every constant of each enum of a policy, and zero values.
 func policies() (all []sample) {
 	apply := []store.ApplyMode{store.StageRunStart, store.StageRunBoundary, store.InjectNow, store.Ignore}
 	wake := []store.WakeMode{store.WakeIfIdle, store.WakeNone}
@@ -59,7 +59,7 @@ func policies() (all []sample) {
 	return all
 }
 
-// A spoiler makes the state that has all members invalid.
+// A spoiler makes the state with all members invalid.
 type spoiler struct {
 	name string
 	do   func(*store.InputState)

@@ -30,13 +30,13 @@ func noWriteChangesAnother(tr *trial) {
 	tr.fill("a")
 	tr.fill("b")
 	a, b := tr.view("a"), tr.view("b")
-	require.Equal(tr, a, b, "the same ids, in two runtimes")
+	require.Equal(tr, a, b, "two runtimes with the same ids")
 	tr.allDone(tr.allWrites("b", tr.Context()), "to b")
 	tr.lifecycle("b", store.RuntimeDestroyed, attempted(1, 9), attempted(2, 9))
 	assert.Equal(tr, a, tr.view("a"))
 	assert.NotEqual(tr, b, tr.view("b"), "b was changed")
-	assert.EqualValues(tr, 1, tr.commit("a", committing(store.RunID{1})).Sequence, "each has its own sequence")
-	assert.EqualValues(tr, 2, tr.commit("b", committing(store.RunID{1})).Sequence, "each has its own sequence")
+	assert.EqualValues(tr, 1, tr.commit("a", committing(store.RunID{1})).Sequence, "each has a sequence of its own")
+	assert.EqualValues(tr, 2, tr.commit("b", committing(store.RunID{1})).Sequence, "each has a sequence of its own")
 }
 
 func idsThatLookAlike(tr *trial) {
@@ -44,8 +44,8 @@ func idsThatLookAlike(tr *trial) {
 	check()
 }
 
-// putOwn stores something of its own of everything in each runtime, and
-// returns the check that it is there.
+// putOwn stores different values of every kind in each runtime, and returns a function
+// that checks them.
 func (tr *trial) putOwn(ids []store.RuntimeID) (check func()) {
 	own := func(i int) store.BoundaryApply {
 		a := applying(store.RunID{1}, 0, attempted(1, uint32(i)))
@@ -77,8 +77,8 @@ func twoStoresShareNothing(tr *trial) {
 	require.NotEqual(tr, view{}, filled, "the store was filled")
 	first := tr.store
 	tr.open()
-	assert.Equal(tr, view{}, tr.view("a"), "the second is empty")
+	assert.Equal(tr, view{}, tr.view("a"), "the second store is empty")
 	tr.persist("a", attempted(1, 9))
 	tr.store = first
-	assert.Equal(tr, filled, tr.view("a"), "the first has not changed")
+	assert.Equal(tr, filled, tr.view("a"), "the first store has not changed")
 }

@@ -10,12 +10,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main runs a package's tests, then looks for goroutines that they left, and
-// exits. Call it in TestMain:
+// Main runs a package's tests and exits. If the tests pass, it also looks for
+// goroutines that they left behind, and fails if there are any. Call it in TestMain:
 //
 //	func TestMain(m *testing.M) { storetest.Main(m) }
 //
-// It is goleak.VerifyTestMain with a hint at a loop whose Close was forgotten.
+// It is goleak.VerifyTestMain that also points out a loop whose Close was forgotten.
 func Main(m *testing.M) {
 	code := m.Run()
 	if code == 0 {
@@ -27,10 +27,10 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// VerifyNoLeaks fails the test if a goroutine that was started after this call
-// is there when the test has ended, with a hint at a loop whose Close was
-// forgotten. Call it first, since what is registered later with t.Cleanup is
-// done before it looks. It is not for tests that run in parallel: use [Main].
+// VerifyNoLeaks fails the test if a goroutine that started after this call is still
+// there when the test has ended. It points out a loop whose Close was forgotten. Call
+// it first: the functions that are registered with t.Cleanup later then run before it
+// looks. In tests that run in parallel, use [Main] instead.
 func VerifyNoLeaks(t testing.TB) {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
@@ -42,10 +42,10 @@ func VerifyNoLeaks(t testing.TB) {
 	})
 }
 
-// startOfStack is where goleak's text goes on with the next goroutine.
+// startOfStack matches where a goroutine begins in goleak's text.
 var startOfStack = regexp.MustCompile(`(?m)^ ?\[?Goroutine \d+ in state `)
 
-// findLeaks is goleak.Find with a hint, and each stack once.
+// findLeaks is goleak.Find with a hint at a forgotten Close, and each stack once.
 func findLeaks(opts ...goleak.Option) error {
 	err := goleak.Find(opts...)
 	if err == nil {

@@ -10,47 +10,47 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A Ledger commits to one run of one runtime, keeps a record of what each call
-// said, and compares that with what a store holds in the end: that nothing which
-// was acknowledged is lost, nothing is there twice, and nothing which was refused
-// is there at all. It is for stores whose owners fail and are replaced. It may be
-// used by any number of goroutines.
+// A Ledger commits to one run of one runtime and notes the answer to each call. In
+// the end it compares the answers with what the store holds: no commit that was
+// acknowledged may be lost, none may be there twice, and none that was refused may be
+// there at all. It is for stores whose processes or servers fail and are replaced.
+// Any number of goroutines may use it.
 type Ledger struct {
 	runtime store.RuntimeID
 	run     store.RunID
 
 	mu      sync.Mutex
-	said    map[store.InputID]word
+	answers map[store.InputID]answer // each commit has one input, of its own
 	tallies Tallies
 }
 
-// A word is what a call said of its input.
-type word struct {
-	answer   answer
-	sequence uint64 // that was acknowledged
+// An answer is what a call said about its commit.
+type answer struct {
+	kind     answerKind
+	sequence uint64 // of a commit that was acknowledged
 }
 
-type answer int
+type answerKind int
 
 const (
-	unknown answer = iota
+	unknown answerKind = iota
 	acknowledged
 	refused
 )
 
-// Tallies count what the calls of a [Ledger] said.
+// Tallies count the answers that a [Ledger] noted.
 type Tallies struct {
 	Acknowledged int
-	Refused      int // an error, so nothing was applied
-	Unknown      int // store.ErrOutcomeUnknown
+	Refused      int // by any other error: nothing was applied
+	Unknown      int // by store.ErrOutcomeUnknown
 }
 
-// NewLedger returns a ledger of a new run of a runtime.
+// NewLedger returns a ledger for a new run of a runtime.
 func NewLedger(runtime store.RuntimeID) *Ledger {
-	return &Ledger{runtime: runtime, run: store.NewRunID(), said: map[store.InputID]word{}}
+	return &Ledger{runtime: runtime, run: store.NewRunID(), answers: map[store.InputID]answer{}}
 }
 
-// Commit makes one call, and returns its error.
+// Commit commits one boundary to s, notes the answer, and returns the error.
 func (l *Ledger) Commit(ctx context.Context, s store.RuntimeStore) error {
 	id := store.NewInputID()
 	receipt, err := s.CommitSessionBoundary(ctx, l.runtime, store.BoundaryCommit{
@@ -62,31 +62,31 @@ func (l *Ledger) Commit(ctx context.Context, s store.RuntimeStore) error {
 	defer l.mu.Unlock()
 	switch {
 	case err == nil:
-		l.said[id] = word{acknowledged, receipt.Sequence}
+		l.answers[id] = answer{acknowledged, receipt.Sequence}
 		l.tallies.Acknowledged++
 	case errors.Is(err, store.ErrOutcomeUnknown):
-		l.said[id] = word{answer: unknown}
+		l.answers[id] = answer{kind: unknown}
 		l.tallies.Unknown++
 	default:
-		l.said[id] = word{answer: refused}
+		l.answers[id] = answer{kind: refused}
 		l.tallies.Refused++
 	}
 	return err
 }
 
-// ledgerSession is a session document.
+// ledgerSession is a valid session document without messages.
 const ledgerSession = `{"id":"0195b1c2-0000-7000-8000-000000000001","messages":[],` +
 	`"created_at":{"secs_since_epoch":1,"nanos_since_epoch":0},"updated_at":{"secs_since_epoch":1,"nanos_since_epoch":0}}`
 
-// Tallies returns what the calls have said so far.
+// Tallies returns the counts of the answers so far.
 func (l *Ledger) Tallies() Tallies {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.tallies
 }
 
-// Check compares the record with what a store holds now. No Commit must be under
-// way.
+// Check compares the answers with what s holds now, and returns the first difference
+// as an error. No Commit may run at the same time.
 func (l *Ledger) Check(ctx context.Context, s store.RuntimeStore) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,9 +103,9 @@ func (l *Ledger) Check(ctx context.Context, s store.RuntimeStore) error {
 			return err
 		}
 	}
-	for id, word := range l.said {
-		if word.answer == acknowledged && !found[id] {
-			return fmt.Errorf("storetest: runtime %q: sequence %d was acknowledged, and is lost", l.runtime, word.sequence)
+	for id, a := range l.answers {
+		if a.kind == acknowledged && !found[id] {
+			return fmt.Errorf("storetest: runtime %q: sequence %d was acknowledged, and is lost", l.runtime, a.sequence)
 		}
 	}
 	return l.checkInputs(ctx, s, found)
@@ -119,29 +119,30 @@ func (l *Ledger) checkReceipt(r store.RunBoundaryReceipt, found map[store.InputI
 		return wrong("is not one of the ledger's")
 	}
 	id := r.ContributingInputIDs[0]
-	word, ours := l.said[id]
+	a, ours := l.answers[id]
 	switch {
 	case !ours:
 		return wrong("is not one of the ledger's")
 	case found[id]:
 		return wrong("is there twice")
-	case word.answer == refused:
+	case a.kind == refused:
 		return wrong("was refused")
-	case word.answer == acknowledged && word.sequence != r.Sequence:
-		return wrong(fmt.Sprintf("was acknowledged at %d", word.sequence))
+	case a.kind == acknowledged && a.sequence != r.Sequence:
+		return wrong(fmt.Sprintf("was acknowledged at %d", a.sequence))
 	}
 	found[id] = true
 	return nil
 }
 
-// checkInputs compares the inputs with the receipts that they were stored with.
+// checkInputs checks that each commit's input is there with its receipt, and only
+// with it. found are the inputs of the receipts that are there.
 func (l *Ledger) checkInputs(ctx context.Context, s store.RuntimeStore, found map[store.InputID]bool) error {
 	states, err := s.LoadInputStates(ctx, l.runtime)
 	if err != nil {
 		return err
 	}
 	for _, state := range states {
-		if _, ours := l.said[state.InputID]; ours && !found[state.InputID] {
+		if _, ours := l.answers[state.InputID]; ours && !found[state.InputID] {
 			return fmt.Errorf("storetest: runtime %q: input %s is there without its receipt", l.runtime, state.InputID)
 		}
 		delete(found, state.InputID)

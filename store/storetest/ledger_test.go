@@ -12,7 +12,7 @@ import (
 	"github.com/loopstore/loopstore/store/storetest"
 )
 
-// A liar is a store that answers a commit by another one's words.
+// A liar is a store whose CommitSessionBoundary is replaced.
 type liar struct {
 	*loopstore.Loop
 	commit func(l *loopstore.Loop, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error)

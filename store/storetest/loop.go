@@ -19,22 +19,24 @@ func New(t testing.TB, opts ...loopstore.Options) *loopstore.Loop {
 	return closedAtEnd(t, loopstore.New(one(t, opts)))
 }
 
-// Open is like New for a loop with a journal, a partition of an engine.
+// Open is like New for a loop with a journal: a partition of an engine.
 func Open(t testing.TB, engine journal.Engine, partition string, opts ...loopstore.Options) *loopstore.Loop {
 	t.Helper()
 	loop, err := loopstore.Open(t.Context(), engine, partition, one(t, opts))
 	if err != nil {
-		t.Fatalf("storetest: %v", err)
+		t.Fatalf("storetest.Open: %v", err)
 	}
 	return closedAtEnd(t, loop)
 }
 
+// one returns the Options that were given, or the zero value.
 func one(t testing.TB, opts []loopstore.Options) (opt loopstore.Options) {
 	t.Helper()
 	if len(opts) > 1 {
 		t.Fatalf("storetest: %d Options, at most one may be given", len(opts))
 	}
-	for _, opt = range opts {
+	if len(opts) == 1 {
+		opt = opts[0]
 	}
 	return opt
 }
@@ -52,10 +54,10 @@ func closedAtEnd(t testing.TB, loop *loopstore.Loop) *loopstore.Loop {
 	return loop
 }
 
-// stillThere returns the stack of the loop's goroutine if that does not end.
-// goleak cannot tell it from those of tests that run in parallel.
+// stillThere returns the stack of the loop's goroutine if it does not end. goleak
+// cannot do this: it cannot tell the goroutine from those of parallel tests.
 func stillThere(loop *loopstore.Loop) (stack string) {
-	for try := range 20 { // one that has closed its channel may have a step to go
+	for try := range 20 { // after closing its channel it may have a step to go
 		if stack = ownerOf(loop); stack == "" {
 			return ""
 		}
@@ -64,8 +66,8 @@ func stillThere(loop *loopstore.Loop) (stack string) {
 	return stack
 }
 
-// ownerOf finds the goroutine's stack by the address of its loop. It takes one
-// look at all goroutines, which costs the more the more there are.
+// ownerOf finds the goroutine's stack by the address of its loop, "" if there is none.
+// It reads the stacks of all goroutines.
 func ownerOf(loop *loopstore.Loop) string {
 	for _, owner := range []string{"own", "ownDurable"} {
 		own := fmt.Sprintf("loopstore/loopstore.(*Loop).%s(%p", owner, loop)

@@ -11,8 +11,8 @@ import (
 	"github.com/loopstore/loopstore/store/journal/journaltest"
 )
 
-// New reads the text of stacks. This fails if that no longer looks as it
-// expects, or it takes a loop that is open for one that is closed.
+// New finds a loop's goroutine in the text of stacks. This fails when that text no
+// longer looks as New expects.
 func TestTheLoopsGoroutineIsFound(t *testing.T) {
 	engine := journaltest.NewEngine()
 	for name, open := range map[string]func(partition string) (*loopstore.Loop, error){
@@ -28,15 +28,15 @@ func TestTheLoopsGoroutineIsFound(t *testing.T) {
 			require.NoError(t, err)
 			_, _, err = loop.LoadRuntimeState(t.Context(), "a") // so that its goroutine has begun
 			require.NoError(t, err)
-			assert.Contains(t, ownerOf(loop), "(*Loop).own", "it is open")
+			assert.Contains(t, ownerOf(loop), "(*Loop).own", "the loop is open")
 			require.NoError(t, loop.Close())
-			assert.Empty(t, stillThere(loop), "it is closed, and another one is not")
+			assert.Empty(t, stillThere(loop), "the loop is closed, and the other is not")
 			require.NoError(t, other.Close())
 		})
 	}
 }
 
-// What is equal but for numbers and addresses stands once.
+// Stacks that differ only in numbers and addresses are shown once.
 func TestStacksAreGrouped(t *testing.T) {
 	stack := "goroutine %d [select]:\na/b.(*C).do(0x%x, {0x1, 0x2})\n\t/src/c.go:7 +0x%x\ncreated by a/b.New in goroutine %d\n\t/src/c.go:5 +0x2"
 	var stacks []string

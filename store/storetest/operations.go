@@ -19,15 +19,16 @@ func operations() []promise {
 		{words: "CommitSessionBoundary takes digest and count from the conversation", try: digestIsOfTheConversation},
 		{words: "the digest is the same however a conversation is spelled", try: digestIsOfTheCanonicalText},
 		{words: "an edited message changes the digest", try: editsChangeTheDigest},
-		{words: "CommitSessionBoundary does not look contributing inputs up", try: contributorsAreNotLookedUp},
-		{words: "CommitSessionBoundary mints one more than the highest sequence", try: sequenceFollowsTheHighest},
+		{words: "CommitSessionBoundary does not look up contributing inputs", try: contributorsAreNotLookedUp},
+		{words: "CommitSessionBoundary mints the sequence after the highest", try: sequenceFollowsTheHighest},
 		{words: "CommitSessionBoundary refuses a run at its last sequence", try: lastSequenceIsTheLast},
 		{words: "CommitSessionBoundary refuses what is not a session document", try: notADocumentIsRefused},
 		{words: "AtomicApply stores a receipt, a snapshot and updates as they are", try: applyStoresAsIs},
 		{words: "AtomicApply without a session leaves the snapshot", try: applyWithoutSession},
 		{words: "AtomicApply replaces the receipt at its place", try: applyReplacesTheReceipt},
+		{words: "AtomicApply takes any session store key unless keys are strict", try: applyTakesAnyKey},
 		{words: "PersistInputState adds and replaces, LoadInputState finds", try: persistInputReplaces},
-		{words: "LoadInputStates returns them all", try: loadReturnsAll},
+		{words: "LoadInputStates returns every input", try: loadReturnsAll},
 		{words: "inputs with the same idempotency key are all kept", try: keysAreNotLookedAt},
 		{words: "LoadBoundaryReceipt finds by run and sequence", try: receiptsAreFoundByPlace},
 		{words: "LoadSessionSnapshot returns the latest", try: latestSnapshot},
@@ -64,13 +65,13 @@ func commitStampsUpdates(tr *trial) {
 			want.LastRunID, want.LastBoundarySequence = &store.RunID{1}, new(sequence)
 			assert.Equal(tr, textOf(want), textOf(tr.input("a", want.InputID)), "stamped")
 		}
-		tr.commit("a", committing(store.RunID{}, attempted(4, 1), attempted(5, 1), attempted(4, 2))) // the nil id is a run like any other
+		tr.commit("a", committing(store.RunID{}, attempted(4, 1), attempted(5, 1), attempted(4, 2))) // the nil id names a run like any other
 		for n, attempt := range map[byte]uint32{4: 2, 5: 1} {
 			want := attempted(n, attempt)
 			want.LastRunID, want.LastBoundarySequence = &store.RunID{}, new(sequence)
-			assert.Equal(tr, textOf(want), textOf(tr.input("a", want.InputID)), "stamped with run 0, the last of two updates")
+			assert.Equal(tr, textOf(want), textOf(tr.input("a", want.InputID)), "the last of two updates, stamped with the run of the nil id")
 		}
-		assert.Equal(tr, textOf(accepted(2)), textOf(tr.input("a", store.InputID{2})), "it took no part")
+		assert.Equal(tr, textOf(accepted(2)), textOf(tr.input("a", store.InputID{2})), "it was not in the commit")
 	}
 }
 
@@ -83,7 +84,7 @@ func commitReplacesTheSnapshot(tr *trial) {
 	}
 }
 
-// A store may go on from the conversation before. It must come to the same.
+// A store may continue from the conversation that it holds. The digest must be the same.
 func digestIsOfTheConversation(tr *trial) {
 	for i, n := range []int{1, 5, 6, 6, 2, 9, 0, 3} {
 		canonical := conversation(n, 1000)
@@ -95,7 +96,7 @@ func digestIsOfTheConversation(tr *trial) {
 			assert.Equal(tr, digestOf(canonical), *receipt.ConversationDigest, "commit %d, %d messages", i, n)
 			assert.EqualValues(tr, n, receipt.MessageCount)
 		}
-		if i == 4 { // bytes that are no document, and that nobody read
+		if i == 4 { // bytes that are not a document, and are not read
 			a := applying(store.RunID{2}, 0)
 			a.Session = &store.SessionDelta{SessionSnapshot: document(canonical)[:500]}
 			tr.apply("a", a)
@@ -103,7 +104,7 @@ func digestIsOfTheConversation(tr *trial) {
 	}
 }
 
-// commitOf is what a commit of these messages says of them.
+// commitOf commits a snapshot, and returns what the receipt says of its conversation.
 func (tr *trial) commitOf(snapshot []byte) (digest string, count uint64) {
 	tr.Helper()
 	c := committing(store.RunID{1})
@@ -124,8 +125,8 @@ func digestIsOfTheCanonicalText(tr *trial) {
 	}
 }
 
-// The conversation is as long as before, in a document that is small, and in
-// one that is large: a store may go on from the one before.
+// An edited conversation is as long as it was, so a store that continues from the one
+// that it holds must compare. The documents are small and large.
 func editsChangeTheDigest(tr *trial) {
 	for _, size := range []int{1, 2000} {
 		text := conversation(5, size)
@@ -134,7 +135,7 @@ func editsChangeTheDigest(tr *trial) {
 			require.NotEqual(tr, text, edited, "this suite's own sample")
 			for _, canonical := range []string{text, edited, text} {
 				digest, count := tr.commitOf(document(canonical))
-				assert.Equal(tr, digestOf(canonical), digest, "message %d of 5 is edited, %d letters each", message, size)
+				assert.Equal(tr, digestOf(canonical), digest, "message %d of 5 was edited, %d letters each", message, size)
 				assert.EqualValues(tr, 5, count)
 			}
 		}
@@ -163,7 +164,7 @@ func sequenceFollowsTheHighest(tr *trial) {
 	assert.EqualValues(tr, 0, next("a", 2), "another run has its own")
 	assert.EqualValues(tr, 0, next("b", 1), "another runtime has its own")
 	tr.apply("a", applying(store.RunID{1}, math.MaxUint64-1))
-	assert.EqualValues(tr, uint64(math.MaxUint64), next("a", 1), "the last one")
+	assert.EqualValues(tr, uint64(math.MaxUint64), next("a", 1), "the last sequence")
 }
 
 func lastSequenceIsTheLast(tr *trial) {
@@ -228,6 +229,39 @@ func applyReplacesTheReceipt(tr *trial) {
 	assert.Equal(tr, textOf(next), textOf(tr.receipt("a", store.RunID{1}, 1)), "the next one stays")
 }
 
+// The document's own id is a key that every store takes. A store that can load sessions
+// finds each one under the key that was given, and only there.
+func applyTakesAnyKey(tr *trial) {
+	own, err := store.ParseSessionID("0195b1c2-0000-7000-8000-000000000001")
+	require.NoError(tr, err)
+	other := store.SessionID{7}
+	a := applying(store.RunID{1}, 0, accepted(1))
+	a.Session, a.SessionStoreKey = &store.SessionDelta{SessionSnapshot: document(conversation(2, 2))}, &other
+	if tr.factory.StrictSessionKeys {
+		tr.refused("AtomicApply with another id", tr.store.AtomicApply(tr.Context(), "a", a), store.ErrSessionKeyMismatch)
+		assert.Equal(tr, view{}, tr.view("a"), "the call was refused")
+		tr.filed(other, "")
+		a.SessionStoreKey = &own
+	}
+	tr.apply("a", a)
+	assert.Equal(tr, string(a.Session.SessionSnapshot), string(tr.snapshot("a")))
+	tr.filed(*a.SessionStoreKey, string(a.Session.SessionSnapshot))
+	if !tr.factory.StrictSessionKeys {
+		tr.filed(own, "")
+	}
+}
+
+// filed checks what a store that can load sessions has under a key, "" for nothing.
+func (tr *trial) filed(key store.SessionID, want string) {
+	tr.Helper()
+	if s, ok := tr.store.(sessionLoader); ok {
+		got, ok, err := s.LoadSession(tr.Context(), key)
+		require.NoError(tr, err, "LoadSession")
+		assert.Equal(tr, want != "", ok, "whether session %v exists", key)
+		tr.same(want, got.String(), "session %v", key)
+	}
+}
+
 func persistInputReplaces(tr *trial) {
 	for attempt := range uint32(3) {
 		tr.persist("a", attempted(1, attempt))
@@ -236,7 +270,7 @@ func persistInputReplaces(tr *trial) {
 	withKey := accepted(1)
 	withKey.IdempotencyKey, withKey.History = new("k"), []store.HistoryEntry{{From: store.InputQueued, To: store.InputStaged}}
 	tr.persist("a", withKey, accepted(1))
-	assert.Equal(tr, textOf(accepted(1)), textOf(tr.input("a", store.InputID{1})), "nothing of the old state shows through")
+	assert.Equal(tr, textOf(accepted(1)), textOf(tr.input("a", store.InputID{1})), "nothing is left of the old state")
 }
 
 func loadReturnsAll(tr *trial) {
@@ -247,11 +281,11 @@ func loadReturnsAll(tr *trial) {
 	var want []string
 	for n := range byte(100) {
 		state := attempted(n, uint32(n))
-		state.CurrentState = lives[int(n)%len(lives)] // those whose life has ended, too
+		state.CurrentState = lives[int(n)%len(lives)] // including those whose life has ended
 		tr.persist("a", state)
 		want = append(want, textOf(state))
 	}
-	for _, state := range runtimeStates { // wherever the runtime stands
+	for _, state := range runtimeStates { // whatever the state of the runtime
 		tr.setRuntime("a", state)
 		assert.ElementsMatch(tr, want, textsOf(tr.inputs("a")), "the runtime is %s", state)
 	}

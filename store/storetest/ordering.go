@@ -14,7 +14,7 @@ func ordering() []promise {
 		{words: "inputs come in the order in which they were first stored", try: firstStoredFirst},
 		{words: "a replacement stays in its place", try: replacementStaysInPlace},
 		{words: "the inputs of a batch are added in its order", try: batchesKeepTheirOrder},
-		{words: "of two updates of one input the last wins, in the place of the first", try: lastUpdateWins},
+		{words: "of two updates of one input the last one wins, in the place of the first", try: lastUpdateWins},
 		{words: "each runtime has an order of its own", try: orderIsPerRuntime},
 		{words: "a batch of 1,500 inputs is kept whole, and in order", try: largeBatches},
 	}
@@ -47,13 +47,13 @@ func replacementStaysInPlace(tr *trial) {
 			assert.Equal(tr, want, tr.order("a"), "after %s of input %d", way.name, n)
 		}
 	}
-	older := accepted(1) // the order is that of the calls, not of the times in the states
+	older := accepted(1) // the calls make the order, not the times in the states
 	older.CreatedAt = tr.inputFrom(bare).CreatedAt
 	tr.persist("a", older, accepted(2))
 	assert.Equal(tr, append(want, 1, 2), tr.order("a"))
 }
 
-// batchWays are the ways in that store several inputs in one step.
+// batchWays are the ways that store several inputs in one step.
 func batchWays() []wayIn { return waysIn()[:3] }
 
 func batchesKeepTheirOrder(tr *trial) {

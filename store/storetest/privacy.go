@@ -14,21 +14,21 @@ func privacy() []promise {
 		{words: "AtomicApply copies what it is given", try: applyCopies},
 		{words: "CommitSessionBoundary copies what it is given", try: commitCopies},
 		{words: "no write changes its arguments", try: argumentsStay},
-		{words: "CommitSessionBoundary returns a receipt of the caller's own", try: commitReturnsACopy},
-		{words: "LoadInputState and LoadInputStates return what is the caller's own", try: loadInputsCopies},
-		{words: "LoadBoundaryReceipt returns a receipt of the caller's own", try: loadReceiptCopies},
-		{words: "LoadSessionSnapshot returns bytes of the caller's own", try: loadSnapshotCopies},
-		{words: "what came out stays as it was when more goes in", try: oldAnswersStay},
+		{words: "CommitSessionBoundary returns a receipt that is the caller's own", try: commitReturnsACopy},
+		{words: "LoadInputState and LoadInputStates return states that are the caller's own", try: loadInputsCopies},
+		{words: "LoadBoundaryReceipt returns a receipt that is the caller's own", try: loadReceiptCopies},
+		{words: "LoadSessionSnapshot returns bytes that are the caller's own", try: loadSnapshotCopies},
+		{words: "what was loaded does not change when more is stored", try: oldAnswersStay},
 	}
 }
 
-// rich is a state with a part of every kind that a caller could change.
+// rich returns a state with every kind of part that a caller could change.
 func (tr *trial) rich() store.InputState {
 	tr.Helper()
 	return tr.inputFrom(full)
 }
 
-// scribble changes all that a state leads to.
+// scribble changes everything that a state points to.
 func scribble(s *store.InputState) {
 	s.CurrentState = store.InputQueued
 	if s.Policy != nil {
@@ -66,7 +66,7 @@ func scribbleReceipt(r *store.RunBoundaryReceipt) {
 	}
 }
 
-// stays checks that the one input of runtime a is want.
+// stays checks that runtime a has one input, and that its state is want.
 func (tr *trial) stays(want string) {
 	tr.Helper()
 	assert.Equal(tr, []string{want}, textsOf(tr.inputs("a")))
@@ -129,13 +129,14 @@ func commitReturnsACopy(tr *trial) {
 	assert.Equal(tr, []store.InputID{{7}}, c.ContributingInputIDs, "the answer is not the argument either")
 }
 
-// Each write is given a batch that is part of a larger slice. All of it stays.
+// Each write gets a batch that is part of a larger slice. No part of the slice may
+// change.
 func argumentsStay(tr *trial) {
 	batch := func() []store.InputState {
 		return []store.InputState{tr.rich(), attempted(1, 1), tr.rich(), accepted(2), attempted(1, 2), accepted(9)}
 	}
 	for _, way := range waysIn() {
-		for range 2 { // as new inputs, then over those
+		for range 2 { // as new inputs, then as updates
 			states := batch()
 			require.NoError(tr, way.do(tr.Context(), tr.store, "a", states[:5]...), way.name)
 			assert.Equal(tr, textsOf(batch()), textsOf(states), "the input states that %s was given", way.name)
@@ -149,7 +150,7 @@ func argumentsStay(tr *trial) {
 	c := commit()
 	tr.commit("a", c)
 	assert.True(tr, assert.ObjectsAreEqual(commit(), c), "CommitSessionBoundary changed its argument")
-	assert.Equal(tr, store.InputID{9}, c.ContributingInputIDs[:4][3], "CommitSessionBoundary changed what comes after its argument")
+	assert.Equal(tr, store.InputID{9}, c.ContributingInputIDs[:4][3], "CommitSessionBoundary changed what follows its argument in the slice")
 	apply := func() store.BoundaryApply {
 		a := applying(store.RunID{1}, 0, batch()...)
 		a.Session, a.SessionStoreKey = &store.SessionDelta{SessionSnapshot: []byte(" {} ")}, &store.SessionID{1}
@@ -161,7 +162,7 @@ func argumentsStay(tr *trial) {
 	assert.True(tr, assert.ObjectsAreEqual(apply(), a), "AtomicApply changed its argument")
 }
 
-// It must not matter by which operation the state came in.
+// It must not matter which operation stored the state.
 func loadInputsCopies(tr *trial) {
 	for _, way := range waysIn() {
 		id := store.RuntimeID(way.name)
@@ -193,7 +194,7 @@ func loadReceiptCopies(tr *trial) {
 		want := textOf(tr.receipt("a", store.RunID{run}, 0))
 		for range 3 {
 			receipt := tr.receipt("a", store.RunID{run}, 0)
-			require.Equal(tr, want, textOf(receipt), "receipt of run %d (1 is minted, 2 applied)", run)
+			require.Equal(tr, want, textOf(receipt), "the receipt of run %d (1 was minted, 2 was applied)", run)
 			scribbleReceipt(&receipt)
 		}
 	}
@@ -214,7 +215,7 @@ func loadSnapshotCopies(tr *trial) {
 			clear(snapshot)
 		}
 	}
-	receipt := tr.commit("committed", c) // a store may compare with what it kept
+	receipt := tr.commit("committed", c) // a store may continue from what it holds
 	require.NotNil(tr, receipt.ConversationDigest)
 	assert.Equal(tr, digestOf(conversation(3, 1000)), *receipt.ConversationDigest)
 }

@@ -18,13 +18,13 @@ func readers() []promise {
 	return []promise{
 		{words: "a reader shows what the operations find", try: readersAgree},
 		{words: "a reader follows a runtime that is deleted and made again", try: needs[batch.Committer](readersFollow)},
-		{words: "a write that has returned is seen by every reader, and stays seen", try: readersSeeWhatReturned},
+		{words: "every reader sees a write that has returned, and keeps seeing it", try: readersSeeWhatReturned},
 		{words: "the parts of a batch on several runtimes are seen together", try: needs[batch.Committer](func(tr *trial) { tr.batchesAreSeenWhole(tr.reader("a"), tr.reader("b")) })},
 		{words: "a reader gets ErrClosed after Close", try: needs[io.Closer](readersAreClosed)},
 	}
 }
 
-// read is a look that must succeed.
+// read returns a reader's view.
 func (tr *trial) read(reader look) *state.View {
 	tr.Helper()
 	v, err := reader(tr.Context())
@@ -42,9 +42,9 @@ func readersAgree(tr *trial) {
 			require.NoError(tr, w.do(tr.Context(), tr.store, "a", mark+1), w.name)
 			want := tr.view("a")
 			for range 2 {
-				require.Equal(tr, want, tr.shown(tr.read(a)), "one that has looked before, after %s", w.name)
+				require.Equal(tr, want, tr.shown(tr.read(a)), "a reader that was used before, after %s", w.name)
 			}
-			require.Equal(tr, want, tr.shown(tr.read(tr.reader("a"))), "a new one, after %s", w.name)
+			require.Equal(tr, want, tr.shown(tr.read(tr.reader("a"))), "a new reader, after %s", w.name)
 			require.Equal(tr, tr.read(tr.reader("a")).Version(), tr.read(a).Version(), "the version after %s", w.name)
 		}
 	}
@@ -61,7 +61,7 @@ func readersFollow(tr *trial) {
 	}
 }
 
-// Some readers share one, and the others have their own.
+// Some callers share a reader, and the others have their own.
 func readersSeeWhatReturned(tr *trial) {
 	shared := tr.reader("a")
 	var begun, returned atomic.Uint32
@@ -69,13 +69,13 @@ func readersSeeWhatReturned(tr *trial) {
 	err := together(callers, func(caller int) error {
 		if caller == 0 {
 			defer over.Store(true)
-			for mark := uint32(1); mark <= uint32(rounds(400)); mark++ {
+			for mark := uint32(1); mark <= uint32(repeats(400)); mark++ {
 				begun.Store(mark)
 				if err := tr.store.PersistInputState(tr.Context(), "a", attempted(1, mark)); err != nil {
 					return err
 				}
 				returned.Store(mark)
-				for range mark % 16 { // let others look meanwhile
+				for range mark % 16 { // let others look
 					runtime.Gosched()
 				}
 			}
@@ -93,7 +93,7 @@ func readersSeeWhatReturned(tr *trial) {
 				return err
 			}
 			if seen = markOf(v); seen < low || seen > begun.Load() {
-				return fmt.Errorf("a reader shows mark %d, although mark %d had returned or was seen (mark %d is the last that was begun)", seen, low, begun.Load())
+				return fmt.Errorf("a reader shows mark %d, although mark %d had returned or was seen (the last write that began is %d)", seen, low, begun.Load())
 			}
 			runtime.Gosched()
 		}

@@ -15,16 +15,16 @@ func reopening() []promise {
 		{words: "every value comes back", try: valuesAreThereAgain},
 		{words: "every runtime id comes back", try: idsAreThereAgain},
 		{words: "the latest version of everything is there", try: latestVersionIsThere},
-		{words: "the order goes on", try: orderGoesOn},
-		{words: "sequences go on", try: sequencesGoOn},
+		{words: "the order of inputs continues", try: orderGoesOn},
+		{words: "sequences continue", try: sequencesGoOn},
 		{words: "what was refused is not there", try: refusedIsNotThere},
 		{words: "what was cancelled is not there", try: cancelledIsNotThere},
 		{words: "what was acknowledged before Close is there, and nothing else", try: needs[io.Closer](acknowledgedIsThere)},
 	}
 }
 
-// Each write has a runtime of its own too, so that what one of them stored does
-// not hide that another's is missing.
+// Each write also gets a runtime of its own, so that what one write stored cannot hide
+// that another's is missing.
 func everythingIsThereAgain(tr *trial) {
 	tr.fill("a")
 	tr.fill("")
@@ -64,8 +64,7 @@ func idsAreThereAgain(tr *trial) {
 	check()
 }
 
-// Every write stores two versions, to a runtime of its own and to one that all
-// share.
+// Every write stores two versions, in a runtime of its own and in one that all share.
 func latestVersionIsThere(tr *trial) {
 	at := map[store.RuntimeID]marks{"shared": {}}
 	for i, w := range writes() {
@@ -98,7 +97,7 @@ func orderGoesOn(tr *trial) {
 func sequencesGoOn(tr *trial) {
 	tr.fill("a")
 	tr.apply("a", applying(store.RunID{2}, 41))
-	tr.apply("a", applying(store.RunID{2}, 7)) // the highest is not the latest
+	tr.apply("a", applying(store.RunID{2}, 7)) // the highest sequence is not the latest
 	tr.reopen()
 	assert.EqualValues(tr, 1, tr.commit("a", committing(store.RunID{1})).Sequence)
 	assert.EqualValues(tr, 42, tr.commit("a", committing(store.RunID{2})).Sequence)
@@ -123,7 +122,7 @@ func cancelledIsNotThere(tr *trial) {
 }
 
 func acknowledgedIsThere(tr *trial) {
-	for range rounds(20) {
+	for range repeats(20) {
 		tr.open()
 		acknowledged := tr.workUntilClosed()
 		tr.reopen()

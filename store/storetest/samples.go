@@ -13,26 +13,26 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// accepted is the state of input n as it begins.
+// accepted returns the state of input n at its start.
 func accepted(n byte) store.InputState {
 	return store.NewInputState(store.InputID{n}, store.Time{})
 }
 
-// attempted is the state of input n at an attempt, by which states of one
-// input are told apart.
+// attempted returns the state of input n at an attempt. The attempt tells the states
+// of one input apart.
 func attempted(n byte, attempt uint32) store.InputState {
 	s := accepted(n)
 	s.AttemptCount = attempt
 	return s
 }
 
-// document is a session document whose conversation is messages.
+// document returns a session document whose conversation is messages.
 func document(messages string) []byte {
 	return []byte(`{"version":1,"id":"0195b1c2-0000-7000-8000-000000000001","messages":` + messages +
 		`,"created_at":{"secs_since_epoch":1,"nanos_since_epoch":2},"updated_at":{"secs_since_epoch":3,"nanos_since_epoch":4}}`)
 }
 
-// conversation is the canonical text of n messages with size letters each.
+// conversation returns the canonical text of n messages with size letters each.
 func conversation(n, size int) string {
 	turns := make([]string, n)
 	for i := range turns {
@@ -41,13 +41,13 @@ func conversation(n, size int) string {
 	return "[" + strings.Join(turns, ",") + "]"
 }
 
-// digestOf is the digest of a conversation's canonical text.
+// digestOf returns the digest of a conversation, given its canonical text.
 func digestOf(canonical string) string {
 	sum := sha256.Sum256([]byte(canonical))
 	return hex.EncodeToString(sum[:])
 }
 
-// committing is a commit of one message to a run.
+// committing returns a commit of one message to a run.
 func committing(run store.RunID, updates ...store.InputState) store.BoundaryCommit {
 	return store.BoundaryCommit{
 		Session: store.SessionDelta{SessionSnapshot: document(conversation(1, 1))},
@@ -55,7 +55,7 @@ func committing(run store.RunID, updates ...store.InputState) store.BoundaryComm
 	}
 }
 
-// applying is an apply of a receipt at a run and sequence.
+// applying returns an apply of a receipt at a run and sequence.
 func applying(run store.RunID, sequence uint64, updates ...store.InputState) store.BoundaryApply {
 	return store.BoundaryApply{
 		Receipt:      store.RunBoundaryReceipt{RunID: run, Boundary: store.Immediate, Sequence: sequence},
@@ -63,8 +63,8 @@ func applying(run store.RunID, sequence uint64, updates ...store.InputState) sto
 	}
 }
 
-// fill puts something of everything into a runtime: inputs 1 and 2, receipt 0
-// of run 1, and run 9, which is at its last sequence.
+// fill stores a value of every kind in a runtime: a state, a snapshot, inputs 1 and 2,
+// receipt 0 of run 1, and the last possible receipt of run 9.
 func (tr *trial) fill(id store.RuntimeID) {
 	tr.Helper()
 	tr.persist(id, accepted(1))
@@ -73,8 +73,8 @@ func (tr *trial) fill(id store.RuntimeID) {
 	tr.commit(id, committing(store.RunID{1}, accepted(2)))
 }
 
-// textOf is a value's JSON. Two values are the same if their JSON is: an
-// absent list and an empty one are, for example.
+// textOf returns a value's JSON. Values count as equal if their JSON is: an absent list
+// and an empty one, for example.
 func textOf(v json.Marshaler) string {
 	text, err := v.MarshalJSON()
 	if err != nil {
@@ -92,7 +92,7 @@ func textsOf(states []store.InputState) []string {
 }
 
 const (
-	// full has every member, and the largest numbers.
+	// full has every member, and numbers at their largest.
 	full = `{"input_id":"03000000-0000-0000-0000-000000000000","current_state":"abandoned",` +
 		`"policy":{"version":18446744073709551615,"decision":{"apply_mode":"inject_now","wake_mode":"none","queue_mode":"priority","consume_point":"explicit_ack","record_transcript":false,"emit_operator_content":true,"policy_version":9007199254740993}},` +
 		`"terminal_outcome":{"outcome_type":"abandoned","reason":"cancelled"},"durability":"ephemeral","idempotency_key":"clé \u0000","attempt_count":4294967295,"recovery_count":1,` +
@@ -101,16 +101,16 @@ const (
 		`"persisted_input":{"b":[1.50,-0,1E400,18446744073709551617,"\u00e9\/"],"a":{},"a":null},` +
 		`"last_run_id":"0195b1c2-0000-7000-8000-000000000003","last_boundary_sequence":18446744073709551615,"created_at":"2026-03-12T15:57:06Z","updated_at":"2026-03-12T15:57:07.500Z"}`
 
-	// bare has only what every state has.
+	// bare has only the members that every state has.
 	bare = `{"input_id":"03000000-0000-0000-0000-000000000000","current_state":"queued","attempt_count":0,"recovery_count":0,"created_at":"2026-03-12T15:57:06Z","updated_at":"2026-03-12T15:57:06.500Z"}`
 )
 
-// bareWith is a bare state with further members.
+// bareWith returns a bare state with further members.
 func bareWith(members string) string {
 	return strings.Replace(bare, `"attempt_count":0,"recovery_count":0`, members, 1)
 }
 
-// inputFrom reads a state of its JSON.
+// inputFrom parses a state.
 func (tr *trial) inputFrom(text string) store.InputState {
 	tr.Helper()
 	var s store.InputState

@@ -1,16 +1,17 @@
 package storetest
 
-// A spelling is one message in its canonical text and in others, which have
-// the same digest.
+// A spelling is one message, as its canonical text and as other texts with the same
+// digest.
 type spelling struct {
 	name      string
-	digest    string // what package session makes of each of them
+	digest    string // of each of the texts, by package session
 	canonical string
 	others    []string
 }
 
-// snapshots are documents with the message, the canonical one first, and one
-// whose members are not in the usual order and not all there are.
+// snapshots returns documents with the message, one for each text, the canonical one
+// first. The last one has its members in another order, lacks one and has an unknown
+// one.
 func (s *spelling) snapshots() [][]byte {
 	all := [][]byte{document("[" + s.canonical + "]")}
 	for _, text := range s.others {
@@ -20,7 +21,7 @@ func (s *spelling) snapshots() [][]byte {
 		`"updated_at":{"nanos_since_epoch":0,"secs_since_epoch":3},"created_at":{"secs_since_epoch":1,"nanos_since_epoch":2},"id":"0195B1C2000070008000000000000001"}`))
 }
 
-// spellings have every role.
+// spellings cover every role.
 func spellings() []spelling {
 	return []spelling{
 		{"user", "c67dddfa938ac3269f2b1ed9f6c66e08a9b3a0ee7ba01124bfe67129dc5841d7",

@@ -9,11 +9,11 @@ import (
 	"github.com/loopstore/loopstore/store/session"
 )
 
-// The digests are literals, so that the suite does not ask the code that it
-// tries. This is where they come from.
+// The suite has the digests as literals, so that it does not ask the code under test
+// for them. This checks the literals.
 func TestDigestsOfTheSpellings(t *testing.T) {
 	for _, s := range spellings() {
-		assert.Equal(t, s.digest, digestOf("["+s.canonical+"]"), "%s: that of its canonical text", s.name)
+		assert.Equal(t, s.digest, digestOf("["+s.canonical+"]"), "%s: the digest of its canonical text", s.name)
 		for i, snapshot := range s.snapshots() {
 			d, err := session.Read(string(snapshot))
 			require.NoError(t, err, "%s, spelling %d", s.name, i)

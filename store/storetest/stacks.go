@@ -20,13 +20,14 @@ func goroutines() []string {
 	return strings.Split(strings.TrimSpace(string(buffer[:n])), "\n\n")
 }
 
-// allStacks is a text of the stacks of all goroutines.
+// allStacks returns the stacks of all goroutines, equal ones once.
 func allStacks() string { return grouped(goroutines()) }
 
-// own is what tells goroutines apart that do the same.
+// own matches what differs between goroutines that do the same.
 var own = regexp.MustCompile(`(?m)^ ?\[?Goroutine \d+ in |^goroutine \d+(?: gp=\S+ m=\S+)? |\([^()\s]*0x[^()]*\)$| \+0x[0-9a-f]+| in goroutine \d+`)
 
-// grouped is a text in which equal stacks stand once, the most frequent first.
+// grouped returns a text with each different stack once, the most frequent first, and
+// leaves out those that exceed some 12 KB.
 func grouped(stacks []string) string {
 	const room = 12 << 10
 	counts := map[string]int{}

@@ -18,16 +18,17 @@ import (
 func TestMain(m *testing.M) { storetest.Main(m) }
 
 func TestLoop(t *testing.T) {
-	for name, opts := range map[string]loopstore.Options{"default": {}, "a small inbox": {InboxSize: 1}} {
+	for name, opts := range map[string]loopstore.Options{"default": {}, "a small inbox, strict keys": {InboxSize: 1, StrictSessionKeys: true}} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, storetest.Factory{
-				Open: func(testing.TB) store.RuntimeStore { return loopstore.New(opts) },
+				Open:              func(testing.TB) store.RuntimeStore { return loopstore.New(opts) },
+				StrictSessionKeys: opts.StrictSessionKeys,
 			})
 		})
 	}
 }
 
-// A durable loop keeps the same promises, and those of reopening.
+// A durable loop keeps the same promises, and those about reopening.
 func TestDurableLoop(t *testing.T) {
 	engines := map[store.RuntimeStore]journal.Engine{}
 	open := func(t testing.TB, engine journal.Engine) store.RuntimeStore {
@@ -42,7 +43,7 @@ func TestDurableLoop(t *testing.T) {
 	})
 }
 
-// Chapters that a store has not what they need for are skipped.
+// The suite skips the chapters for which a store lacks something.
 func TestNoClose(t *testing.T) {
 	type onlyTheStore struct{ store.RuntimeStore }
 	storetest.Run(t, storetest.Factory{
@@ -81,7 +82,7 @@ func TestNewInABubble(t *testing.T) {
 	}
 }
 
-// A fatalTest panics instead of ending its goroutine.
+// A fatalTest panics where a test would end its goroutine.
 type fatalTest struct{ testing.TB }
 
 func (fatalTest) Fatalf(string, ...any) { panic("Fatalf was called") }
@@ -92,7 +93,7 @@ func TestNewTakesOneOptions(t *testing.T) {
 	})
 }
 
-// A forgotten Close fails, and the failure says what was forgotten.
+// A forgotten Close is a failure that names what was forgotten.
 func TestForgottenClose(t *testing.T) {
 	for name, names := range map[string]string{
 		"Main":          "the tests passed, but left something behind: a loopstore.Loop was not closed: call its Close",
@@ -130,6 +131,6 @@ func TestForgottenCloseChild(t *testing.T) {
 	case "not a loop":
 		go func() { select {} }()
 	default:
-		t.Skip("it is run by TestForgottenClose")
+		t.Skip("TestForgottenClose runs it")
 	}
 }

@@ -13,97 +13,101 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// A Factory makes the stores that are tried.
+// A Factory makes the stores for the suite.
 type Factory struct {
-	// Open returns an empty store that shares nothing with any other. If it has
-	// a method Close() error, the suite closes it; a Close of another signature
-	// counts as none. A store without one ends its goroutines in a t.Cleanup of
-	// Open's.
+	// Open returns an empty store that shares nothing with any other. The suite
+	// closes it if it has a method Close() error; a Close of another signature does
+	// not count. If a store has no Close, Open ends its goroutines in a t.Cleanup.
 	Open func(t testing.TB) store.RuntimeStore
 
-	// Reopen returns a store that has what s kept. The suite has closed s, if s
-	// has a Close, and does not use it any more. It is nil if a store of this
-	// kind cannot be reopened.
+	// Reopen returns a store that holds what s kept. The suite has closed s, if s
+	// has a Close, and does not use it again. Reopen is nil for stores that cannot
+	// be reopened.
 	Reopen func(t testing.TB, s store.RuntimeStore) store.RuntimeStore
 
-	// Reader returns a function that looks at a runtime of s, which need not be
-	// there, like View, from any number of goroutines. If it is nil the store's
-	// method Reader is tried, if it has that of a loopstore.Loop.
+	// Reader returns a function that shows a runtime of s as View does, whether or
+	// not the runtime exists. Any number of goroutines call it. If Reader is nil,
+	// the suite uses the store's own Reader if it is like loopstore.Loop's.
 	Reader func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error)
 
-	// Timeout is how long one promise may take, its Open and Close included. One
-	// that takes longer is stuck: it fails with the stacks of all goroutines,
-	// and those after it are skipped. 0 means a minute.
+	// StrictSessionKeys says that the stores refuse to file a session document under
+	// another id than its own, as a loopstore.Loop does with the option of that name.
+	// Otherwise they must take it.
+	StrictSessionKeys bool
+
+	// Timeout is how long one promise may take, with its Open and Close. A promise
+	// that takes longer fails with the stacks of all goroutines, and the suite skips
+	// the rest. 0 means a minute.
 	Timeout time.Duration
 }
 
 // A chapter is a group of promises.
 type chapter struct {
 	name     string
-	advice   string // what a store does that keeps them
+	advice   string // how a store keeps them
 	promises []promise
-	lacks    func(Factory, store.RuntimeStore) (missing string) // what keeps it from being tried, nil if nothing can
+	lacks    func(Factory, store.RuntimeStore) (missing string) // what the store lacks, "" if nothing; nil if every store has it
 }
 
-// A promise is tried on a store of its own, unless it needs none.
+// A promise is tried on a store of its own.
 type promise struct {
 	words   string
 	try     func(*trial)
-	noStore bool
+	noStore bool // it needs no store
 }
 
-// chapters returns the whole suite. Closing is the last one, so that it sees
-// what all others left behind.
+// chapters returns the whole suite. Closing comes last, so that it finds the
+// goroutines that any other chapter left behind.
 func chapters() []chapter {
 	return []chapter{
-		{"values", "Give back exactly what was stored; what is not valid is ErrInvalidValue, and what is not there is ok == false.", values(), nil},
+		{"values", "Return exactly what was stored. Refuse invalid values with ErrInvalidValue, and report absence as ok == false.", values(), nil},
 		{"operations", "See store.RuntimeStore for what each operation does.", operations(), nil},
 		{"atomicity", "Check everything before any of it is applied.", atomicity(), nil},
-		{"isolation", "Compare runtime ids byte by byte, and keep nothing outside of a store.", isolation(), nil},
-		{"privacy", "Copy what is kept of an argument before the call returns, change no argument, and answer with copies.", privacy(), nil},
+		{"isolation", "Compare runtime ids byte by byte, and share nothing between stores.", isolation(), nil},
+		{"privacy", "Copy what is kept of an argument before the call returns, never change an argument, and return copies.", privacy(), nil},
 		{"ordering", "Keep inputs in the order in which their ids were first stored.", ordering(), nil},
 		{"concurrency", "Let every operation take effect at one moment between its call and its return.", concurrency(), nil},
-		{"cancellation", "Return the context's error only if nothing was applied, and nil only if all was.", cancellation(), nil},
-		{"batches", "Check the conditions and do all writes in one step, or nothing.", batches(), no[batch.Committer]},
+		{"cancellation", "Return the context's error only if nothing was applied, and nil only if everything was.", cancellation(), nil},
+		{"batches", "Check the conditions and apply all writes in one step, or apply none.", batches(), no[batch.Committer]},
 		{"views", "Show what the runtime holds at one moment, and never change it.", views(), no[state.Viewer]},
 		{"readers", "Return a view only if it is still current at some moment of the call.", readers(), noReader},
-		{"watching", "Look again after every view that was yielded, and only then wait.", watching(), no[state.Watcher]},
-		{"reopening", "Keep what was acknowledged, the latest version of it, and nothing else.", reopening(), func(f Factory, _ store.RuntimeStore) string {
+		{"watching", "After each view that was yielded, look for a newer one before waiting.", watching(), no[state.Watcher]},
+		{"reopening", "Keep the latest version of everything that was acknowledged, and nothing else.", reopening(), func(f Factory, _ store.RuntimeStore) string {
 			if f.Reopen == nil {
 				return "the Factory has no Reopen"
 			}
 			return ""
 		}},
-		{"closing", "Answer what was taken, refuse the rest with ErrClosed, and end every goroutine.", closing(), nil},
+		{"closing", "Answer the calls that were accepted, refuse the rest with ErrClosed, and end every goroutine.", closing(), nil},
 	}
 }
 
 // A suite is one Run.
 type suite struct {
 	factory Factory
-	before  goleak.Option      // the goroutines that were there before any trial
-	stuck   string             // the promise that did not end, if there is one
-	first   store.RuntimeStore // closed: what it has, all have
+	before  goleak.Option      // ignores the goroutines from before the first trial
+	stuck   string             // the promise that did not end, if any
+	first   store.RuntimeStore // closed; shows which methods the stores have
 }
 
-// Run tries every promise of [store.RuntimeStore], and of what the store has
-// besides, each in a subtest chapter/promise with a store of its own. Because it
-// looks for goroutines that are left behind, no other test may run at the same
-// time. With -short it repeats less.
+// Run tries every promise of [store.RuntimeStore], and of the other interfaces that
+// the store has. Each promise is a subtest chapter/promise with a store of its own.
+// No other test may run at the same time, because Run looks for goroutines that
+// are left behind. With -short it repeats less.
 func Run(t *testing.T, f Factory) {
 	t.Helper()
-	require.NotNil(t, f.Open, "storetest: a Factory needs its Open")
+	require.NotNil(t, f.Open, "storetest: the Factory has no Open")
 	if f.Timeout <= 0 {
 		f.Timeout = time.Minute
 	}
 	s := &suite{factory: f}
 	s.try(t, promise{words: "a store is opened and closed", try: func(tr *trial) { s.first = tr.store }})
-	s.before = goleak.IgnoreCurrent() // with what the first Open started for good
+	s.before = goleak.IgnoreCurrent() // includes what the first Open started for good
 	for _, c := range chapters() {
 		t.Run(c.name, func(t *testing.T) {
 			if c.lacks != nil && s.stuck == "" {
 				if missing := c.lacks(f, s.first); missing != "" {
-					t.Skipf("%s: not tried, %s", c.name, missing)
+					t.Skipf("%s is skipped: %s", c.name, missing)
 				}
 			}
 			for _, p := range c.promises {

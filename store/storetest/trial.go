@@ -15,44 +15,38 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A trial is one promise that is tried on a store of its own. Its methods do
-// an operation that must succeed.
+// A trial is one promise that is tried on a store of its own. Unless its comment
+// says otherwise, a method of a trial calls an operation that must succeed.
 type trial struct {
 	*testing.T
 	*suite
 	store   store.RuntimeStore
-	closers []func() error // of all stores of the trial, each closes its store the first time
+	closers []func() error // one for each store of the trial; closes it the first time
 
 	mu        sync.Mutex
 	abandoned bool
 }
 
-// use goes on with s, and closes it in the end.
+// use makes s the store of the trial, to be closed at its end.
 func (tr *trial) use(s store.RuntimeStore) {
 	tr.Helper()
-	require.NotNil(tr, s, "the Factory made no store")
+	require.NotNil(tr, s, "the Factory returned a nil store")
 	tr.store = s
 	tr.closers = append(tr.closers, sync.OnceValue(func() error { return closeStore(s) }))
 }
 
-// open goes on with a new store.
+// open continues the trial with a new store.
 func (tr *trial) open() {
 	tr.Helper()
 	tr.use(tr.factory.Open(tr.T))
 }
 
-// closeStore closes a store that can be closed.
+// closeStore closes a store that has a Close.
 func closeStore(s store.RuntimeStore) error {
 	if c, ok := s.(io.Closer); ok {
 		return c.Close()
 	}
 	return nil
-}
-
-// canClose says whether the store has a Close.
-func (tr *trial) canClose() bool {
-	_, ok := tr.store.(io.Closer)
-	return ok
 }
 
 // close closes the latest store.
@@ -61,7 +55,7 @@ func (tr *trial) close() {
 	require.NoError(tr, tr.closers[len(tr.closers)-1](), "Close")
 }
 
-// closeAll closes all that is still open.
+// closeAll closes the stores that are still open.
 func (tr *trial) closeAll() {
 	for _, c := range slices.Backward(tr.closers) {
 		if err := c(); err != nil {
@@ -70,15 +64,15 @@ func (tr *trial) closeAll() {
 	}
 }
 
-// reopen closes the store and goes on with what it kept.
+// reopen closes the store and continues the trial with what it kept.
 func (tr *trial) reopen() {
 	tr.Helper()
 	tr.close()
 	tr.use(tr.factory.Reopen(tr.T, tr.store))
 }
 
-// rounds is how often something is repeated: n times, fewer with -short.
-func rounds(n int) int {
+// repeats returns how often to repeat something: n times, or a quarter with -short.
+func repeats(n int) int {
 	if testing.Short() {
 		return max(1, n/4)
 	}
@@ -159,9 +153,9 @@ func (tr *trial) runtime(id store.RuntimeID) store.RuntimeState {
 	return state
 }
 
-// A view is all that can be seen of a runtime. Two of them are equal if the
-// runtime has not changed. The zero view is that of one that nothing was stored
-// in.
+// A view is all that the ten operations show of a runtime, as far as the suite
+// stores it. Views of a runtime are equal if it has not changed. The zero view
+// shows a runtime in which nothing was stored.
 type view struct {
 	State       store.RuntimeState
 	HasState    bool
@@ -191,13 +185,13 @@ func (tr *trial) view(id store.RuntimeID) view {
 	return v
 }
 
-// A place is that of a receipt in a runtime.
+// A place is where a receipt is in a runtime.
 type place struct {
 	run      store.RunID
 	sequence uint64
 }
 
-// places are those where the chapters put receipts.
+// places are all places where the chapters put receipts.
 func places() (all []place) {
 	for run := range byte(10) {
 		for _, sequence := range []uint64{0, 1, 2, 7, 41, math.MaxUint64} {
@@ -207,7 +201,7 @@ func places() (all []place) {
 	return all
 }
 
-// viewInputs returns the inputs, after a look at each of them alone.
+// viewInputs returns the inputs. It also loads each of them by its id, and compares.
 func (tr *trial) viewInputs(id store.RuntimeID) []string {
 	tr.Helper()
 	all := map[store.InputID]string{}
@@ -216,21 +210,21 @@ func (tr *trial) viewInputs(id store.RuntimeID) []string {
 		texts = append(texts, textOf(s))
 		all[s.InputID] = textOf(s)
 	}
-	require.Len(tr, all, len(texts), "LoadInputStates has an input twice")
+	require.Len(tr, all, len(texts), "LoadInputStates returned an input twice")
 	for n := range byte(20) {
 		one, ok, err := tr.store.LoadInputState(tr.Context(), id, store.InputID{n})
 		require.NoError(tr, err, "LoadInputState")
 		want, listed := all[store.InputID{n}]
-		require.Equal(tr, listed, ok, "LoadInputState and LoadInputStates differ on whether input %d is there", n)
+		require.Equal(tr, listed, ok, "LoadInputState and LoadInputStates disagree on whether input %d exists", n)
 		if ok {
-			require.Equal(tr, want, textOf(one), "LoadInputState and LoadInputStates differ on input %d", n)
+			require.Equal(tr, want, textOf(one), "LoadInputState and LoadInputStates disagree on input %d", n)
 		}
 	}
 	return texts
 }
 
-// together calls do from n goroutines at the same time, and returns their
-// errors when all have ended. A panic of one is its error.
+// together calls do from n goroutines at the same time, and waits for all of them.
+// It returns their first error. A panic counts as an error.
 func together(n int, do func(caller int) error) error {
 	errs := make([]error, n)
 	start := make(chan struct{})
@@ -251,7 +245,7 @@ func together(n int, do func(caller int) error) error {
 	return firstOf(errs)
 }
 
-// firstOf returns the first of the errors, and says how many others there are.
+// firstOf returns the first of the errors, with the number of the others.
 func firstOf(errs []error) error {
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	switch len(errs) {
@@ -265,12 +259,12 @@ func firstOf(errs []error) error {
 
 const callers = 8
 
-// inTurns lets each of the callers call do, n times with rising rounds, until it
-// fails. It yields in between, so that they take turns even on one processor.
-func inTurns(n int, do func(caller, round int) error) error {
+// inTurns has each of the callers call do n times, or until it fails. A caller
+// yields after each call, so that callers take turns even on one processor.
+func inTurns(n int, do func(caller, turn int) error) error {
 	return together(callers, func(caller int) error {
-		for round := range n {
-			if err := do(caller, round); err != nil {
+		for turn := range n {
+			if err := do(caller, turn); err != nil {
 				return err
 			}
 			runtime.Gosched()

@@ -26,20 +26,20 @@ func values() []promise {
 		{words: "every value of an enum comes back", try: enumsComeBack},
 		{words: "an unknown value of an enum is refused", try: unknownValuesAreRefused},
 		{words: "an invalid state is refused wherever it stands in a batch", try: invalidStatesAreRefused},
-		{words: "any text is a runtime id, the empty one too", try: anyTextIsARuntimeID},
+		{words: "any text is a runtime id, even the empty one", try: anyTextIsARuntimeID},
 		{words: "a runtime id that is not text is refused", try: runtimeIDsAreText},
-		{words: "what is not there is absent, not an error", try: absentIsNotAnError},
+		{words: "what is not there is absent, and no error", try: absentIsNotAnError},
 		{words: "what a write does not store stays absent", try: restStaysAbsent},
 	}
 }
 
-// A wayIn stores input states.
+// A wayIn is an operation that stores input states.
 type wayIn struct {
 	name string
 	do   func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, states ...store.InputState) error
 }
 
-// waysIn are all, the one that stamps first.
+// waysIn are all of them, first the one that stamps its updates.
 func waysIn() []wayIn {
 	return []wayIn{
 		{"CommitSessionBoundary", func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, states ...store.InputState) error {
@@ -63,8 +63,8 @@ func waysIn() []wayIn {
 	}
 }
 
-// putInputs stores every sample of an input state by every way in, as a new
-// input and over another, and returns the check that all are there.
+// putInputs stores every sample of an input state by every way in, once as a new input
+// and once as an update, and returns a function that checks them.
 func (tr *trial) putInputs() (check func()) {
 	tr.Helper()
 	var names []string
@@ -73,7 +73,7 @@ func (tr *trial) putInputs() (check func()) {
 		state := tr.inputFrom(s.text)
 		require.Equal(tr, s.text, textOf(state), "this suite's own sample")
 		if state.PersistedInput != nil {
-			state.PersistedInput = append([]byte(" \n"), state.PersistedInput...) // which its JSON does not show
+			state.PersistedInput = append([]byte(" \n"), state.PersistedInput...) // its JSON does not show this white space
 		}
 		state.InputID = store.InputID{byte(i), 5}
 		other := tr.rich()
@@ -83,36 +83,37 @@ func (tr *trial) putInputs() (check func()) {
 	for _, way := range waysIn() {
 		id := store.RuntimeID(way.name)
 		require.NoError(tr, way.do(tr.Context(), tr.store, id, states...), way.name)
-		require.NoError(tr, way.do(tr.Context(), tr.store, id+" over another", others...), way.name)
-		require.NoError(tr, way.do(tr.Context(), tr.store, id+" over another", states...), way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id+", updated", others...), way.name)
+		require.NoError(tr, way.do(tr.Context(), tr.store, id+", updated", states...), way.name)
 	}
 	return func() {
 		tr.Helper()
 		for i, way := range waysIn() {
 			id := store.RuntimeID(way.name)
 			tr.areThere(id, names, states, i == 0, 0)
-			tr.areThere(id+" over another", names, states, i == 0, 1)
+			tr.areThere(id+", updated", names, states, i == 0, 1)
 		}
 	}
 }
 
-// areThere checks that these states are all that a runtime has.
+// areThere checks that a runtime has these inputs and no others.
 func (tr *trial) areThere(id store.RuntimeID, names []string, states []store.InputState, stamped bool, sequence uint64) {
 	tr.Helper()
 	all := textsOf(tr.inputs(id))
-	require.Equal(tr, len(states), len(all), "how many inputs there are after %s", id)
+	require.Equal(tr, len(states), len(all), "the number of inputs after %s", id)
 	for i, want := range states {
 		if stamped {
 			want.LastRunID, want.LastBoundarySequence = &store.RunID{1}, &sequence
 		}
 		got := tr.input(id, want.InputID)
 		tr.same(textOf(want), textOf(got), "%s, after %s, by LoadInputState", names[i], id)
-		tr.same(string(want.PersistedInput), string(got.PersistedInput), "the persisted_input of %s, after %s", names[i], id) // with the white space
+		tr.same(string(want.PersistedInput), string(got.PersistedInput), "the persisted_input of %s, after %s", names[i], id)
 		tr.same(textOf(want), all[i], "%s, after %s, by LoadInputStates", names[i], id)
 	}
 }
 
-// same compares texts that may be long.
+// same compares texts that may be long. A failure shows only where they begin to
+// differ.
 func (tr *trial) same(want, got, format string, args ...any) {
 	tr.Helper()
 	if want == got {
@@ -123,7 +124,7 @@ func (tr *trial) same(want, got, format string, args ...any) {
 		at++
 	}
 	from := max(0, at-60)
-	tr.Errorf("%s: at byte %d of %d it is %.200q, not %.200q", fmt.Sprintf(format, args...), at, len(want), got[from:], want[from:])
+	tr.Errorf("%s: at byte %d of %d: got %.200q, want %.200q", fmt.Sprintf(format, args...), at, len(want), got[from:], want[from:])
 }
 
 func largeMembersComeBack(tr *trial) {
@@ -157,13 +158,13 @@ func timesComeBack(tr *trial) {
 			assert.Equal(tr, text, got.CreatedAt.String(), "created_at, by %s", way.name)
 			assert.Equal(tr, text, got.UpdatedAt.String(), "updated_at, by %s", way.name)
 			require.Len(tr, got.History, 1)
-			assert.Equal(tr, text, got.History[0].Timestamp.String(), "of the history, by %s", way.name)
+			assert.Equal(tr, text, got.History[0].Timestamp.String(), "the time in the history, by %s", way.name)
 		}
 	}
 }
 
-// putReceipts applies receipts with every member, and returns the check that
-// they are there.
+// putReceipts applies receipts that cover every member, and returns a function that
+// checks them.
 func (tr *trial) putReceipts() (check func()) {
 	receipts := []store.RunBoundaryReceipt{
 		{Boundary: store.Immediate},
@@ -173,7 +174,7 @@ func (tr *trial) putReceipts() (check func()) {
 		{Boundary: store.Immediate, ConversationDigest: new(strings.Repeat("d", 1<<20))},
 	}
 	for i := range receipts {
-		receipts[i].RunID = store.RunID{byte(i)} // the nil id too
+		receipts[i].RunID = store.RunID{byte(i)} // including the nil id
 		tr.apply("receipts", store.BoundaryApply{Receipt: receipts[i], SessionStoreKey: &store.SessionID{1}})
 	}
 	return func() {
@@ -184,8 +185,8 @@ func (tr *trial) putReceipts() (check func()) {
 	}
 }
 
-// putSnapshots stores snapshots, each in a runtime of its own, and returns the
-// check that they are there.
+// putSnapshots stores snapshots, each in a runtime of its own, and returns a function
+// that checks them.
 func (tr *trial) putSnapshots() (check func()) {
 	want := map[store.RuntimeID]string{}
 	for i, text := range []string{"not a document", "\x00\xff\xfe\r\n", " ", "{}", "\ufeff", strings.Repeat("x", 1<<20)} {
@@ -275,7 +276,7 @@ func unknownValuesAreRefused(tr *trial) {
 	assert.Equal(tr, view{}, tr.view("a"), "nothing was stored")
 }
 
-// An invalid state is first, last, or replaced by a valid one in the same batch.
+// The invalid state comes first, or last, or before a valid state of the same input.
 func invalidStatesAreRefused(tr *trial) {
 	for _, s := range spoilers() {
 		bad := tr.rich()
@@ -295,7 +296,7 @@ func invalidStatesAreRefused(tr *trial) {
 	}
 }
 
-// runtimeIDs are names that a store could mistake for each other.
+// runtimeIDs are ids that a store could take for each other.
 func runtimeIDs() []store.RuntimeID {
 	return []store.RuntimeID{
 		"", " ", "a", "A", "a ", "a\x00", "a\x00b", "a/b", "a/../b", "../b", "a%", "a_", "a*", "a'\"", "aa", "0", "00", "null",
@@ -316,7 +317,7 @@ func anyTextIsARuntimeID(tr *trial) {
 func runtimeIDsAreText(tr *trial) {
 	tr.allRefused(tr.allWrites("\xff", tr.Context()), store.ErrInvalidValue, "under a runtime id that is not UTF-8")
 	tr.allRefused(tr.allWrites("a\xed\xa0\x80", tr.Context()), store.ErrInvalidValue, "under a runtime id with a surrogate")
-	assert.Equal(tr, view{}, tr.view("\xff"), "there is nothing under it")
+	assert.Equal(tr, view{}, tr.view("\xff"), "nothing was stored under it")
 }
 
 func absentIsNotAnError(tr *trial) {
@@ -325,7 +326,7 @@ func absentIsNotAnError(tr *trial) {
 			tr.fill("a")
 		}
 		states := tr.inputs("b")
-		assert.NotNil(tr, states, "%s: LoadInputStates returns nil, not an empty list", what)
+		assert.NotNil(tr, states, "%s: LoadInputStates returned nil, not an empty list", what)
 		assert.Empty(tr, states, what)
 		input, ok, err := tr.store.LoadInputState(tr.Context(), "b", store.InputID{1})
 		assert.NoError(tr, err, what)
@@ -347,13 +348,14 @@ func absentIsNotAnError(tr *trial) {
 	require.NotEqual(tr, view{}, tr.view("a"), "the store was filled")
 	_, ok, err := tr.store.LoadInputState(tr.Context(), "a", store.InputID{3})
 	assert.NoError(tr, err)
-	assert.False(tr, ok, "a further input")
+	assert.False(tr, ok, "an input of another id")
 	_, ok, err = tr.store.LoadBoundaryReceipt(tr.Context(), "a", store.RunID{1}, 99)
 	assert.NoError(tr, err)
-	assert.False(tr, ok, "a further receipt")
+	assert.False(tr, ok, "a receipt of another sequence")
 }
 
-// Each write alone, in a runtime of its own: all other parts are absent.
+// Each write goes to a runtime of its own, where all that it does not store must be
+// absent.
 func restStaysAbsent(tr *trial) {
 	for _, w := range writes() {
 		id := store.RuntimeID(w.name)

@@ -21,13 +21,13 @@ func views() []promise {
 	return []promise{
 		{words: "a view shows what the operations find", try: viewsAgree},
 		{words: "inputs are found by order, by id and by key", try: viewsFindInputs},
-		{words: "receipts are found by run and sequence, and the latest", try: viewsFindReceipts},
-		{words: "of what is not there a view shows nothing, and leaves no trace", try: viewsOfNothing},
+		{words: "receipts are found by run and sequence, and so is the latest", try: viewsFindReceipts},
+		{words: "a view of a missing runtime shows nothing, and leaves no trace", try: viewsOfNothing},
 		{words: "a view never changes", try: viewsNeverChange},
 		{words: "what a view returns is the caller's own", try: viewsArePrivate},
 		{words: "a view is current until the runtime changes", try: viewsAreCurrent},
 		{words: "all parts of a view are of one boundary", try: viewsAreOfOneBoundary},
-		{words: "a view under a context that has ended, or after Close, is refused", try: endedViewsAreRefused},
+		{words: "View is refused if its context has ended or the store is closed", try: endedViewsAreRefused},
 	}
 }
 
@@ -66,7 +66,7 @@ func viewsFindInputs(tr *trial) {
 	assert.Equal(tr, 4, tr.look("a").NumInputStates())
 	assert.Equal(tr, []int{3, 4, 5, -1}, []int{byKey("k"), byKey(""), byKey("five"), byKey("K")}, "the first input with each key")
 	tr.persist("a", accepted(3))
-	assert.Equal(tr, 9, byKey("k"), "the first one that still has it")
+	assert.Equal(tr, 9, byKey("k"), "the first input that still has it")
 	_, ok := tr.look("a").InputState(store.InputID{7})
 	assert.False(tr, ok)
 }
@@ -76,7 +76,7 @@ func viewsFindReceipts(tr *trial) {
 		tr.apply("a", applying(at.run, at.sequence))
 		latest, ok := tr.look("a").LatestReceipt()
 		require.True(tr, ok)
-		assert.Equal(tr, at, place{latest.RunID, latest.Sequence}, "the one that was stored last")
+		assert.Equal(tr, at, place{latest.RunID, latest.Sequence}, "the receipt that was stored last")
 	}
 	v := tr.look("a")
 	assert.Equal(tr, []store.RunID{{2}, {1}}, slices.Collect(v.Runs()), "in the order of their first receipts")
@@ -91,12 +91,12 @@ func viewsFindReceipts(tr *trial) {
 	assert.False(tr, ok)
 }
 
-// isEmpty checks that a view shows that there is no runtime.
+// isEmpty checks that v shows a runtime that does not exist.
 func (tr *trial) isEmpty(v *state.View, id store.RuntimeID) {
 	tr.Helper()
 	assert.Equal(tr, id, v.RuntimeID())
-	assert.False(tr, v.Exists(), "the view of what is not there")
-	assert.Zero(tr, v.Version(), "the version of what is not there")
+	assert.False(tr, v.Exists(), "a view of a missing runtime")
+	assert.Zero(tr, v.Version(), "the version of a missing runtime")
 	assert.Equal(tr, view{}, tr.shown(v))
 	assert.Empty(tr, slices.Collect(v.Runs()))
 	_, ok := v.LatestReceipt()
@@ -108,19 +108,19 @@ func (tr *trial) isEmpty(v *state.View, id store.RuntimeID) {
 func viewsOfNothing(tr *trial) {
 	for _, id := range []store.RuntimeID{"b", "", "\xff"} {
 		tr.isEmpty(tr.look(id), id)
-		assert.Equal(tr, view{}, tr.view(id), "after a look")
+		assert.Equal(tr, view{}, tr.view(id), "after a view")
 		if has[batch.Committer](tr) {
 			_, err := tr.tryBatch(batch.Batch{If: []batch.Condition{batch.RuntimeAbsent{RuntimeID: id}}})
-			assert.NoError(tr, err, "after a look")
-			assert.Zero(tr, tr.write().Revision, "a look is no change")
+			assert.NoError(tr, err, "after a view")
+			assert.Zero(tr, tr.write().Revision, "a view is no change")
 		}
 	}
 	tr.fill("a")
 	tr.isEmpty(tr.look("b"), "b")
 }
 
-// viewsNeverChange keeps a view of each version, of which the last outlives the
-// runtime and the store.
+// viewsNeverChange keeps a view of each version. They outlive the runtime and the
+// store.
 func viewsNeverChange(tr *trial) {
 	var kept []*state.View
 	var shown []view
@@ -153,7 +153,7 @@ func viewsNeverChange(tr *trial) {
 	if has[io.Closer](tr) {
 		tr.close()
 	}
-	stay("in the end")
+	stay("at the end")
 }
 
 func viewsArePrivate(tr *trial) {
@@ -179,13 +179,13 @@ func viewsArePrivate(tr *trial) {
 		for receipt := range v.Receipts(store.RunID{1}) {
 			scribbleReceipt(&receipt)
 		}
-		require.Equal(tr, want, tr.shown(v), "the view that the caller changed the parts of")
-		require.Equal(tr, want, tr.shown(tr.look("a")), "another look")
+		require.Equal(tr, want, tr.shown(v), "the view whose answers the caller changed")
+		require.Equal(tr, want, tr.shown(tr.look("a")), "another view")
 		require.Equal(tr, want, tr.view("a"), "the store")
 	}
 }
 
-// isCurrent checks what a view says of itself.
+// isCurrent checks that v says of itself whether it is current.
 func (tr *trial) isCurrent(want bool, v *state.View, when string) {
 	tr.Helper()
 	closed := false
@@ -195,7 +195,7 @@ func (tr *trial) isCurrent(want bool, v *state.View, when string) {
 	default:
 	}
 	require.Equal(tr, want, v.Current(), "Current %s", when)
-	require.Equal(tr, want, !closed, "Changed is not closed %s", when)
+	require.Equal(tr, want, !closed, "whether Changed is open %s", when)
 }
 
 func viewsAreCurrent(tr *trial) {
@@ -230,8 +230,8 @@ func viewsAreCurrent(tr *trial) {
 	}
 }
 
-// agrees returns the mark of all that a boundary commit of writes() stores, or
-// an error if the parts of the view have several.
+// agrees returns the mark of the boundary commit that v shows, or an error if its
+// parts are of different commits. The commits are those of writes().
 func agrees(v *state.View) (mark uint32, err error) {
 	latest, ok := v.LatestReceipt()
 	if !ok {
@@ -246,7 +246,7 @@ func agrees(v *state.View) (mark uint32, err error) {
 	receipts := len(slices.Collect(v.Receipts(store.RunID{1})))
 	if snapshot.String() != string(marked(mark)) || state.AttemptCount != mark || receipts != int(mark) ||
 		!slices.Equal(latest.ContributingInputIDs, []store.InputID{markID(mark)}) {
-		err = fmt.Errorf("version %d has the snapshot %q, input 11 at mark %d, and %d receipts of which the last contributes %v: not all are of mark %d",
+		err = fmt.Errorf("version %d has the snapshot %q, input 11 at mark %d, and %d receipts, the last with the contributing inputs %v: not all of this is of mark %d",
 			v.Version(), snapshot, state.AttemptCount, receipts, latest.ContributingInputIDs, mark)
 	}
 	return mark, err
@@ -258,13 +258,13 @@ func viewsAreOfOneBoundary(tr *trial) {
 	err := together(4, func(caller int) error {
 		if caller == 0 {
 			defer over.Store(true)
-			for mark := uint32(1); mark <= uint32(rounds(200)); mark++ {
+			for mark := uint32(1); mark <= uint32(repeats(200)); mark++ {
 				begun.Store(mark)
 				if err := writes()[0].do(tr.Context(), tr.store, "a", mark); err != nil {
 					return err
 				}
 				returned.Store(mark)
-				for range mark % 16 { // let others look meanwhile
+				for range mark % 16 { // let others look
 					runtime.Gosched()
 				}
 			}
@@ -282,7 +282,7 @@ func viewsAreOfOneBoundary(tr *trial) {
 				return err
 			}
 			if high := begun.Load(); seen < low || seen > high {
-				return fmt.Errorf("a view shows mark %d, although mark %d had returned or was seen (mark %d is the last that was begun)", seen, low, high)
+				return fmt.Errorf("a view shows mark %d, although mark %d had returned or was seen (the last write that began is %d)", seen, low, high)
 			}
 			if len(kept) == 0 || seen > uint32(10*len(kept)) {
 				kept = append(kept, v)
@@ -291,7 +291,7 @@ func viewsAreOfOneBoundary(tr *trial) {
 		}
 		for _, v := range kept {
 			if _, err := agrees(v); err != nil {
-				return fmt.Errorf("of a view that was kept: %w", err)
+				return fmt.Errorf("a view that was kept: %w", err)
 			}
 		}
 		return nil

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// watchdog is the name of what waits for a promise.
+// watchdog is the name of the function that waits for a promise.
 const watchdog = "github.com/loopstore/loopstore/store/storetest.(*suite).try"
 
-// try tries a promise in a goroutine of its own, so that one that is stuck can
-// be left there. A panic fails the promise.
+// try tries a promise in a goroutine of its own, so that a stuck promise can be
+// left behind. A panic fails the promise.
 func (s *suite) try(t *testing.T, p promise) {
 	t.Helper()
 	if s.stuck != "" {
-		t.Skipf("it is not tried, because %q did not end", s.stuck)
+		t.Skipf("skipped, because %q did not end", s.stuck)
 	}
 	tr := &trial{T: t, suite: s}
 	ended := make(chan struct{})
@@ -35,31 +35,31 @@ func (s *suite) try(t *testing.T, p promise) {
 	case <-limit.C:
 		s.stuck = p.words
 		tr.abandon()
-		t.Errorf("it did not end within %v. All goroutines:\n%s", s.factory.Timeout, allStacks())
+		t.Errorf("did not end within %v. All goroutines:\n%s", s.factory.Timeout, allStacks())
 	}
 }
 
-// noPanic is deferred. What a trial that was abandoned does is of no interest.
+// noPanic is deferred. It turns a panic into a failure.
 func (tr *trial) noPanic() {
 	if v := recover(); v != nil {
-		tr.Errorf("it panicked: %v\n%s", v, debug.Stack())
+		tr.Errorf("panicked: %v\n%s", v, debug.Stack())
 	}
 }
 
-// abandon cuts the trial's goroutines off from the test, which ends.
+// abandon cuts the trial's goroutines off from the test, which ends without them.
 func (tr *trial) abandon() {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	tr.abandoned = true
 }
 
-// Errorf is that of the test. It ends the goroutine if the trial was abandoned.
+// Errorf fails the test. If the trial was abandoned, it ends the goroutine instead.
 func (tr *trial) Errorf(format string, args ...any) {
 	tr.Helper()
 	tr.report(func() { tr.T.Errorf(format, args...) })
 }
 
-// FailNow is that of the test.
+// FailNow fails the test and ends the goroutine.
 func (tr *trial) FailNow() {
 	tr.report(tr.Fail)
 	runtime.Goexit()

@@ -18,9 +18,9 @@ import (
 
 func watching() []promise {
 	return []promise{
-		{words: "a watch yields when the version is another than the one that was passed", try: watchYieldsAnother},
-		{words: "a watch yields a view that shows nothing when the runtime is deleted", try: needs[batch.Committer](watchSeesDeletion)},
-		{words: "what changes while a view is looked at is seen next", try: changesMeanwhileAreSeen},
+		{words: "a watch yields when the version differs from the one that was passed", try: watchYieldsAnother},
+		{words: "a watch yields an empty view when the runtime is deleted", try: needs[batch.Committer](watchSeesDeletion)},
+		{words: "a change that comes while the caller holds a view is seen next", try: changesMeanwhileAreSeen},
 		{words: "no watcher misses the last version, however many there are", try: lastIsNotMissed},
 		{words: "a watcher that takes its time delays no writer", try: slowWatchersDelayNobody},
 		{words: "a watch ends with the error of its context", try: watchEndsWithItsContext},
@@ -29,16 +29,16 @@ func watching() []promise {
 	}
 }
 
-// patient is a context for what must come, and has a part of the promise's time
-// to do so.
+// patient returns a context for what must come. It ends after a quarter of the time
+// that the promise has.
 func (tr *trial) patient() context.Context {
 	ctx, cancel := context.WithTimeout(tr.Context(), tr.factory.Timeout/4)
 	tr.Cleanup(cancel)
 	return ctx
 }
 
-// watch does body with what a watch yields until that is enough, or returns the
-// error that the watch ends with.
+// watch calls body with each view that a watch yields, until body says that it has
+// seen enough. It returns the error with which the watch ends before that.
 func (tr *trial) watch(ctx context.Context, id store.RuntimeID, after uint64, body func(*state.View) (enough bool)) (err error) {
 	version := after
 	for v, failed := range tr.store.(state.Watcher).Watch(ctx, id, after) {
@@ -46,9 +46,9 @@ func (tr *trial) watch(ctx context.Context, id store.RuntimeID, after uint64, bo
 		case err != nil:
 			return errors.New("a watch went on after its error")
 		case failed != nil:
-			err = fmt.Errorf("a watch that has seen version %d: %w", version, failed)
+			err = fmt.Errorf("a watch that had yielded version %d: %w", version, failed)
 		case v.Version() == version:
-			return fmt.Errorf("a watch that has seen version %d yielded it again", version)
+			return fmt.Errorf("a watch yielded version %d, which its caller already had", version)
 		default:
 			if version = v.Version(); body(v) {
 				return nil
@@ -61,7 +61,7 @@ func (tr *trial) watch(ctx context.Context, id store.RuntimeID, after uint64, bo
 	return err
 }
 
-// next returns what a watch yields first.
+// next returns the first view that a watch yields.
 func (tr *trial) next(id store.RuntimeID, after uint64) (next *state.View) {
 	tr.Helper()
 	require.NoError(tr, tr.watch(tr.patient(), id, after, func(v *state.View) bool {
@@ -71,7 +71,7 @@ func (tr *trial) next(id store.RuntimeID, after uint64) (next *state.View) {
 	return next
 }
 
-// until is the body of a watcher that waits for a mark.
+// until returns the body of a watch that waits for a mark.
 func until(mark uint32) func(*state.View) bool {
 	return func(v *state.View) bool { return markOf(v) == mark }
 }
@@ -84,9 +84,9 @@ func watchYieldsAnother(tr *trial) {
 	tr.persist("a", attempted(1, 2))
 	second := tr.next("a", first.Version())
 	assert.EqualValues(tr, 2, markOf(second))
-	assert.EqualValues(tr, 2, markOf(tr.next("a", second.Version()+100)), "a version that there has not been")
+	assert.EqualValues(tr, 2, markOf(tr.next("a", second.Version()+100)), "a version that never was")
 	ctx := tr.patient()
-	for mark := uint32(2); mark < 10; mark++ { // it waits, for all that is known
+	for mark := uint32(2); mark < 10; mark++ { // now it has to wait, most likely
 		seen := tr.next("a", 0).Version()
 		require.NoError(tr, together(2, func(caller int) error {
 			if caller == 0 {
@@ -130,7 +130,7 @@ func changesMeanwhileAreSeen(tr *trial) {
 }
 
 func lastIsNotMissed(tr *trial) {
-	last, ctx := uint32(rounds(400)), tr.patient()
+	last, ctx := uint32(repeats(400)), tr.patient()
 	require.NoError(tr, together(40, func(caller int) error {
 		if caller == 0 {
 			for mark := uint32(1); mark <= last; mark++ {
@@ -152,7 +152,7 @@ func lastIsNotMissed(tr *trial) {
 			return markOf(v) == last
 		})
 		if back {
-			return errors.New("a watcher saw an older version after a newer one")
+			return errors.New("a watch yielded an older version after a newer one")
 		}
 		return err
 	}))
@@ -192,8 +192,9 @@ func slowWatchersDelayNobody(tr *trial) {
 	}))
 }
 
-// watchers watch what is there and what is not, each until its watch ends, which
-// end makes it do. They return an error if that is not with want.
+// watchers has several callers watch a runtime that exists and one that does not,
+// until end makes their watches end. It returns an error if a watch does not end with
+// want.
 func (tr *trial) watchers(ctx context.Context, end func() error, want error) error {
 	tr.persist("a", attempted(1, 1))
 	return together(callers, func(caller int) error {
@@ -214,7 +215,7 @@ func (tr *trial) watchers(ctx context.Context, end func() error, want error) err
 }
 
 func watchEndsWithItsContext(tr *trial) {
-	for range rounds(20) {
+	for range repeats(20) {
 		ctx, cancel := context.WithCancel(tr.Context())
 		defer cancel()
 		require.NoError(tr, tr.watchers(ctx, func() error { cancel(); return nil }, context.Canceled))
@@ -229,7 +230,7 @@ func watchEndsWithItsContext(tr *trial) {
 }
 
 func watchEndsAtClose(tr *trial) {
-	for range rounds(20) {
+	for range repeats(20) {
 		tr.open()
 		require.NoError(tr, tr.watchers(tr.Context(), tr.closers[len(tr.closers)-1], store.ErrClosed))
 		err := tr.watch(tr.Context(), "a", 0, func(*state.View) bool { return false })
@@ -245,7 +246,7 @@ func watchLeavesNothing(tr *trial) {
 		require.NoError(tr, tr.watchers(ctx, func() error { cancel(); return nil }, context.Canceled))
 		tr.next("a", 0)
 	}
-	if has[io.Closer](tr) { // what a store keeps until then is its own
+	if has[io.Closer](tr) { // until then a store may keep goroutines of its own
 		tr.close()
 		if err := findLeaks(before); err != nil {
 			tr.Errorf("the watches have ended, and left something behind: %v", err)

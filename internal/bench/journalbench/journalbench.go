@@ -1,5 +1,5 @@
-// Package journalbench measures a loop in front of a journal engine, and beside it
-// the same client storing the same records without a loop: one call, one append.
+// Package journalbench measures a loop in front of a journal engine. Beside it, it measures
+// the engine's client storing the same records without a loop: one append for each call.
 package journalbench
 
 import (
@@ -22,17 +22,17 @@ import (
 	"github.com/loopstore/loopstore/store/journal/journaltest"
 )
 
-// A Subject is an engine, and its client without it.
+// A Subject is an engine, and its client without the engine.
 type Subject struct {
-	// Engine returns an engine without any partition.
+	// Engine returns an engine that holds no partition yet.
 	Engine func(b *testing.B) journal.Engine
 
-	// Raw returns what stores the changes of one call durably, in the way that the
-	// client does that best. It is called by many goroutines at once.
+	// Raw returns a function that stores the changes of one call durably, in the way that
+	// is best for the client. Many goroutines call it at once.
 	Raw func(b *testing.B) func(context.Context, []journal.Change) error
 }
 
-// Inputs stores an input of each caller's own runtime, for callers=1, 64 and 512.
+// Inputs has 1, 64 and 512 callers store an input, each in a runtime of its own.
 func Inputs(b *testing.B, s Subject) {
 	for _, callers := range []int{1, 64, 512} {
 		b.Run(fmt.Sprintf("store=loop/callers=%d", callers), func(b *testing.B) {
@@ -53,8 +53,8 @@ func putInput(ctx context.Context, s store.RuntimeStore, caller int) error {
 	return s.PersistInputState(ctx, store.RuntimeID(fmt.Sprint(caller)), store.NewInputState(store.InputID{1}, store.Time{}))
 }
 
-// Sessions has one caller commit one of two sessions of 100 KB or 1 MB that have
-// nothing in common, in turn.
+// Sessions has one caller commit two sessions in turn that have nothing in common, of 100
+// KB or of 1 MB.
 func Sessions(b *testing.B, s Subject) {
 	for _, size := range []int{100_000, 1_000_000} {
 		one := string(measure.Session(size))
@@ -78,9 +78,9 @@ func Sessions(b *testing.B, s Subject) {
 	}
 }
 
-// Open opens a partition of a million records: input states of 1,000 runtimes.
+// Open opens a partition of a million records, the input states of 1,000 runtimes.
 func Open(b *testing.B, s Subject) {
-	const runtimes, inputs, records = 1000, 999, 1_000_000 // a runtime has a record too
+	const runtimes, inputs, records = 1000, 999, 1_000_000 // each runtime has a record too
 	engine := s.Engine(b)
 	l := open(b, engine)
 	var group sync.WaitGroup
@@ -101,15 +101,15 @@ func Open(b *testing.B, s Subject) {
 	b.ReportMetric(records, "records")
 }
 
-// fill stores input states by batches.
+// fill stores input states in batches.
 func fill(ctx context.Context, l *loopstore.Loop, id store.RuntimeID, inputs int) error {
 	const most = 333
 	for from := 0; from < inputs; from += most {
-		var batch batch.Batch
+		var all batch.Batch
 		for n := from; n < min(from+most, inputs); n++ {
-			batch.Then = append(batch.Then, batch.PutInputState{RuntimeID: id, State: store.NewInputState(store.NewInputID(), store.Time{})})
+			all.Then = append(all.Then, batch.PutInputState{RuntimeID: id, State: store.NewInputState(store.NewInputID(), store.Time{})})
 		}
-		if _, err := l.Commit(ctx, batch); err != nil {
+		if _, err := l.Commit(ctx, all); err != nil {
 			return err
 		}
 	}
@@ -123,8 +123,8 @@ func open(b *testing.B, e journal.Engine) *loopstore.Loop {
 	return l
 }
 
-// spread has callers call until b.N calls are done, and reports how long they took.
-// Before that each calls once, so that all connections are there.
+// spread has callers make b.N calls together, and reports how long they took. Before that
+// each caller makes one call, so that all connections exist.
 func spread(b *testing.B, callers int, call func(caller int) error) {
 	b.Helper()
 	took := make([][]time.Duration, callers)
@@ -163,7 +163,7 @@ func spread(b *testing.B, callers int, call func(caller int) error) {
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
 }
 
-// A spy remembers the changes of each batch.
+// A spy keeps the changes of each batch.
 type spy struct {
 	journal.Engine
 	journal.Journal
@@ -180,7 +180,7 @@ func (s *spy) Append(ctx context.Context, b journal.Batch) (journal.Position, er
 	return s.Journal.Append(ctx, b)
 }
 
-// changesOf returns what a loop journals of each call.
+// changesOf returns the changes that a loop appends for each call.
 func changesOf(b *testing.B, calls int, call func(s store.RuntimeStore, n int) error) [][]journal.Change {
 	b.Helper()
 	s := &spy{Engine: journaltest.NewEngine()}

@@ -9,8 +9,8 @@ import (
 	"github.com/loopstore/loopstore/store/journal/journaltest"
 )
 
-// memory is the engine in memory, and nothing for a client: what the loop itself
-// costs.
+// memory is the engine in memory, with a client that stores nothing. It shows what the loop
+// itself costs.
 var memory = journalbench.Subject{
 	Engine: func(*testing.B) journal.Engine { return journaltest.NewEngine() },
 	Raw: func(*testing.B) func(context.Context, []journal.Change) error {

@@ -10,7 +10,7 @@ import (
 
 const batchSize = 64
 
-// batchCells store so many input states.
+// batchCells store batchSize input states.
 func batchCells() []cell {
 	return []cell{{name: fmt.Sprintf("batch/writes=%d", batchSize), callers: 1, setUp: setUpBatch}}
 }

@@ -12,26 +12,26 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A bench is a cell that is set up on a subject.
+// A bench is a cell that was set up on a subject.
 type bench struct {
 	subject Subject
 	store   store.RuntimeStore
 	callers int
-	how     string // it is done, where subjects differ
+	how     string // the work is done, where subjects differ
 
-	// call is what is measured. i counts the calls of a caller, from the first on.
+	// call is what is measured. i counts a caller's calls, from 0.
 	call func(ctx context.Context, caller, i int) error
 	done int // calls of each caller so far
-	// renew, where it is not nil, is due before the first of every span calls of a
-	// caller. It is not measured.
+	// renew, if it is not nil, is called before the first of every span calls of the
+	// callers. It is not measured.
 	renew      func(ctx context.Context) error
 	span, left int
-	// special is what measures, where it is not nil.
+	// special, if it is not nil, measures instead of measure.
 	special func(ctx context.Context, goal time.Duration) (Sample, error)
-	end     func() // what to do on closing, may be nil
+	end     func() // called by close; may be nil
 }
 
-// open opens a store, in the place of the one before.
+// open closes the store, if there is one, and opens another.
 func (b *bench) open() (err error) {
 	if err := b.closeStore(); err != nil {
 		return err
@@ -63,12 +63,12 @@ func (b *bench) close() error {
 	return b.closeStore()
 }
 
-// patience is how many times its goal a round may take, with what is not
-// measured in it.
+// patience is how many times its goal a measurement may take, with the renewals that are
+// not measured.
 const patience = 2
 
-// measure calls until the calls have taken about the goal. What they do first
-// says how many follow, so that none of them looks at a clock.
+// measure makes calls until they have taken about the goal. The time of the first calls
+// says how many follow, so that no call needs to look at a clock.
 func (b *bench) measure(ctx context.Context, goal time.Duration) (Sample, error) {
 	if b.special != nil {
 		return b.special(ctx, goal)
@@ -97,13 +97,13 @@ func (b *bench) measure(ctx context.Context, goal time.Duration) (Sample, error)
 	return m.sample(), nil
 }
 
-// spread has every caller call n times.
+// spread has every caller make n calls.
 func (b *bench) spread(ctx context.Context, n int, call func(ctx context.Context, caller, i int) error) error {
-	ctx, cancel := context.WithCancel(ctx) // one that can be cancelled costs more
+	ctx, cancel := context.WithCancel(ctx) // a context that can be cancelled costs more
 	defer cancel()
 	calls := func(caller int) error {
 		for i := range n {
-			if i%1024 == 1023 && ctx.Err() != nil { // not every call looks at it
+			if i%1024 == 1023 && ctx.Err() != nil { // looking every time would cost
 				return ctx.Err()
 			}
 			if err := call(ctx, caller, b.done+i); err != nil {
@@ -126,8 +126,8 @@ func (b *bench) spread(ctx context.Context, n int, call func(ctx context.Context
 	return firstOf(errs)
 }
 
-// firstOf returns the first error, but one of the context only if there is no
-// other: the first one cancels the other callers.
+// firstOf returns the first error. It returns that of a context only if there is no other,
+// because the first error cancels the other callers.
 func firstOf(errs <-chan error) (first error) {
 	for err := range errs {
 		if first == nil || err != nil && errors.Is(first, context.Canceled) {
@@ -137,7 +137,7 @@ func firstOf(errs <-chan error) (first error) {
 	return first
 }
 
-// A meter adds up what calls cost.
+// A meter adds up the cost of calls.
 type meter struct {
 	calls           int
 	elapsed         time.Duration
@@ -146,8 +146,8 @@ type meter struct {
 	memory, stopped runtime.MemStats
 }
 
-// next returns how often each caller calls next: as often as the calls so far
-// say, but at most 100 times as often as before.
+// next returns how many calls each caller makes next, by the time of the calls so far. It
+// is at most 100 times as many as so far.
 func (m *meter) next(goal time.Duration, callers int) int {
 	if m.calls == 0 {
 		return 1
@@ -176,7 +176,7 @@ func (m *meter) sample() Sample {
 	}}
 }
 
-// runtimeIDs returns the names of the callers' runtimes.
+// runtimeIDs returns the ids of the callers' runtimes.
 func runtimeIDs(callers int) []store.RuntimeID {
 	ids := make([]store.RuntimeID, callers)
 	for i := range ids {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// WriteBenchstat writes a line for each round of each cell, in the format of Go
-// benchmarks (golang.org/design/14313-benchmark-format), which benchstat reads:
-// try benchstat -col /subject. A space in a subject's name becomes _.
+// WriteBenchstat writes a line for each round of each cell in the format of Go
+// benchmarks (golang.org/design/14313-benchmark-format). benchstat -col /subject compares
+// the subjects. A space in a subject's name becomes _.
 func (r *Report) WriteBenchstat(w io.Writer) error {
 	var t strings.Builder
 	m := r.Machine
@@ -18,7 +18,7 @@ func (r *Report) WriteBenchstat(w io.Writer) error {
 		fmt.Fprintf(&t, "cpu: %s\n", m.CPU)
 	}
 	procs := ""
-	if m.GOMAXPROCS != 1 { // as package testing does
+	if m.GOMAXPROCS != 1 { // package testing does the same
 		procs = fmt.Sprintf("-%d", m.GOMAXPROCS)
 	}
 	for _, result := range r.Results {
@@ -35,9 +35,9 @@ func (r *Report) WriteBenchstat(w io.Writer) error {
 	return err
 }
 
-// amount writes a value as package testing does: a time with four digits, and
-// none after the point from 1000 on; memory in whole numbers, rounded down, since
-// a part of an allocation is another goroutine's.
+// amount formats a value as package testing does. A time has four digits, and from 1000
+// on none after the point. Memory is rounded down to whole numbers, because a part of an
+// allocation belongs to another goroutine.
 func amount(v Value) string {
 	x := v.Amount
 	switch {

@@ -32,11 +32,11 @@ func commitsFromScratch(size int) func(context.Context, *bench) error {
 	}
 }
 
-// commitsOfGrown commits a grown session once in each of several runtimes of a
-// caller's, and then, unmeasured, the session as it was before.
+// commitsOfGrown commits a grown session once in each of a caller's runtimes. Then it
+// commits the session as it was before, which is not measured.
 func commitsOfGrown(size int) func(context.Context, *bench) error {
 	return func(_ context.Context, b *bench) error {
-		const most, ample = 64, 4 << 20 // runtimes, bytes, for each caller
+		const most, ample = 64, 4 << 20 // runtimes and bytes for each caller
 		session := Session(size)
 		grown := Grown(session)
 		b.span = max(1, min(most, ample/size))
@@ -53,7 +53,7 @@ func commitsOfGrown(size int) func(context.Context, *bench) error {
 	}
 }
 
-// growthCells commit where so many receipts are held, of one run.
+// growthCells commit to a run that has many receipts.
 func growthCells() (cells []cell) {
 	for _, receipts := range []int{0, 1_000, 10_000, 100_000, 1_000_000} {
 		cells = append(cells, cell{
@@ -80,13 +80,13 @@ func setUpGrowth(b *bench, receipts int) {
 				return fmt.Errorf("filling it: %w", err)
 			}
 		}
-		return errors.Join(commit(ctx, b.store, id, sessions[1]), warm(ctx, b.store)) // b.span is even
+		return errors.Join(commit(ctx, b.store, id, sessions[1]), warm(ctx, b.store)) // the next call commits sessions[0], because b.span is even
 	}
 	b.call = func(ctx context.Context, _, i int) error { return commit(ctx, b.store, id, sessions[i%2]) }
 }
 
-// warm calls a new store so often that its first calls are not measured, and
-// leaves no trace.
+// warm makes the first calls of a new store, so that they are not measured. They store
+// nothing.
 func warm(ctx context.Context, s store.RuntimeStore) error {
 	for range 200 {
 		if _, _, err := s.LoadRuntimeState(ctx, "nobody"); err != nil {

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// handOffName is what stands for a subject in the results of a hand-off.
+// handOffName is the subject in the results of hand-offs.
 const handOffName = "bare hand-off"
 
 // A HandOff is a goroutine that answers pooled requests and does nothing else.
-// [NewHandOff] makes one.
+// [NewHandOff] starts one.
 type HandOff struct {
 	inbox chan *handOffRequest
 	pool  sync.Pool
@@ -41,14 +41,14 @@ func (h *HandOff) Call(ctx context.Context) error {
 	}
 	select {
 	case err := <-r.answer:
-		h.pool.Put(r) // not on the way out: the answer would be left in it
+		h.pool.Put(r) // not after ctx.Done: then its answer is still to come
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Close ends the goroutine. No call may be under way, or come.
+// Close ends the goroutine. No call may run at the same time, or later.
 func (h *HandOff) Close() {
 	close(h.inbox)
 	<-h.ended

@@ -18,29 +18,27 @@ import (
 // A Subject is a store to measure.
 type Subject struct {
 	Name string
-	// Open returns an empty store. It is closed if it is an io.Closer.
+	// Open returns an empty store. Run closes it if it is an io.Closer.
 	Open func() (store.RuntimeStore, error)
-	// Reader returns what looks at a runtime of such a store, where that is
-	// cheaper than a call when nothing has changed. Without it the runtime's
-	// state is loaded instead.
+	// Reader returns a function that shows a runtime of s and is cheap while the
+	// runtime does not change. If Reader is nil, the runtime's state is loaded instead.
 	Reader func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error)
 }
 
 // A Config says how to measure. The zero value is useful.
 type Config struct {
 	Rounds   int            // 0 means 5
-	Time     time.Duration  // of the calls of one cell and round, 0 means 100 ms; it is met roughly
-	Only     *regexp.Regexp // the cells whose names it matches, nil for all
-	Progress io.Writer      // gets a line for each kind of work in each round, nil for none
+	Time     time.Duration  // of the calls of one cell in one round, roughly; 0 means 100 ms
+	Only     *regexp.Regexp // measures only cells whose names match; nil means all
+	Progress io.Writer      // gets a line for each kind of work in each round; nil means none
 }
 
-// ErrNoCell is the error of a Run without work.
+// ErrNoCell means that Config.Only matches no cell.
 var ErrNoCell = errors.New("measure: no cell has such a name")
 
-// Run measures the subjects. The report compares them to the first. If ctx ends
-// or a subject fails, the report has what was measured until then, and the error
-// names the cell and the subject. The report is never nil. Each subject has a name of its
-// own.
+// Run measures the subjects. Their names must differ. The report compares them to the
+// first. If ctx ends or a subject fails, the report has what was measured until then, and
+// the error names the cell and the subject. The report is never nil.
 func Run(ctx context.Context, subjects []Subject, cfg Config) (*Report, error) {
 	if cfg.Rounds <= 0 {
 		cfg.Rounds = 5
@@ -97,7 +95,7 @@ type run struct {
 	began    time.Time
 }
 
-// measure takes cells through all rounds.
+// measure measures cells in all rounds.
 func (r *run) measure(ctx context.Context, cells []cell) (err error) {
 	kept := make(map[[2]string]*bench)
 	defer func() {
@@ -124,7 +122,7 @@ func (r *run) measure(ctx context.Context, cells []cell) (err error) {
 	return nil
 }
 
-// measureOne takes one cell through one round on one subject.
+// measureOne measures one cell on one subject in one round.
 func (r *run) measureOne(ctx context.Context, c cell, s Subject, kept map[[2]string]*bench) (err error) {
 	defer func() {
 		switch {
@@ -159,7 +157,7 @@ func (r *run) measureOne(ctx context.Context, c cell, s Subject, kept map[[2]str
 	return nil
 }
 
-// failed says what an error is of, if it is one.
+// failed adds the cell and the subject to an error. It returns nil for nil.
 func failed(cell, subject string, err error) error {
 	if err == nil {
 		return nil
@@ -167,16 +165,16 @@ func failed(cell, subject string, err error) error {
 	return fmt.Errorf("measure: %s of %s: %w", cell, subject, err)
 }
 
-// A cell is one work at one setting.
+// A cell is one kind of work in one setting.
 type cell struct {
 	name    string
 	callers int
-	keep    bool // what was set up in the first round serves in the others
-	alone   bool // there is no store in it
+	keep    bool // the bench of the first round serves in the others
+	alone   bool // it has no subject
 	setUp   func(ctx context.Context, b *bench) error
 }
 
-// work returns the first part of the name.
+// work returns the kind of work, the first part of the name.
 func (c cell) work() string { return workOf(c.name) }
 
 func workOf(name string) string {
@@ -185,8 +183,8 @@ func workOf(name string) string {
 	return work
 }
 
-// phases returns all cells. One phase goes through all rounds before the next:
-// what growth keeps would slow down the others.
+// phases returns all cells. All rounds of one phase come before the next phase, because
+// what the growth cells keep would slow down the others.
 func phases() [][]cell {
 	var first []cell
 	for _, cells := range [][]cell{handOffs(), operationCells(), commitCells(), turnCells(), readCells(), readerCells(), batchCells()} {

@@ -7,17 +7,16 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// An Operation is one of a store's to measure, on a runtime that [Operation.Fill]
-// has filled.
+// An Operation is an operation to measure, on a runtime that [Operation.Fill] has filled.
 type Operation struct {
 	Name   string
 	Inputs int // in the runtime
-	// Call does it, the i-th time for this runtime.
+	// Call makes the i-th call on this runtime.
 	Call func(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, i int) error
 }
 
-// Operations returns the ten, some of them in several sizes. What they store
-// replaces what is there, but that boundary commits mint receipts.
+// Operations returns the ten operations, some of them in several sizes. What they store
+// replaces what is there, except that boundary commits mint receipts.
 func Operations() []Operation {
 	return append(loads(), writes()...)
 }
@@ -78,7 +77,7 @@ func writes() []Operation {
 	}
 }
 
-// boundary commits two sessions in turn, at first not the one of Fill.
+// boundary commits two sessions in turn, beginning with the one that Fill does not store.
 func boundary(size int, inputs []store.InputState) func(context.Context, store.RuntimeStore, store.RuntimeID, int) error {
 	var commits [2]store.BoundaryCommit
 	for i, session := range Sessions(size) {
@@ -93,7 +92,7 @@ func boundary(size int, inputs []store.InputState) func(context.Context, store.R
 	}
 }
 
-// Fill gives a runtime a state, a receipt, a session of 1 KB, and its inputs.
+// Fill stores a state, a receipt, a session of 1 KB and op.Inputs inputs in a runtime.
 func (op Operation) Fill(ctx context.Context, s store.RuntimeStore, id store.RuntimeID) error {
 	if err := s.PersistRuntimeState(ctx, id, store.RuntimeIdle); err != nil {
 		return fmt.Errorf("filling it: %w", err)

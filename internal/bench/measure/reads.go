@@ -13,7 +13,7 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// readCells read while commits run.
+// readCells load while commits run.
 func readCells() []cell {
 	return []cell{{
 		name: "read_while_committing/session=1MB", callers: 1,
@@ -27,9 +27,9 @@ func readCells() []cell {
 	}}
 }
 
-// readWhileCommitting measures each read of one caller, while another commits.
+// readWhileCommitting measures each read of one caller while another caller commits.
 func (b *bench) readWhileCommitting(ctx context.Context, goal time.Duration) (Sample, error) {
-	const times = 8 // the goal, since the reads have pauses between them
+	const times = 8 // as long as other cells, because the reads have pauses
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -60,7 +60,7 @@ func (b *bench) readWhileCommitting(ctx context.Context, goal time.Duration) (Sa
 	return latencies(reads, float64(spent)/float64(commits)), nil
 }
 
-// firstReal returns the first error that is not a cancellation, if there is one.
+// firstReal returns the first error that is not a cancellation, or else the first error.
 func firstReal(errs ...error) error {
 	all := make(chan error, len(errs))
 	for _, err := range errs {
@@ -87,7 +87,7 @@ func (b *bench) reads(ctx context.Context, goal time.Duration) (took []time.Dura
 	return took, nil
 }
 
-// latencies sums reads up. There is at least one.
+// latencies summarizes reads. There is at least one.
 func latencies(took []time.Duration, perCommit float64) Sample {
 	slices.Sort(took)
 	var sum time.Duration
@@ -102,7 +102,7 @@ func latencies(took []time.Duration, perCommit float64) Sample {
 	}}
 }
 
-// readerCells look at what does not change.
+// readerCells look at runtimes that do not change.
 func readerCells() []cell {
 	return forCallers("reader", callerCounts, func(ctx context.Context, b *bench) error {
 		if err := b.open(); err != nil {

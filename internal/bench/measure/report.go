@@ -9,26 +9,26 @@ import (
 	"time"
 )
 
-// The units that every cell has, but for the reads while commits run, which have
-// a time alone, and others besides.
+// The units of every cell, except read_while_committing, which has a time and units of its
+// own.
 const (
 	Time   = "ns/op"
 	Bytes  = "B/op"
 	Allocs = "allocs/op"
 )
 
-// A Report is what a Run has measured.
+// A Report is what [Run] measured.
 type Report struct {
 	Machine  Machine  `json:"machine"`
 	Subjects []string `json:"subjects"`
-	// Results are in the order of the cells, and for each in that of the
-	// subjects. Before its first round has ended, one has no samples.
+	// Results are in the order of the cells, and for each cell in that of the subjects.
+	// What was not measured has no samples.
 	Results []Result `json:"results"`
 }
 
-// A Machine is where a Run was, and when.
+// A Machine says where and when [Run] measured.
 type Machine struct {
-	CPU        string    `json:"cpu,omitempty"` // if it is known
+	CPU        string    `json:"cpu,omitempty"` // empty if unknown
 	GOOS       string    `json:"goos"`
 	GOARCH     string    `json:"goarch"`
 	Go         string    `json:"go"`
@@ -36,11 +36,11 @@ type Machine struct {
 	Began      time.Time `json:"began"`
 }
 
-// A Result is what was measured in one cell of one subject.
+// A Result is what was measured of one cell on one subject.
 type Result struct {
 	Cell    string   `json:"cell"`
-	Subject string   `json:"subject"`       // "bare hand-off" in the cells of that
-	How     string   `json:"how,omitempty"` // it was done, where subjects differ
+	Subject string   `json:"subject"`       // "bare hand-off" in the hand_off cells
+	How     string   `json:"how,omitempty"` // the work was done, where subjects differ
 	Samples []Sample `json:"samples"`       // one for each round
 }
 
@@ -56,8 +56,7 @@ type Value struct {
 	Amount float64 `json:"amount"`
 }
 
-// Median returns the median of the rounds, and whether there is any with the
-// unit.
+// Median returns the median of the rounds. It returns false if no round has the unit.
 func (r *Result) Median(unit string) (amount float64, ok bool) {
 	var all []float64
 	for _, s := range r.Samples {
@@ -74,7 +73,7 @@ func (r *Result) Median(unit string) (amount float64, ok bool) {
 	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2, true
 }
 
-// Result returns what was measured in a cell of a subject, nil if it was not.
+// Result returns the result of a cell on a subject, or nil if the report has none.
 func (r *Report) Result(cell, subject string) *Result {
 	for i := range r.Results {
 		if found := &r.Results[i]; found.Cell == cell && found.Subject == subject {
@@ -92,7 +91,7 @@ func newReport(subjects []Subject) *Report {
 	return r
 }
 
-// add makes room for what is going to be measured.
+// add adds results without samples for the cells.
 func (r *Report) add(cells []cell) {
 	for _, c := range cells {
 		subjects := r.Subjects
@@ -118,7 +117,7 @@ func thisMachine() Machine {
 	}
 }
 
-// cpuModel returns what Linux tells of the processor, nothing elsewhere.
+// cpuModel returns the processor's name on Linux, "" elsewhere.
 func cpuModel(path string) string {
 	file, err := os.Open(path)
 	if err != nil {

@@ -18,15 +18,15 @@ func Session(size int) []byte {
 		strings.Join(turns, ","))
 }
 
-// Sessions returns two session documents of about size bytes whose first
-// messages differ, so that neither goes on from the other.
+// Sessions returns two session documents of about size bytes. Their first messages differ,
+// so that neither is the other one grown.
 func Sessions(size int) (two [2][]byte) {
 	two[0] = Session(size)
 	two[1] = bytes.Replace(two[0], []byte("some"), []byte("Some"), 1)
 	return two
 }
 
-// Grown returns a document of [Session]'s with a message of 1 KB added.
+// Grown returns a document of [Session] with a message of 1 KB added.
 func Grown(session []byte) []byte {
 	message := `,{"role":"user","content":"` + strings.Repeat("x", 1<<10) + `"}],"created_at"`
 	return bytes.Replace(session, []byte(`],"created_at"`), []byte(message), 1)

@@ -104,7 +104,7 @@ func (s *spy) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, com
 // A committer is a spy with batches.
 type committer struct{ *spy }
 
-func (c committer) Commit(ctx context.Context, batch batch.Batch) (batch.Result, error) {
-	result, err := c.RuntimeStore.(batch.Committer).Commit(ctx, batch)
-	return result, orErr(err, c.note("Commit", "", batch, nil))
+func (c committer) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
+	result, err := c.RuntimeStore.(batch.Committer).Commit(ctx, b)
+	return result, orErr(err, c.note("Commit", "", b, nil))
 }

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// WriteTable writes a row for each cell: of each subject the median time, how
-// many times that of the first subject it is, and the allocations. The last
-// column compares the first subject to the bare hand-off, where it takes less
-// than ten of them. What was not measured is "-".
+// WriteTable writes a row for each cell. A row has, for each subject, the median time, its
+// ratio to the first subject's, and the allocations. The last column has the first
+// subject's time in bare hand-offs, if it is less than ten of them. What was not measured
+// is "-".
 func (r *Report) WriteTable(w io.Writer) error {
 	var t table
 	t.add(r.heading()...)
@@ -30,7 +30,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return err
 }
 
-// String says where it was, and when, in one line.
+// String returns where and when Run measured, in one line.
 func (m Machine) String() string {
 	parts := []string{m.GOOS + "/" + m.GOARCH, m.Go, fmt.Sprint("GOMAXPROCS ", m.GOMAXPROCS), m.Began.Format("2006-01-02 15:04")}
 	if m.CPU != "" {
@@ -39,8 +39,8 @@ func (m Machine) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// Each subject has a column for its time, one for the ratio unless it is the
-// first, and one for allocations.
+// heading returns the first row. A subject has a column for its time, one for the ratio
+// unless it is the first subject, and one for allocations.
 func (r *Report) heading() []string {
 	row := []string{"time per operation"}
 	for i, name := range r.Subjects {
@@ -53,8 +53,8 @@ func (r *Report) heading() []string {
 	return append(row, "in hand-offs")
 }
 
-// addCell adds the rows of a cell: one, and one for each unit that others do not
-// have.
+// addCell adds the rows of a cell: one, and one more for each unit that only this cell
+// has.
 func (r *Report) addCell(t *table, results []Result) {
 	if results[0].Subject == handOffName {
 		row := make([]string, len(r.heading()))
@@ -95,7 +95,7 @@ func rowOf(name string, results []Result, unit string) []string {
 	return row
 }
 
-// extraUnits returns those besides what every cell has. All of them are times.
+// extraUnits returns the units besides those of every cell. All of them are times.
 func extraUnits(results []Result) (units []string) {
 	for _, r := range results {
 		for _, s := range r.Samples {
@@ -109,7 +109,7 @@ func extraUnits(results []Result) (units []string) {
 	return units
 }
 
-// inHandOffs compares a small operation to the hand-off of as many callers.
+// inHandOffs returns the time of a small operation in hand-offs of as many callers.
 func (r *Report) inHandOffs(result *Result) string {
 	const small = 10
 	at := strings.LastIndex(result.Cell, "/callers=")
@@ -128,7 +128,7 @@ func (r *Report) inHandOffs(result *Result) string {
 	return digits(m / one)
 }
 
-// notes tell how each subject did what they do differently.
+// notes says how each subject did the work that subjects do differently.
 func (r *Report) notes() string {
 	var order []string
 	subjects := make(map[string][]string)
@@ -155,7 +155,7 @@ func (r *Report) notes() string {
 	return t.String()
 }
 
-// inTime writes nanoseconds with three digits.
+// inTime formats nanoseconds with three digits and a unit.
 func inTime(ns float64) string {
 	for _, unit := range []struct {
 		name string
@@ -168,7 +168,7 @@ func inTime(ns float64) string {
 	return digits(ns) + " ns"
 }
 
-// digits writes a number with three of them, or two after the point.
+// digits formats a number with three digits, or with two if it is below a tenth.
 func digits(x float64) string {
 	switch {
 	case x >= 99.95:
@@ -181,7 +181,7 @@ func digits(x float64) string {
 	return fmt.Sprintf("%.2g", x)
 }
 
-// A table aligns columns, the first to the left.
+// A table aligns its first column to the left and the others to the right.
 type table struct {
 	rows   [][]string
 	widths []int

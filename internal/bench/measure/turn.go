@@ -23,7 +23,7 @@ func turnCells() []cell {
 
 const turnsPerRun = 8
 
-// conversation returns the sessions of a run's turns, each the one before, grown.
+// conversation returns the sessions of a run's turns. Each is the one before it, grown.
 func conversation() (sessions [turnsPerRun][]byte) {
 	session := Session(1 << 10)
 	for i := range sessions {
@@ -33,10 +33,10 @@ func conversation() (sessions [turnsPerRun][]byte) {
 	return sessions
 }
 
-// An agent takes turns. What it stores is made beforehand, but for ids.
+// An agent takes turns. Everything that it stores is made beforehand, except for ids.
 type agent struct {
 	id       store.RuntimeID
-	before   []store.InputState // before the boundary, one after the other
+	before   []store.InputState // persisted before the boundary, one after the other
 	applied  []store.InputState // one
 	consumed []store.InputState // one
 	ids      []store.InputID    // one
@@ -67,7 +67,7 @@ func newAgent(id store.RuntimeID) *agent {
 	return a
 }
 
-// turn takes an input through its whole life, in the i-th turn.
+// turn takes the i-th turn: it leads an input through its whole life.
 func (a *agent) turn(ctx context.Context, s store.RuntimeStore, session []byte, i int) error {
 	input, run := inputID(i), store.RunID(inputID(i/turnsPerRun))
 	for at := range a.before {
@@ -91,7 +91,7 @@ func (a *agent) turn(ctx context.Context, s store.RuntimeStore, session []byte, 
 	return s.AtomicLifecycleCommit(ctx, a.id, store.LifecycleCommit{RuntimeState: store.RuntimeRunning, InputStates: a.consumed})
 }
 
-// missing returns the error, or one that says what the store has lost.
+// missing returns err, or if that is nil, an error that says what the store has lost.
 func missing(err error, what string) error {
 	if err == nil {
 		err = fmt.Errorf("the store has lost %s", what)

@@ -23,8 +23,8 @@ import (
 	"github.com/loopstore/loopstore/store/journal/bolt"
 )
 
-// A rawFile is a journal that only appends, and syncs the file for each batch: no
-// journal on a file can cost less. Nobody can read it.
+// A rawFile is a journal that only appends, and syncs its file for each batch. No journal
+// on a file can cost less. It cannot be read.
 type rawFile struct {
 	file  *os.File
 	buf   []byte
@@ -53,7 +53,7 @@ func (r *rawFile) Limits() journal.Limits                                  { ret
 func (r *rawFile) Fenced() <-chan struct{}                                 { return nil }
 func (r *rawFile) Close(context.Context) error                             { return r.file.Close() }
 
-// durable are the stores that keep what they acknowledge, on files in a
+// durable returns the stores that keep what they acknowledge, in files of a temporary
 // directory.
 func durable(b testing.TB) map[string]func() (store.RuntimeStore, error) {
 	dir, n := b.TempDir(), 0
@@ -75,8 +75,7 @@ func durable(b testing.TB) map[string]func() (store.RuntimeStore, error) {
 	}
 }
 
-// BenchmarkDisk is how fast the disk is: 4 KB appended and synced, one after the
-// other.
+// BenchmarkDisk measures the disk: it appends and syncs 4 KB, again and again.
 func BenchmarkDisk(b *testing.B) {
 	file, err := os.Create(filepath.Join(b.TempDir(), "file"))
 	require.NoError(b, err)
@@ -89,7 +88,7 @@ func BenchmarkDisk(b *testing.B) {
 	}
 }
 
-// BenchmarkDurable measures writes that survive, of callers with a runtime each.
+// BenchmarkDurable measures durable writes of callers with a runtime each.
 func BenchmarkDurable(b *testing.B) {
 	for _, name := range []string{"raw", "bolt", "sqlite"} {
 		for _, callers := range []int{1, 8, 64, 512} {
@@ -165,7 +164,7 @@ func BenchmarkDurableSession(b *testing.B) {
 	}
 }
 
-// What is measured is kept.
+// The stores that are measured keep what they acknowledge.
 func TestDurableStoresKeepWhatTheyAcknowledge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	for name, open := range map[string]func() (store.RuntimeStore, error){

@@ -1,21 +1,21 @@
-// Package peers has what one could use instead of loopstore, each written as one
-// who knows it would write it, to compare with. Each is a store.RuntimeStore
-// that keeps every promise of that interface: this package's test tries all of
-// them on each, so what is timed answers alike.
+// Package peers has stores to compare loopstore with: what one could use instead. Each is
+// written as an expert in its library would write it. Each keeps every promise of
+// store.RuntimeStore, so that all that are timed give the same answers: this package's
+// tests run the conformance suite on each.
 //
 //   - loop: loopstore itself.
-//   - seed: what loopstore comes from, one mutex around all of an operation.
-//   - mutex, rwmutex: package store/locked, loopstore's state behind a lock that
-//     is held for the step alone that needs it.
+//   - seed: the design that loopstore comes from, one mutex around each whole operation.
+//   - mutex: package store/locked, loopstore's state behind a lock that is held
+//     only for the step that needs it.
 //   - memdb: github.com/hashicorp/go-memdb v1.3.5, immutable radix trees.
 //   - buntdb: github.com/tidwall/buntdb v1.3.0, a B-tree of texts.
 //   - sqlite: modernc.org/sqlite v1.62.0, SQL in memory.
 //   - actor: github.com/asynkron/protoactor-go at 3c0e61ca19c9, loopstore's design
-//     by an actor library.
+//     with an actor library.
 //
-// All of them use package session for digests. Those that keep documents (loop,
-// mutex, rwmutex, memdb, actor) read a session that has grown from where the last
-// one ended; those that keep bytes read it from its start.
+// All of them use package session for digests. Those that keep documents (loop, mutex,
+// memdb, actor) read a session that has grown from where the last one ended. Those that
+// keep bytes (seed, buntdb, sqlite) read it from its start.
 package peers
 
 import (
@@ -33,25 +33,22 @@ import (
 // A Peer is a kind of store.
 type Peer struct {
 	Name  string
-	About string // in a line
+	About string // in one line
 	// Open returns an empty store, which has a method Close() error.
 	Open func() (store.RuntimeStore, error)
 }
 
-// All returns all of them, loopstore first.
+// All returns all peers, loopstore first.
 func All() []Peer {
 	return []Peer{
 		{"loop", "loopstore: one goroutine owns the state", func() (store.RuntimeStore, error) {
 			return loopstore.New(loopstore.Options{}), nil
 		}},
-		{"seed", "the seed's algorithm: one mutex around all of an operation", func() (store.RuntimeStore, error) {
+		{"seed", "the seed's algorithm: one mutex around each whole operation", func() (store.RuntimeStore, error) {
 			return seed.New(), nil
 		}},
 		{"mutex", "loopstore's state behind a sync.Mutex", func() (store.RuntimeStore, error) {
 			return locked.New(new(state.State)), nil
-		}},
-		{"rwmutex", "loopstore's state behind a sync.RWMutex", func() (store.RuntimeStore, error) {
-			return locked.NewRW(new(state.State)), nil
 		}},
 		{"memdb", "hashicorp/go-memdb: immutable radix trees", of(memdb.Open)},
 		{"buntdb", "tidwall/buntdb: JSON in a B-tree in memory", of(bunt.Open)},
@@ -62,7 +59,7 @@ func All() []Peer {
 	}
 }
 
-// of makes an Open of one that returns a type of its own.
+// of makes a [Peer]'s Open of an Open that returns its own type.
 func of[S store.RuntimeStore](open func() (S, error)) func() (store.RuntimeStore, error) {
 	return func() (store.RuntimeStore, error) {
 		s, err := open()

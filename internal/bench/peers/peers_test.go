@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
-// What keeps every promise may be timed.
+// Only a store that keeps every promise may be timed.
 func TestConformance(t *testing.T) {
 	for _, p := range peers.All() {
 		t.Run(p.Name, func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// An input comes back as it was written, also where a peer keeps it in JSON.
+// An input comes back as it was written, even where a peer keeps it in JSON.
 func TestInputsComeBackByteForByte(t *testing.T) {
 	run := store.RunID{1}
 	document := []byte(`{"id":"0195b1c2-0000-7000-8000-000000000001","messages":[],` +
@@ -83,9 +83,9 @@ func TestInputsComeBackByteForByte(t *testing.T) {
 	awaitManagers(t)
 }
 
-// awaitManagers waits for the goroutines of BuntDB, which end with the first of
-// their seconds after Close. It is for the last chapter, so that the others need
-// not wait and what they leave behind is found in the end all the same.
+// awaitManagers waits for the goroutines of BuntDB, which end up to a second after Close.
+// Only the last chapter uses it: there the suite looks for goroutines that any chapter
+// left behind, and the others need not wait.
 func awaitManagers(t testing.TB) {
 	const running = "buntdb.(*DB).backgroundManager"
 	stacks := make([]byte, 1<<20)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/jetstream"
@@ -20,46 +21,46 @@ import (
 	"github.com/loopstore/loopstore/store/lincheck"
 )
 
-// A replaced store is a loop that another one replaces after every so many calls:
-// it opens the partition while the old one is at work. A call that finds itself
-// fenced was surely not applied, and is made again.
+// A replaced store is a loop that is replaced after every so many calls. The next loop
+// opens the partition while the old one is at work, which fences it. A call that gets
+// ErrClosed or ErrFenced was not applied, and is made again.
 type replaced struct {
-	store.Forward
+	ops.Forward
 	t       testing.TB
 	engine  *jetstream.Engine
 	current atomic.Pointer[loopstore.Loop]
 	calls   atomic.Int64
-	owners  *atomic.Int64
-	turn    sync.Mutex // of who replaces it
+	loops   *atomic.Int64 // that were opened
+	turn    sync.Mutex    // held by the call that replaces the loop
 }
 
-const callsOfAnOwner = 200
+const callsOfALoop = 200
 
-func newReplaced(t testing.TB, e *jetstream.Engine, owners *atomic.Int64) *replaced {
-	s := &replaced{t: t, engine: e, owners: owners}
+func newReplaced(t testing.TB, e *jetstream.Engine, loops *atomic.Int64) *replaced {
+	s := &replaced{t: t, engine: e, loops: loops}
 	s.Forward = s.try
 	s.replace()
 	return s
 }
 
 func (s *replaced) replace() {
-	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), loopstore.Options{Journal: s.engine, Partition: "p"})
+	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "p", loopstore.Options{})
 	if !assert.NoError(s.t, err) {
 		return
 	}
-	s.owners.Add(1)
+	s.loops.Add(1)
 	if old := s.current.Swap(l); old != nil {
 		_ = old.Close()
 	}
 }
 
-func (s *replaced) try(_ context.Context, call func(store.RuntimeStore) error) error {
-	if s.calls.Add(1)%callsOfAnOwner == 0 && s.turn.TryLock() {
+func (s *replaced) try(ctx context.Context, call ops.Call) error {
+	if s.calls.Add(1)%callsOfALoop == 0 && s.turn.TryLock() {
 		s.replace()
 		s.turn.Unlock()
 	}
 	for {
-		err := call(s.current.Load())
+		err := call.On(ctx, s.current.Load())
 		if !errors.Is(err, store.ErrClosed) && !errors.Is(err, journal.ErrFenced) {
 			return err
 		}
@@ -83,15 +84,15 @@ func TestLinearizableAcrossTakeOvers(t *testing.T) {
 	conn, err := cluster.Connect()
 	require.NoError(t, err)
 	defer conn.Close()
-	var owners atomic.Int64
+	var loops atomic.Int64
 	stores := 0
 	stats := lincheck.Check(t, func() store.RuntimeStore {
 		stores++
 		e, err := jetstream.New(conn, jetstream.Options{Prefix: fmt.Sprint("test", stores)})
 		require.NoError(t, err)
-		return newReplaced(t, e, &owners)
+		return newReplaced(t, e, &loops)
 	}, cfg)
 	require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
-	assert.Greater(t, int(owners.Load()), 2*(cfg.Histories+cfg.Spanning))
-	t.Logf("%d owners", owners.Load())
+	assert.Greater(t, int(loops.Load()), 2*(cfg.Histories+cfg.Spanning))
+	t.Logf("%d loops", loops.Load())
 }

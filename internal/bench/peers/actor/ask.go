@@ -13,19 +13,19 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// A message asks the actor for the step of an operation that needs the state.
-// The library delivers what it has taken, whether or not the caller still waits,
-// so actor and caller settle by claim who has it.
+// A message asks the actor for the step of an operation that needs the state. The library
+// delivers every message, whether or not its caller still waits, so the claim decides
+// whether actor or caller has it.
 type message struct {
-	step  interface{ Apply(*state.State) error }
+	step  ops.Step
 	claim atomic.Bool
 }
 
-// take claims the message, for the actor or for the caller who gives up. Only
-// one of them gets it, and answers it.
+// take claims the message, for the actor or for a caller who gives up. It returns true to
+// one of them, who answers the message.
 func (m *message) take() bool { return m.claim.CompareAndSwap(false, true) }
 
-// An answer is what the future of a message comes to.
+// An answer is the result of a message's future.
 type answer struct{ err error }
 
 // An owner is the actor. Only it touches the state.
@@ -35,7 +35,7 @@ type owner struct {
 	stopped chan struct{}
 }
 
-// Receive does the messages, one at a time.
+// Receive serves the messages, one at a time.
 func (o *owner) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *message:
@@ -48,9 +48,9 @@ func (o *owner) Receive(c actor.Context) {
 	}
 }
 
-// serve does a message. After a panic the state may be half changed, so nothing
-// is served any more. Left to itself the library would restart the actor, and
-// leave the caller without an answer.
+// serve applies the step of a message. After a panic nothing more is served, because the
+// state may be half changed. The library itself would restart the actor and leave the caller
+// without an answer.
 func (o *owner) serve(m *message) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -66,24 +66,24 @@ func (o *owner) serve(m *message) (err error) {
 	return err
 }
 
-// run takes one operation from its call to its return.
-func run[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, s *Store, op O) (answer R, err error) {
-	p := P(&op)
-	if err = s.gate.Enter(ctx); err == nil {
-		err = p.Prepare()
+// run makes a call, but for copying its answer.
+func (s *Store) run(ctx context.Context, call ops.Call) error {
+	err := s.gate.Enter(ctx)
+	if err == nil {
+		err = call.Prepare(&s.documents)
 	}
 	if err == nil {
-		err = s.ask(ctx, p)
+		err = s.ask(ctx, call)
 	}
 	if err != nil {
-		return answer, ops.Error(op, err)
+		return ops.Error(call, err)
 	}
-	return p.Answer(), nil
+	return nil
 }
 
-// ask sends a message and waits for what becomes of it. If ctx ends before the
-// actor has the message it never has it.
-func (s *Store) ask(ctx context.Context, step interface{ Apply(*state.State) error }) error {
+// ask sends a message and waits for its answer. If ctx ends before the actor has claimed the
+// message, the step is never applied.
+func (s *Store) ask(ctx context.Context, step ops.Step) error {
 	m := &message{step: step}
 	future, err := s.send(m)
 	if err != nil {
@@ -102,15 +102,14 @@ func (s *Store) ask(ctx context.Context, step interface{ Apply(*state.State) err
 	return reply.(answer).err
 }
 
-// send puts a message into the mailbox. It does so before Close has put the one
-// that ends the actor there, or not at all: what comes after that the library
-// drops, and its future never ends.
+// send puts a message into the mailbox. After Close it returns store.ErrClosed: the library
+// drops what comes behind the message that ends the actor, and its future never completes.
 func (s *Store) send(m *message) (*actor.Future, error) {
 	s.sending.RLock()
 	defer s.sending.RUnlock()
 	if err := s.gate.Pass(); err != nil {
 		return nil, err
 	}
-	const forever = -1 // a time-out would say nothing of what was applied
+	const forever = -1 // a time-out would not say whether the step was applied
 	return s.system.Root.RequestFuture(s.owner, m, forever), nil
 }

@@ -1,15 +1,14 @@
-// Package bunt is a store in BuntDB v1.3.0 (github.com/tidwall/buntdb) in memory:
-// texts under texts in a B-tree behind a sync.RWMutex.
+// Package bunt is a store in BuntDB v1.3.0 (github.com/tidwall/buntdb) in memory: strings
+// by strings in a B-tree, behind a sync.RWMutex.
 //
-// Values are JSON. A run's last sequence, and a runtime's inputs in their order,
-// are walks of the keys. Sessions are read, and what goes in is written as JSON,
-// before the transaction, but for the updates of a boundary commit, which wait
-// for the sequence.
+// Values are JSON. A run's last sequence and a runtime's inputs in order are walks of the
+// keys. Sessions are read, and values encoded, before the transaction; only the updates of
+// a boundary commit are encoded within it, because they need the sequence.
 //
-// The library waits for its lock without a context, so a call that waits there
-// cannot be given up. Its goroutine looks once a second, under the lock, for
-// what has expired, so a store is never quiet, and that goroutine ends up to a
-// second after Close: there is no way to end it earlier.
+// The library waits for its lock without a context, so a call that waits for it cannot be
+// given up. Once a second, a goroutine of the library looks under the lock for values that
+// have expired, so a store is never quiet. That goroutine ends up to a second after Close;
+// there is no way to end it earlier.
 package bunt
 
 import (
@@ -41,7 +40,7 @@ func Open() (*Store, error) {
 	return &Store{db: db}, nil
 }
 
-// Close waits for the calls that have the lock. Later ones get store.ErrClosed.
+// Close waits for the calls that have the lock. Later calls get store.ErrClosed.
 func (s *Store) Close() error {
 	s.gate.Shut()
 	if err := s.db.Close(); !errors.Is(err, buntdb.ErrDatabaseClosed) {
@@ -50,10 +49,10 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// update does all of a write, or nothing.
+// update applies all of a write or nothing.
 func (s *Store) update(do func(*buntdb.Tx) error) error { return refused(s.db.Update(do)) }
 
-// refused says in this store's words that the database is closed.
+// refused turns the library's error for a closed database into store.ErrClosed.
 func refused(err error) error {
 	if errors.Is(err, buntdb.ErrDatabaseClosed) {
 		return store.ErrClosed
@@ -66,7 +65,7 @@ func set(tx *buntdb.Tx, key, value string) error {
 	return err
 }
 
-// last returns the number at the end of the last key that begins like that.
+// last returns the number at the end of the last key with the prefix begin.
 func last(tx *buntdb.Tx, begin string) (n uint64, found bool, err error) {
 	err = tx.DescendLessOrEqual("", begin+string(number(1<<64-1)), func(key, _ string) bool {
 		if found = strings.HasPrefix(key, begin); found {
@@ -77,17 +76,17 @@ func last(tx *buntdb.Tx, begin string) (n uint64, found bool, err error) {
 	return n, found, err
 }
 
-// An entry is an input and the record of its state.
+// An entry is an input and the value of its state.
 type entry struct {
-	input  store.InputID
-	record string
+	input store.InputID
+	value string
 }
 
-// entriesOf writes valid states.
+// entriesOf returns the entries of valid states.
 func entriesOf(states []store.InputState) ([]entry, error) {
 	all := make([]entry, len(states))
 	for i := range states {
-		text, err := record(states[i])
+		text, err := valueOf(states[i])
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +104,7 @@ func put(tx *buntdb.Tx, id store.RuntimeID, entries ...entry) error {
 			place, err = addPlace(tx, id, key)
 		}
 		if err == nil {
-			err = set(tx, keyOf(placeKind, id, []byte(place)...), e.record)
+			err = set(tx, keyOf(placeKind, id, []byte(place)...), e.value)
 		}
 		if err != nil {
 			return err
@@ -114,7 +113,7 @@ func put(tx *buntdb.Tx, id store.RuntimeID, entries ...entry) error {
 	return nil
 }
 
-// addPlace gives a new input the place after the last one.
+// addPlace stores the place of a new input, which is the one after the last.
 func addPlace(tx *buntdb.Tx, id store.RuntimeID, key string) (string, error) {
 	n, found, err := last(tx, keyOf(placeKind, id))
 	if err != nil {
@@ -127,7 +126,7 @@ func addPlace(tx *buntdb.Tx, id store.RuntimeID, key string) (string, error) {
 	return place, set(tx, key, place)
 }
 
-// commit mints the receipt of a boundary and stores it with the updates.
+// commit mints the receipt of a boundary, and stores it with the updates.
 func commit(tx *buntdb.Tx, id store.RuntimeID, receipt *store.RunBoundaryReceipt, updates []store.InputState) error {
 	highest, found, err := last(tx, keyOf(receiptKind, id, receipt.RunID[:]...))
 	if err != nil {
@@ -153,8 +152,8 @@ func placeOf(id store.RuntimeID, r *store.RunBoundaryReceipt) string {
 	return keyOf(receiptKind, id, append(r.RunID[:len(r.RunID):len(r.RunID)], number(r.Sequence)...)...)
 }
 
-// CommitSessionBoundary reads the session, and then mints the receipt and stores
-// both and the updates in a transaction.
+// CommitSessionBoundary reads the session. Then it mints the receipt, and stores the
+// session, the receipt and the updates in one transaction.
 func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	var none store.RunBoundaryReceipt
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckCommit(id, &c)); err != nil {
@@ -173,8 +172,7 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 	return receipt, nil
 }
 
-// AtomicApply stores a receipt of the caller's, with any snapshot and input
-// updates.
+// AtomicApply stores the caller's receipt, with any snapshot and input updates.
 func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckApply(id, &apply)); err != nil {
 		return err
@@ -202,7 +200,7 @@ func (s *Store) PersistInputState(ctx context.Context, id store.RuntimeID, state
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckInput(id, &state)); err != nil {
 		return err
 	}
-	text, err := record(state)
+	text, err := valueOf(state)
 	if err != nil {
 		return err
 	}

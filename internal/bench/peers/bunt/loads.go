@@ -10,7 +10,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// view reads in one transaction. What is not there is no error.
+// view reads in one transaction. It returns false if do returns ErrNotFound.
 func (s *Store) view(ctx context.Context, do func(*buntdb.Tx) error) (found bool, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return false, err
@@ -22,7 +22,7 @@ func (s *Store) view(ctx context.Context, do func(*buntdb.Tx) error) (found bool
 	return err == nil, err
 }
 
-// get looks one value up.
+// get looks up one value. It returns false if there is none.
 func (s *Store) get(ctx context.Context, key string) (value string, found bool, err error) {
 	found, err = s.view(ctx, func(tx *buntdb.Tx) (err error) {
 		value, err = tx.Get(key)
@@ -33,23 +33,23 @@ func (s *Store) get(ctx context.Context, key string) (value string, found bool, 
 
 // LoadInputStates returns all input states, in order.
 func (s *Store) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]store.InputState, error) {
-	var records []string
+	var values []string
 	begin := keyOf(placeKind, id)
 	if _, err := s.view(ctx, func(tx *buntdb.Tx) error {
-		return tx.AscendGreaterOrEqual("", begin, func(key, record string) bool {
+		return tx.AscendGreaterOrEqual("", begin, func(key, value string) bool {
 			ours := strings.HasPrefix(key, begin)
 			if ours {
-				records = append(records, record)
+				values = append(values, value)
 			}
 			return ours
 		})
 	}); err != nil {
 		return nil, err
 	}
-	states := make([]store.InputState, len(records))
-	for i, record := range records {
+	states := make([]store.InputState, len(values))
+	for i, value := range values {
 		var err error
-		if states[i], err = stateOf(record); err != nil {
+		if states[i], err = stateOf(value); err != nil {
 			return nil, err
 		}
 	}
@@ -58,18 +58,18 @@ func (s *Store) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]stor
 
 // LoadInputState returns the state of one input.
 func (s *Store) LoadInputState(ctx context.Context, id store.RuntimeID, input store.InputID) (state store.InputState, ok bool, err error) {
-	var record string
+	var value string
 	found, err := s.view(ctx, func(tx *buntdb.Tx) error {
 		place, err := tx.Get(keyOf(inputKind, id, input[:]...))
 		if err == nil {
-			record, err = tx.Get(keyOf(placeKind, id, []byte(place)...))
+			value, err = tx.Get(keyOf(placeKind, id, []byte(place)...))
 		}
 		return err
 	})
 	if err != nil || !found {
 		return state, false, err
 	}
-	state, err = stateOf(record)
+	state, err = stateOf(value)
 	return state, err == nil, err
 }
 

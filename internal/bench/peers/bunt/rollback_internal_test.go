@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
-// open returns a store whose goroutine has ended when the test has. It does so
-// with the first of its seconds after Close, and goleak waits for half of one.
+// open returns a store whose goroutine has ended when the test ends. That takes up to a
+// second after Close, and goleak.Find waits only half a second.
 func open(t *testing.T) *Store {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
@@ -35,8 +35,8 @@ func open(t *testing.T) *Store {
 	return s
 }
 
-// What a transaction has written when it fails is taken back. (One that panics
-// keeps the library's lock for good.)
+// A transaction that fails is rolled back. (One that panics keeps the library's lock for
+// good.)
 func TestWhatFailsIsTakenBack(t *testing.T) {
 	s := open(t)
 	failure := errors.New("no")

@@ -6,7 +6,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// find looks one row up.
+// find looks up one row. It returns nil if there is none.
 func find[R any](ctx context.Context, s *Store, table string, key []byte) (*R, error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err

@@ -1,14 +1,14 @@
-// Package memdb is a store in go-memdb v1.3.5 (github.com/hashicorp/go-memdb):
-// tables in immutable radix trees, of which a reader takes a snapshot without
-// any lock while one writer at a time makes the next.
+// Package memdb is a store in go-memdb v1.3.5 (github.com/hashicorp/go-memdb): tables in
+// immutable radix trees. Readers take a snapshot of them without a lock, while one writer
+// at a time makes the next version.
 //
-// There is a table for each kind of data, with the indexes that its look-ups
-// want: a run's last sequence and a runtime's inputs in their order are walks of
-// an index. Sessions are read before the write transaction begins, and one that
-// has grown is read from where the last one ended, as loopstore does.
+// Each kind of data has a table, with the indexes that its look-ups need. A run's last
+// sequence and a runtime's inputs in order are walks of an index. Sessions are read before
+// the write transaction begins. As in loopstore, a session that has grown is read from
+// where the last one ended.
 //
-// The library waits for the writer's lock without a context, so a write that
-// waits there cannot be given up.
+// The library waits for the writer's lock without a context, so a write that waits for it
+// cannot be given up.
 package memdb
 
 import (
@@ -48,7 +48,7 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// update does all of a write, or nothing.
+// update applies all of a write or nothing.
 func (s *Store) update(do func(*memdb.Txn) error) error {
 	txn := s.db.Txn(true)
 	defer txn.Abort() // of no effect after Commit
@@ -62,7 +62,7 @@ func (s *Store) update(do func(*memdb.Txn) error) error {
 	return nil
 }
 
-// row makes a *R of what a look-up returned, nil of nothing.
+// row turns the result of a look-up into a *R, which is nil if nothing was found.
 func row[R any](found any, err error) (*R, error) {
 	r, _ := found.(*R)
 	return r, err
@@ -108,7 +108,7 @@ func next(txn *memdb.Txn, id store.RuntimeID, run store.RunID) (uint64, error) {
 	return rules.Next(run, last.receipt.Sequence, true)
 }
 
-// read reads a snapshot, from where the one that stands ends.
+// read parses a snapshot, and continues from the one that stands if it can.
 func (s *Store) read(id store.RuntimeID, snapshot []byte) (*session.Document, error) {
 	last, err := row[sessionRow](s.db.Txn(false).First(sessions, byID, runtimeKey(id)))
 	if err != nil || last == nil {
@@ -117,8 +117,8 @@ func (s *Store) read(id store.RuntimeID, snapshot []byte) (*session.Document, er
 	return rules.Read(string(snapshot), last.document)
 }
 
-// CommitSessionBoundary reads the session, and then mints the receipt and stores
-// both and the updates in a transaction.
+// CommitSessionBoundary reads the session. Then it mints the receipt, and stores the
+// session, the receipt and the updates in one transaction.
 func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	var none store.RunBoundaryReceipt
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckCommit(id, &commit)); err != nil {
@@ -147,8 +147,7 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 	return receipt.Clone(), nil
 }
 
-// AtomicApply stores a receipt of the caller's, with any snapshot and input
-// updates.
+// AtomicApply stores the caller's receipt, with any snapshot and input updates.
 func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckApply(id, &apply)); err != nil {
 		return err

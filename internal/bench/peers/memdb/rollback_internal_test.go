@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
-// What a transaction has written when it fails, or panics, is not kept, and the
-// next one can begin.
+// A transaction that fails or panics leaves nothing that it has written, and the next one
+// can begin.
 func TestWhatFailsIsTakenBack(t *testing.T) {
 	s, err := Open()
 	require.NoError(t, err)

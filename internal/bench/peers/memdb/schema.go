@@ -9,7 +9,7 @@ import (
 	"github.com/loopstore/loopstore/store/session"
 )
 
-// The rows. What is in a table is never changed.
+// The rows of the tables. A row in a table never changes.
 type (
 	stateRow struct {
 		runtime store.RuntimeID
@@ -31,8 +31,8 @@ type (
 	}
 )
 
-// The tables, and the index of inputs by place beside that by id. An index
-// that is named with prefix after it is looked up by the first parts of a key.
+// The tables and indexes. Inputs have an index by place besides the one by id. The name of
+// an index with prefix after it looks up keys by their first parts.
 const (
 	states   = "states"
 	sessions = "sessions"
@@ -66,21 +66,20 @@ func schema() *memdb.DBSchema {
 	return all
 }
 
-// An index makes the key of a row. It is looked up by finished keys. (The
-// library's own indexers find fields by reflection, and take a text with a zero
-// byte in it for two.)
+// An index makes the key of a row. Look-ups pass finished keys. (The library's own
+// indexers find fields by reflection, and take a string with a zero byte for two.)
 type index[R any] func(*R) []byte
 
 // FromObject returns a row's key.
 func (i index[R]) FromObject(row any) (bool, []byte, error) { return true, i(row.(*R)), nil }
 
-// FromArgs returns the key that is looked up.
+// FromArgs returns the key to look up.
 func (i index[R]) FromArgs(args ...any) ([]byte, error) { return args[0].([]byte), nil }
 
-// PrefixFromArgs returns how the keys that are looked up begin.
+// PrefixFromArgs returns the prefix of the keys to look up.
 func (i index[R]) PrefixFromArgs(args ...any) ([]byte, error) { return args[0].([]byte), nil }
 
-// runtimeKey is not the beginning of another runtime's.
+// runtimeKey returns a key that is not a prefix of another runtime's key.
 func runtimeKey(id store.RuntimeID) []byte {
 	key := make([]byte, 0, len(id)+40)
 	return append(binary.AppendUvarint(key, uint64(len(id))), id...)

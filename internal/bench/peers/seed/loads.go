@@ -7,8 +7,8 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// enter lets a load begin with the lock, which the caller must unlock unless
-// there is an error.
+// enter begins a load. It takes the lock, which the caller must unlock unless enter
+// returns an error.
 func (s *Store) enter(ctx context.Context) error {
 	if err := s.gate.Enter(ctx); err != nil {
 		return err

@@ -1,13 +1,12 @@
-// Package seed is the algorithm of the store that this one comes from, the
-// in-memory runtime store of Meerkat 0.4.6, in Go: one mutex that an operation
-// holds from its beginning to its end.
+// Package seed has, in Go, the algorithm of the store that loopstore comes from: the
+// in-memory runtime store of Meerkat 0.4.6. An operation holds one mutex from its
+// beginning to its end.
 //
-// Under the lock a boundary commit reads and hashes its whole session, finds
-// the next sequence by looking at all receipts of all runtimes, and a load
-// copies what it returns. So the effect of that design alone shows: the digest
-// is by package session, as in all other stores here, and arguments are checked
-// and copied before the lock, since in Meerkat's language they are the store's
-// own and valid by their types.
+// Under the lock, a boundary commit reads and hashes its whole session, and finds the next
+// sequence by looking at all receipts of all runtimes. A load copies what it returns. The
+// rest is as in the other stores here, so that only the design makes a difference:
+// digests are from package session, and arguments are checked and copied before the lock.
+// In Meerkat's language, Rust, arguments are valid by their types and owned by the store.
 //
 // A call that waits for the lock cannot be given up.
 package seed
@@ -21,7 +20,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A Store is the seed's. New makes one.
+// A Store is the seed's store. [New] makes one.
 type Store struct {
 	gate rules.Gate
 
@@ -34,14 +33,14 @@ type Store struct {
 
 var _ store.RuntimeStore = (*Store)(nil)
 
-// A place is that of a receipt.
+// A place is where a receipt is.
 type place struct {
 	runtime  store.RuntimeID
 	run      store.RunID
 	sequence uint64
 }
 
-// inputs are those of a runtime, in the order in which they came.
+// inputs are the inputs of a runtime, in the order in which they were first stored.
 type inputs struct {
 	at     map[store.InputID]int
 	states []store.InputState
@@ -66,7 +65,7 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// lock takes the lock, which the caller must unlock unless there is an error.
+// lock takes the lock, which the caller must unlock unless lock returns an error.
 func (s *Store) lock() error {
 	s.mu.Lock()
 	err := s.gate.Pass()
@@ -76,7 +75,7 @@ func (s *Store) lock() error {
 	return err
 }
 
-// put stores states, which must be the store's own. It needs the lock.
+// put stores states, which must be the store's own. The caller holds the lock.
 func (s *Store) put(id store.RuntimeID, states ...store.InputState) {
 	if len(states) == 0 {
 		return
@@ -96,7 +95,8 @@ func (s *Store) put(id store.RuntimeID, states ...store.InputState) {
 	}
 }
 
-// next looks at all receipts for the run's highest sequence. It needs the lock.
+// next looks at all receipts for the run's highest sequence, and returns the one after it.
+// The caller holds the lock.
 func (s *Store) next(id store.RuntimeID, run store.RunID) (uint64, error) {
 	highest, found := uint64(0), false
 	for at := range s.receipts {
@@ -107,8 +107,8 @@ func (s *Store) next(id store.RuntimeID, run store.RunID) (uint64, error) {
 	return rules.Next(run, highest, found)
 }
 
-// CommitSessionBoundary reads the session, mints the receipt and stores both
-// and the updates, all under the lock.
+// CommitSessionBoundary reads the session, mints the receipt, and stores both with the
+// updates, all under the lock.
 func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	var none store.RunBoundaryReceipt
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckCommit(id, &commit)); err != nil {
@@ -136,8 +136,7 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 	return receipt.Clone(), nil
 }
 
-// AtomicApply stores a receipt of the caller's, with any snapshot and input
-// updates.
+// AtomicApply stores the caller's receipt, with any snapshot and input updates.
 func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckApply(id, &apply)); err != nil {
 		return err

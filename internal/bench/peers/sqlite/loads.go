@@ -9,10 +9,10 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// number keeps its order, over all 64 bits.
+// number returns bytes that sort as n does, over all 64 bits.
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// scan reads the row that a query finds, if it finds one.
+// scan reads the row of a query. It returns false if there is none.
 func scan(found *sql.Row, into ...any) (ok bool, err error) {
 	err = found.Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -21,7 +21,7 @@ func scan(found *sql.Row, into ...any) (ok bool, err error) {
 	return err == nil, err
 }
 
-// highest returns the highest sequence of a run, if it has one.
+// highest returns the highest sequence of a run. It returns false if the run has none.
 func (s *Store) highest(ctx context.Context, id store.RuntimeID, run store.RunID) (uint64, bool, error) {
 	var sequence []byte
 	ok, err := scan(s.highestOf.QueryRowContext(ctx, []byte(id), run[:]), &sequence)
@@ -31,7 +31,7 @@ func (s *Store) highest(ctx context.Context, id store.RuntimeID, run store.RunID
 	return binary.BigEndian.Uint64(sequence), true, nil
 }
 
-// get looks one row up.
+// get looks up one row. It returns false if there is none.
 func (s *Store) get(ctx context.Context, statement *sql.Stmt, args []any, into ...any) (ok bool, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return false, err
@@ -71,7 +71,7 @@ func (s *Store) rows(ctx context.Context, id store.RuntimeID) (all []row, err er
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = found.Close() }() // what is wrong says Err
+	defer func() { _ = found.Close() }() // Err has its error
 	for found.Next() {
 		var r row
 		if err := found.Scan(&r.state, &r.payload); err != nil {

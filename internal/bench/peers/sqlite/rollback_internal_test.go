@@ -22,8 +22,8 @@ func open(t *testing.T) *Store {
 	return s
 }
 
-// What a transaction has written when it fails, or panics, is taken back, and
-// the connection is free for the next call.
+// A transaction that fails or panics is rolled back, and the connection is free for the
+// next call.
 func TestWhatFailsIsTakenBack(t *testing.T) {
 	s := open(t)
 	failure := errors.New("no")
@@ -49,7 +49,7 @@ func TestWhatFailsIsTakenBack(t *testing.T) {
 	assert.True(t, ok)
 }
 
-// A call that waits for the connection is given up with its context.
+// A call that waits for the connection ends with its context.
 func TestAWaitForTheConnectionEndsWithTheContext(t *testing.T) {
 	s := open(t)
 	_, err := s.enter(t.Context())

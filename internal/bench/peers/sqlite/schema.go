@@ -8,9 +8,9 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// schema has the tables. Runtimes are blobs, since their ids may hold a zero
-// byte, and so are sequences, 8 bytes from the highest on, since SQLite's
-// integers end at 2^63-1. An input's place in its runtime's order is its row's.
+// schema has the tables. Runtime ids are blobs, because they may hold a zero byte.
+// Sequences are blobs too, of 8 bytes in big-endian order, because SQLite's integers end at
+// 2^63-1. The order of the rows is the order of the inputs.
 const schema = `
 CREATE TABLE IF NOT EXISTS states (
 	runtime BLOB NOT NULL PRIMARY KEY,
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS inputs (
 	place   INTEGER PRIMARY KEY,
 	runtime BLOB NOT NULL,
 	input   BLOB NOT NULL,
-	state   BLOB NOT NULL, -- JSON, but for
+	state   BLOB NOT NULL, -- JSON without the payload
 	payload BLOB,          -- the input itself, NULL if it is absent
 	UNIQUE (runtime, input)
 );
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS receipts (
 ) WITHOUT ROWID;
 `
 
-// statements are prepared once.
+// statements are the prepared statements.
 type statements struct {
 	begin, commit, rollback                           *sql.Stmt
 	putState, putSession, putInput, putReceipt        *sql.Stmt
@@ -78,14 +78,14 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) (err error) {
 	return nil
 }
 
-// A row is an input, as its table has it.
+// A row is an input's row.
 type row struct {
 	input          store.InputID
 	state, payload []byte
 }
 
-// rowOf writes a valid state. The input itself has a column of its own: JSON
-// that is written within JSON would lose its white space.
+// rowOf returns the row of a valid state. The payload has a column of its own, because JSON
+// that is written inside JSON would lose its white space.
 func rowOf(state store.InputState) (r row, err error) {
 	r.input, r.payload = state.InputID, state.PersistedInput
 	state.PersistedInput = nil

@@ -1,17 +1,16 @@
-// Package sqlite is a store in SQLite, without C: modernc.org/sqlite v1.62.0,
-// in memory, so that nothing waits for a disk, or in a file.
+// Package sqlite is a store in SQLite without C: modernc.org/sqlite v1.62.0. The database
+// is in memory, so that nothing waits for a disk, or in a file.
 //
-// There is one connection, since a database in memory is its connection's, with
-// statements that are prepared once. Each operation is a transaction; one that
-// is a single statement is one by itself. Values are JSON beside the columns
-// that are looked up. Sessions are read, and what goes in is written as JSON,
-// before the transaction, but for the updates of a boundary commit, which wait
-// for the sequence.
+// There is one connection, because a database in memory belongs to its connection. Its
+// statements are prepared once. Each operation is a transaction, or a single statement,
+// which is one by itself. Values are JSON, beside the columns that are looked up. Sessions
+// are read, and values encoded, before the transaction; only the updates of a boundary
+// commit are encoded within it, because they need the sequence.
 //
-// A call that waits for the connection can be given up. Once it has it the
-// statements run without its context: with one the driver starts a goroutine
-// for each, and may return the context's error of a statement that was done.
-// SQLite has no values of more than a billion bytes.
+// A call that waits for the connection can be given up. Once it has the connection, its
+// statements run without its context. With a context, the driver starts a goroutine for
+// each statement, and may return the context's error for a statement that was applied.
+// SQLite refuses values of more than a billion bytes.
 package sqlite
 
 import (
@@ -29,7 +28,7 @@ import (
 // A Store keeps its data in a database. Open and OpenFile make one.
 type Store struct {
 	gate rules.Gate
-	turn chan struct{} // has room for one: who has sent has the connection
+	turn chan struct{} // has room for one; the call that has sent has the connection
 	db   *sql.DB
 	conn *sql.Conn
 	statements
@@ -40,8 +39,8 @@ var _ store.RuntimeStore = (*Store)(nil)
 // Open returns an empty store, in memory.
 func Open() (*Store, error) { return connect(":memory:") }
 
-// OpenFile returns a store that keeps what it acknowledges in a file, also when
-// the power fails: with a write-ahead log, and a sync for each transaction.
+// OpenFile returns a store in a file. What it acknowledges survives a power failure: there
+// is a write-ahead log, and a sync for each transaction.
 func OpenFile(path string) (*Store, error) {
 	return connect("file:" + url.PathEscape(path) + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 }
@@ -80,8 +79,8 @@ func (s *Store) Close() error {
 	return cmp.Or(s.db.Close(), err)
 }
 
-// enter waits for the connection. The caller must leave unless there is an
-// error, and use the context that it gets, which does not end.
+// enter waits for the connection. The caller must call leave unless enter returns an error,
+// and must use the context that enter returns, which does not end.
 func (s *Store) enter(ctx context.Context) (context.Context, error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -97,13 +96,13 @@ func (s *Store) enter(ctx context.Context) (context.Context, error) {
 
 func (s *Store) leave() { <-s.turn }
 
-// exec runs one statement, which is a transaction by itself outside of one.
+// exec runs one statement. Outside of a transaction, it is one by itself.
 func exec(ctx context.Context, statement *sql.Stmt, args ...any) error {
 	_, err := statement.ExecContext(ctx, args...)
 	return err
 }
 
-// update does all of a write, or nothing.
+// update applies all of a write or nothing.
 func (s *Store) update(ctx context.Context, do func(context.Context) error) (err error) {
 	if ctx, err = s.enter(ctx); err != nil {
 		return err
@@ -144,7 +143,7 @@ func (s *Store) putSnapshot(ctx context.Context, id store.RuntimeID, snapshot []
 	return exec(ctx, s.putSession, []byte(id), snapshot)
 }
 
-// mint stores the receipt of a boundary, at its sequence, and the updates.
+// mint stores the receipt of a boundary, with the next sequence, and the updates.
 func (s *Store) mint(ctx context.Context, id store.RuntimeID, receipt *store.RunBoundaryReceipt, updates []store.InputState) error {
 	highest, found, err := s.highest(ctx, id, receipt.RunID)
 	if err != nil {
@@ -168,8 +167,8 @@ func (s *Store) mint(ctx context.Context, id store.RuntimeID, receipt *store.Run
 	return s.put(ctx, id, rows...)
 }
 
-// CommitSessionBoundary reads the session, and then mints the receipt and stores
-// both and the updates in a transaction.
+// CommitSessionBoundary reads the session. Then it mints the receipt, and stores the
+// session, the receipt and the updates in one transaction.
 func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	var none store.RunBoundaryReceipt
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckCommit(id, &commit)); err != nil {
@@ -191,8 +190,7 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 	return receipt, nil
 }
 
-// AtomicApply stores a receipt of the caller's, with any snapshot and input
-// updates.
+// AtomicApply stores the caller's receipt, with any snapshot and input updates.
 func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store.BoundaryApply) error {
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckApply(id, &apply)); err != nil {
 		return err

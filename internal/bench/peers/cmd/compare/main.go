@@ -1,5 +1,5 @@
-// Command compare measures loopstore and what a user would pick instead, side by
-// side in one run, and prints the table.
+// Command compare measures loopstore and its peers side by side in one run, and prints a
+// table.
 package main
 
 import (
@@ -55,8 +55,8 @@ func run(ctx context.Context, args []string) error {
 	return errors.Join(write(os.Stdout), err)
 }
 
-// subjects returns the loop, to which the others are compared, and those peers
-// whose names match.
+// subjects returns the loop, to which the others are compared, and the peers whose names
+// match.
 func subjects(among *regexp.Regexp) (all []measure.Subject) {
 	for i, p := range peers.All() {
 		if i == 0 || among.MatchString(p.Name) {

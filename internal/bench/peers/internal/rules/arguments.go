@@ -1,6 +1,6 @@
-// Package rules has what store.RuntimeStore asks of every store, wherever it
-// keeps its data: when a call is turned away, which arguments are valid, and
-// what a boundary commit mints.
+// Package rules has what store.RuntimeStore asks of every store, wherever it keeps its
+// data: which calls are refused, which arguments are valid, and what a boundary commit
+// mints.
 package rules
 
 import (
@@ -10,22 +10,22 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// CheckInput says what is wrong with the arguments of PersistInputState.
+// CheckInput validates the arguments of PersistInputState.
 func CheckInput(id store.RuntimeID, state *store.InputState) error {
 	return cmp.Or(checkID(id), state.Validate())
 }
 
-// CheckState says what is wrong with the arguments of PersistRuntimeState.
+// CheckState validates the arguments of PersistRuntimeState.
 func CheckState(id store.RuntimeID, state store.RuntimeState) error {
 	return cmp.Or(checkID(id), store.InField("runtime_state", state.Validate()))
 }
 
-// CheckLifecycle says what is wrong with the arguments of AtomicLifecycleCommit.
+// CheckLifecycle validates the arguments of AtomicLifecycleCommit.
 func CheckLifecycle(id store.RuntimeID, c *store.LifecycleCommit) error {
 	return cmp.Or(CheckState(id, c.RuntimeState), checkInputs("input_states", c.InputStates))
 }
 
-// CheckApply says what is wrong with the arguments of AtomicApply.
+// CheckApply validates the arguments of AtomicApply.
 func CheckApply(id store.RuntimeID, a *store.BoundaryApply) error {
 	return cmp.Or(
 		checkID(id),
@@ -34,8 +34,8 @@ func CheckApply(id store.RuntimeID, a *store.BoundaryApply) error {
 	)
 }
 
-// CheckCommit says what is wrong with the arguments of CommitSessionBoundary,
-// but for the snapshot, which [Read] reads.
+// CheckCommit validates the arguments of CommitSessionBoundary, except for the snapshot,
+// which [Read] validates.
 func CheckCommit(id store.RuntimeID, c *store.BoundaryCommit) error {
 	return cmp.Or(
 		checkID(id),

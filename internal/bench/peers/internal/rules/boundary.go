@@ -9,8 +9,9 @@ import (
 	"github.com/loopstore/loopstore/store/session"
 )
 
-// Read reads the text of a snapshot as a session document. It goes on from where
-// last ends, if last is not nil and the text begins like it.
+// Read parses the text of a snapshot as a session document. If last is not nil and the text
+// begins like it, Read continues where last ends. A text that is not a document is
+// store.ErrInvalidSnapshot.
 func Read(text string, last *session.Document) (*session.Document, error) {
 	if last == nil {
 		last = new(session.Document)
@@ -22,8 +23,8 @@ func Read(text string, last *session.Document) (*session.Document, error) {
 	return document, nil
 }
 
-// Next returns the sequence after the highest one that a run has, 0 if it has
-// none.
+// Next returns the sequence after the highest one of a run, or 0 if the run has none. After
+// the last possible one it returns store.ErrSequenceExhausted.
 func Next(run store.RunID, highest uint64, found bool) (uint64, error) {
 	switch {
 	case !found:
@@ -42,8 +43,8 @@ func Mint(c *store.BoundaryCommit, document *session.Document, sequence uint64) 
 	}
 }
 
-// Stamp marks states, which are not a caller's, with a boundary that their
-// inputs took part in.
+// Stamp stamps states with the boundary whose commit stores them. The states must be the
+// store's own.
 func Stamp(states []store.InputState, run store.RunID, sequence uint64) {
 	for i := range states {
 		states[i].LastRunID, states[i].LastBoundarySequence = &run, &sequence

@@ -7,11 +7,11 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// A Gate turns away the calls that come after Close, and those whose context
-// has ended. The zero value is open.
+// A Gate refuses calls that come after Close, and calls whose context has ended. The zero
+// value is open.
 type Gate struct{ shut atomic.Bool }
 
-// Enter returns the error of a call that may not begin.
+// Enter returns an error if a call may not begin: ctx's, or store.ErrClosed.
 func (g *Gate) Enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -19,7 +19,7 @@ func (g *Gate) Enter(ctx context.Context) error {
 	return g.Pass()
 }
 
-// Pass is Enter without a context, for a call that has waited for its turn.
+// Pass is Enter without a context, for a call that has waited for a lock.
 func (g *Gate) Pass() error {
 	if g.shut.Load() {
 		return store.ErrClosed

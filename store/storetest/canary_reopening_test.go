@@ -1,4 +1,4 @@
-package storetest
+package storetest_test
 
 import (
 	"bytes"
@@ -9,21 +9,22 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/storetest"
 )
 
-// A logged store is a loop that can be reopened: it logs every write that was
-// acknowledged, and a new loop replays the log.
+// A logged loop can be reopened: it logs every write that it acknowledged, and a
+// new loop replays the log.
 type logged struct {
 	*loopstore.Loop
 	mu  sync.Mutex
 	log []func(context.Context, *logged)
 }
 
-// keepsTheFirst has one fault: where a runtime's state is stored again, the
-// replay leaves it at the first.
-func keepsTheFirst() Factory {
+// keepsTheFirst has one fault: its replay keeps the first state of each runtime
+// and drops the later ones.
+func keepsTheFirst() storetest.Factory {
 	open := func() *logged { return &logged{Loop: loopstore.New(loopstore.Options{})} }
-	return Factory{
+	return storetest.Factory{
 		Open: func(testing.TB) store.RuntimeStore { return open() },
 		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore {
 			reopened := open()
@@ -96,4 +97,11 @@ func cloned(states []store.InputState) []store.InputState {
 		all[i] = states[i].Clone()
 	}
 	return all
+}
+
+// forgets loses everything when it is reopened.
+func forgets() storetest.Factory {
+	f := faulty(func(l *loopstore.Loop) store.RuntimeStore { return l })
+	f.Reopen = func(t testing.TB, _ store.RuntimeStore) store.RuntimeStore { return f.Open(t) }
+	return f
 }

@@ -1,4 +1,4 @@
-package storetest
+package storetest_test
 
 import (
 	"context"
@@ -13,27 +13,16 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/state"
+	"github.com/loopstore/loopstore/store/storetest"
 )
 
-// extraCanaries are wrong in what a Loop has besides the ten operations.
-func extraCanaries() []Canary {
-	return []Canary{
-		{"leaves half of a refused batch", "batches", "a batch of which a later write is refused changes nothing",
-			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return leavesHalf{l} })},
-		{"checks conditions before the batch", "batches", "an input is claimed once, whoever else wants it",
-			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return checksBefore{l} })},
-		{"answers with an old view", "views", "a view shows what the operations find",
-			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return &answersWithAnOldView{Loop: l} })},
-		{"returns a stale view", "readers", "a reader shows what the operations find", returnsAStaleView()},
-		{"misses what changes meanwhile", "watching", "a watcher that takes its time delays no writer", missesChanges()},
-	}
+// faultyExtra makes stores that keep all that a Loop has besides the ten
+// operations.
+func faultyExtra(spoil func(*loopstore.Loop) store.RuntimeStore) storetest.Factory {
+	return storetest.Factory{Open: func(testing.TB) store.RuntimeStore { return spoil(loopstore.New(loopstore.Options{})) }}
 }
 
-func faultyExtra(spoil func(*loopstore.Loop) store.RuntimeStore) Factory {
-	return Factory{Open: func(testing.TB) store.RuntimeStore { return spoil(loopstore.New(loopstore.Options{})) }}
-}
-
-// leavesHalf does the writes that come before the one that it refuses.
+// leavesHalf applies the writes in front of the one that it refuses.
 type leavesHalf struct{ *loopstore.Loop }
 
 func (s leavesHalf) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
@@ -48,7 +37,7 @@ func (s leavesHalf) Commit(ctx context.Context, b batch.Batch) (batch.Result, er
 	return result, err
 }
 
-// checksBefore checks, and then acts.
+// checksBefore checks the conditions in one step and applies the writes in another.
 type checksBefore struct{ *loopstore.Loop }
 
 func (s checksBefore) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
@@ -56,15 +45,16 @@ func (s checksBefore) Commit(ctx context.Context, b batch.Batch) (batch.Result, 
 		return result, err
 	}
 	if len(b.If) > 0 {
-		time.Sleep(time.Millisecond) // the window for another call
+		time.Sleep(time.Millisecond) // another call may come between
 	}
 	return s.Loop.Commit(ctx, batch.Batch{Then: b.Then})
 }
 
-// answersWithAnOldView takes a change of the runtime's state for none.
+// answersWithAnOldView shows the view of before, after a change of the runtime's
+// state.
 type answersWithAnOldView struct {
 	*loopstore.Loop
-	missed sync.Map // by the version that each stands for
+	missed sync.Map // old views, by the version of the view that they replace
 }
 
 func (s *answersWithAnOldView) PersistRuntimeState(ctx context.Context, id store.RuntimeID, state store.RuntimeState) error {
@@ -86,8 +76,8 @@ func (s *answersWithAnOldView) View(ctx context.Context, id store.RuntimeID) (*s
 	return v, err
 }
 
-// returnsAStaleView has readers that ask every second time only.
-func returnsAStaleView() Factory {
+// returnsAStaleView has readers that ask the store only every second time.
+func returnsAStaleView() storetest.Factory {
 	f := faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return l })
 	f.Reader = func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error) {
 		var last atomic.Pointer[state.View]
@@ -103,11 +93,11 @@ func returnsAStaleView() Factory {
 	return f
 }
 
-// missesChanges has a watch that waits for the next change after a view was
-// looked at, whatever has changed meanwhile.
-func missesChanges() Factory {
+// missesChanges has a watch that waits for the next change after each view. It
+// misses what changed while the caller held the view.
+func missesChanges() storetest.Factory {
 	f := faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return looksAway{l} })
-	f.Timeout = 4 * time.Second // of which what does not come takes a part
+	f.Timeout = 4 * time.Second // part of which is spent on waiting for what does not come
 	return f
 }
 
