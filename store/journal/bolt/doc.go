@@ -40,8 +40,8 @@
 //
 // After a write or a sync fails, nothing is tried again. That call and all later
 // ones, of all journals of the file, return journal.ErrAmbiguous with the cause.
-// This holds for a full disk too, although a batch that does not fit is not
-// stored: open the file again when there is room.
+// This holds for a full disk too, although a batch that does not fit is not stored:
+// open the file again when there is room.
 //
 // Before bbolt may map the file, Open reads it and checks that its length is what
 // the newest meta page says, and that all pages in use are what they claim to be,
@@ -55,12 +55,12 @@
 //
 // When a meta page is damaged, bbolt falls back to the transaction before. That is
 // right only if the newest meta page was being written when the process ended, and
-// its batch was never acknowledged. The seal tells the two cases apart: Open refuses
-// a file that has a seal of a later transaction than its newest valid meta page. So
-// Open finds a newest meta page that is damaged, stale or missing, as long as its
-// seal is there. It misses the damage if power fails before the seal has reached
-// the disk (the system writes it within seconds, the next batch or Close at once)
-// and damages just this page, or if the seal is damaged as well.
+// its batch was never acknowledged. The seal tells the two cases apart: Open
+// refuses a file that has a seal of a later transaction than its newest valid meta
+// page. So Open finds a newest meta page that is damaged, stale or missing, as long
+// as its seal is there. It misses the damage if power fails before the seal has
+// reached the disk (the system writes it within seconds, the next batch or Close at
+// once) and damages just this page, or if the seal is damaged as well.
 //
 // All these findings are journal.ErrCorrupt. Append checks the sums of the values
 // that a batch replaces, too.
@@ -77,15 +77,15 @@
 // do not keep out somebody who can write the file. Damage that comes while the file
 // is open is found when the damaged part is read again, and by the next Open. A
 // mapped page that a failing disk cannot read is an error where this package reads
-// it; it ends the process where bbolt reads it on a goroutine of its own, as it does
-// after a failed transaction. After a failed sync, the system may show what the
-// disk does not have, until it is restarted.
+// it; it ends the process where bbolt reads it on a goroutine of its own, as it
+// does after a failed transaction. After a failed sync, the system may show what
+// the disk does not have, until it is restarted.
 //
 // # What it costs
 //
 // Append is two syncs. bbolt writes whole pages: a small change writes one page at
 // each level of the tree, together with all that shares the page. Up to four large
 // values with neighbouring keys can share one. Compact rewrites the whole file, if
-// at least a quarter of it is free; the file's other partitions wait meanwhile. Open
-// reads all pages in use, and then all records of its partition again.
+// at least a quarter of it is free; the file's other partitions wait meanwhile.
+// Open reads all pages in use, and then all records of its partition again.
 package bolt

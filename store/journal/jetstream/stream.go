@@ -11,12 +11,12 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// maxName is how long the name of a stream may be.
+// maxName is the most bytes that a stream's name can have.
 const maxName = 255
 
-// StreamName returns the name of a partition's stream: the prefix, a dash, and
-// the partition with each byte that is not a lower-case letter, a digit, - or _
-// as = and two hexadecimal digits, so that no two are alike on any file system.
+// StreamName returns the name of a partition's stream: the prefix, a dash, and the
+// partition's name. Each byte of that but lower-case letters, digits, - and _ stands
+// as = and two hexadecimal digits, so that no two names are alike on any file system.
 func (e *Engine) StreamName(partition string) (string, error) {
 	var b strings.Builder
 	b.WriteString(e.options.Prefix + "-")
@@ -28,7 +28,7 @@ func (e *Engine) StreamName(partition string) (string, error) {
 		}
 	}
 	if b.Len() > maxName {
-		return "", fmt.Errorf("jetstream: the name of the partition, of %d bytes, is too long: its stream's would have %d bytes, the limit is %d",
+		return "", fmt.Errorf("jetstream: the partition's name is too long: with its %d bytes the stream's name would have %d, the limit is %d",
 			len(partition), b.Len(), maxName)
 	}
 	return b.String(), nil
@@ -47,13 +47,14 @@ func plainName(s string) bool {
 	return s != ""
 }
 
-// subject is that of the records. The others of a stream's subjects are heard by
-// owners, and not kept.
+// subject is where the entries of a stream are published.
 func subject(stream string) string { return stream + ".record" }
 
-func ownerSubject(stream string) string { return stream + ".owner" }
+// holderSubject is where its holders announce themselves. The stream does not keep
+// that.
+func holderSubject(stream string) string { return stream + ".owner" }
 
-// config is what a stream must be like.
+// config is the configuration of a new stream.
 func (e *Engine) config(name string) js.StreamConfig {
 	return js.StreamConfig{
 		Name: name, Description: "loopstore journal", Subjects: []string{subject(name)},
@@ -82,21 +83,21 @@ func (e *Engine) stream(ctx context.Context, name string) (stream js.Stream, err
 	return stream, nil
 }
 
-// judge looks at the settings of a stream. What it calls broken would lose
-// records, or let them be of no use.
+// judge checks the settings of a stream. A broken one would lose entries, or make
+// them useless.
 func (e *Engine) judge(c js.StreamConfig) (all []journal.Finding) {
 	must := func(ok bool, setting string, value any, advice string) {
 		all = append(all, journal.Finding{Status: status(ok, journal.Broken), Setting: setting, Value: fmt.Sprint(value), Advice: advice})
 	}
-	must(c.Storage == js.FileStorage, "storage", c.Storage, "file, or a restart loses all")
+	must(c.Storage == js.FileStorage, "storage", c.Storage, "file, or a restart loses everything")
 	must(c.Replicas >= e.options.Replicas, "replicas", c.Replicas, fmt.Sprintf("at least %d, as the engine's options say", e.options.Replicas))
-	must(c.Retention == js.LimitsPolicy, "retention", c.Retention, "limits, or reading removes records")
+	must(c.Retention == js.LimitsPolicy, "retention", c.Retention, "limits, or reading removes entries")
 	must(c.MaxMsgs <= 0 && c.MaxBytes <= 0 && c.MaxMsgsPerSubject <= 0 || c.Discard == js.DiscardNew, "discard", c.Discard,
-		"new where there are limits, or records vanish")
-	must(c.MaxMsgsPerSubject <= 0, "max messages per subject", c.MaxMsgsPerSubject, "none, or records vanish")
-	must(c.MaxAge == 0, "max age", c.MaxAge, "none, or records vanish")
+		"new where there are limits, or entries vanish")
+	must(c.MaxMsgsPerSubject <= 0, "max messages per subject", c.MaxMsgsPerSubject, "none, or entries vanish")
+	must(c.MaxAge == 0, "max age", c.MaxAge, "none, or entries vanish")
 	must(c.PersistMode == js.DefaultPersistMode, "persist mode", c.PersistMode, "default, or acknowledged batches may be lost with a server")
-	must(c.AllowDirect, "allow direct", c.AllowDirect, "true, it is how a journal is read")
+	must(c.AllowDirect, "allow direct", c.AllowDirect, "true, or a journal cannot be read")
 	must(c.AllowAtomicPublish, "allow atomic", c.AllowAtomicPublish, "true, or large batches cannot be stored")
 	must(!c.Sealed, "sealed", c.Sealed, "false, or nothing can be appended")
 	return all
