@@ -39,13 +39,17 @@ func (f *file) create(ctx context.Context) error {
 }
 
 // compact writes all that stands to a new file, and puts that in the place of this
-// one, lock and all. An error before that leaves this file as it is; an error
-// after it ends the use of the file.
+// one, lock and all, if at least a quarter of this file is free. An error before that
+// leaves this file as it is; an error after it ends the use of the file.
 func (f *file) compact(ctx context.Context) error {
 	if f.failed != nil {
 		return f.failed
 	}
-	if worth, err := f.worthCompacting(); err != nil || !worth {
+	stats, worth := f.db.Stats(), false
+	if err := f.view(func(tx *bbolt.Tx) error {
+		worth = 4*int64(stats.FreePageN+stats.PendingPageN) >= tx.Size()/pageSize
+		return nil
+	}); err != nil || !worth {
 		return err
 	}
 	info, err := f.fd.Stat()
@@ -57,16 +61,6 @@ func (f *file) compact(ctx context.Context) error {
 		return err
 	}
 	return f.replaceBy(next)
-}
-
-// worthCompacting says whether at least a quarter of the file is free.
-func (f *file) worthCompacting() (worth bool, err error) {
-	stats := f.db.Stats()
-	err = f.view(func(tx *bbolt.Tx) error {
-		worth = 4*int64(stats.FreePageN+stats.PendingPageN) >= tx.Size()/pageSize
-		return nil
-	})
-	return worth, err
 }
 
 // writeBeside returns a new file that fill has written, durable and checked.

@@ -56,11 +56,13 @@ func (a *attempt) resolve(ctx context.Context) error {
 
 // publish publishes the messages, all or none of which are stored.
 func (a *attempt) publish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, a.timeout())
-	defer cancel()
+	bytes := 0
 	for _, m := range a.messages {
 		m.Header, m.Reply = nats.Header{}, ""
+		bytes += len(m.Data)
 	}
+	ctx, cancel := context.WithTimeout(ctx, a.partition.engine.options.Timeout*time.Duration(1+bytes/timelyPart))
+	defer cancel()
 	a.messages[0].Header.Set(js.ExpectedLastSeqHeader, strconv.FormatUint(a.expected, 10))
 	a.messages[0].Header.Set(js.ExpectedStreamHeader, a.partition.name)
 	if len(a.messages) == 1 {
@@ -77,14 +79,6 @@ const (
 	ackEvery   = 16      // messages of a batch that are under way at once
 	timelyPart = 4 << 20 // bytes that may take as long as one question
 )
-
-func (a *attempt) timeout() time.Duration {
-	bytes := 0
-	for _, m := range a.messages {
-		bytes += len(m.Data)
-	}
-	return a.partition.engine.options.Timeout * time.Duration(1+bytes/timelyPart)
-}
 
 // found is what look finds.
 type found int

@@ -31,13 +31,11 @@ func (p *partition) Compact(ctx context.Context, live iter.Seq[journal.Change]) 
 }
 
 // info asks for the state of the stream until a server answers.
-func (p *partition) info(ctx context.Context) (info *js.StreamInfo, err error) {
-	err = p.engine.persist(ctx, func(ctx context.Context) (err error) {
-		info, err = p.stream.Info(ctx)
-		return err
-	})
-	return info, err
+func (p *partition) info(ctx context.Context) (*js.StreamInfo, error) {
+	return persist(ctx, p.engine, p.askInfo)
 }
+
+func (p *partition) askInfo(ctx context.Context) (*js.StreamInfo, error) { return p.stream.Info(ctx) }
 
 // leastWaste is how many bytes of waste make compacting worthwhile.
 const leastWaste = 1 << 20
@@ -90,8 +88,8 @@ func (p *partition) purge(ctx context.Context, info *js.StreamInfo) error {
 	if info.State.FirstSeq >= p.horizon {
 		return nil
 	}
-	err := p.engine.persist(ctx, func(ctx context.Context) error {
-		return p.stream.Purge(ctx, js.WithPurgeSequence(p.horizon))
+	_, err := persist(ctx, p.engine, func(ctx context.Context) (any, error) {
+		return nil, p.stream.Purge(ctx, js.WithPurgeSequence(p.horizon))
 	})
 	if err != nil {
 		return fmt.Errorf("jetstream: stream %s: removing what is no longer needed: %w", p.name, err)

@@ -22,11 +22,7 @@ import (
 // If it is nil, these are unknown. Diagnose changes nothing. An error means that the
 // servers did not answer.
 func (e *Engine) Diagnose(ctx context.Context, system *nats.Conn) ([]journal.Finding, error) {
-	var account *js.AccountInfo
-	err := e.persist(ctx, func(ctx context.Context) (err error) {
-		account, err = e.js.AccountInfo(ctx)
-		return err
-	})
+	account, err := persist(ctx, e, e.js.AccountInfo)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
@@ -149,18 +145,18 @@ func (e *Engine) judgeStreams(ctx context.Context) (all []journal.Finding, err e
 		if !strings.HasPrefix(info.Config.Name, e.options.Prefix+"-") {
 			continue
 		}
-		good := true
+		before := len(all)
 		for _, f := range e.judge(info.Config) {
 			if f.Status != journal.OK {
 				f.Setting = f.Setting + " of stream " + info.Config.Name
-				all, good = append(all, f), false
+				all = append(all, f)
 			}
 		}
 		if lagging := behind(info); lagging != "" {
-			all, good = append(all, journal.Finding{Status: journal.Risk, Setting: "replicas of stream " + info.Config.Name, Value: lagging,
-				Advice: "all of them current, or the stream survives fewer failures"}), false
+			all = append(all, journal.Finding{Status: journal.Risk, Setting: "replicas of stream " + info.Config.Name, Value: lagging,
+				Advice: "all of them current, or the stream survives fewer failures"})
 		}
-		if good {
+		if len(all) == before {
 			all = append(all, journal.Finding{Setting: "stream " + info.Config.Name,
 				Value: fmt.Sprintf("%d entries, %d bytes", info.State.Msgs, info.State.Bytes)})
 		}

@@ -29,22 +29,21 @@ func (e *Engine) Directory(name string) (*Directory, error) {
 
 // ask puts a question to the bucket, again as long as no server hears it.
 func (d *Directory) ask(ctx context.Context, question func(context.Context, js.KeyValue) error) error {
-	err := d.engine.once(ctx, func(ctx context.Context) error {
-		for pause := newPause(); ; {
-			kv, err := d.open(ctx)
-			if err == nil {
-				err = question(ctx, kv)
-			}
-			unheard := errors.Is(err, nats.ErrNoResponders) || errors.Is(err, js.ErrNoStreamResponse)
-			if !unheard || !pause.wait(ctx) {
-				return err
-			}
+	ctx, cancel := d.engine.within(ctx)
+	defer cancel()
+	for pause := newPause(); ; {
+		kv, err := d.open(ctx)
+		if err == nil {
+			err = question(ctx, kv)
 		}
-	})
-	if err != nil {
-		return fmt.Errorf("jetstream: directory %s: %w", d.name, err)
+		if err == nil {
+			return nil
+		}
+		unheard := errors.Is(err, nats.ErrNoResponders) || errors.Is(err, js.ErrNoStreamResponse)
+		if !unheard || !pause.wait(ctx) {
+			return fmt.Errorf("jetstream: directory %s: %w", d.name, err)
+		}
 	}
-	return nil
 }
 
 // open returns the bucket, a new one if there is none.

@@ -37,15 +37,11 @@ func (p *partition) ask(ctx context.Context, sequence uint64) ([]byte, error) {
 	return got.Message.Data, nil
 }
 
-// state asks once how the stream stands. It is zero if nobody answers.
+// state asks once for the state of the stream. It is zero if nobody answers.
 func (p *partition) state(ctx context.Context) (s js.StreamState) {
-	_ = p.engine.once(ctx, func(ctx context.Context) error {
-		info, err := p.stream.Info(ctx)
-		if err == nil {
-			s = info.State
-		}
-		return err
-	})
+	if info, err := once(ctx, p.engine, p.askInfo); err == nil {
+		s = info.State
+	}
 	return s
 }
 

@@ -15,7 +15,7 @@ func (e *Engine) within(ctx context.Context) (context.Context, context.CancelFun
 }
 
 // once asks the servers within the time of one question.
-func (e *Engine) once(ctx context.Context, ask func(context.Context) error) error {
+func once[T any](ctx context.Context, e *Engine, ask func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := e.within(ctx)
 	defer cancel()
 	return ask(ctx)
@@ -23,13 +23,13 @@ func (e *Engine) once(ctx context.Context, ask func(context.Context) error) erro
 
 // persist asks the servers again and again, until they answer or Options.Patience
 // ends.
-func (e *Engine) persist(ctx context.Context, ask func(context.Context) error) error {
+func persist[T any](ctx context.Context, e *Engine, ask func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.options.Patience)
 	defer cancel()
 	for pause := newPause(); ; {
-		err := e.once(ctx, ask)
+		answer, err := once(ctx, e, ask)
 		if err == nil || final(err) || !pause.wait(ctx) {
-			return err
+			return answer, err
 		}
 	}
 }

@@ -11,8 +11,12 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// maxName is the most bytes that a stream's name can have.
-const maxName = 255
+const (
+	maxName = 255 // bytes of a stream's name
+
+	lower = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+	upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
 
 // StreamName returns the name of a partition's stream: the prefix, a dash, and the
 // partition's name. Each byte of that but lower-case letters, digits, - and _ stands
@@ -21,7 +25,7 @@ func (e *Engine) StreamName(partition string) (string, error) {
 	var b strings.Builder
 	b.WriteString(e.options.Prefix + "-")
 	for _, c := range []byte(partition) {
-		if upper := c >= 'A' && c <= 'Z'; plainByte(c) && !upper {
+		if strings.IndexByte(lower, c) >= 0 {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "=%02x", c)
@@ -34,18 +38,8 @@ func (e *Engine) StreamName(partition string) (string, error) {
 	return b.String(), nil
 }
 
-func plainByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
-}
-
-func plainName(s string) bool {
-	for _, c := range []byte(s) {
-		if !plainByte(c) {
-			return false
-		}
-	}
-	return s != ""
-}
+// plainName reports whether a name consists of letters, digits, - and _.
+func plainName(s string) bool { return s != "" && strings.Trim(s, lower+upper) == "" }
 
 // subject is where the entries of a stream are published.
 func subject(stream string) string { return stream + ".record" }
@@ -64,13 +58,13 @@ func (e *Engine) config(name string) js.StreamConfig {
 }
 
 // stream returns a partition's stream, a new one if there is none.
-func (e *Engine) stream(ctx context.Context, name string) (stream js.Stream, err error) {
-	err = e.persist(ctx, func(ctx context.Context) error {
-		stream, err = e.js.Stream(ctx, name)
+func (e *Engine) stream(ctx context.Context, name string) (js.Stream, error) {
+	stream, err := persist(ctx, e, func(ctx context.Context) (js.Stream, error) {
+		stream, err := e.js.Stream(ctx, name)
 		if errors.Is(err, js.ErrStreamNotFound) {
-			stream, err = e.js.CreateStream(ctx, e.config(name))
+			return e.js.CreateStream(ctx, e.config(name))
 		}
-		return err
+		return stream, err
 	})
 	if err != nil {
 		return nil, err

@@ -75,7 +75,7 @@ func New(pool *pgxpool.Pool, opts Options) *Engine {
 // it reads what stands. Only at the end does it know whether what it has emitted is
 // what was stored.
 func (e *Engine) Open(ctx context.Context, name string, emit func(journal.Change) error) (journal.Journal, error) {
-	p := &partition{engine: e, name: name, id: idOf(name), digests: map[keyID]journal.Digest{}}
+	p := &partition{engine: e, name: name, id: idOf(name), digests: map[[16]byte]journal.Digest{}}
 	_, _ = rand.Read(p.holder[:])
 	err := p.open(ctx, emit)
 	if emitted, ok := errors.AsType[emitError](err); ok {

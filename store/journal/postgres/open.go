@@ -19,7 +19,9 @@ type emitError struct{ error }
 // errStalled ends a read when nothing has come for Options.Timeout.
 var errStalled = errors.New("the server has sent nothing for too long")
 
-// open takes the partition over, and emits and checks what stands.
+// open takes the partition over, and emits and checks what stands. Once the commit of
+// the takeover is durable, so is all that earlier holders committed, and whatever they
+// try from then on finds another holder.
 func (p *partition) open(ctx context.Context, emit func(journal.Change) error) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -27,19 +29,13 @@ func (p *partition) open(ctx context.Context, emit func(journal.Change) error) e
 	if err := p.engine.ready(ctx); err != nil {
 		return err
 	}
-	if err := p.take(ctx); err != nil {
-		return err
-	}
-	return p.read(ctx, emit)
-}
-
-// take makes this the holder. Once its commit is durable, so is all that earlier
-// holders committed, and whatever they try from then on finds another holder.
-func (p *partition) take(ctx context.Context) error {
 	b := p.engine.begin()
 	b.Queue(p.engine.sql.take, p.id, []byte(p.name), p.holder, [16]byte{}, encodeDigest(journal.Digest{})).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&p.head.Epoch) })
-	return p.engine.transact(ctx, b)
+	if err := p.engine.transact(ctx, b); err != nil {
+		return err
+	}
+	return p.read(ctx, emit)
 }
 
 // read emits what stands at one moment, at which this is the holder.
@@ -115,7 +111,7 @@ func (p *partition) readRecords(rows pgx.Rows, found *journal.Head, watchdog *ti
 		digest := journal.DigestOf(key, value)
 		found.Keys++
 		found.Digest.Plus(digest)
-		p.digests[keyIDOf(key)] = digest
+		p.digests[idOf([]byte(key))] = digest
 		if err := emit(journal.Change{Key: key, Value: value}); err != nil {
 			return emitError{err}
 		}

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"iter"
 
@@ -19,17 +18,8 @@ type partition struct {
 	head journal.Head
 	// digests are of all records. They spare an append from reading what it
 	// replaces, which may be large, and so make it one round trip.
-	digests map[keyID]journal.Digest
-	ended   error // why it is finished
-}
-
-// A keyID is the first half of the SHA-256 of a key. It takes 16 bytes however long
-// the key is, and holds no pointer for the garbage collector.
-type keyID [16]byte
-
-func keyIDOf(key []byte) keyID {
-	sum := sha256.Sum256(key)
-	return keyID(sum[:16])
+	digests map[[16]byte]journal.Digest // by the idOf a key
+	ended   error                       // why it is finished
 }
 
 var errClosed = errors.New("the journal is closed, nothing was stored")

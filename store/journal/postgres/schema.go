@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -108,16 +109,18 @@ func statementsOf(schema string, timeout time.Duration) statements {
 	}
 }
 
-// idOf returns the id of a partition or a document: the first half of the SHA-256 of
-// its name, which may be too long for an index.
-func idOf(name string) (id [16]byte) {
-	return keyIDOf([]byte(name))
+// idOf returns the first half of a SHA-256. It stands for the name of a partition or a
+// document, which may be too long for an index. In memory it stands for a key: it takes
+// 16 bytes however long that is, and holds no pointer for the garbage collector.
+func idOf[T string | []byte](text T) [16]byte {
+	sum := sha256.Sum256([]byte(text))
+	return [16]byte(sum[:16])
 }
 
 // ready checks the format, and creates the tables if there are none.
 func (d *database) ready(ctx context.Context) error {
 	version, err := d.version(ctx)
-	if failed, ok := errors.AsType[*pgconn.PgError](err); ok && (failed.Code == noTable || failed.Code == noSchema) {
+	if failed, ok := errors.AsType[*pgconn.PgError](err); ok && (failed.Code == "42P01" || failed.Code == "3F000") { // no such table, or schema
 		if err = d.create(ctx); err == nil {
 			version, err = d.version(ctx)
 		}
@@ -134,12 +137,6 @@ func (d *database) ready(ctx context.Context) error {
 	}
 	return nil
 }
-
-// SQLSTATEs.
-const (
-	noTable  = "42P01"
-	noSchema = "3F000"
-)
 
 func (d *database) version(ctx context.Context) (version int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)

@@ -35,18 +35,14 @@ type chunk struct {
 	bytes              int
 }
 
-func (c *chunk) full() bool {
-	return c.bytes >= chunkBytes || len(c.gone)+len(c.keys) >= chunkChanges
-}
-
 // prepare returns the head after a batch, and what to send: the last change of each
 // key, without deletes of absent keys.
 func (p *partition) prepare(b journal.Batch) *write {
 	w := &write{id: b.ID, next: p.head, chunks: make([]chunk, 1)}
 	w.next.Index++
-	seen := make(map[keyID]bool, len(b.Changes))
+	seen := make(map[[16]byte]bool, len(b.Changes))
 	for _, change := range slices.Backward(b.Changes) {
-		id := keyIDOf(change.Key)
+		id := idOf(change.Key)
 		if seen[id] {
 			continue
 		}
@@ -73,10 +69,11 @@ func (p *partition) prepare(b journal.Batch) *write {
 }
 
 func (w *write) add(change journal.Change) {
-	if w.chunks[len(w.chunks)-1].full() {
-		w.chunks = append(w.chunks, chunk{})
-	}
 	c := &w.chunks[len(w.chunks)-1]
+	if c.bytes >= chunkBytes || len(c.gone)+len(c.keys) >= chunkChanges {
+		w.chunks = append(w.chunks, chunk{})
+		c = &w.chunks[len(w.chunks)-1]
+	}
 	c.bytes += len(change.Key) + len(change.Value)
 	if change.Delete {
 		c.gone = append(c.gone, notNil(change.Key))
@@ -100,26 +97,24 @@ var errUnmatched = errors.New("the partition is not as this journal left it")
 
 // attempt tries to store a batch directly behind the last one.
 func (p *partition) attempt(ctx context.Context, w *write) error {
-	batches := []*pgx.Batch{p.engine.begin()}
-	for i, c := range w.chunks {
-		if i > 0 {
-			b := &pgx.Batch{}
-			b.Queue(p.engine.sql.more, p.id, c.gone, c.keys, c.values)
-			batches = append(batches, b)
-			continue
-		}
-		batches[0].Queue(p.engine.sql.advance, p.id, p.holder, p.head.Index,
-			w.id, w.next.Keys, encodeDigest(w.next.Digest), c.gone, c.keys, c.values).
-			QueryRow(func(row pgx.Row) error {
-				var matched int
-				if err := row.Scan(&matched); err != nil {
-					return err
-				}
-				if matched == 0 {
-					return errUnmatched
-				}
-				return nil
-			})
+	first := p.engine.begin()
+	first.Queue(p.engine.sql.advance, p.id, p.holder, p.head.Index,
+		w.id, w.next.Keys, encodeDigest(w.next.Digest), w.chunks[0].gone, w.chunks[0].keys, w.chunks[0].values).
+		QueryRow(func(row pgx.Row) error {
+			var matched int
+			if err := row.Scan(&matched); err != nil {
+				return err
+			}
+			if matched == 0 {
+				return errUnmatched
+			}
+			return nil
+		})
+	batches := []*pgx.Batch{first}
+	for _, c := range w.chunks[1:] {
+		b := &pgx.Batch{}
+		b.Queue(p.engine.sql.more, p.id, c.gone, c.keys, c.values)
+		batches = append(batches, b)
 	}
 	return p.engine.transact(ctx, batches...)
 }

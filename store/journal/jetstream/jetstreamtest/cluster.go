@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,12 +77,6 @@ func freePort() (int, error) {
 
 // Dir returns the directory of a server. Servers count from 0.
 func (c *Cluster) Dir(n int) string { return filepath.Join(c.dir, "node-"+strconv.Itoa(n)) }
-
-// Len returns how many servers there are, stopped ones included.
-func (c *Cluster) Len() int { return len(c.nodes) }
-
-// Running reports whether a server runs.
-func (c *Cluster) Running(n int) bool { return c.nodes[n] != nil }
 
 // Restart starts a stopped server on what is in its directory.
 func (c *Cluster) Restart(n int) error {
@@ -218,20 +213,12 @@ func (c *Cluster) ConnectSystem() (*nats.Conn, error) {
 	return c.Connect(nats.UserInfo(systemUser, systemUser))
 }
 
-// Leader returns the server that leads a stream, -1 if none does.
-func (c *Cluster) Leader(stream string) int {
-	for n, s := range c.nodes {
-		if s != nil && (len(c.nodes) == 1 || s.JetStreamIsStreamLeader("USERS", stream)) {
-			return n
-		}
-	}
-	return -1
-}
-
 // WaitLeader waits until a stream has a leader, and returns that server.
 func (c *Cluster) WaitLeader(ctx context.Context, stream string) (leader int, err error) {
 	err = c.wait(ctx, "the stream has no leader", func() bool {
-		leader = c.Leader(stream)
+		leader = slices.IndexFunc(c.nodes, func(s *server.Server) bool {
+			return s != nil && (len(c.nodes) == 1 || s.JetStreamIsStreamLeader("USERS", stream))
+		})
 		return leader >= 0
 	})
 	return leader, err
