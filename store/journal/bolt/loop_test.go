@@ -131,7 +131,7 @@ func TestLoopOnADamagedFile(t *testing.T) {
 	}
 }
 
-// What is another's is told apart: a second owner, and a partition beside.
+// What is another's is told apart: a second holder, and a partition beside.
 func TestLoopsOnOneFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	l := openLoop(t, path)
