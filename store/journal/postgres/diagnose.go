@@ -54,9 +54,9 @@ func Diagnose(ctx context.Context, pool *pgxpool.Pool) ([]journal.Finding, error
 	if err != nil {
 		return nil, &Error{Op: "diagnose", Err: cleaned(err)}
 	}
-	findings := []journal.Finding{{Setting: "pool", Value: "from NewPool"}}
+	findings := []journal.Finding{{Setting: "pool", Value: "made by NewPool"}}
 	if !watched {
-		findings[0] = journal.Finding{Status: journal.Broken, Setting: "pool", Value: "not from NewPool", Advice: "one from NewPool, or no append succeeds"}
+		findings[0] = journal.Finding{Status: journal.Broken, Setting: "pool", Value: "not made by NewPool", Advice: "one made by NewPool, or no append succeeds"}
 	}
 	for _, r := range rules {
 		value, known := settings[r.setting]
