@@ -32,7 +32,7 @@ type partition struct {
 
 	fenced chan struct{}
 	notice sync.Once
-	later  *nats.Subscription // to later holders
+	later  *nats.Subscription // hears of later holders
 }
 
 // Append implements [journal.Journal].

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// An index entry, with all that it has besides the key, may take a third of a page.
+	// An index entry, which has more than the key, may take a third of a page.
 	maxKey = 2600
 	// The server takes a gigabyte in one message, but holds several copies of it.
 	maxValue = 128 << 20
 	maxBatch = 256 << 20
 
-	chunkBytes   = 8 << 20 // of keys and values in one round trip, but for the last of them
-	chunkChanges = 16 << 10
+	chunkBytes   = 8 << 20  // of keys and values; a round trip that has as many takes no more
+	chunkChanges = 16 << 10 // likewise
 )
 
 // A write is a batch on its way.
