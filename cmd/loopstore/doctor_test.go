@@ -105,7 +105,7 @@ func TestDoctorLooksAtNATS(t *testing.T) {
 
 	code, stdout, stderr := shell(t.Context(), "doctor", "-nats", url, "-replicas", "1")
 	require.Equal(t, exitOK, code, stdout+stderr)
-	require.Regexp(t, `(?m)^OK +stream loopstore-p +2 records, `, stdout)
+	require.Regexp(t, `(?m)^OK +stream loopstore-p +2 entries, `, stdout)
 	require.Regexp(t, `(?m)^UNKNOWN +sync_interval +-\n {9}always: `, stdout)
 	require.True(t, strings.HasSuffix(stdout, "\nok, and 1 UNKNOWN: it could not be checked\n"), stdout)
 

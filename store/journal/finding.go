@@ -2,13 +2,13 @@ package journal
 
 import "fmt"
 
-// A Finding is what an engine has found out about one setting, of its servers or
-// of what it keeps there, that its promises depend on.
+// A Finding is an engine's verdict on one setting that its promises depend on,
+// of its servers or of what it keeps there.
 type Finding struct {
 	Status  Status
-	Setting string // what was looked at
-	Value   string // what it is, "" if nobody could tell
-	Advice  string // what it should be, and what may be lost otherwise
+	Setting string // its name
+	Value   string // "" if it could not be read
+	Advice  string // what the setting should be, and what may be lost otherwise
 }
 
 // A Status says how bad a [Finding] is.
@@ -17,8 +17,8 @@ type Status int
 // From the best to the worst.
 const (
 	OK      Status = iota // as it should be
-	Unknown               // it could not be looked at
-	Risk                  // acknowledged batches may be lost by what the advice names
+	Unknown               // it could not be read
+	Risk                  // acknowledged batches may be lost, as the advice says
 	Broken                // the engine cannot work
 )
 

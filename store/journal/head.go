@@ -6,39 +6,40 @@ import (
 	"math/bits"
 )
 
-// A Head is what an engine that keeps its state by key keeps besides, and
-// changes in the transaction of each batch: so that a record which is lost,
-// altered, or older than it should be shows at the next Open.
+// A Head summarizes a partition. An engine that stores records by key stores the
+// Head beside them and updates it in the transaction of each batch, so that the
+// next Open finds a record that is lost, altered or outdated.
 type Head struct {
 	Position
-	Keys   uint64 // that stand
-	Digest Digest // of what stands
+	Keys   uint64 // how many stand
+	Digest Digest // of all that stand, with their values
 }
 
-// Put counts what stands under a key from now on.
+// Put counts a key that stands from now on.
 func (h *Head) Put(key, value []byte) {
 	h.Keys++
 	h.Digest.Add(key, value)
 }
 
-// Remove counts that it does not any more.
+// Remove counts a key that no longer stands. value is the one that it had.
 func (h *Head) Remove(key, value []byte) {
 	h.Keys--
 	h.Digest.Remove(key, value)
 }
 
-// A Digest is that of a set of keys with their values: the sum, modulo 2^256, of
-// the SHA-256 of each, so that it takes the same to change it however many there
-// are. It finds accidents; it is no signature. The zero value is that of none.
-type Digest [4]uint64 // the lowest first
+// A Digest identifies a set of keys with their values: it is the sum, modulo
+// 2^256, of their SHA-256. Adding a key takes the same time however many there
+// are. It finds accidents; it is no signature. The zero value is the digest of
+// the empty set.
+type Digest [4]uint64 // the lowest word first
 
-// Add adds a key and its value.
+// Add adds a key with its value.
 func (d *Digest) Add(key, value []byte) { d.Plus(DigestOf(key, value)) }
 
-// Remove takes them out again.
+// Remove takes a key with its value out again.
 func (d *Digest) Remove(key, value []byte) { d.Minus(DigestOf(key, value)) }
 
-// Plus adds all that another digest is of.
+// Plus adds the whole set of another digest.
 func (d *Digest) Plus(other Digest) {
 	var carry uint64
 	for i, n := range other {
@@ -46,7 +47,7 @@ func (d *Digest) Plus(other Digest) {
 	}
 }
 
-// Minus takes it out again.
+// Minus takes the whole set of another digest out again.
 func (d *Digest) Minus(other Digest) {
 	var borrow uint64
 	for i, n := range other {

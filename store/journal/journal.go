@@ -1,16 +1,15 @@
-// Package journal is the seam between a loopstore.Loop and what keeps its state
-// when the process has ended: a file, a database, a replicated log.
+// Package journal is the seam between a loopstore.Loop and whatever keeps its
+// state after the process has ended: a file, a database, a replicated log.
 //
-// The state is journaled by key: a batch of changes says what now stands under
-// some keys, and which keys are gone. So a batch may be applied again without
-// harm, a journal compacts by forgetting what was replaced, and to replay it is
-// to look at what stands. What keys and values mean only the loop knows; a
-// journal keeps bytes.
+// State is journaled by key. A batch of changes says what stands under some keys
+// from now on, and which keys are gone. So applying a batch twice does no harm,
+// compacting drops what was replaced, and a replay reads what stands. Only the
+// loop knows what keys and values mean; a journal stores bytes.
 //
-// An [Engine] opens partitions, each of which has one owner at a time. The owner
-// appends one batch after another. What an error of [Journal.Append] says of the
-// batch is the whole of the contract: see the errors. Package journaltest tries
-// it on any engine.
+// An [Engine] opens partitions. A partition has one holder at a time: the process
+// whose [Journal] came from the latest Open. It appends one batch after another,
+// and the error of [Journal.Append] says whether a batch was stored: see the
+// errors below. Package journaltest tests any engine against this contract.
 package journal
 
 import (
@@ -20,18 +19,18 @@ import (
 	"iter"
 )
 
-// A Change is what stands under a key from now on, or that nothing does. A key
-// may be any bytes, none too.
+// A Change says what stands under a key from now on, or that nothing does. A key
+// is any bytes, and may be empty.
 type Change struct {
 	Key, Value []byte
-	Delete     bool // Value is nil; it is no error if there is no such key
+	Delete     bool // Value is nil; deleting a key that does not stand is no error
 }
 
-// A Batch is changes that are stored together or not at all. They matter in
-// their order only where they are of one key.
+// A Batch is changes that are stored together or not at all. Their order matters
+// only between changes of the same key: the last one wins.
 type Batch struct {
-	ID      [16]byte // random; the same whenever this batch is tried again
-	Changes []Change // never none
+	ID      [16]byte // random; the same each time the batch is tried
+	Changes []Change // at least one
 }
 
 // Bytes returns the length of all keys and values.
@@ -42,106 +41,105 @@ func (b Batch) Bytes() (n int64) {
 	return n
 }
 
-// A Position says where a batch stands: Epoch is the ownership, which grows with
-// every Open of the partition, and Index counts the batches of all ownerships.
+// A Position says where a batch stands. Epoch grows with every Open of the
+// partition. Index counts the batches of the partition, over all epochs.
 type Position struct{ Epoch, Index uint64 }
 
-// Limits are what a journal can take. 0 means no limit.
+// Limits are the largest sizes that a journal stores. 0 means no limit.
 type Limits struct {
 	KeyBytes   int   // of one key
 	ValueBytes int   // of one value
 	BatchBytes int64 // of all keys and values of a batch
 }
 
-// Check returns why a batch is beyond the limits, or has no changes. That is
-// ErrRejected.
+// Check returns nil, or ErrRejected with the reason: the batch exceeds a limit,
+// or has no changes.
 func (l Limits) Check(b Batch) error {
 	over := func(n, limit int64) bool { return limit > 0 && n > limit }
 	if len(b.Changes) == 0 {
 		return fmt.Errorf("%w: it has no changes", ErrRejected)
 	}
 	if n := b.Bytes(); over(n, l.BatchBytes) {
-		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrRejected, n, l.BatchBytes)
+		return fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrRejected, n, l.BatchBytes)
 	}
 	for i, c := range b.Changes {
 		if n := len(c.Key); over(int64(n), int64(l.KeyBytes)) {
-			return fmt.Errorf("%w: change %d has a key of %d bytes, the limit is %d", ErrRejected, i, n, l.KeyBytes)
+			return fmt.Errorf("%w: the key of change %d has %d bytes, the limit is %d", ErrRejected, i, n, l.KeyBytes)
 		}
 		if n := len(c.Value); over(int64(n), int64(l.ValueBytes)) {
-			return fmt.Errorf("%w: change %d has a value of %d bytes, the limit is %d", ErrRejected, i, n, l.ValueBytes)
+			return fmt.Errorf("%w: the value of change %d has %d bytes, the limit is %d", ErrRejected, i, n, l.ValueBytes)
 		}
 	}
 	return nil
 }
 
-// An Engine opens partitions. It may be used by any number of goroutines.
+// An Engine opens partitions. It is safe for concurrent use.
 type Engine interface {
-	// Open takes the partition over, a new one if there is none: it fences every
-	// earlier owner, so that nothing which that appends from now on is stored,
-	// and then calls emit with every key that stands, once, in ascending order of
-	// the bytes. emit must not keep the slices, which may be memory that goes
-	// away, nor change them. An error of emit ends Open, which returns it. After
-	// any error nothing is held open. A name may be any text; one that an engine
-	// cannot take is an error.
+	// Open takes the partition over; if there is none, it creates it. It first
+	// fences every earlier holder, so that nothing they append from then on is
+	// stored. Then it calls emit once for each key that stands, in ascending order
+	// of the bytes. emit must neither keep nor change the slices: they may be
+	// memory that is about to go away. An error of emit ends Open, which returns
+	// it. After any error nothing is held open. A partition's name is any text;
+	// Open fails for a name that the engine cannot take.
 	Open(ctx context.Context, partition string, emit func(Change) error) (Journal, error)
 }
 
-// A Journal is one ownership of a partition. Append, Compact and Close are for
-// one goroutine, the others for any.
+// A Journal is an open partition. Only one goroutine may call Append, Compact and
+// Close; the other methods are safe for concurrent use.
 type Journal interface {
-	// Append stores a batch, all or nothing, and returns when it is durable. It
-	// does not keep the slices. A repeated ID may have the position that it had.
-	// ctx may bound the call, and one that ends in the middle of it may be
-	// ErrAmbiguous; an engine has deadlines of its own besides. After any error
-	// but ErrRejected the journal is of no use any more: every later call but
-	// Close fails too, and stores nothing.
+	// Append stores a batch, all or nothing, and returns once it is durable. It
+	// does not keep the slices. A batch whose ID was stored before may get its
+	// earlier position. If ctx ends in the middle of the call, the error may be
+	// ErrAmbiguous; an engine also has deadlines of its own. After any error but
+	// ErrRejected the journal is finished: every later call but Close fails, and
+	// stores nothing.
 	Append(ctx context.Context, b Batch) (Position, error)
 
-	// Compact gives back the room of what was replaced. live is all that
-	// stands, in ascending order of the keys; an engine that knows that itself
-	// need not look. It changes nothing that stands. An engine that has nothing
-	// to give back returns nil. After an error the journal goes on, unless the
-	// next Append says otherwise.
+	// Compact frees the room that replaced values take. live is all that stands,
+	// in ascending order of the keys; an engine that keeps this itself need not
+	// read it. Compact changes nothing that stands, and returns nil when there is
+	// nothing to free. After an error the journal goes on, unless the next Append
+	// fails.
 	Compact(ctx context.Context, live iter.Seq[Change]) error
 
-	// Limits returns what the journal can take. A batch beyond them is
-	// ErrRejected.
+	// Limits returns the largest sizes that the journal stores. A larger batch
+	// is ErrRejected.
 	Limits() Limits
 
-	// Fenced returns a channel that is closed when the engine notices that
-	// another owner has taken over. It is a hint, which may come late or never:
-	// Append is the authority. An engine that cannot notice returns nil.
+	// Fenced returns a channel that is closed when the engine notices a later
+	// holder. It is a hint, which may come late or never: Append decides. An
+	// engine that cannot notice returns nil.
 	Fenced() <-chan struct{}
 
-	// Close gives the partition up, and lets another owner have it. It may be
-	// called more than once.
+	// Close gives the partition up, so that another process can open it. It may
+	// be called more than once.
 	Close(ctx context.Context) error
 }
 
-// What the calls of an engine and a journal fail with. An error of Append that
-// is none of these counts as ErrAmbiguous.
+// The errors of engines and journals. Any other error of Append counts as
+// ErrAmbiguous.
 var (
-	// ErrRejected means that the batch was surely not stored, because of what it
-	// is: too large, for example. The journal goes on.
+	// ErrRejected means that the batch was not stored, because the journal cannot
+	// take it: it is too large, for example. The journal goes on.
 	ErrRejected = errors.New("journal: batch rejected, it was not stored")
 
-	// ErrFenced means that the batch was surely not stored, because another owner
-	// has taken the partition over.
-	ErrFenced = errors.New("journal: fenced by another owner, nothing was stored")
+	// ErrFenced means that the batch was not stored, because another process
+	// holds the partition now.
+	ErrFenced = errors.New("journal: fenced by another holder, nothing was stored")
 
-	// ErrAmbiguous means that nobody knows whether the batch was stored. The next
-	// Open will tell.
-	ErrAmbiguous = errors.New("journal: it is not known whether the batch was stored")
+	// ErrAmbiguous means that whether the batch was stored is unknown. The next
+	// Open tells.
+	ErrAmbiguous = errors.New("journal: whether the batch was stored is unknown")
 
-	// ErrCorrupt means that the journal is not as it was written. It is not
-	// opened.
+	// ErrCorrupt means that the journal is not what was written. It is not opened.
 	ErrCorrupt = errors.New("journal: corrupt")
 
-	// ErrInUse means that another process, or another Journal of this one, has
-	// the partition, and that this engine does not take it away.
+	// ErrInUse means that another process, or another Journal of this process,
+	// holds the partition, and that this engine does not take it away.
 	ErrInUse = errors.New("journal: in use")
 
-	// ErrNewerFormat means that a newer version has written the journal, in a
-	// format that this one does not know. It is not opened.
+	// ErrNewerFormat means that a newer version of loopstore wrote the journal,
+	// in a format that this version does not know. It is not opened.
 	ErrNewerFormat = errors.New("journal: written in a newer format")
 )

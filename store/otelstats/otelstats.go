@@ -1,6 +1,6 @@
-// Package otelstats shows the figures of a loopstore.Loop as OpenTelemetry
-// metrics. It is a module of its own, so that only those who use it need
-// OpenTelemetry. What the figures mean is said at loopstore.Stats.
+// Package otelstats exports the figures of a loopstore.Loop as OpenTelemetry metrics.
+// It is a module of its own, so that only its users depend on OpenTelemetry.
+// loopstore.Stats says what the figures mean.
 package otelstats
 
 import (
@@ -14,33 +14,33 @@ import (
 	"github.com/loopstore/loopstore"
 )
 
-// A Source has figures to show, as a *loopstore.Loop does.
+// A Source has figures to export. A *loopstore.Loop is one.
 type Source interface{ Stats() loopstore.Stats }
 
-// Register observes a Loop whenever the metrics of meter are collected, until
-// the registration is undone. The attributes tell it from others.
+// Register observes a Loop whenever the metrics of meter are collected, until the
+// registration ends. The attributes tell this Loop from others.
 func Register(meter metric.Meter, loop Source, attributes ...attribute.KeyValue) (metric.Registration, error) {
 	r := recorder{meter: meter, attributes: attributes}
 
-	serving := r.upDown("loopstore.serving", "1", "1 until the store is closed, or has failed.")
-	uptime := r.gauge("loopstore.uptime", "s", "Time since the store was made.")
-	most := r.upDown("loopstore.held.limit", "By", "The most that loopstore.held.size may come to, if that is limited.")
-	operations := r.counter("loopstore.operations", "{operation}", "Operations that have returned, by name; those with an error.type changed nothing.")
+	serving := r.upDown("loopstore.serving", "1", "1 while the store serves; 0 once it is closed or has failed.")
+	uptime := r.gauge("loopstore.uptime", "s", "Time since the store was started.")
+	most := r.upDown("loopstore.held.limit", "By", "The limit of loopstore.held.size, if there is one.")
+	operations := r.counter("loopstore.operations", "{operation}", "Operations that have returned, by name. Those with an error.type changed nothing.")
 	items := r.upDown("loopstore.held.items", "{item}", "What is held.")
-	bytes := r.upDown("loopstore.held.size", "By", "Memory that what is held takes, about.")
-	inbox := r.upDown("loopstore.inbox.length", "{request}", "Requests that wait for the owner.")
-	limit := r.upDown("loopstore.inbox.limit", "{request}", "Requests that may wait for the owner.")
-	highest := r.upDown("loopstore.inbox.highest", "{request}", "The most requests that have waited for the owner.")
-	waiting := r.upDown("loopstore.callers.waiting", "{caller}", "Callers that wait for a place in the inbox, or for room in flight.")
-	inFlight := r.upDown("loopstore.in_flight.size", "By", "Payload bytes of calls under way, if they are bounded.")
-	busy := r.seconds("loopstore.owner.busy_time", "Time that the owner has spent on operations, estimated.")
-	waited := r.seconds("loopstore.handoff.wait_time", "Time that operations have waited for the owner, added up, estimated.")
-	saturation := r.gauge("loopstore.owner.utilization", "1", "Share of the last ten seconds in which the owner was busy, estimated.")
-	quantiles := r.gauge("loopstore.handoff.wait", "s", "What so many of the recent operations waited at most, to a power of two.")
-	slowest := r.gauge("loopstore.operation.slowest", "s", "The time of the owner that the slowest recent operation took.")
+	bytes := r.upDown("loopstore.held.size", "By", "Approximate memory of what is held.")
+	inbox := r.upDown("loopstore.inbox.length", "{request}", "Requests waiting for the owner.")
+	limit := r.upDown("loopstore.inbox.limit", "{request}", "Requests that the inbox has room for.")
+	highest := r.upDown("loopstore.inbox.highest", "{request}", "The most requests that have waited for the owner at once.")
+	waiting := r.upDown("loopstore.callers.waiting", "{caller}", "Callers waiting for a place in the inbox, or for room in flight.")
+	inFlight := r.upDown("loopstore.in_flight.size", "By", "Payload bytes of calls under way, if these are limited.")
+	busy := r.seconds("loopstore.owner.busy_time", "Estimated time that the owner has spent on operations.")
+	waited := r.seconds("loopstore.handoff.wait_time", "Estimated total time that operations have waited for the owner.")
+	saturation := r.gauge("loopstore.owner.utilization", "1", "Estimated share of the last ten seconds that the owner was busy.")
+	quantiles := r.gauge("loopstore.handoff.wait", "s", "Longest wait among this share of the recent operations, to a power of two.")
+	slowest := r.gauge("loopstore.operation.slowest", "s", "Time that the slowest recent operation took of the owner.")
 	appends := r.counter("loopstore.journal.appends", "{batch}", "Batches that the journal has stored, if there is one.")
-	rejected := r.counter("loopstore.journal.rejected", "{batch}", "Batches that the journal has not stored.")
-	journaled := r.counter("loopstore.journal.io", "By", "Keys and values that the journal has stored.")
+	rejected := r.counter("loopstore.journal.rejected", "{batch}", "Batches that the journal has rejected.")
+	journaled := r.counter("loopstore.journal.io", "By", "Bytes of the keys and values that the journal has stored.")
 	appending := r.seconds("loopstore.journal.append_time", "Time that appends to the journal have taken.")
 	if r.err != nil {
 		return nil, r.err
@@ -89,7 +89,7 @@ func Register(meter metric.Meter, loop Source, attributes ...attribute.KeyValue)
 	}, r.all...)
 }
 
-// A recorder makes the instruments. Its error is that of all of them.
+// A recorder makes the instruments, and joins their errors.
 type recorder struct {
 	meter      metric.Meter
 	attributes []attribute.KeyValue

@@ -1,6 +1,6 @@
-// Package promstats shows the figures of a loopstore.Loop as Prometheus
-// metrics. It is a module of its own, so that only those who use it need
-// Prometheus. What the figures mean is said at loopstore.Stats.
+// Package promstats exports the figures of a loopstore.Loop as Prometheus metrics. It
+// is a module of its own, so that only its users depend on Prometheus.
+// loopstore.Stats says what the figures mean.
 package promstats
 
 import (
@@ -9,10 +9,10 @@ import (
 	"github.com/loopstore/loopstore"
 )
 
-// A Source has figures to show, as a *loopstore.Loop does.
+// A Source has figures to export. A *loopstore.Loop is one.
 type Source interface{ Stats() loopstore.Stats }
 
-// A Collector shows a Loop whenever it is scraped. New makes one.
+// A Collector reads a Loop whenever it is scraped. New returns one.
 type Collector struct {
 	loop                                                      Source
 	serving, uptime, most                                     *prometheus.Desc
@@ -24,39 +24,39 @@ type Collector struct {
 
 var _ prometheus.Collector = (*Collector)(nil)
 
-// New returns a collector to register. The labels tell its Loop from others.
+// New returns a collector to register. The labels tell this Loop from others.
 func New(loop Source, labels prometheus.Labels) *Collector {
 	desc := func(name, help string, variable ...string) *prometheus.Desc {
 		return prometheus.NewDesc("loopstore_"+name, help, variable, labels)
 	}
 	return &Collector{
 		loop:       loop,
-		serving:    desc("serving", "1 until the store is closed, or has failed."),
-		uptime:     desc("uptime_seconds", "Time since the store was made."),
-		most:       desc("held_limit_bytes", "The most that held_bytes may come to, if that is limited."),
-		done:       desc("operations_done_total", "Operations that were done.", "operation"),
-		failed:     desc("operation_errors_total", "Calls that returned an error, and so changed nothing.", "operation"),
+		serving:    desc("serving", "1 while the store serves; 0 once it is closed or has failed."),
+		uptime:     desc("uptime_seconds", "Time since the store was started."),
+		most:       desc("held_limit_bytes", "The limit of held_bytes, if there is one."),
+		done:       desc("operations_done_total", "Operations that have succeeded.", "operation"),
+		failed:     desc("operation_errors_total", "Calls that returned an error, and changed nothing.", "operation"),
 		items:      desc("held_items", "What is held.", "part"),
-		bytes:      desc("held_bytes", "Memory that what is held takes, about.", "part"),
-		inbox:      desc("inbox_length", "Requests that wait for the owner."),
-		size:       desc("inbox_size", "Requests that may wait for the owner."),
-		highest:    desc("inbox_highest", "The most requests that have waited for the owner."),
-		waiting:    desc("callers_waiting", "Callers that wait for a place in the inbox, or for room in flight."),
-		inFlight:   desc("in_flight_bytes", "Payload bytes of calls under way, if they are bounded."),
-		busy:       desc("owner_busy_seconds_total", "Time that the owner has spent on operations, estimated."),
-		waited:     desc("handoff_wait_seconds_total", "Time that operations have waited for the owner, added up, estimated."),
-		saturation: desc("owner_saturation_ratio", "Share of the last ten seconds in which the owner was busy, estimated."),
-		halfWaited: desc("handoff_wait_p50_seconds", "What half of the recent operations waited at most, to a power of two."),
-		mostWaited: desc("handoff_wait_p99_seconds", "What 99 in 100 of the recent operations waited at most, to a power of two."),
-		slowest:    desc("slowest_operation_seconds", "The time of the owner that the slowest recent operation took.", "operation"),
+		bytes:      desc("held_bytes", "Approximate memory of what is held.", "part"),
+		inbox:      desc("inbox_length", "Requests waiting for the owner."),
+		size:       desc("inbox_size", "Requests that the inbox has room for."),
+		highest:    desc("inbox_highest", "The most requests that have waited for the owner at once."),
+		waiting:    desc("callers_waiting", "Callers waiting for a place in the inbox, or for room in flight."),
+		inFlight:   desc("in_flight_bytes", "Payload bytes of calls under way, if these are limited."),
+		busy:       desc("owner_busy_seconds_total", "Estimated time that the owner has spent on operations."),
+		waited:     desc("handoff_wait_seconds_total", "Estimated total time that operations have waited for the owner."),
+		saturation: desc("owner_saturation_ratio", "Estimated share of the last ten seconds that the owner was busy."),
+		halfWaited: desc("handoff_wait_p50_seconds", "Longest wait among the faster half of the recent operations, to a power of two."),
+		mostWaited: desc("handoff_wait_p99_seconds", "Longest wait among the fastest 99 % of the recent operations, to a power of two."),
+		slowest:    desc("slowest_operation_seconds", "Time that the slowest recent operation took of the owner.", "operation"),
 		appends:    desc("journal_appends_total", "Batches that the journal has stored, if there is one."),
-		rejected:   desc("journal_rejected_total", "Batches that the journal has not stored."),
-		journaled:  desc("journal_bytes_total", "Keys and values that the journal has stored."),
+		rejected:   desc("journal_rejected_total", "Batches that the journal has rejected."),
+		journaled:  desc("journal_bytes_total", "Bytes of the keys and values that the journal has stored."),
 		appending:  desc("journal_append_seconds_total", "Time that appends to the journal have taken."),
 	}
 }
 
-// Describe sends all that there may be.
+// Describe sends the descriptions of all metrics.
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.serving, c.uptime, c.most, c.done, c.failed, c.items, c.bytes, c.inbox, c.size, c.highest, c.waiting, c.inFlight,
@@ -66,7 +66,7 @@ func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect sends the figures as they are now.
+// Collect sends the current figures.
 func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	send := func(d *prometheus.Desc, of prometheus.ValueType, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(d, of, value, labels...)

@@ -16,34 +16,31 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// A file is one that is open, or is about to be.
+// A file is a journal file that is open, or about to be.
 type file struct {
 	path     string
-	timeout  time.Duration // for a lock
+	timeout  time.Duration // for the lock
 	readOnly bool
 
-	mu     sync.Mutex // guards all below, and every transaction
-	db     *bbolt.DB  // nil until it is open
-	fd     *os.File   // that of db
-	claim  string     // of inProcess
-	failed error      // what made it of no use: nothing is written any more
-	stuck  bool       // db has panicked with its locks held
+	mu         sync.Mutex // guards all below, and every transaction
+	db         *bbolt.DB  // nil while it is not open
+	fd         *os.File   // of db
+	registered string     // the path in inProcess
+	failed     error      // why nothing is written any more
+	stuck      bool       // db has panicked while it held its locks
 }
 
-// inProcess has the files that this process has open, so that another Engine
-// need not wait for a lock that is not given up.
+// inProcess has the paths of the files that this process has open. Another Engine
+// finds its file here at once, instead of waiting for a lock that is not released.
 var inProcess sync.Map
 
-// start opens the file if it is not open yet.
+var errMoved = errors.New("another file has taken its place")
+
+// start opens the file, or creates it, if it is not open yet.
 func (f *file) start(ctx context.Context) error {
 	if f.db != nil || f.failed != nil {
 		return f.failed
 	}
-	return f.open(func() error { return f.openOrCreate(ctx) })
-}
-
-// open claims the file for this process, and opens it.
-func (f *file) open(try func() error) error {
 	path, err := filepath.Abs(f.path)
 	if err != nil {
 		return err
@@ -54,30 +51,27 @@ func (f *file) open(try func() error) error {
 	if _, taken := inProcess.LoadOrStore(path, true); taken {
 		return fmt.Errorf("%w: this process has it open", journal.ErrInUse)
 	}
-	f.path, f.claim = path, path
+	f.path, f.registered = path, path
 	for err = errMoved; errors.Is(err, errMoved); {
-		err = try()
+		err = f.open(ctx)
 	}
 	if err != nil {
 		err = errors.Join(err, f.close())
-		f.failed = nil // another may try
+		f.failed = nil // so that another Open may try
 	}
 	return err
 }
 
-var errMoved = errors.New("another file has taken its place")
-
-func (f *file) openOrCreate(ctx context.Context) error {
-	fd, err := os.OpenFile(f.path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return f.create(ctx)
+func (f *file) open(ctx context.Context) error {
+	flag := os.O_RDWR
+	if f.readOnly {
+		flag = os.O_RDONLY
 	}
-	return f.lockAndOpen(ctx, fd, err)
-}
-
-// lockAndOpen opens a file, or closes it again.
-func (f *file) lockAndOpen(ctx context.Context, fd *os.File, err error) error {
-	if err != nil {
+	fd, err := os.OpenFile(f.path, flag, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !f.readOnly:
+		return f.create(ctx)
+	case err != nil:
 		return err
 	}
 	if err = f.lock(ctx, fd); err == nil {
@@ -89,7 +83,7 @@ func (f *file) lockAndOpen(ctx context.Context, fd *os.File, err error) error {
 	return err
 }
 
-// closeAgain closes a file that bbolt may have closed.
+// closeAgain closes a file that bbolt may have closed already.
 func closeAgain(fd *os.File) error {
 	if err := fd.Close(); !errors.Is(err, fs.ErrClosed) {
 		return err
@@ -97,14 +91,14 @@ func closeAgain(fd *os.File) error {
 	return nil
 }
 
-// lock waits for a lock on the file, and looks whether it is still at its path.
+// lock waits for a lock on the file, and checks that the file is still at its path.
 func (f *file) lock(ctx context.Context, fd *os.File) error {
 	opened, err := fd.Stat()
 	if err != nil {
 		return err
 	}
 	if !opened.Mode().IsRegular() {
-		return fmt.Errorf("it is not a regular file but %v", opened.Mode())
+		return fmt.Errorf("it is no regular file but %v", opened.Mode())
 	}
 	tick, end := time.NewTicker(10*time.Millisecond), time.NewTimer(max(f.timeout, 0))
 	defer tick.Stop()
@@ -131,7 +125,7 @@ func (f *file) lock(ctx context.Context, fd *os.File) error {
 	return nil
 }
 
-// openLocked checks the file, and only then gives it to bbolt.
+// openLocked checks the file before it gives it to bbolt.
 func (f *file) openLocked(ctx context.Context, fd *os.File) error {
 	if err := checkStructure(ctx, fd); err != nil {
 		return err
@@ -144,13 +138,13 @@ func (f *file) openLocked(ctx context.Context, fd *os.File) error {
 	return f.view(func(tx *bbolt.Tx) error {
 		heads := tx.Bucket(headsBucket)
 		if heads == nil {
-			return corrupt("it is not a file of this package")
+			return corrupt("it is no file of this package")
 		}
 		return checkFormat(heads.Get(formatKey))
 	})
 }
 
-// checkStructure looks at all that bbolt takes on trust.
+// checkStructure checks what bbolt takes on trust.
 func checkStructure(ctx context.Context, fd *os.File) error {
 	info, err := fd.Stat()
 	if err != nil {
@@ -176,8 +170,8 @@ func openDB(fd *os.File, opts bbolt.Options) (db *bbolt.DB, err error) {
 	return db, err
 }
 
-// guarded turns a panic of bbolt, and a fault on a page of the map that cannot
-// be read, into an error.
+// guarded returns a panic of bbolt as an error, and so a fault on a mapped page that
+// cannot be read.
 func guarded(do func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -192,7 +186,7 @@ func guarded(do func() error) (err error) {
 	return do()
 }
 
-// view reads in a transaction. A panic is due to what is read.
+// view reads in a transaction. A panic counts as corruption: what was read caused it.
 func (f *file) view(read func(*bbolt.Tx) error) error {
 	var failed error
 	panicked := guarded(func() error {
@@ -209,9 +203,9 @@ func (f *file) view(read func(*bbolt.Tx) error) error {
 	return failed
 }
 
-// commit changes the file in a transaction that is durable when it returns nil.
-// After an error nothing is written any more, whatever the error is: what the
-// disk has then is not known.
+// commit changes the file in a transaction, which is durable when it returns nil.
+// After any error nothing is written any more, because what the disk holds is
+// unknown.
 func (f *file) commit(change func(*bbolt.Tx) error) error {
 	if f.failed != nil {
 		return f.failed
@@ -230,32 +224,32 @@ func (f *file) commit(change func(*bbolt.Tx) error) error {
 	})
 	if err != nil {
 		f.failed = fmt.Errorf("%w: %w", journal.ErrAmbiguous, err)
-		if tx != nil { // if it is done already this does nothing
+		if tx != nil { // a finished one does nothing
 			f.stuck = guarded(func() error { _ = tx.Rollback(); return nil }) != nil
 		}
 		return f.failed
 	}
 	if err := writeSeal(f.fd, txid); err != nil {
-		f.failed = fmt.Errorf("after a batch that was stored: %w", err)
+		f.failed = fmt.Errorf("the last batch was stored, but its seal was not written: %w", err)
 	}
 	return nil
 }
 
-// close closes the file, and lets others have it.
+// close closes the file, so that others can open it.
 func (f *file) close() (err error) {
 	if f.db != nil {
 		if f.failed == nil && !f.readOnly {
-			err = f.fd.Sync() // of the latest seal
+			err = f.fd.Sync() // for the last seal
 		}
-		if f.stuck { // what it has mapped stays so
+		if f.stuck { // its map stays
 			err = errors.Join(err, f.fd.Close())
 		} else {
 			err = errors.Join(err, guarded(f.db.Close))
 		}
 	}
-	if f.claim != "" {
-		inProcess.Delete(f.claim)
+	if f.registered != "" {
+		inProcess.Delete(f.registered)
 	}
-	f.db, f.fd, f.claim = nil, nil, ""
+	f.db, f.fd, f.registered = nil, nil, ""
 	return err
 }

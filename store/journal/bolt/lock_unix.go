@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// tryLock takes the lock that bbolt takes, unless another file has it. It is of
-// the open file, so that bbolt, which gets the same one, has it already.
+// tryLock takes the lock that bbolt takes, unless somebody else has it. The lock
+// belongs to the open file, so bbolt, which gets the same one, has it already.
 func tryLock(f *os.File) (bool, error) {
 	conn, err := f.SyscallConn()
 	if err != nil {
@@ -25,7 +25,7 @@ func tryLock(f *os.File) (bool, error) {
 	return failed == nil, failed
 }
 
-// syncDir makes durable which files a directory has.
+// syncDir makes the names in a directory durable.
 func syncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 // openLoop opens a store on a file.
 func openLoop(t testing.TB, path string) *loopstore.Loop {
 	t.Helper()
-	l, err := loopstore.Open(context.WithoutCancel(t.Context()), loopstore.Options{Journal: bolt.New(path, bolt.Options{}), Partition: "p0"})
+	l, err := loopstore.Open(context.WithoutCancel(t.Context()), bolt.New(path, bolt.Options{}), "p0", loopstore.Options{})
 	require.NoError(t, err)
 	return l
 }
@@ -131,7 +131,7 @@ func TestLoopOnADamagedFile(t *testing.T) {
 	}
 }
 
-// What is another's is told apart: a second owner, and a partition beside.
+// What is another's is told apart: a second holder, and a partition beside.
 func TestLoopsOnOneFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	l := openLoop(t, path)

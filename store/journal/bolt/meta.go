@@ -10,7 +10,7 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// bbolt keeps all but our own records in the byte order of the machine.
+// native is the byte order of all that bbolt writes.
 var native = binary.NativeEndian
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -23,20 +23,20 @@ const (
 	metaVersion = 2
 	noFreelist  = ^uint64(0)
 
-	sealOffset = 512 // in a meta page: a sector of its own
+	sealOffset = 512 // in a meta page, in a sector of its own
 	sealMagic  = "loopseal"
 	sealSize   = 20
 )
 
-// A meta is what a meta page of bbolt says, of which a file has two. Each
-// transaction writes the page that the one before has not.
+// A meta is the content of a meta page of bbolt. A file has two meta pages, and
+// transactions write them in turn.
 type meta struct {
-	root uint64 // the page of the root bucket
-	high uint64 // the pages from here on are not in use
+	root uint64 // page of the root bucket
+	high uint64 // pages from here on are not in use
 	txid uint64
 }
 
-// parseMeta reads a meta page. valid is false if it is not as it was written.
+// parseMeta reads a meta page. valid says whether its sum is right.
 func parseMeta(page []byte) (m meta, version uint32, valid bool) {
 	body := page[pageHeader:]
 	sum := fnv.New64a()
@@ -50,20 +50,20 @@ func parseMeta(page []byte) (m meta, version uint32, valid bool) {
 	}, version, valid
 }
 
-// A seal says that the transaction was committed. It stands on the meta page
-// that the transaction has not written, until the next one does.
+// sealOf returns the seal of a committed transaction. It stands on the meta page
+// that the transaction did not write, until the next transaction writes that.
 func sealOf(txid uint64) []byte {
 	s := binary.LittleEndian.AppendUint64([]byte(sealMagic), txid)
 	return binary.LittleEndian.AppendUint32(s, crc32.Checksum(s, castagnoli))
 }
 
-// writeSeal writes that of a transaction which is durable.
+// writeSeal writes the seal of a transaction that is durable.
 func writeSeal(w io.WriterAt, txid uint64) error {
 	_, err := w.WriteAt(sealOf(txid), int64((txid+1)%2)*pageSize+sealOffset)
 	return err
 }
 
-// parseSeal returns the transaction that a page has the seal of, 0 if it has none.
+// parseSeal returns the transaction of a page's seal, 0 if it has none.
 func parseSeal(page []byte) uint64 {
 	s := page[sealOffset : sealOffset+sealSize]
 	txid := binary.LittleEndian.Uint64(s[8:])
@@ -73,11 +73,12 @@ func parseSeal(page []byte) uint64 {
 	return txid
 }
 
-// checkMetas returns the meta that counts, once it is sure that none later did.
+// checkMetas returns the newest meta. It fails if a newer one was committed and is
+// damaged.
 func checkMetas(r io.ReaderAt, size int64) (meta, error) {
 	var pages [2 * pageSize]byte
 	if size < int64(len(pages)) {
-		return meta{}, corrupt("it has %d bytes, no more than half of a header", size)
+		return meta{}, corrupt("it has %d bytes, less than its header", size)
 	}
 	if _, err := r.ReadAt(pages[:], 0); err != nil {
 		return meta{}, err
@@ -92,9 +93,9 @@ func checkMetas(r io.ReaderAt, size int64) (meta, error) {
 		case !valid:
 			continue
 		case version > metaVersion:
-			return meta{}, fmt.Errorf("%w: version %d of bbolt's format, this one knows %d", journal.ErrNewerFormat, version, metaVersion)
+			return meta{}, fmt.Errorf("%w: version %d of bbolt's format, this program knows %d", journal.ErrNewerFormat, version, metaVersion)
 		case version < metaVersion || native.Uint32(page[pageHeader+8:]) != pageSize || m.txid%2 != i:
-			return meta{}, corrupt("meta page %d is that of another kind of file", i)
+			return meta{}, corrupt("meta page %d is of another kind of file", i)
 		case found > 0 && m.txid+1 != newest.txid && m.txid != newest.txid+1:
 			return meta{}, corrupt("the meta pages are of transactions %d and %d", newest.txid, m.txid)
 		}
@@ -104,7 +105,7 @@ func checkMetas(r io.ReaderAt, size int64) (meta, error) {
 	}
 	switch sealed := max(parseSeal(pages[:pageSize]), parseSeal(pages[pageSize:])); {
 	case !known:
-		return meta{}, corrupt("it is not a file of bbolt")
+		return meta{}, corrupt("it is no file of bbolt")
 	case found == 0:
 		return meta{}, corrupt("both meta pages are damaged")
 	case sealed > newest.txid:
@@ -117,7 +118,7 @@ func checkMetas(r io.ReaderAt, size int64) (meta, error) {
 	return newest, nil
 }
 
-// corrupt is journal.ErrCorrupt with what was seen, which is never a payload.
+// corrupt returns journal.ErrCorrupt with what was found, never with a payload.
 func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", journal.ErrCorrupt, fmt.Sprintf(format, args...))
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"go.etcd.io/bbolt"
 
@@ -13,12 +12,12 @@ import (
 )
 
 // Partitions returns the names of the partitions in a file, in ascending order.
-// It checks what Open checks, in all of them, and changes nothing: a file that
-// may only be read will do. While it looks nobody else can open the file, and
-// where somebody has it is journal.ErrInUse.
+// It checks all of them as Open does, and changes nothing: read permission is
+// enough. Nobody else can open the file meanwhile; a file that somebody has open
+// is journal.ErrInUse.
 func Partitions(ctx context.Context, path string, opts Options) (names []string, err error) {
 	err = read(ctx, path, opts, func(tx *bbolt.Tx) error {
-		if err := checkAll(tx, stopper(ctx)); err != nil {
+		if err := checkAll(ctx, tx); err != nil {
 			return err
 		}
 		return tx.Bucket(headsBucket).ForEach(func(name, _ []byte) error {
@@ -32,33 +31,27 @@ func Partitions(ctx context.Context, path string, opts Options) (names []string,
 }
 
 // Read emits every key of a partition, as Open does, and returns its head. It
-// takes nothing over and changes nothing: see Partitions.
+// takes nothing over and changes nothing, like [Partitions].
 func Read(ctx context.Context, path, partition string, opts Options, emit func(journal.Change) error) (head journal.Head, err error) {
 	err = read(ctx, path, opts, func(tx *bbolt.Tx) error {
-		var data *bbolt.Bucket
-		if head, data, err = headOf(tx, bucketOf(partition)); err != nil {
+		var records *bbolt.Bucket
+		if head, records, err = checkPartition(ctx, tx, bucketOf(partition)); err != nil {
 			return err
 		}
-		if data == nil {
+		if records == nil {
 			return fmt.Errorf("it has no partition %.40q", partition)
 		}
-		if err := checkPartition(head, data, stopper(ctx)); err != nil {
-			return err
-		}
-		return emitAll(data, emit, stopper(ctx))
+		return emitAll(ctx, records, emit)
 	})
 	return head, err
 }
 
-// read looks at a file that nobody has open.
+// read opens a file for look alone.
 func read(ctx context.Context, path string, opts Options, look func(*bbolt.Tx) error) error {
 	f := &file{path: path, timeout: New(path, opts).opts.Timeout, readOnly: true}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err := f.open(func() error {
-		fd, err := os.Open(f.path)
-		return f.lockAndOpen(ctx, fd, err)
-	})
+	err := f.start(ctx)
 	if err == nil {
 		err = errors.Join(f.view(look), f.close())
 	}

@@ -15,26 +15,25 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// An attempt is to store a record, whose parts are messages, directly behind a
-// sequence.
+// An attempt stores an entry, whose parts are messages, directly behind a sequence.
 type attempt struct {
-	journal  *owned
-	id       [16]byte
-	expected uint64 // the last sequence before
-	messages []*nats.Msg
-	digest   digest // of the last of them
+	partition *partition
+	id        [16]byte
+	expected  uint64 // the last sequence before the entry
+	messages  []*nats.Msg
+	digest    digest // of the last message
 }
 
-// settle publishes the messages until it knows what came of them. To publish them
-// again is harmless: the servers take one record behind a sequence. So it ends
-// with ours there, or another's, and only patience leaves it open.
+// resolve publishes the messages until it knows what came of them. Publishing them
+// again does no harm, because the servers take only one entry behind a sequence. In
+// the end ours is there, or another's; only impatience leaves that open.
 //
-// That the servers speak of a conflict settles nothing: it may be with our own
-// message that came through before, or with one that goes when leaders change.
-func (a *attempt) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, a.journal.engine.options.Patience)
+// A conflict that the servers report proves nothing: it may be with our own message,
+// which came through before, or with one that vanishes when leaders change.
+func (a *attempt) resolve(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, a.partition.engine.options.Patience)
 	defer cancel()
-	refused := true // no message of ours can still be under way
+	refused := true // so far: no message of ours can still be under way
 	for pause := newPause(); ; {
 		err := a.publish(ctx)
 		if err == nil {
@@ -48,71 +47,60 @@ func (a *attempt) settle(ctx context.Context) error {
 		case found == ours:
 			return nil
 		case found == another || found == purged && refused:
-			return fmt.Errorf("%w: stream %s has another record at sequence %d", journal.ErrFenced, a.journal.name, a.expected+1)
+			return fmt.Errorf("%w: stream %s has another entry at sequence %d", journal.ErrFenced, a.partition.name, a.expected+1)
 		case found == purged || errors.Is(err, nats.ErrConnectionClosed) || !pause.wait(ctx):
-			return fmt.Errorf("%w: stream %s, sequence %d: %w", journal.ErrAmbiguous, a.journal.name, a.expected+1, err)
+			return fmt.Errorf("%w: stream %s, sequence %d: %w", journal.ErrAmbiguous, a.partition.name, a.expected+1, err)
 		}
 	}
 }
 
 // publish publishes the messages, all or none of which are stored.
 func (a *attempt) publish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, a.timeout())
-	defer cancel()
+	bytes := 0
 	for _, m := range a.messages {
 		m.Header, m.Reply = nats.Header{}, ""
+		bytes += len(m.Data)
 	}
+	ctx, cancel := context.WithTimeout(ctx, a.partition.engine.options.Timeout*time.Duration(1+bytes/timelyPart))
+	defer cancel()
 	a.messages[0].Header.Set(js.ExpectedLastSeqHeader, strconv.FormatUint(a.expected, 10))
-	a.messages[0].Header.Set(js.ExpectedStreamHeader, a.journal.name)
+	a.messages[0].Header.Set(js.ExpectedStreamHeader, a.partition.name)
 	if len(a.messages) == 1 {
-		_, err := a.journal.engine.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
+		_, err := a.partition.engine.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
 		return err
 	}
-	_, err := jetstreamext.PublishMsgBatch(ctx, a.journal.engine.js, a.messages, jetstreamext.BatchFlowControl{
-		AckFirst: true, AckEvery: ackEvery, AckTimeout: a.journal.engine.options.Timeout,
+	_, err := jetstreamext.PublishMsgBatch(ctx, a.partition.engine.js, a.messages, jetstreamext.BatchFlowControl{
+		AckFirst: true, AckEvery: ackEvery, AckTimeout: a.partition.engine.options.Timeout,
 	})
 	return err
 }
 
 const (
-	ackEvery   = 16      // messages of a batch that are under way to the servers at once
+	ackEvery   = 16      // messages of a batch that are under way at once
 	timelyPart = 4 << 20 // bytes that may take as long as one question
 )
 
-func (a *attempt) timeout() time.Duration {
-	bytes := 0
-	for _, m := range a.messages {
-		bytes += len(m.Data)
-	}
-	return a.journal.engine.options.Timeout * time.Duration(1+bytes/timelyPart)
-}
-
-// What is found at a sequence.
+// found is what look finds.
 type found int
 
 const (
 	unknown found = iota // nothing yet, or nobody answers
 	ours
 	another
-	purged // what was there is not needed any more
+	purged // what was there is no longer needed
 )
 
-// look reads what is behind the expected sequence. Nothing there settles nothing:
-// ours may still be under way.
-func (a *attempt) look(ctx context.Context) (f found) {
-	_ = a.journal.engine.once(ctx, func(ctx context.Context) error {
-		data, err := a.journal.ask(ctx, a.expected+1)
-		if err == nil {
-			f = a.whose(data)
-		} else if errors.Is(err, js.ErrMsgNotFound) {
-			info, err := a.journal.stream.Info(ctx)
-			if err == nil && info.State.FirstSeq > a.expected+1 {
-				f = purged
-			}
-		}
-		return nil
-	})
-	return f
+// look reads what is behind the expected sequence. If nothing is there, ours may
+// still be under way.
+func (a *attempt) look(ctx context.Context) found {
+	data, err := a.partition.ask(ctx, a.expected+1)
+	switch {
+	case err == nil:
+		return a.whose(data)
+	case errors.Is(err, js.ErrMsgNotFound) && a.partition.state(ctx).FirstSeq > a.expected+1:
+		return purged
+	}
+	return unknown
 }
 
 func (a *attempt) whose(data []byte) found {
@@ -126,8 +114,9 @@ func (a *attempt) whose(data []byte) found {
 	}
 }
 
-// Codes of errors by which servers refuse a message before any of them stores it.
-// That they are short of resources is none: some versions find that out one by one.
+// The codes by which the servers refuse a message before any of them stores it. A
+// lack of resources is not among them: in some versions each server finds that out
+// for itself.
 var (
 	conflictCodes = []js.ErrorCode{js.JSErrCodeStreamWrongLastSequence, js.JSErrCodeStreamWrongLastSequenceConstant}
 	refusalCodes  = []js.ErrorCode{
@@ -142,11 +131,11 @@ func hasCode(err error, codes []js.ErrorCode) bool {
 	return ok && slices.Contains(codes, api.ErrorCode)
 }
 
-// conflicts reports whether the servers refused a message because it does not
-// follow what they have.
+// conflicts reports whether the servers refused a message because they have other
+// messages before it than it expects.
 func conflicts(err error) bool { return hasCode(err, conflictCodes) }
 
-// rejects reports whether they refused it for what it is, or for want of room.
+// rejects reports whether they refused it for its size, or for lack of room.
 func rejects(err error) (reason string, ok bool) {
 	if errors.Is(err, nats.ErrMaxPayload) {
 		return "a message is too large", true
@@ -154,8 +143,8 @@ func rejects(err error) (reason string, ok bool) {
 	return "the servers refuse it", hasCode(err, refusalCodes) || full(err)
 }
 
-// full reports whether a limit of the stream refused a message, on all servers
-// alike. Other errors with this code are of one server's disk.
+// full reports whether a limit of the stream refused a message. All servers agree on
+// that; other errors with this code come from one server's disk.
 func full(err error) bool {
 	const storeFailed = 10077
 	api, ok := errors.AsType[*js.APIError](err)

@@ -10,45 +10,34 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// Compact is that of [journal.Journal]. If more than half of the stream is of no
-// use any more, it appends all that stands once again, then that what is before
-// is not needed, and lets the servers remove it. So it costs as much as what
-// stands, and no more often than as much again was replaced. If it ends early,
-// nothing is lost but room.
-func (j *owned) Compact(ctx context.Context, live iter.Seq[journal.Change]) error {
-	if err := j.usable(ctx); err != nil {
+// Compact implements [journal.Journal]. If more than half of the stream is waste, it
+// appends all that stands again, then an entry saying that nothing before is needed,
+// and lets the servers remove that. So it writes as much as stands, once as much was
+// replaced. If it ends early, only room is lost.
+func (p *partition) Compact(ctx context.Context, live iter.Seq[journal.Change]) error {
+	if err := p.usable(ctx); err != nil {
 		return err
 	}
-	info, err := j.info(ctx)
+	info, err := p.info(ctx)
 	if err != nil {
-		return fmt.Errorf("jetstream: stream %s: %w", j.name, err)
+		return fmt.Errorf("jetstream: stream %s: %w", p.name, err)
 	}
-	if !worthwhile(info, live) {
-		return j.purge(ctx, info)
+	if worthwhile(info, live) {
+		if err := p.copyAll(ctx, live); err != nil {
+			return err
+		}
 	}
-	from := j.last + 1
-	if err := j.copyAll(ctx, live); err != nil {
-		return err
-	}
-	before := j.horizon
-	j.horizon = from
-	if err := j.write(ctx, record{kind: kindHorizon, position: j.Position, id: newID()}); err != nil {
-		j.horizon = before
-		return err
-	}
-	return j.purge(ctx, info)
+	return p.purge(ctx, info)
 }
 
-// info asks the servers how the stream stands.
-func (j *owned) info(ctx context.Context) (info *js.StreamInfo, err error) {
-	err = j.engine.persist(ctx, func(ctx context.Context) (err error) {
-		info, err = j.stream.Info(ctx)
-		return err
-	})
-	return info, err
+// info asks for the state of the stream until a server answers.
+func (p *partition) info(ctx context.Context) (*js.StreamInfo, error) {
+	return persist(ctx, p.engine, p.askInfo)
 }
 
-// leastWaste is how much must be of no use before a stream is compacted.
+func (p *partition) askInfo(ctx context.Context) (*js.StreamInfo, error) { return p.stream.Info(ctx) }
+
+// leastWaste is how many bytes of waste make compacting worthwhile.
 const leastWaste = 1 << 20
 
 // worthwhile reports whether what stands is less than half of the stream.
@@ -62,38 +51,48 @@ func worthwhile(info *js.StreamInfo, live iter.Seq[journal.Change]) bool {
 
 const copyBytes = 4 << 20
 
-// copyAll appends all that stands.
-func (j *owned) copyAll(ctx context.Context, live iter.Seq[journal.Change]) error {
+// copyAll appends all that stands, in entries of about copyBytes, and moves the horizon
+// there.
+func (p *partition) copyAll(ctx context.Context, live iter.Seq[journal.Change]) error {
+	from, before := p.last+1, p.horizon
+	most := int(min(copyBytes, p.Limits().BatchBytes))
 	var body []byte
-	flush := func() error {
-		if len(body) == 0 {
-			return nil
+	flush := func() (err error) {
+		if len(body) > 0 {
+			err = p.write(ctx, entry{kind: kindCopy, position: p.Position, id: newID(), body: body})
+			body = body[:0]
 		}
-		defer func() { body = body[:0] }()
-		return j.write(ctx, record{kind: kindCopy, position: j.Position, id: newID(), body: body})
+		return err
 	}
-	most := int(min(copyBytes, j.Limits().BatchBytes))
 	for c := range live {
-		if len(body) > 0 && len(body)+len(c.Key)+len(c.Value) > most {
+		if len(body)+len(c.Key)+len(c.Value) > most {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
 		body = appendChange(body, c)
 	}
-	return flush()
+	if err := flush(); err != nil {
+		return err
+	}
+	p.horizon = from
+	err := p.write(ctx, entry{kind: kindHorizon, position: p.Position, id: newID()})
+	if err != nil {
+		p.horizon = before
+	}
+	return err
 }
 
 // purge lets the servers remove what is before the horizon.
-func (j *owned) purge(ctx context.Context, info *js.StreamInfo) error {
-	if info.State.FirstSeq >= j.horizon {
+func (p *partition) purge(ctx context.Context, info *js.StreamInfo) error {
+	if info.State.FirstSeq >= p.horizon {
 		return nil
 	}
-	err := j.engine.persist(ctx, func(ctx context.Context) error {
-		return j.stream.Purge(ctx, js.WithPurgeSequence(j.horizon))
+	_, err := persist(ctx, p.engine, func(ctx context.Context) (any, error) {
+		return nil, p.stream.Purge(ctx, js.WithPurgeSequence(p.horizon))
 	})
 	if err != nil {
-		return fmt.Errorf("jetstream: stream %s: what is not needed any more was not removed: %w", j.name, err)
+		return fmt.Errorf("jetstream: stream %s: removing what is no longer needed: %w", p.name, err)
 	}
 	return nil
 }

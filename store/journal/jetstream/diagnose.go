@@ -16,24 +16,20 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// Diagnose looks at what the engine's promises depend on: the servers, the limits
-// of the account, and the settings of the streams that are there. system is a
-// connection of a user of the system account, who alone may ask the servers for
-// their own settings; without it, nil, those are unknown. It changes nothing. An
-// error means that the servers do not answer.
+// Diagnose checks what the engine's promises depend on: the servers, the limits of
+// the account, and the settings of the existing streams. system is a connection of a
+// user of the system account: nobody else may ask the servers for their own settings.
+// If it is nil, these are unknown. Diagnose changes nothing. An error means that the
+// servers did not answer.
 func (e *Engine) Diagnose(ctx context.Context, system *nats.Conn) ([]journal.Finding, error) {
-	var account *js.AccountInfo
-	err := e.persist(ctx, func(ctx context.Context) (err error) {
-		account, err = e.js.AccountInfo(ctx)
-		return err
-	})
+	account, err := persist(ctx, e, e.js.AccountInfo)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
 	all := append(e.judgeConnection(), judgeAccount(account)...)
 	servers, err := e.judgeServers(ctx, system)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("jetstream: asking the servers: %w", err)
 	}
 	all = append(all, servers...)
 	streams, err := e.judgeStreams(ctx)
@@ -47,9 +43,6 @@ func status(ok bool, otherwise journal.Status) journal.Status {
 	return otherwise
 }
 
-// leastVersion has atomic batches.
-const leastVersion = "2.12"
-
 func (e *Engine) judgeConnection() []journal.Finding {
 	version, room := e.conn.ConnectedServerVersion(), e.conn.MaxPayload()
 	var major, minor int
@@ -57,7 +50,7 @@ func (e *Engine) judgeConnection() []journal.Finding {
 	limit := batchLimit(roomIn(room))
 	return []journal.Finding{
 		{Status: status(major > 2 || major == 2 && minor >= 12, journal.Broken), Setting: "server version", Value: version,
-			Advice: "at least " + leastVersion + ", which has atomic batches"},
+			Advice: "at least 2.12, which has atomic batches"},
 		{Status: status(limit >= maxBatch, journal.Risk), Setting: "max_payload", Value: fmt.Sprintf("%d bytes: batches of up to %d", room, limit),
 			Advice: fmt.Sprintf("large enough for batches of %d bytes, or larger ones are refused", maxBatch)},
 	}
@@ -73,12 +66,12 @@ func judgeAccount(a *js.AccountInfo) []journal.Finding {
 	full := a.Limits.MaxStore >= 0 && a.Store >= uint64(a.Limits.MaxStore)
 	return []journal.Finding{
 		{Status: status(!full, journal.Broken), Setting: "account's storage", Value: left(a.Limits.MaxStore, a.Store),
-			Advice: "room, or every append is refused"},
+			Advice: "some left, or every append is refused"},
 		{Status: journal.OK, Setting: "account's streams", Value: left(int64(a.Limits.MaxStreams), uint64(a.Streams)), Advice: "one a partition"},
 	}
 }
 
-// jsz is what a server says of itself.
+// jsz is what a server reports of its JetStream.
 type jsz struct {
 	Server struct {
 		Name string `json:"name"`
@@ -95,10 +88,9 @@ type jsz struct {
 	} `json:"error"`
 }
 
-const syncAdvice = "always: with any other, servers acknowledge what only their memory has, and a power failure of most of them at once loses it"
+const syncAdvice = "always: with any other, servers acknowledge what is only in their memory, and lose it if power fails at most of them at once"
 
-// gather is how long servers are waited for of which it is not known whether they
-// are there.
+// gather is how long judgeServers waits for one more server to answer.
 const gather = 300 * time.Millisecond
 
 // judgeServers asks all servers how often they sync.
@@ -110,23 +102,23 @@ func (e *Engine) judgeServers(ctx context.Context, system *nats.Conn) (all []jou
 	defer cancel()
 	answers, err := natsext.RequestMany(ctx, system, "$SYS.REQ.SERVER.PING.JSZ", []byte(`{"config":true}`), natsext.RequestManyStall(gather))
 	if err != nil {
-		return nil, fmt.Errorf("jetstream: asking the servers: %w", err)
+		return nil, err
 	}
 	for m, err := range answers {
 		if errors.Is(err, nats.ErrNoResponders) {
 			break
 		}
-		if err != nil {
-			return nil, fmt.Errorf("jetstream: asking the servers: %w", err)
-		}
 		var z jsz
-		if err := json.Unmarshal(m.Data, &z); err != nil {
-			return nil, fmt.Errorf("jetstream: asking the servers: %w", err)
+		if err == nil {
+			err = json.Unmarshal(m.Data, &z)
+		}
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, z.judge())
 	}
 	if len(all) == 0 {
-		return nil, errors.New("jetstream: no server answers a user of the system account: is this one?")
+		return nil, errors.New("none answers: is this a user of the system account?")
 	}
 	slices.SortFunc(all, func(a, b journal.Finding) int { return strings.Compare(a.Setting, b.Setting) })
 	return append(all, journal.Finding{Status: status(len(all) >= e.options.Replicas, journal.Risk), Setting: "servers",
@@ -139,34 +131,34 @@ func (z *jsz) judge() journal.Finding {
 	case z.Error != nil:
 		f.Status, f.Value = journal.Unknown, z.Error.Description
 	case z.Data.Disabled:
-		f.Status, f.Value = journal.OK, "it keeps no streams"
+		f.Status, f.Value = journal.OK, "keeps no streams"
 	case !z.Data.Config.SyncAlways:
 		f.Status, f.Value = journal.Risk, z.Data.Config.SyncInterval.String()
 	}
 	return f
 }
 
-// judgeStreams looks at the partitions that are there.
+// judgeStreams checks the streams of the existing partitions.
 func (e *Engine) judgeStreams(ctx context.Context) (all []journal.Finding, err error) {
 	list := e.js.ListStreams(ctx)
 	for info := range list.Info() {
 		if !strings.HasPrefix(info.Config.Name, e.options.Prefix+"-") {
 			continue
 		}
-		good := true
+		before := len(all)
 		for _, f := range e.judge(info.Config) {
 			if f.Status != journal.OK {
 				f.Setting = f.Setting + " of stream " + info.Config.Name
-				all, good = append(all, f), false
+				all = append(all, f)
 			}
 		}
 		if lagging := behind(info); lagging != "" {
-			all, good = append(all, journal.Finding{Status: journal.Risk, Setting: "replicas of stream " + info.Config.Name, Value: lagging,
-				Advice: "all of them current, or fewer failures are survived"}), false
+			all = append(all, journal.Finding{Status: journal.Risk, Setting: "replicas of stream " + info.Config.Name, Value: lagging,
+				Advice: "all of them current, or the stream survives fewer failures"})
 		}
-		if good {
+		if len(all) == before {
 			all = append(all, journal.Finding{Setting: "stream " + info.Config.Name,
-				Value: fmt.Sprintf("%d records, %d bytes", info.State.Msgs, info.State.Bytes)})
+				Value: fmt.Sprintf("%d entries, %d bytes", info.State.Msgs, info.State.Bytes)})
 		}
 	}
 	if err := list.Err(); err != nil && !errors.Is(err, js.ErrEndOfData) {
@@ -175,10 +167,13 @@ func (e *Engine) judgeStreams(ctx context.Context) (all []journal.Finding, err e
 	return all, nil
 }
 
-// behind says which replicas of a stream are not up to date.
+// behind says which replicas of a stream lag, "" if none does.
 func behind(info *js.StreamInfo) string {
-	if info.Cluster == nil {
+	switch {
+	case info.Cluster == nil:
 		return ""
+	case info.Cluster.Leader == "":
+		return "no leader"
 	}
 	var names []string
 	for _, r := range info.Cluster.Replicas {
@@ -186,10 +181,7 @@ func behind(info *js.StreamInfo) string {
 			names = append(names, r.Name)
 		}
 	}
-	if info.Cluster.Leader == "" {
-		return "no leader"
-	}
-	if len(names) == 0 {
+	if names == nil {
 		return ""
 	}
 	return "not current: " + strings.Join(names, ", ")

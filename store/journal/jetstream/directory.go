@@ -9,23 +9,41 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 )
 
-// A Directory is a small document in a key-value bucket, which members of a cluster
-// change by compare-and-set: see package cluster. It may be used by any number of
-// goroutines.
+// A Directory is a small document in a key-value bucket. Members of a cluster
+// change it by compare-and-set: see package cluster. It is safe for concurrent use.
 type Directory struct {
 	engine *Engine
 	bucket string
 	name   string
 }
 
-// Directory returns the directory of a cluster, whose name is of letters, digits,
-// - and _. It is kept in the bucket with the name of the engine's prefix, on as
-// many servers as the partitions.
+// Directory returns the directory of a cluster. Its name consists of letters,
+// digits, - and _. The bucket has the name of the engine's prefix, and as many
+// replicas as the partitions.
 func (e *Engine) Directory(name string) (*Directory, error) {
 	if !plainName(name) {
-		return nil, fmt.Errorf("jetstream: the name %q of a directory is not of letters, digits, - and _", name)
+		return nil, fmt.Errorf("jetstream: the directory's name %q has other characters than letters, digits, - and _", name)
 	}
 	return &Directory{engine: e, bucket: e.options.Prefix, name: name}, nil
+}
+
+// ask puts a question to the bucket, again as long as no server hears it.
+func (d *Directory) ask(ctx context.Context, question func(context.Context, js.KeyValue) error) error {
+	ctx, cancel := d.engine.within(ctx)
+	defer cancel()
+	for pause := newPause(); ; {
+		kv, err := d.open(ctx)
+		if err == nil {
+			err = question(ctx, kv)
+		}
+		if err == nil {
+			return nil
+		}
+		unheard := errors.Is(err, nats.ErrNoResponders) || errors.Is(err, js.ErrNoStreamResponse)
+		if !unheard || !pause.wait(ctx) {
+			return fmt.Errorf("jetstream: directory %s: %w", d.name, err)
+		}
+	}
 }
 
 // open returns the bucket, a new one if there is none.
@@ -39,27 +57,10 @@ func (d *Directory) open(ctx context.Context) (js.KeyValue, error) {
 	return kv, err
 }
 
-// ask asks the servers, and again as long as nobody was there to hear it.
-func (d *Directory) ask(ctx context.Context, question func(context.Context) error) error {
-	return d.engine.once(ctx, func(ctx context.Context) error {
-		for pause := newPause(); ; {
-			err := question(ctx)
-			unheard := errors.Is(err, nats.ErrNoResponders) || errors.Is(err, js.ErrNoStreamResponse)
-			if !unheard || !pause.wait(ctx) {
-				return err
-			}
-		}
-	})
-}
-
-// Read returns the document and its revision, which is 0 if there is none yet. It
-// may be an earlier one for a moment.
+// Read returns the document and its revision, 0 if there is none yet. It may
+// return an earlier one for a moment.
 func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64, err error) {
-	err = d.ask(ctx, func(ctx context.Context) error {
-		kv, err := d.open(ctx)
-		if err != nil {
-			return err
-		}
+	err = d.ask(ctx, func(ctx context.Context, kv js.KeyValue) error {
 		entry, err := kv.Get(ctx, d.name)
 		if errors.Is(err, js.ErrKeyNotFound) {
 			return nil
@@ -69,17 +70,13 @@ func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64,
 		}
 		return err
 	})
-	return document, revision, d.wrap(err)
+	return document, revision, err
 }
 
-// Write replaces the document if its revision is still the given one, and reports
-// whether. After an error nobody knows.
+// Write replaces the document if it still has the given revision, and reports
+// whether it did. After an error the outcome is unknown.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
-	err = d.ask(ctx, func(ctx context.Context) error {
-		kv, err := d.open(ctx)
-		if err != nil {
-			return err
-		}
+	err = d.ask(ctx, func(ctx context.Context, kv js.KeyValue) (err error) {
 		if revision == 0 {
 			_, err = kv.Create(ctx, d.name, document)
 		} else {
@@ -91,12 +88,5 @@ func (d *Directory) Write(ctx context.Context, document []byte, revision uint64)
 		}
 		return err
 	})
-	return ok, d.wrap(err)
-}
-
-func (d *Directory) wrap(err error) error {
-	if err != nil {
-		return fmt.Errorf("jetstream: directory %s: %w", d.name, err)
-	}
-	return nil
+	return ok, err
 }

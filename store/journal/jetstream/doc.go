@@ -1,92 +1,93 @@
 // Package jetstream keeps partitions in NATS JetStream: a [journal.Engine] whose
-// journal is replicated by a cluster of servers, so that another owner, on another
-// machine, goes on where the last one stopped.
+// journal is replicated by a cluster of servers. So another process, on another
+// machine, can go on where the last holder stopped.
 //
 //	conn, err := nats.Connect(urls, nats.MaxReconnects(-1))
 //	…
 //	engine, err := jetstream.New(conn, jetstream.Options{})
-//	…
-//	loop, err := loopstore.Open(ctx, engine, "agents/7", loopstore.Options{})
 //
 // It needs servers of version 2.12 or later. Each partition is a stream of its own,
-// in files, on three servers. An engine makes the stream that it needs; one that is
-// there with settings that lose records is refused.
+// in files, on three servers. The engine creates the stream; it refuses an existing
+// one whose settings would lose entries.
 //
-// # How one owner is kept from another's way
+// # How a later holder fences the earlier ones
 //
-// Every record is published with the sequence of the record before it, and the
-// servers take it only directly behind that one. So at most one record follows
-// another, whoever publishes, however late a message arrives. Open writes a record
-// of a new epoch in that way, and only then reads what is before it: every earlier
-// owner's next record is refused from that moment on, which is journal.ErrFenced. No
-// clock, lease or lock takes part in this. An owner hears from its successor, and
-// stops: one that is busy would be first with every record. It need not, to be safe.
+// Every entry is published with the sequence of the entry before it, and the
+// servers accept it only directly behind that one. So at most one entry follows
+// another, whoever publishes it, and however late it arrives. Open writes the entry
+// of a new epoch in this way, and only then reads the entries before it. From then
+// on the next entry of every earlier holder is refused, which is journal.ErrFenced.
+// No clock, lease or lock is involved. A busy holder would always be first with the
+// next entry, so a later one announces itself and the earlier one stops. Safety
+// does not need that.
 //
-// # When it is not clear what came of an append
+// # When the outcome of an append is unknown
 //
-// When the servers do not answer in time, or the connection breaks, or they speak
-// of a conflict while their leader changes (codes 10071 and 10164), Append reads
-// what is at the sequence that its record must have. Its own batch there means that
-// it is stored; another's, that it is not, and never will be. As long as nothing is
-// there it publishes the record again, which is harmless. So callers feel a change
-// of the leader as a slow call. Only what is open after Options.Patience is
-// journal.ErrAmbiguous, and the next Open will tell. A batch that is too large, or for
-// which a limit of the stream leaves no room, is journal.ErrRejected, and the journal
-// goes on.
+// Servers may not answer in time, the connection may break, or servers may report a
+// conflict while their leader changes (codes 10071 and 10164). Then Append reads
+// what is at the sequence that its entry must have. If that is its own batch, the
+// batch is stored; if it is another entry, the batch is not stored and never will
+// be. As long as nothing is there, Append publishes the entry again, which does no
+// harm. So callers notice a change of the leader as a slow call. What is still
+// unknown after Options.Patience is journal.ErrAmbiguous, and the next Open tells.
+// A batch that is too large, or that exceeds a limit of the stream, is
+// journal.ErrRejected, and the journal goes on.
 //
 // # Large batches
 //
-// A batch that fits into one message of the servers' max_payload is one. A larger
-// one, up to 72 MiB or 1,000 messages, is published as an atomic batch, of which the
-// servers store all messages or none.
+// A batch that fits into one message of the servers' max_payload is one message. A
+// larger one, up to 72 MiB or 1,000 messages, is published as an atomic batch: the
+// servers store all its messages or none.
 //
-// # What is found at Open
+// # What Open checks
 //
-// Every record has its own checksum, its epoch and index, and the SHA-256 of the
-// record before it, and says from which sequence on records are needed. A record
-// that is missing, though servers may drop a damaged one without a word, altered,
-// or from another history is journal.ErrCorrupt, unless the stream's leader still
-// has it whole. So it may help to let another server lead. The last records are compared with nothing but the last sequence that
-// the leader of the stream knows.
+// Every entry has a checksum, its epoch and index, the SHA-256 of the entry before
+// it, and the sequence from which on entries are needed. An entry that is altered,
+// missing (servers may drop a damaged one silently) or from another history is
+// journal.ErrCorrupt, unless the stream's leader has it whole. So moving the leader
+// to another server may help. The end of the log can only be compared with the last
+// sequence that the leader knows.
 //
 // # What is promised, and when
 //
 // With three servers and sync_interval: always, an acknowledged batch is on the
-// disks of two of them at least.
+// disks of at least two of them.
 //
-//   - An owner is killed, at any moment: the next has all that was acknowledged.
-//   - An owner is paused or cut off, and comes back: it appends nothing more. Until
-//     it hears or appends it may answer loads from its last state.
-//   - A server is killed, the leader too: calls take longer, usually a second or
-//     less, up to ten where it did not end in good order, and none fails.
-//   - Two of three servers are away: nothing is acknowledged. Calls fail after
-//     Options.Patience, those under way with store.ErrOutcomeUnknown, and Open waits.
-//   - The network is slow or breaks: as above.
+//   - A holder is killed, at any moment: the next one has all that was
+//     acknowledged.
+//   - A holder is paused or cut off, and comes back: it appends nothing more. Until
+//     it hears of its successor, or appends, it may answer loads from its last
+//     state.
+//   - A server is killed, even the leader: calls take longer, usually up to a
+//     second, up to ten after an unclean end, and none fails.
+//   - Two of three servers are down: nothing is acknowledged. Calls fail after
+//     Options.Patience, those under way with store.ErrOutcomeUnknown, and Open
+//     waits.
+//   - The network is slow or breaks: the same.
 //   - Power fails everywhere at once: nothing acknowledged is lost.
-//   - A disk returns something else than was written: Open says so, or reads what
+//   - A disk returns something else than was written: Open fails, or reads what
 //     another server has.
 //
 // # What is not
 //
-//   - sync_interval is two minutes unless the servers' configuration says otherwise.
-//     Then they acknowledge what is not on any disk, and power failing at most of
-//     them loses it: also the end of a log, which no checksum shows. An engine cannot
-//     ask for that setting without a user of the system account; [Engine.Diagnose]
-//     does, with one.
-//   - If a majority of servers loses its disks, or is restored from older copies, the
-//     end of the log is gone and nobody can tell.
-//   - One who may publish to the stream's subject can write records of any content, as
-//     one who may purge or delete it can destroy it. Give those rights to members
-//     alone. An owner of a stream that was deleted and made again may append to the new
-//     one, if its sequence fits, which makes that one corrupt.
+//   - By default sync_interval is two minutes. Then servers acknowledge what is on
+//     no disk yet, and a power failure at most of them loses it: even the end of
+//     the log, which no checksum shows. Only a user of the system account can ask
+//     for that setting: [Engine.Diagnose] does, if it gets one.
+//   - If a majority of the servers loses its disks, or is restored from older
+//     copies, the end of the log is gone, and nothing shows it.
+//   - Whoever may publish to the stream's subject can write any entry; whoever may
+//     purge or delete the stream can destroy it. Give these rights to members
+//     alone. If a stream is deleted and created again, a holder of the old one may
+//     append to the new one, where its sequence fits, and corrupt it.
 //   - A stream on one server (Options.Replicas 1) is as good as that server's disk.
 //
 // # Costs
 //
-// An append is one round trip and the servers' syncs. Open reads all records since
-// the last Compact, and needs memory for what stands. Nothing is removed but by
-// Compact: see [journal.Journal]. It writes again what stands, once more than half
-// of the stream is of no use, and blocks the loop for as long. Call it from time to
-// time: otherwise streams grow with every write, until the servers refuse more. An
-// engine takes one subscription and, for each journal, a goroutine of the client.
+// An append is one round trip and the servers' syncs. Open reads all entries since
+// the last Compact, and needs memory for all that stands. Only Compact removes
+// anything: once more than half of a stream is waste, it writes again what stands,
+// and blocks the loop for as long. Call it from time to time, or streams grow with
+// every write until the servers refuse more. An engine has one subscription and,
+// for each journal, a goroutine of the client.
 package jetstream

@@ -12,30 +12,30 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// Options are how an [Engine] keeps its partitions. The zero value is useful.
+// Options configure an [Engine]. The zero value is useful.
 type Options struct {
 	// Prefix begins the name of every stream. "" means "loopstore".
 	Prefix string
 
-	// Replicas is on how many servers a new stream is kept: 1, 3 or 5. 0 means 3.
-	// One that exists with fewer is refused.
+	// Replicas is the number of servers that keep a new stream: 1, 3 or 5. 0 means
+	// 3. An existing stream with fewer replicas is refused.
 	Replicas int
 
-	// Timeout is how long one question to the servers, or one try to append up to
-	// 4 MiB, may take. 0 means 2 s.
+	// Timeout bounds one question to the servers, and one try to append up to 4
+	// MiB. 0 means 2 s.
 	Timeout time.Duration
 
-	// Patience is how long Append, and the taking over in Open, go on trying,
-	// while the servers do not answer or have no leader. An append that is not
-	// settled then is journal.ErrAmbiguous. 0 means 30 s.
+	// Patience bounds the retries of Append, and of the takeover in Open, while the
+	// servers do not answer or have no leader. If what came of an append is still
+	// unknown then, it is journal.ErrAmbiguous. 0 means 30 s.
 	Patience time.Duration
 
-	// Domain is the JetStream domain, "" for that of the connection.
+	// Domain is the JetStream domain, "" for the connection's own.
 	Domain string
 }
 
 // An Engine is a [journal.Engine] that keeps each partition in a stream of its
-// own. It may be used by any number of goroutines.
+// own. It is safe for concurrent use.
 type Engine struct {
 	conn    *nats.Conn
 	js      js.JetStream
@@ -44,8 +44,8 @@ type Engine struct {
 }
 
 // New returns an engine on a connection, which stays the caller's: it may be
-// shared, and is to be closed after the last journal. nats.MaxReconnects(-1) lets
-// it outlive the servers' failures.
+// shared, and must outlive the last journal. With nats.MaxReconnects(-1) it
+// survives the servers' failures.
 func New(conn *nats.Conn, o Options) (*Engine, error) {
 	if o.Prefix == "" {
 		o.Prefix = "loopstore"
@@ -60,7 +60,7 @@ func New(conn *nats.Conn, o Options) (*Engine, error) {
 		o.Patience = 30 * time.Second
 	}
 	if !plainName(o.Prefix) {
-		return nil, fmt.Errorf("jetstream: the prefix %q is not of letters, digits, - and _", o.Prefix)
+		return nil, fmt.Errorf("jetstream: the prefix %q has other characters than letters, digits, - and _", o.Prefix)
 	}
 	e := &Engine{conn: conn, api: "$JS.API.", options: o}
 	if o.Domain != "" {
@@ -73,43 +73,37 @@ func New(conn *nats.Conn, o Options) (*Engine, error) {
 	return e, nil
 }
 
-// Open is that of [journal.Engine]. It makes the stream if there is none, writes
-// the record of a new epoch behind the last record, and then reads all that is
-// before it: whoever answers with less than that is asked again, until ctx ends
-// or nothing has come for as long as Options.Patience.
+// Open implements [journal.Engine]. It creates the stream if there is none, writes
+// the entry of a new epoch behind the last entry, and then reads all entries before
+// it. It asks again for whatever a server lacks, until ctx ends or nothing new has
+// come for as long as Options.Patience.
 func (e *Engine) Open(ctx context.Context, partition string, emit func(journal.Change) error) (journal.Journal, error) {
 	name, err := e.StreamName(partition)
 	if err != nil {
 		return nil, err
 	}
-	j, err := e.open(ctx, name, emit)
+	p, err := e.open(ctx, name, emit)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: stream %s: %w", name, err)
 	}
-	return j, nil
+	return p, nil
 }
 
-func (e *Engine) open(ctx context.Context, name string, emit func(journal.Change) error) (*owned, error) {
+func (e *Engine) open(ctx context.Context, name string, emit func(journal.Change) error) (*partition, error) {
 	stream, err := e.stream(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	j := &owned{engine: e, name: name, stream: stream, fenced: make(chan struct{})}
-	if err := j.takeOver(ctx); err != nil {
+	p := &partition{engine: e, name: name, stream: stream, fenced: make(chan struct{})}
+	if err := p.takeOver(ctx); err != nil {
 		return nil, err
 	}
-	j.announce()
-	err = j.watch()
-	if err == nil {
-		err = j.replay(ctx, emit)
+	p.announce()
+	if err = p.watch(); err == nil {
+		err = p.replay(ctx, emit)
 	}
 	if err != nil {
-		return nil, errors.Join(err, j.Close(ctx))
+		return nil, errors.Join(err, p.Close(ctx))
 	}
-	return j, nil
-}
-
-// within bounds one question to the servers.
-func (e *Engine) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, e.options.Timeout)
+	return p, nil
 }

@@ -51,7 +51,7 @@ func restart(t testing.TB, n int) {
 	require.NoError(t, cluster.WaitReady(ctx))
 }
 
-// When the leader of the log is killed the owner goes on, and no call fails.
+// When the leader of the log is killed the holder goes on, and no call fails.
 func TestLeaderIsKilledUnderLoad(t *testing.T) {
 	e := newEngine(t, shared, jetstream.Options{})
 	l := openLoop(t, e, "p")
@@ -69,13 +69,13 @@ func TestLeaderIsKilledUnderLoad(t *testing.T) {
 	load.end()
 	sum := load.tallies()
 	t.Logf("%d kills, %+v", kills, sum)
-	assert.Zero(t, sum.Refused+sum.Unknown, "the owner did not outlive its servers")
+	assert.Zero(t, sum.Refused+sum.Unknown, "the holder did not outlive its servers")
 	require.NoError(t, l.Close())
 	load.check(t, e, "p")
 }
 
 // Without a quorum nothing is acknowledged, and callers are told within the
-// engine's patience. With one again a new owner goes on.
+// engine's patience. With one again a new holder goes on.
 func TestQuorumIsLostAndRegained(t *testing.T) {
 	e := newEngine(t, shared, jetstream.Options{Timeout: 500 * time.Millisecond, Patience: 3 * time.Second})
 	l := openLoop(t, e, "p")
@@ -144,7 +144,7 @@ func TestMembersFightForAPartition(t *testing.T) {
 	all.check(t, newEngine(t, shared, jetstream.Options{Prefix: o.Prefix}), "p")
 }
 
-// A fight is what its members share: a record of the positions.
+// A fight is what its members share: an entry of the positions.
 type fight struct {
 	engine    *jetstream.Engine
 	takeOvers atomic.Int64

@@ -11,15 +11,12 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// ask asks the leader of the stream for the bytes at a sequence. The client of
-// package nats would ask any of the servers, and one that is behind does not know
-// the latest.
-func (j *owned) ask(ctx context.Context, sequence uint64) ([]byte, error) {
-	question, err := json.Marshal(map[string]uint64{"seq": sequence})
-	if err != nil {
-		return nil, err
-	}
-	answer, err := j.engine.conn.RequestWithContext(ctx, j.engine.api+"STREAM.MSG.GET."+j.name, question)
+// ask asks the leader of the stream for the data at a sequence, once. The nats
+// client would ask any server, and one that lags lacks the latest.
+func (p *partition) ask(ctx context.Context, sequence uint64) ([]byte, error) {
+	ctx, cancel := p.engine.within(ctx)
+	defer cancel()
+	answer, err := p.engine.conn.RequestWithContext(ctx, p.engine.api+"STREAM.MSG.GET."+p.name, fmt.Appendf(nil, `{"seq":%d}`, sequence))
 	if err != nil {
 		return nil, err
 	}
@@ -32,32 +29,35 @@ func (j *owned) ask(ctx context.Context, sequence uint64) ([]byte, error) {
 	switch err := json.Unmarshal(answer.Data, &got); {
 	case err != nil:
 		return nil, err
-	case got.Error != nil && got.Error.ErrorCode == js.JSErrCodeMessageNotFound:
-		return nil, js.ErrMsgNotFound
 	case got.Error != nil:
-		return nil, got.Error
+		return nil, got.Error // for a missing message errors.Is finds js.ErrMsgNotFound
 	case got.Message == nil:
 		return nil, js.ErrInvalidJetStreamResponse
 	}
 	return got.Message.Data, nil
 }
 
-// maxBad is how often the leader is asked for a record that it has not, or has
-// damaged, until it counts as lost: another may lead by then.
+// state asks once for the state of the stream. It is zero if nobody answers.
+func (p *partition) state(ctx context.Context) (s js.StreamState) {
+	if info, err := once(ctx, p.engine, p.askInfo); err == nil {
+		s = info.State
+	}
+	return s
+}
+
+// maxBad is how often the leader may lack an entry, or have it damaged, until the
+// entry counts as lost. Another server may lead by then.
 const maxBad = 10
 
-// record reads one record, which is known to have been stored.
-func (j *owned) record(ctx context.Context, sequence uint64) (r record, data []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, j.engine.options.Patience)
+// entry reads an entry that is known to have been stored.
+func (p *partition) entry(ctx context.Context, sequence uint64) (r entry, data []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, p.engine.options.Patience)
 	defer cancel()
 	bad := 0
 	for pause := newPause(); ; {
-		err = j.engine.once(ctx, func(ctx context.Context) (err error) {
-			if data, err = j.ask(ctx, sequence); err == nil {
-				r, err = decode(data)
-			}
-			return err
-		})
+		if data, err = p.ask(ctx, sequence); err == nil {
+			r, err = decode(data)
+		}
 		missing := errors.Is(err, js.ErrMsgNotFound)
 		if missing || errors.Is(err, journal.ErrCorrupt) {
 			bad++
@@ -65,24 +65,20 @@ func (j *owned) record(ctx context.Context, sequence uint64) (r record, data []b
 		switch {
 		case err == nil:
 			return r, data, nil
-		case missing && j.overtaken(ctx, sequence):
+		case missing && p.overtaken(ctx, sequence):
 			return r, nil, fmt.Errorf("%w: sequence %d was compacted away", journal.ErrFenced, sequence)
 		case bad < maxBad && !errors.Is(err, journal.ErrNewerFormat) && pause.wait(ctx):
 		case missing:
-			return r, nil, fmt.Errorf("%w: the leader of the stream has no record at sequence %d", journal.ErrCorrupt, sequence)
+			return r, nil, fmt.Errorf("%w: the stream's leader has no entry at sequence %d", journal.ErrCorrupt, sequence)
 		default:
 			return r, nil, fmt.Errorf("sequence %d: %w", sequence, err)
 		}
 	}
 }
 
-// overtaken reports whether a record is missing because another owner, who has
-// appended since, does not need it any more.
-func (j *owned) overtaken(ctx context.Context, sequence uint64) (overtaken bool) {
-	_ = j.engine.once(ctx, func(ctx context.Context) error {
-		info, err := j.stream.Info(ctx)
-		overtaken = err == nil && info.State.FirstSeq > sequence && info.State.LastSeq > j.last
-		return err
-	})
-	return overtaken
+// overtaken reports whether an entry is missing because a later holder, who has
+// appended since, no longer needs it.
+func (p *partition) overtaken(ctx context.Context, sequence uint64) bool {
+	s := p.state(ctx)
+	return s.FirstSeq > sequence && s.LastSeq > p.last
 }

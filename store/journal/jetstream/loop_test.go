@@ -70,7 +70,7 @@ func TestLargeSession(t *testing.T) {
 }
 
 // A load is goroutines that commit until they are told to stop, each in a runtime
-// of its own, and a record of what they were told.
+// of its own, and an entry of what they were told.
 type load struct {
 	ledgers []*storetest.Ledger
 	stop    context.CancelFunc
@@ -124,7 +124,7 @@ func (l *load) acknowledged(t testing.TB, more int) {
 	require.Eventually(t, func() bool { return l.tallies().Acknowledged >= want }, time.Minute, time.Millisecond, "nothing goes on")
 }
 
-// check compares the record with what a new owner finds.
+// check compares the entry with what a new holder finds.
 func (l *load) check(t testing.TB, e journal.Engine, partition string) {
 	t.Helper()
 	successor := openLoop(t, e, partition)
@@ -134,7 +134,7 @@ func (l *load) check(t testing.TB, e journal.Engine, partition string) {
 	require.NoError(t, successor.Close())
 }
 
-// The owner is thought dead, and is not: its appends are refused from the moment
+// The holder is thought dead, and is not: its appends are refused from the moment
 // of the take-over, and its callers are told.
 func TestReplacedOwnerIsRefused(t *testing.T) {
 	o := jetstream.Options{Prefix: newPrefix()}
@@ -159,7 +159,7 @@ func TestReplacedOwnerIsRefused(t *testing.T) {
 	load.check(t, newEngine(t, shared, o), "p")
 }
 
-// An idle owner hears of its successor without an append of its own.
+// An idle holder hears of its successor without an append of its own.
 func TestIdleOwnerHearsOfItsSuccessor(t *testing.T) {
 	o := jetstream.Options{Prefix: newPrefix()}
 	j, err := newEngine(t, shared, o).Open(t.Context(), "p", func(journal.Change) error { return nil })
@@ -169,13 +169,13 @@ func TestIdleOwnerHearsOfItsSuccessor(t *testing.T) {
 	<-j.Fenced()
 	select {
 	case <-other.Fenced():
-		t.Fatal("the later owner took the announcement for another's")
+		t.Fatal("the later holder took the announcement for another's")
 	default:
 	}
 	require.NoError(t, errors.Join(j.Close(t.Context()), other.Close(t.Context())))
 }
 
-// An owner that appends without a pause is first with every record, and lets go all
+// A holder that appends without a pause is first with every entry, and lets go all
 // the same.
 func TestBusyOwnerIsReplaced(t *testing.T) {
 	o := jetstream.Options{Prefix: newPrefix()}

@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	if prefix, url, ok := strings.Cut(os.Getenv(ownEnv), " "); ok {
-		if err := own(prefix, url); err != nil {
+	if prefix, url, ok := strings.Cut(os.Getenv(holdEnv), " "); ok {
+		if err := hold(prefix, url); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

@@ -78,7 +78,7 @@ func openLate(t *testing.T, prefix, question string, between func()) error {
 	return <-result
 }
 
-// The record that was the last is compacted away before a new owner reads it.
+// The entry that was the last is compacted away before a new holder reads it.
 func TestTakeOverBesideACompaction(t *testing.T) {
 	prefix := newPrefix()
 	j := openJournal(t, newEngine(t, shared, jetstream.Options{Prefix: prefix}))
@@ -86,7 +86,7 @@ func TestTakeOverBesideACompaction(t *testing.T) {
 	require.NoError(t, openLate(t, prefix, "STREAM.MSG.GET.", func() { compactLarge(t, j) }))
 }
 
-// A later owner comes, and compacts, while one replays.
+// A later holder comes, and compacts, while one replays.
 func TestReplayBesideALaterOwnersCompaction(t *testing.T) {
 	prefix := newPrefix()
 	j := openJournal(t, newEngine(t, shared, jetstream.Options{Prefix: prefix}))

@@ -36,7 +36,7 @@ func openJournal(t testing.TB, e journal.Engine) journal.Journal {
 	return j
 }
 
-// A stream that would lose records is not used.
+// A stream that would lose entries is not used.
 func TestStreamThatWouldLoseRecordsIsRefused(t *testing.T) {
 	client, err := js.New(shared)
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestForeignMessageFencesTheOwner(t *testing.T) {
 	require.Equal(t, err, again)
 }
 
-// When the records at an owner's place are compacted away it is fenced all the
+// When the entries at a holder's place are compacted away it is fenced all the
 // same, and knows that nothing of its own was stored.
 func TestFencedLongAgo(t *testing.T) {
 	o := jetstream.Options{Prefix: newPrefix()}

@@ -17,15 +17,15 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// replay reads all records from the horizon to the last, which is this owner's,
-// and emits what stands.
-func (j *owned) replay(ctx context.Context, emit func(journal.Change) error) error {
-	h := history{next: j.horizon, standing: map[string][]byte{}}
-	if err := j.read(ctx, &h); err != nil {
+// replay reads all entries from the horizon to the last, which is this holder's, and
+// emits what stands.
+func (p *partition) replay(ctx context.Context, emit func(journal.Change) error) error {
+	h := history{next: p.horizon, standing: map[string][]byte{}}
+	if err := p.read(ctx, &h); err != nil {
 		return err
 	}
-	if h.previous != j.previous || h.position != j.Position || h.waits() {
-		return fmt.Errorf("%w: sequence %d: the record is not what its owner wrote", journal.ErrCorrupt, j.last)
+	if h.previous != p.previous || h.position != p.Position || h.waits() {
+		return fmt.Errorf("%w: sequence %d: the entry is not what its holder wrote", journal.ErrCorrupt, p.last)
 	}
 	for _, key := range slices.Sorted(maps.Keys(h.standing)) {
 		if err := emit(journal.Change{Key: []byte(key), Value: h.standing[key]}); err != nil {
@@ -36,30 +36,30 @@ func (j *owned) replay(ctx context.Context, emit func(journal.Change) error) err
 	return nil
 }
 
-// read reads the records that h has not, up to the last.
-func (j *owned) read(ctx context.Context, h *history) error {
+// read adds to h all entries up to the last.
+func (p *partition) read(ctx context.Context, h *history) error {
 	progress := time.Now()
-	for pause := newPause(); h.next <= j.last; {
+	for pause := newPause(); h.next <= p.last; {
 		select {
-		case <-j.fenced:
+		case <-p.fenced:
 			return journal.ErrFenced
 		default:
 		}
 		before := h.next
-		err := j.readSome(ctx, h)
+		err := p.readSome(ctx, h)
 		switch {
 		case err != nil && !errors.Is(err, errAgain):
 			return err
 		case h.next > before:
 			progress, pause = time.Now(), newPause()
-		case time.Since(progress) > j.engine.options.Patience || !pause.wait(ctx):
-			return fmt.Errorf("nobody gives the record at sequence %d: %w", h.next, cmp.Or(context.Cause(ctx), err))
+		case time.Since(progress) > p.engine.options.Patience || !pause.wait(ctx):
+			return fmt.Errorf("no server returned the entry at sequence %d: %w", h.next, cmp.Or(context.Cause(ctx), err))
 		}
 	}
 	return nil
 }
 
-// errAgain means that the servers are to be asked again.
+// errAgain means that the servers must be asked again.
 var errAgain = errors.New("the servers do not answer")
 
 const (
@@ -67,12 +67,12 @@ const (
 	readBytes    = 4 << 20
 )
 
-// readSome asks one server for records. If it has a gap there, or a record is
-// damaged, others are asked for that one.
-func (j *owned) readSome(ctx context.Context, h *history) error {
-	asking, cancel := j.engine.within(ctx)
+// readSome asks one server for entries. An entry that it lacks, or has damaged, comes
+// from another.
+func (p *partition) readSome(ctx context.Context, h *history) error {
+	asking, cancel := p.engine.within(ctx)
 	defer cancel()
-	all, err := jetstreamext.GetBatch(asking, j.engine.js, j.name, readMessages,
+	all, err := jetstreamext.GetBatch(asking, p.engine.js, p.name, readMessages,
 		jetstreamext.GetBatchSeq(h.next), jetstreamext.GetBatchMaxBytes(readBytes))
 	if err != nil {
 		return fmt.Errorf("%w: %w", errAgain, err)
@@ -80,65 +80,64 @@ func (j *owned) readSome(ctx context.Context, h *history) error {
 	for m, err := range all {
 		if err != nil {
 			if errors.Is(err, jetstreamext.ErrNoMessages) {
-				return j.readOne(ctx, h)
+				return p.readOne(ctx, h)
 			}
 			return fmt.Errorf("%w: %w", errAgain, err)
 		}
-		if err := j.take(ctx, h, m); err != nil {
+		if err := p.take(ctx, h, m); err != nil {
 			return err
 		}
-		if h.next > j.last {
+		if h.next > p.last {
 			break
 		}
 	}
 	return errAgain
 }
 
-// take adds a record that a server has sent, or what others have in its place.
-func (j *owned) take(ctx context.Context, h *history, m *js.RawStreamMsg) error {
+// take adds an entry that a server has sent, or what others have in its place.
+func (p *partition) take(ctx context.Context, h *history, m *js.RawStreamMsg) error {
 	if m.Sequence < h.next {
 		return nil
 	}
 	for m.Sequence > h.next {
-		if err := j.readOne(ctx, h); err != nil {
+		if err := p.readOne(ctx, h); err != nil {
 			return err
 		}
 	}
 	if r, err := decode(m.Data); err == nil {
 		return h.add(r, m.Data)
 	}
-	return j.readOne(ctx, h)
+	return p.readOne(ctx, h)
 }
 
-// readOne adds the next record, from any server that has it whole.
-func (j *owned) readOne(ctx context.Context, h *history) error {
-	r, data, err := j.record(ctx, h.next)
+// readOne adds the next entry, from any server that has it whole.
+func (p *partition) readOne(ctx context.Context, h *history) error {
+	r, data, err := p.entry(ctx, h.next)
 	if err != nil {
 		return err
 	}
 	return h.add(r, data)
 }
 
-// A history is what the records say, one after another.
+// A history is what the entries say, one after another.
 type history struct {
 	next     uint64 // sequence
-	begun    bool
 	previous digest
 	position journal.Position
 	horizon  uint64
 	standing map[string][]byte
 
-	// A batch of which not all parts are there.
+	// A batch that lacks some of its parts.
 	body        []byte
 	part, parts uint32
 	id          [16]byte
 }
 
-// waits reports whether a batch is not whole yet.
+// waits reports whether a batch still lacks parts.
 func (h *history) waits() bool { return h.part < h.parts }
 
-// add adds the next record, whose bytes are data.
-func (h *history) add(r record, data []byte) error {
+// add adds the next entry. data is its encoded form.
+func (h *history) add(r entry, data []byte) error {
 	if err := h.check(r); err != nil {
 		return fmt.Errorf("%w: sequence %d: %w", journal.ErrCorrupt, h.next, err)
 	}
@@ -152,7 +151,7 @@ func (h *history) add(r record, data []byte) error {
 		}
 		h.body = h.body[:0]
 	}
-	h.begun, h.previous, h.position, h.horizon = true, sha256.Sum256(data), r.position, r.horizon
+	h.previous, h.position, h.horizon = sha256.Sum256(data), r.position, r.horizon
 	h.next++
 	return nil
 }
@@ -165,41 +164,36 @@ func (h *history) change(c journal.Change) {
 	}
 }
 
-// check returns how a record does not follow the one before.
-func (h *history) check(r record) error {
+// check returns why an entry cannot follow the one before, nil if it can.
+func (h *history) check(r entry) error {
 	switch {
 	case r.kind < kindEpoch || r.kind > kindHorizon:
-		return fmt.Errorf("a record of kind %d", r.kind)
+		return fmt.Errorf("an entry of kind %d", r.kind)
 	case r.part >= r.parts || r.horizon > h.next:
 		return errors.New("impossible numbers")
 	case h.waits() && (r.part != h.part || r.parts != h.parts || r.id != h.id || r.position != h.position):
 		return fmt.Errorf("part %d of %d of a batch is missing", h.part+1, h.parts)
 	case !h.waits() && r.part != 0:
 		return fmt.Errorf("it is part %d of %d, and the first is missing", r.part+1, r.parts)
-	case !h.begun:
+	case h.parts == 0: // the first entry
 		return nil
 	case r.previous != h.previous:
-		return errors.New("it does not follow the record before")
+		return errors.New("it does not follow the entry before")
 	case r.horizon < h.horizon:
-		return errors.New("its horizon is before the last one's")
+		return errors.New("its horizon goes back")
 	case h.waits():
 		return nil
 	}
-	return h.checkPosition(r)
-}
-
-func (h *history) checkPosition(r record) error {
-	epoch, index := h.position.Epoch, h.position.Index
+	want := h.position
 	switch r.kind {
 	case kindEpoch:
-		epoch++
+		want.Epoch++
 	case kindBatch:
-		index++
+		want.Index++
 	case kindCopy, kindHorizon:
 	}
-	if r.position.Epoch != epoch || r.position.Index != index {
-		return fmt.Errorf("it is at epoch %d, index %d, behind epoch %d, index %d",
-			r.position.Epoch, r.position.Index, h.position.Epoch, h.position.Index)
+	if r.position != want {
+		return fmt.Errorf("it is at epoch %d, index %d, and should be at %d, %d", r.position.Epoch, r.position.Index, want.Epoch, want.Index)
 	}
 	return nil
 }

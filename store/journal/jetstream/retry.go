@@ -9,30 +9,36 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 )
 
-// persist asks the servers until they answer, or for as long as Patience.
-func (e *Engine) persist(ctx context.Context, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, e.options.Patience)
-	defer cancel()
-	for pause := newPause(); ; {
-		err := e.once(ctx, ask)
-		if err == nil || final(err) || !pause.wait(ctx) {
-			return err
-		}
-	}
+// within bounds one question to the servers.
+func (e *Engine) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, e.options.Timeout)
 }
 
-// once asks the servers within the time that one question may take.
-func (e *Engine) once(ctx context.Context, ask func(context.Context) error) error {
+// once asks the servers within the time of one question.
+func once[T any](ctx context.Context, e *Engine, ask func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := e.within(ctx)
 	defer cancel()
 	return ask(ctx)
+}
+
+// persist asks the servers again and again, until they answer or Options.Patience
+// ends.
+func persist[T any](ctx context.Context, e *Engine, ask func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.options.Patience)
+	defer cancel()
+	for pause := newPause(); ; {
+		answer, err := once(ctx, e, ask)
+		if err == nil || final(err) || !pause.wait(ctx) {
+			return answer, err
+		}
+	}
 }
 
 // final reports whether an error is an answer that will be the same next time.
 func final(err error) bool {
 	const (
 		noPeers      = 10005 // for a new stream: a server is down
-		notFound     = 10059 // also of one that is just made, while leaders change
+		notFound     = 10059 // also of a new stream, while leaders change
 		notClustered = 10074 // there are fewer servers than replicas
 	)
 	api, ok := errors.AsType[*js.APIError](err)
@@ -49,7 +55,7 @@ const (
 
 func newPause() *pause { return &pause{firstPause} }
 
-// wait waits, and reports whether ctx still holds.
+// wait waits, and reports whether ctx is still alive.
 func (p *pause) wait(ctx context.Context) bool {
 	timer := time.NewTimer(p.next/2 + rand.N(p.next/2))
 	defer timer.Stop()

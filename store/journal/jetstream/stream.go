@@ -11,49 +11,44 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// maxName is how long the name of a stream may be.
-const maxName = 255
+const (
+	maxName = 255 // bytes of a stream's name
 
-// StreamName returns the name of a partition's stream: the prefix, a dash, and
-// the partition with each byte that is not a lower-case letter, a digit, - or _
-// as = and two hexadecimal digits, so that no two are alike on any file system.
+	lower = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+	upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+// StreamName returns the name of a partition's stream: the prefix, a dash, and the
+// partition's name. Each byte of that but lower-case letters, digits, - and _ stands
+// as = and two hexadecimal digits, so that no two names are alike on any file system.
 func (e *Engine) StreamName(partition string) (string, error) {
 	var b strings.Builder
 	b.WriteString(e.options.Prefix + "-")
 	for _, c := range []byte(partition) {
-		if upper := c >= 'A' && c <= 'Z'; plainByte(c) && !upper {
+		if strings.IndexByte(lower, c) >= 0 {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "=%02x", c)
 		}
 	}
 	if b.Len() > maxName {
-		return "", fmt.Errorf("jetstream: the name of the partition, of %d bytes, is too long: its stream's would have %d bytes, the limit is %d",
+		return "", fmt.Errorf("jetstream: the partition's name is too long: with its %d bytes the stream's name would have %d, the limit is %d",
 			len(partition), b.Len(), maxName)
 	}
 	return b.String(), nil
 }
 
-func plainByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
-}
+// plainName reports whether a name consists of letters, digits, - and _.
+func plainName(s string) bool { return s != "" && strings.Trim(s, lower+upper) == "" }
 
-func plainName(s string) bool {
-	for _, c := range []byte(s) {
-		if !plainByte(c) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// subject is that of the records. The others of a stream's subjects are heard by
-// owners, and not kept.
+// subject is where the entries of a stream are published.
 func subject(stream string) string { return stream + ".record" }
 
-func ownerSubject(stream string) string { return stream + ".owner" }
+// holderSubject is where its holders announce themselves. The stream does not keep
+// that.
+func holderSubject(stream string) string { return stream + ".owner" }
 
-// config is what a stream must be like.
+// config is the configuration of a new stream.
 func (e *Engine) config(name string) js.StreamConfig {
 	return js.StreamConfig{
 		Name: name, Description: "loopstore journal", Subjects: []string{subject(name)},
@@ -63,13 +58,13 @@ func (e *Engine) config(name string) js.StreamConfig {
 }
 
 // stream returns a partition's stream, a new one if there is none.
-func (e *Engine) stream(ctx context.Context, name string) (stream js.Stream, err error) {
-	err = e.persist(ctx, func(ctx context.Context) error {
-		stream, err = e.js.Stream(ctx, name)
+func (e *Engine) stream(ctx context.Context, name string) (js.Stream, error) {
+	stream, err := persist(ctx, e, func(ctx context.Context) (js.Stream, error) {
+		stream, err := e.js.Stream(ctx, name)
 		if errors.Is(err, js.ErrStreamNotFound) {
-			stream, err = e.js.CreateStream(ctx, e.config(name))
+			return e.js.CreateStream(ctx, e.config(name))
 		}
-		return err
+		return stream, err
 	})
 	if err != nil {
 		return nil, err
@@ -82,21 +77,21 @@ func (e *Engine) stream(ctx context.Context, name string) (stream js.Stream, err
 	return stream, nil
 }
 
-// judge looks at the settings of a stream. What it calls broken would lose
-// records, or let them be of no use.
+// judge checks the settings of a stream. A broken one would lose entries, or make
+// them useless.
 func (e *Engine) judge(c js.StreamConfig) (all []journal.Finding) {
 	must := func(ok bool, setting string, value any, advice string) {
 		all = append(all, journal.Finding{Status: status(ok, journal.Broken), Setting: setting, Value: fmt.Sprint(value), Advice: advice})
 	}
-	must(c.Storage == js.FileStorage, "storage", c.Storage, "file, or a restart loses all")
+	must(c.Storage == js.FileStorage, "storage", c.Storage, "file, or a restart loses everything")
 	must(c.Replicas >= e.options.Replicas, "replicas", c.Replicas, fmt.Sprintf("at least %d, as the engine's options say", e.options.Replicas))
-	must(c.Retention == js.LimitsPolicy, "retention", c.Retention, "limits, or reading removes records")
+	must(c.Retention == js.LimitsPolicy, "retention", c.Retention, "limits, or reading removes entries")
 	must(c.MaxMsgs <= 0 && c.MaxBytes <= 0 && c.MaxMsgsPerSubject <= 0 || c.Discard == js.DiscardNew, "discard", c.Discard,
-		"new where there are limits, or records vanish")
-	must(c.MaxMsgsPerSubject <= 0, "max messages per subject", c.MaxMsgsPerSubject, "none, or records vanish")
-	must(c.MaxAge == 0, "max age", c.MaxAge, "none, or records vanish")
+		"new where there are limits, or entries vanish")
+	must(c.MaxMsgsPerSubject <= 0, "max messages per subject", c.MaxMsgsPerSubject, "none, or entries vanish")
+	must(c.MaxAge == 0, "max age", c.MaxAge, "none, or entries vanish")
 	must(c.PersistMode == js.DefaultPersistMode, "persist mode", c.PersistMode, "default, or acknowledged batches may be lost with a server")
-	must(c.AllowDirect, "allow direct", c.AllowDirect, "true, it is how a journal is read")
+	must(c.AllowDirect, "allow direct", c.AllowDirect, "true, or a journal cannot be read")
 	must(c.AllowAtomicPublish, "allow atomic", c.AllowAtomicPublish, "true, or large batches cannot be stored")
 	must(!c.Sealed, "sealed", c.Sealed, "false, or nothing can be appended")
 	return all

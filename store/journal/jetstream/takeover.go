@@ -8,43 +8,43 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// takeOver writes the record of a new epoch behind the last record. From then on
-// nobody else's record can follow that they knew to be the last. An owner at work
-// always knows the last one sooner: it is told to let go.
-func (j *owned) takeOver(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, j.engine.options.Patience)
+// takeOver writes the entry of a new epoch behind the last entry. From then on no
+// entry of an earlier holder can follow. A holder at work always knows the last
+// entry sooner, so it is told to let go.
+func (p *partition) takeOver(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.engine.options.Patience)
 	defer cancel()
 	for pause := newPause(); ; {
-		err := j.tail(ctx)
+		err := p.tail(ctx)
 		if err == nil {
-			j.Epoch++
-			err = j.write(ctx, record{kind: kindEpoch, position: j.Position, id: newID()})
+			p.Epoch++
+			err = p.write(ctx, entry{kind: kindEpoch, position: p.Position, id: newID()})
 		}
 		if err == nil || !errors.Is(err, journal.ErrFenced) {
 			return err
 		}
-		j.ended = nil // others get in between: it is tried again behind them
-		j.announce()
+		p.ended = nil // another entry came in between: try again behind it
+		p.announce()
 		if !pause.wait(ctx) {
 			return err
 		}
 	}
 }
 
-// tail reads the last record.
-func (j *owned) tail(ctx context.Context) error {
-	info, err := j.info(ctx)
+// tail reads the last entry.
+func (p *partition) tail(ctx context.Context) error {
+	info, err := p.info(ctx)
 	if err != nil {
 		return err
 	}
-	if j.last = info.State.LastSeq; j.last == 0 {
-		j.horizon = 1
+	if p.last = info.State.LastSeq; p.last == 0 {
+		p.horizon = 1
 		return nil
 	}
-	r, data, err := j.record(ctx, j.last)
+	r, data, err := p.entry(ctx, p.last)
 	if err != nil {
 		return err
 	}
-	j.Position, j.horizon, j.previous = r.position, r.horizon, sha256.Sum256(data)
+	p.Position, p.horizon, p.previous = r.position, r.horizon, sha256.Sum256(data)
 	return nil
 }

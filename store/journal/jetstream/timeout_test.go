@@ -132,7 +132,7 @@ func (h *hopes) append(j journal.Journal, n int) bool {
 		h.open = key
 		h.unknowns++
 	default:
-		require.NoError(h.t, err, "there is no other owner, and nothing to reject")
+		require.NoError(h.t, err, "there is no other holder, and nothing to reject")
 	}
 	return false
 }

@@ -15,9 +15,9 @@ func appending() []promise {
 		{words: "a batch is stored whole", try: storedWhole},
 		{words: "a later batch replaces and deletes", try: replacesAndDeletes},
 		{words: "the last change of a key wins", try: lastChangeWins},
-		{words: "a delete of what is not there is no error", try: deleteOfNothing},
+		{words: "deleting an absent key is no error", try: deleteOfNothing},
 		{words: "a batch that is applied again does no harm", try: appliedAgain},
-		{words: "indexes grow by one per batch, over all ownerships", try: indexesGrow},
+		{words: "indexes grow by one per batch, over all Opens", try: indexesGrow},
 		{words: "arguments are not changed", try: argumentsAreNotChanged},
 		{words: "arguments are not kept", try: argumentsAreNotKept},
 	}
@@ -64,7 +64,7 @@ func deleteOfNothing(tr *trial) {
 	tr.stands("p", nil)
 }
 
-// The index of a batch that is known already may stay, or be a new one.
+// A batch that is known already may keep its index, or get a new one.
 func appliedAgain(tr *trial) {
 	j := tr.open("p", nil)
 	tr.append(j, put("a", "0"), put("b", "0"))

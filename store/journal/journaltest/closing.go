@@ -9,9 +9,9 @@ import (
 func closing() []promise {
 	return []promise{
 		{words: "Close may be called again", try: closesTwice},
-		{words: "Close lets another owner have the partition", try: closeLetsGo},
+		{words: "Close lets another holder open the partition", try: closeLetsGo},
 		{words: "Close with a context that has ended gives the partition up", try: closeEnded},
-		{words: "what is asked of a closed journal does no harm", try: closedIsHarmless},
+		{words: "calls of a closed journal do no harm", try: closedIsHarmless},
 		{words: "no goroutine is left behind", try: noGoroutineIsLeft},
 	}
 }
@@ -23,7 +23,7 @@ func closesTwice(tr *trial) {
 		require.NoError(tr, j.Close(tr.ctx))
 	}
 	second := tr.open("p", contents{"a": "1"})
-	require.NoError(tr, j.Close(tr.ctx), "after another owner has come")
+	require.NoError(tr, j.Close(tr.ctx), "after another has opened it")
 	tr.append(second, put("b", "2"))
 	tr.stands("p", contents{"a": "1", "b": "2"})
 }
@@ -67,6 +67,6 @@ func noGoroutineIsLeft(tr *trial) {
 	tr.append(tr.open("p", contents{"a": "1"}), put("b", "2"))
 	tr.closeAll()
 	if err := goleak.Find(tr.before); err != nil {
-		tr.Errorf("the journals are closed, and left something behind: %v", err)
+		tr.Errorf("the closed journals left goroutines behind: %v", err)
 	}
 }

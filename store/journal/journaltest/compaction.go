@@ -18,7 +18,7 @@ func compaction() []promise {
 	}
 }
 
-// live returns what stands, as a caller of Compact tells it.
+// live returns what stands, as a caller of Compact passes it.
 func live(c contents) func(func(journal.Change) bool) {
 	return func(yield func(journal.Change) bool) {
 		for _, key := range slices.Sorted(maps.Keys(c)) {
@@ -29,7 +29,7 @@ func live(c contents) func(func(journal.Change) bool) {
 	}
 }
 
-// wear leaves a partition with much that was replaced.
+// wear leaves a partition with many replaced values.
 func (tr *trial) wear(j journal.Journal, want contents) {
 	tr.Helper()
 	for round := range uint64(3) {

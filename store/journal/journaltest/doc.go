@@ -1,9 +1,9 @@
-// Package journaltest has tests for any [journal.Engine], an engine in memory,
-// and one that fails as it is told.
+// Package journaltest has tests for any [journal.Engine], an engine in memory, and
+// an engine that fails as it is told.
 //
 // # An engine of your own
 //
-// [Run] tries every promise of package journal on a new engine each:
+// [Run] tests every promise of package journal, each on a new engine:
 //
 //	func TestConformance(t *testing.T) {
 //		journaltest.Run(t, journaltest.Factory{
@@ -11,23 +11,19 @@
 //		})
 //	}
 //
-// A promise that is broken fails as TestConformance/chapter/promise, say
-// TestConformance/appending/a_batch_is_stored_whole, with a line that says what
-// the rule is. Run it with -race; -short leaves out what is large. What an engine
-// does not have is skipped, with a line that says so: see [Factory].
-//
-// [Canaries] are engines that are wrong on purpose, each in one way: the suite
-// is worth what it says of them.
+// A broken promise fails as TestConformance/chapter/promise, for example
+// TestConformance/appending/a_batch_is_stored_whole, and logs the rule. Run the
+// test with -race; -short leaves out large values. A promise that the engine
+// cannot be tested for is skipped, with the reason: see [Factory].
 //
 // # A journal for your tests
 //
-// [NewEngine] returns an engine in memory, which keeps what it is given for as
-// long as it is there itself. [NewFaulty] returns one that stands before another
-// and fails as it is told:
+// [NewEngine] returns an engine in memory: what it stores is gone when the engine
+// is. [NewFaulty] wraps an engine and fails as it is told:
 //
 //	memory := journaltest.NewEngine()
 //	engine := journaltest.NewFaulty(memory)
-//	engine.Next(journaltest.Fault{}, journaltest.Ambiguous(true)) // the first goes well, the second is stored and denied
+//	engine.Next(journaltest.Fault{}, journaltest.Ambiguous(true)) // the first succeeds; the second is stored, but fails
 //	…
 //	require.Equal(t, 2, engine.Counts().Appends)
 //

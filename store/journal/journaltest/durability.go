@@ -14,12 +14,12 @@ func durability() []promise {
 		{words: "what was acknowledged is there after Close", try: thereAfterClose},
 		{words: "what was acknowledged is there after a crash", try: thereAfterCrash, lacks: noCrash},
 		{words: "many keys come back", try: manyKeys},
-		{words: "after the end of an ownership nothing is stored", try: nothingAfterEnd},
+		{words: "after Close nothing is stored", try: nothingAfterEnd},
 		{words: "a context that has ended leaves all or nothing", try: endedContext},
 	}
 }
 
-// churn appends n batches, and keeps want up to date.
+// churn appends n batches, and updates want.
 func (tr *trial) churn(j journal.Journal, want contents, seed uint64, n int) {
 	tr.Helper()
 	for i := range n {
@@ -86,17 +86,17 @@ func nothingAfterEnd(tr *trial) {
 	tr.stands("p", contents{"a": "1"})
 }
 
-// ended checks that a journal stores nothing any more, whatever is tried.
+// ended checks that a journal is finished: every Append fails.
 func (tr *trial) ended(j journal.Journal) {
 	tr.Helper()
 	for range 3 {
 		_, err := j.Append(tr.ctx, batch(put("late", "1")))
-		require.Error(tr, err, "an Append after the end")
-		require.NotErrorIs(tr, err, journal.ErrRejected, "this says that the journal goes on")
+		require.Error(tr, err, "Append to a finished journal")
+		require.NotErrorIs(tr, err, journal.ErrRejected, "ErrRejected would mean that the journal goes on")
 	}
 }
 
-// An engine may look at the context or not, and says what came of it.
+// An engine may look at the context or not; its answer must be true.
 func endedContext(tr *trial) {
 	j := tr.open("p", nil)
 	tr.append(j, put("a", "1"))
@@ -116,7 +116,7 @@ func endedContext(tr *trial) {
 	_, got, openErr := tr.tryOpen("p")
 	require.NoError(tr, openErr, "Open")
 	if _, both := got["b"]; err != nil && !isFenced(err) && !isRejected(err) && both {
-		want["b"], want["c"] = "2", "3" // it was not known
+		want["b"], want["c"] = "2", "3" // the answer left it open
 	}
 	require.Empty(tr, want.differ(got), "Append returned %v", err)
 }

@@ -53,8 +53,8 @@ func (tr *trial) failAt(n int) error {
 		tr.opened = append(tr.opened, j)
 		return nil
 	}
-	assert.Nil(tr, j, "Open returned an error, and a journal")
-	assert.Equal(tr, n+1, calls, "emit is not called after its error")
+	assert.Nil(tr, j, "Open returned both an error and a journal")
+	assert.Equal(tr, n+1, calls, "emit is not called again after its error")
 	return err
 }
 

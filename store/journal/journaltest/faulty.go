@@ -3,18 +3,20 @@ package journaltest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// Faulty is a [journal.Engine] that stands before another and fails as it is
-// told, by the contract of package journal: after an error that ends an ownership
-// every later Append fails with the same one, and stores nothing.
+// Faulty is a [journal.Engine] that wraps another and fails as it is told. It keeps
+// the contract of package journal: after an error that finishes a journal, every
+// later Append fails with the same error, and stores nothing.
 //
-// It may be told from any goroutine at any time. Faults are of all partitions
-// together, in the order of the calls.
+// It is safe for concurrent use. All partitions share the faults, which happen in
+// the order of the calls.
 type Faulty struct {
 	inner journal.Engine
 
@@ -30,64 +32,63 @@ type Faulty struct {
 
 // Counts are what a [Faulty] has seen.
 type Counts struct {
-	Opens, FailedOpens int // FailedOpens are among the Opens
+	Opens, FailedOpens int // Opens counts the failed ones too
 
-	Appends int // of journals that were of use
-	Stored  int // of these, what the engine behind has stored
-	Failed  int // of these, what returned an error
-	Late    int // Appends of journals that were of no use any more; a careful owner makes none
+	Appends int // to journals that were not finished
+	Stored  int // of these, how many the inner engine has stored
+	Failed  int // of these, how many returned an error
+	Late    int // Appends to finished journals; a careful caller makes none
 
 	Compacts, Closes int
 	Open             int // journals that are open now
 }
 
-// NewFaulty returns an engine before inner that does as inner does, until it is
-// told otherwise.
+// NewFaulty returns an engine that does as inner does, until it is told otherwise.
 func NewFaulty(inner journal.Engine) *Faulty {
 	return &Faulty{inner: inner, open: map[*faultyJournal]struct{}{}}
 }
 
-// Next says what happens to the next Appends, one each.
+// Next sets what happens to the next Appends, one fault each.
 func (f *Faulty) Next(faults ...Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.next = append(f.next, faults...)
 }
 
-// Script says what happens to each Append that Next says nothing of; n counts
-// all Appends from 0. script is called on the goroutine that appends, one call
-// at a time; it must not keep the batch, nor call f. nil takes it back.
+// Script sets what happens to each Append for which Next has set nothing; n
+// counts all Appends from 0. script is called on the goroutine that appends, one
+// call at a time. It must neither keep the batch nor call f. nil removes it.
 func (f *Faulty) Script(script func(n int, b journal.Batch) Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.script = script
 }
 
-// NextOpen says what happens to the next Opens, one each.
+// NextOpen sets what happens to the next Opens, one fault each.
 func (f *Faulty) NextOpen(faults ...OpenFault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.opens = append(f.opens, faults...)
 }
 
-// NextClose says what the next calls of Close return, one each. The journal is
-// closed nevertheless. A nil error is none.
+// NextClose sets what the next calls of Close return, one error each; nil is no
+// error. The journal is closed all the same.
 func (f *Faulty) NextClose(errs ...error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closes = append(f.closes, errs...)
 }
 
-// NextCompact says what the next calls of Compact return, one each. Where that
-// is an error nothing is compacted, and the journal goes on.
+// NextCompact sets what the next calls of Compact return, one error each. After an
+// error nothing is compacted, and the journal goes on.
 func (f *Faulty) NextCompact(errs ...error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.compacts = append(f.compacts, errs...)
 }
 
-// NoticeFence closes the channels that Fenced of all open journals has returned,
-// and does nothing else: it is the hint, which may be late, or wrong.
+// NoticeFence closes the Fenced channels of all open journals, and does nothing
+// else: it gives the hint, which may be late, or wrong.
 func (f *Faulty) NoticeFence() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,7 +106,7 @@ func (f *Faulty) Counts() Counts {
 	return c
 }
 
-// take takes the next of what was told.
+// take removes and returns the first of what was told, the zero value if none.
 func take[T any](told *[]T) (first T) {
 	if len(*told) > 0 {
 		first, *told = (*told)[0], (*told)[1:]
@@ -113,7 +114,7 @@ func take[T any](told *[]T) (first T) {
 	return first
 }
 
-// Open is that of [journal.Engine].
+// Open implements [journal.Engine].
 func (f *Faulty) Open(ctx context.Context, partition string, emit func(journal.Change) error) (journal.Journal, error) {
 	f.mu.Lock()
 	f.counts.Opens++
@@ -134,7 +135,7 @@ func (f *Faulty) Open(ctx context.Context, partition string, emit func(journal.C
 	return j, nil
 }
 
-// errCut ends an emission that Open goes on after.
+// errCut ends the inner Open when an OpenFault cuts it short.
 var errCut = errors.New("journaltest: cut short")
 
 func (f *Faulty) openInner(ctx context.Context, fault OpenFault, partition string, emit func(journal.Change) error) (journal.Journal, error) {
@@ -152,7 +153,7 @@ func (f *Faulty) openInner(ctx context.Context, fault OpenFault, partition strin
 		emitted++
 		return emit(c)
 	})
-	if err == nil && fault.Err != nil { // there were not as many
+	if err == nil && fault.Err != nil { // there were fewer keys than fault.After
 		err = errors.Join(errCut, j.Close(ctx))
 	}
 	if errors.Is(err, errCut) {
@@ -161,16 +162,16 @@ func (f *Faulty) openInner(ctx context.Context, fault OpenFault, partition strin
 	return j, err
 }
 
-// A faultyJournal is one ownership. Append is its owner's alone.
+// A faultyJournal is an open partition.
 type faultyJournal struct {
 	journal.Journal
 	faulty *Faulty
-	ended  error // of the owner's goroutine
+	ended  error // why it is finished; only the goroutine that appends reads it
 	fenced chan struct{}
 	notice sync.Once
 }
 
-// Append is that of [journal.Journal].
+// Append implements [journal.Journal].
 func (j *faultyJournal) Append(ctx context.Context, b journal.Batch) (journal.Position, error) {
 	if j.ended != nil {
 		j.count(func(c *Counts) { c.Late++ })
@@ -209,7 +210,7 @@ func (j *faultyJournal) append(ctx context.Context, b journal.Batch, fault Fault
 	return at, stored, err
 }
 
-// fault counts an Append and returns what happens to it.
+// fault counts an Append, and returns what happens to it.
 func (f *Faulty) fault(b journal.Batch) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -227,7 +228,7 @@ func (j *faultyJournal) count(add func(*Counts)) {
 	add(&j.faulty.counts)
 }
 
-// Compact is that of [journal.Journal].
+// Compact implements [journal.Journal].
 func (j *faultyJournal) Compact(ctx context.Context, live iter.Seq[journal.Change]) error {
 	var told error
 	j.count(func(c *Counts) {
@@ -243,10 +244,10 @@ func (j *faultyJournal) Compact(ctx context.Context, live iter.Seq[journal.Chang
 	return j.Journal.Compact(ctx, live)
 }
 
-// Fenced is that of [journal.Journal]; only NoticeFence closes it.
+// Fenced implements [journal.Journal]; only NoticeFence closes the channel.
 func (j *faultyJournal) Fenced() <-chan struct{} { return j.fenced }
 
-// Close is that of [journal.Journal].
+// Close implements [journal.Journal].
 func (j *faultyJournal) Close(ctx context.Context) error {
 	var told error
 	j.count(func(c *Counts) {
@@ -259,3 +260,99 @@ func (j *faultyJournal) Close(ctx context.Context) error {
 	}
 	return errors.Join(told, j.Journal.Close(ctx))
 }
+
+// ErrUnknown is an error that package journal does not know, so that it counts
+// as ErrAmbiguous.
+var ErrUnknown = errors.New("journaltest: an error of another kind")
+
+// A Fault is what happens to one Append of a [Faulty] engine. The zero value is no
+// fault: the batch goes to the inner engine, and the caller gets its answer.
+type Fault struct {
+	// Before is called first, and After last, on the goroutine that called
+	// Append. Both may wait: latency is a Before that sleeps.
+	Before, After func(context.Context)
+
+	// Err is what Append returns. It finishes the journal, unless it is
+	// journal.ErrRejected. If Err is nil, the inner engine answers.
+	Err error
+
+	// Stored says that the batch goes to the inner engine, although Append
+	// returns Err.
+	Stored bool
+}
+
+// Reject refuses the batch. The journal goes on.
+func Reject() Fault { return Fault{Err: journal.ErrRejected} }
+
+// Fence answers that another holder has the partition. There need not be one. A
+// test that opens the partition a second time needs no Fence.
+func Fence() Fault { return Fault{Err: journal.ErrFenced} }
+
+// Ambiguous answers that whether the batch was stored is unknown. stored decides
+// whether it is.
+func Ambiguous(stored bool) Fault { return Fault{Err: journal.ErrAmbiguous, Stored: stored} }
+
+// Unknown is like Ambiguous, but with an error that package journal does not know.
+func Unknown(stored bool) Fault { return Fault{Err: ErrUnknown, Stored: stored} }
+
+// Late hands the batch to the inner engine after d, or when ctx ends if that
+// comes first.
+func Late(d time.Duration) Fault {
+	return Fault{Before: func(ctx context.Context) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}}
+}
+
+// Held hands the batch to the inner engine when release is closed, or when ctx
+// ends if that comes first.
+func Held(release <-chan struct{}) Fault {
+	return Fault{Before: func(ctx context.Context) {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+	}}
+}
+
+// Then returns the fault with a further wait: before is called first of all.
+func (f Fault) Then(before func(context.Context)) Fault {
+	first := f.Before
+	f.Before = func(ctx context.Context) {
+		before(ctx)
+		if first != nil {
+			first(ctx)
+		}
+	}
+	return f
+}
+
+// An OpenFault is what happens to one Open. The zero value is no fault.
+type OpenFault struct {
+	// Before is called first. It may wait.
+	Before func(context.Context)
+
+	// Err is what Open returns: without a call of emit, unless Cut is set. Nothing
+	// is held open then.
+	Err error
+
+	// Cut says that only the first After keys are emitted. Then Open returns
+	// Err or, if that is nil, goes on as if these were all.
+	Cut   bool
+	After int
+}
+
+// FailOpen makes Open fail with err at once.
+func FailOpen(err error) OpenFault { return OpenFault{Err: err} }
+
+// Corrupt makes Open fail with journal.ErrCorrupt after so many keys.
+func Corrupt(after int) OpenFault {
+	return OpenFault{Err: fmt.Errorf("%w: as told", journal.ErrCorrupt), Cut: true, After: after}
+}
+
+// CutShort makes Open lose all but so many keys, unnoticed.
+func CutShort(after int) OpenFault { return OpenFault{Cut: true, After: after} }

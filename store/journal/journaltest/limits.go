@@ -10,7 +10,7 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// most is the largest size that the suite makes up for a limit.
+// most is the largest limit that the suite tests.
 const most = 80 << 20
 
 func limits() []promise {
@@ -22,7 +22,7 @@ func limits() []promise {
 	}
 }
 
-// tooLarge returns a batch beyond a limit, if there is one that is in reach.
+// tooLarge returns a batch that exceeds a limit, if the suite can reach one.
 func tooLarge(j journal.Journal) (journal.Batch, bool) {
 	l := j.Limits()
 	for _, n := range []int{l.KeyBytes, l.ValueBytes, int(l.BatchBytes)} {
@@ -37,7 +37,8 @@ func tooLarge(j journal.Journal) (journal.Batch, bool) {
 	return journal.Batch{}, false
 }
 
-// refused appends what is too large, if the journal has limits.
+// refused appends a batch that is too large, if the journal has a limit that the
+// suite can reach.
 func (tr *trial) refused(j journal.Journal) bool {
 	tr.Helper()
 	b, limited := tooLarge(j)
@@ -48,11 +49,11 @@ func (tr *trial) refused(j journal.Journal) bool {
 	return limited
 }
 
-// atLimit tries what is just within a limit, and what is just beyond it.
+// atLimit tests a batch at a limit, and one just beyond it.
 func (tr *trial) atLimit(limit int64, what string, with func(n int) []journal.Change) {
 	tr.Helper()
 	if limit == 0 || limit > most || testing.Short() && limit > 1<<20 {
-		tr.Skipf("not tried: %s have no limit that the suite can reach (%d)", what, limit)
+		tr.Skipf("not tested: %s have no limit that the suite can reach (%d)", what, limit)
 	}
 	j := tr.open("p", nil)
 	tr.append(j, put("z", "1"))
@@ -112,7 +113,7 @@ func refusedLeavesNothing(tr *trial) {
 	before := tr.append(j, put("a", "1"))
 	for range 3 {
 		if !tr.refused(j) {
-			tr.Skip("not tried: there is no limit that the suite can reach")
+			tr.Skip("not tested: there is no limit that the suite can reach")
 		}
 	}
 	after := tr.append(j, put("b", "2"))

@@ -13,13 +13,13 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// ErrClosed is what the journals here fail with when they are of no use any
-// more. A caller can count on no more than that it is none of package journal's.
+// ErrClosed is the error of a closed journal of this package. All that a caller
+// may rely on is that it is no error of package journal.
 var ErrClosed = errors.New("journaltest: the journal is closed, nothing was stored")
 
-// Memory is a [journal.Engine] in memory. Open takes a partition away from the
-// owner that it has. A context that has ended when Append is called ends the
-// ownership, and nothing is stored. The zero value is ready for use.
+// Memory is a [journal.Engine] in memory. Open takes a partition away from its
+// holder. An Append whose context has ended stores nothing, and finishes the
+// journal. The zero value is ready for use.
 type Memory struct {
 	Limits journal.Limits // of its journals; set it before the first Open
 
@@ -29,14 +29,14 @@ type Memory struct {
 
 type partition struct {
 	journal.Position
-	values map[string][]byte // each is never changed in place
-	owner  *memoryJournal
+	values map[string][]byte // none is changed in place
+	holder *memoryJournal    // nil while the partition is not open
 }
 
 // NewEngine returns an engine in memory, without limits.
 func NewEngine() *Memory { return new(Memory) }
 
-// Open is that of [journal.Engine].
+// Open implements [journal.Engine].
 func (m *Memory) Open(ctx context.Context, name string, emit func(journal.Change) error) (journal.Journal, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("journaltest: open: %w", context.Cause(ctx))
@@ -51,7 +51,7 @@ func (m *Memory) Open(ctx context.Context, name string, emit func(journal.Change
 	return j, nil
 }
 
-// takeOver makes a new owner, and returns it with all that stands.
+// takeOver makes a new holder, and returns it with all that stands.
 func (m *Memory) takeOver(name string) (*memoryJournal, map[string][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -63,12 +63,12 @@ func (m *Memory) takeOver(name string) (*memoryJournal, map[string][]byte) {
 		}
 		m.partitions[name] = p
 	}
-	if p.owner != nil {
-		close(p.owner.fenced)
+	if p.holder != nil {
+		close(p.holder.fenced)
 	}
 	p.Epoch++
-	p.owner = &memoryJournal{engine: m, partition: p, epoch: p.Epoch, fenced: make(chan struct{})}
-	return p.owner, maps.Clone(p.values)
+	p.holder = &memoryJournal{engine: m, partition: p, fenced: make(chan struct{})}
+	return p.holder, maps.Clone(p.values)
 }
 
 // Standing returns what stands in a partition, in ascending order of the keys.
@@ -83,8 +83,8 @@ func (m *Memory) Standing(name string) (all []journal.Change) {
 	return all
 }
 
-// Position returns where the latest batch of a partition stands, and its latest
-// ownership.
+// Position returns the index of a partition's latest batch, and the epoch of its
+// latest Open.
 func (m *Memory) Position(name string) journal.Position {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -94,13 +94,12 @@ func (m *Memory) Position(name string) journal.Position {
 	return journal.Position{}
 }
 
-// A memoryJournal is one ownership. The engine's mutex guards it.
+// A memoryJournal is an open partition. The engine's mutex guards it.
 type memoryJournal struct {
 	engine    *Memory
 	partition *partition
-	epoch     uint64
 	fenced    chan struct{}
-	ended     error // why it is of no use any more
+	ended     error // why it is finished
 }
 
 func (j *memoryJournal) Append(ctx context.Context, b journal.Batch) (journal.Position, error) {
@@ -123,11 +122,11 @@ func (j *memoryJournal) Append(ctx context.Context, b journal.Batch) (journal.Po
 	return j.partition.Position, nil
 }
 
-// usable returns why nothing can be stored, if so, and ends the ownership then.
+// usable returns why the journal is finished, or nil.
 func (j *memoryJournal) usable(ctx context.Context) error {
 	switch {
 	case j.ended != nil:
-	case j.partition.owner != j:
+	case j.partition.holder != j:
 		j.ended = journal.ErrFenced
 	case ctx.Err() != nil:
 		j.ended = fmt.Errorf("%w: %w", ErrClosed, context.Cause(ctx))
@@ -150,8 +149,8 @@ func (j *memoryJournal) Close(context.Context) error {
 	if j.ended == nil {
 		j.ended = ErrClosed
 	}
-	if j.partition.owner == j {
-		j.partition.owner = nil
+	if j.partition.holder == j {
+		j.partition.holder = nil
 	}
 	return nil
 }

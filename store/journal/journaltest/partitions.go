@@ -25,7 +25,7 @@ func partitionsAreApart(tr *trial) {
 	tr.open("c", nil)
 }
 
-// Names that look alike, or like a path, are different ones.
+// Names that look alike, or like a path, are different names.
 func anyName(tr *trial) {
 	names := []string{
 		"", " ", "a", "A", "a ", " a", "a/b", "a/../a", "/", ".", "..", "a\x00", "a\x00b", "\x00", "é", "e\u0301",
@@ -43,7 +43,7 @@ func anyName(tr *trial) {
 		tr.append(j, put("name", name))
 		taken[name] = true
 	}
-	require.True(tr, taken["a"] && taken["A"], "plain names are taken")
+	require.True(tr, taken["a"] && taken["A"], "plain names are accepted")
 	tr.reopen()
 	for _, name := range names {
 		if taken[name] {

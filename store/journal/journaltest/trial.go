@@ -17,24 +17,24 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// A trial is one promise that is tried on an engine of its own. Its methods do
-// what must succeed.
+// A trial tests one promise on an engine of its own. Its methods fail the test if
+// a call that must succeed does not.
 type trial struct {
 	*testing.T
 	factory Factory
-	before  goleak.Option // the goroutines that were there before any trial
+	before  goleak.Option // ignores the goroutines that ran before any trial
 	ctx     context.Context
 	engine  journal.Engine
 	opened  []journal.Journal
 }
 
-// try tries a promise, and closes all that it has opened.
+// try tests a promise, and closes all journals that it opened.
 func try(t *testing.T, f Factory, before goleak.Option, p promise) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), f.Timeout)
 	defer cancel()
 	tr := &trial{T: t, factory: f, before: before, ctx: ctx, engine: f.Open(t)}
-	require.NotNil(t, tr.engine, "the Factory made no engine")
+	require.NotNil(t, tr.engine, "the Factory returned no engine")
 	defer tr.closeAll()
 	p.try(tr)
 }
@@ -52,12 +52,13 @@ func (tr *trial) closeAll() {
 // contents are what stands: values by keys.
 type contents map[string]string
 
-// differ says how two contents differ, without showing what is long.
+// differ says how two contents differ, "" if they do not. It cuts long keys and
+// values.
 func (want contents) differ(got contents) string {
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		value, ok := got[key]
 		if !ok {
-			return fmt.Sprintf("the key %.40q is not there", key)
+			return fmt.Sprintf("the key %.40q is missing", key)
 		}
 		if value != want[key] {
 			return fmt.Sprintf("the key %.40q has %.40q (%d bytes), not %.40q (%d bytes)", key, value, len(value), want[key], len(want[key]))
@@ -65,22 +66,22 @@ func (want contents) differ(got contents) string {
 	}
 	for key := range got {
 		if _, ok := want[key]; !ok {
-			return fmt.Sprintf("the key %.40q is there", key)
+			return fmt.Sprintf("the key %.40q should be absent", key)
 		}
 	}
 	return ""
 }
 
-// collect returns an emit that checks the order and puts all into c.
+// collect returns an emit that checks the order, and puts all keys into c.
 func (tr *trial) collect(c contents) func(journal.Change) error {
 	var last []byte
 	return func(change journal.Change) error {
 		tr.Helper()
 		if change.Delete {
-			tr.Errorf("a deleted key was emitted: %.40q", change.Key)
+			tr.Errorf("emit got a deleted key: %.40q", change.Key)
 		}
 		if len(c) > 0 && bytes.Compare(last, change.Key) >= 0 {
-			tr.Errorf("%.40q was emitted after %.40q", change.Key, last)
+			tr.Errorf("emit got %.40q after %.40q", change.Key, last)
 		}
 		last = bytes.Clone(change.Key)
 		c[string(change.Key)] = string(change.Value)
@@ -109,7 +110,7 @@ func (tr *trial) open(partition string, want contents) journal.Journal {
 	return j
 }
 
-// reopen closes all journals, and goes on with an engine that has what was kept.
+// reopen closes all journals, and goes on with an engine on what was stored.
 func (tr *trial) reopen() {
 	tr.Helper()
 	tr.closeAll()
@@ -118,7 +119,7 @@ func (tr *trial) reopen() {
 	}
 }
 
-// crash abandons all journals, and goes on with an engine that has what was kept.
+// crash abandons all journals, and goes on with an engine on what was stored.
 func (tr *trial) crash() {
 	tr.Helper()
 	if tr.factory.Crash != nil {
@@ -126,7 +127,7 @@ func (tr *trial) crash() {
 	}
 }
 
-// stands reopens the engine and checks what stands in a partition.
+// stands reopens the engine, and checks what stands in a partition.
 func (tr *trial) stands(partition string, want contents) journal.Journal {
 	tr.Helper()
 	tr.reopen()
@@ -139,14 +140,13 @@ func put(key, value string) journal.Change {
 
 func del(key string) journal.Change { return journal.Change{Key: []byte(key), Delete: true} }
 
-// batch returns one with an ID of its own.
+// batch returns a batch with an ID of its own.
 func batch(changes ...journal.Change) journal.Batch {
 	b := journal.Batch{Changes: changes}
 	_, _ = rand.Read(b.ID[:])
 	return b
 }
 
-// append appends a batch.
 func (tr *trial) append(j journal.Journal, changes ...journal.Change) journal.Position {
 	tr.Helper()
 	return tr.appendBatch(j, batch(changes...))
@@ -159,7 +159,7 @@ func (tr *trial) appendBatch(j journal.Journal, b journal.Batch) journal.Positio
 	return at
 }
 
-// noise returns bytes that look random, the same for the same seed.
+// noise returns n bytes that look random, the same ones for the same seed.
 func noise(seed uint64, n int) string {
 	out := make([]byte, 0, n+8)
 	for len(out) < n {
@@ -173,7 +173,7 @@ func isRejected(err error) bool { return errors.Is(err, journal.ErrRejected) }
 func isFenced(err error) bool   { return errors.Is(err, journal.ErrFenced) }
 func isEnded(err error) bool    { return errors.Is(err, context.Canceled) }
 
-// endedCtx returns a context that has ended.
+// endedCtx returns a context that has already ended.
 func (tr *trial) endedCtx() context.Context {
 	ctx, cancel := context.WithCancel(tr.ctx)
 	cancel()

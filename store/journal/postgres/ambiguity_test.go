@@ -35,7 +35,7 @@ func (c *chain) next() journal.Batch {
 		journal.Change{Key: fmt.Append(nil, "key ", c.acknowledged), Delete: true})
 }
 
-// append appends the next batch. The index of the first one of an owner shows
+// append appends the next batch. The index of the first one of a holder shows
 // that none before was counted twice.
 func (c *chain) append(t testing.TB, j journal.Journal) (err error) {
 	t.Helper()
@@ -120,7 +120,7 @@ func TestCutConnections(t *testing.T) {
 	require.NoError(t, c.append(t, j))
 }
 
-// The same while other owners come: an append is stored, or fenced and not
+// The same while other holders come: an append is stored, or fenced and not
 // stored, or unknown because more have come since.
 func TestOwnersRaceOverCutConnections(t *testing.T) {
 	s := server(t)
@@ -131,7 +131,7 @@ func TestOwnersRaceOverCutConnections(t *testing.T) {
 	var outcome struct{ stored, fenced, ambiguous int }
 	ever := map[string]bool{} // the batches, by name, and whether they were acknowledged
 	var wg sync.WaitGroup
-	for owner := range 3 {
+	for holder := range 3 {
 		wg.Go(func() {
 			for n := range many(60) {
 				j, _, err := load(t, e, "p")
@@ -139,7 +139,7 @@ func TestOwnersRaceOverCutConnections(t *testing.T) {
 					continue // it was cut
 				}
 				for i := 0; ; i++ {
-					name := fmt.Sprintf("%d/%d/%d", owner, n, i)
+					name := fmt.Sprintf("%d/%d/%d", holder, n, i)
 					_, err := j.Append(t.Context(), batchOf(put(name, "1"), put("last", name)))
 					mu.Lock()
 					switch {

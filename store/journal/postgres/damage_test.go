@@ -66,7 +66,7 @@ func TestDamageIsFound(t *testing.T) {
 	}
 }
 
-// An owner does not build on what is not as it has left it.
+// A holder does not build on what is not as it left it.
 func TestWhatIsChangedUnderAnOwnerEndsIt(t *testing.T) {
 	pool := poolOf(t)
 	for damage, want := range map[string]error{

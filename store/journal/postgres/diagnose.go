@@ -5,12 +5,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// A rule is about one setting of the server.
+// A rule says what one setting of the server should be.
 type rule struct {
 	setting string
 	right   func(value string) bool
@@ -28,24 +29,24 @@ func atLeast(least int) func(string) bool {
 }
 
 var rules = []rule{
-	{"server_version_num", atLeast(130000), journal.Broken, "PostgreSQL 13 is the oldest that it works with"},
-	{"block_size", atLeast(8192), journal.Broken, "smaller pages have no room for a key of the largest size in an index"},
+	{"server_version_num", atLeast(130000), journal.Broken, "at least PostgreSQL 13"},
+	{"block_size", atLeast(8192), journal.Broken, "at least 8192: an index on smaller pages has no room for the largest key"},
 	{"in_recovery", is("off"), journal.Broken, "a standby takes no writes: connect to the primary, with target_session_attrs=read-write"},
 	{"fsync", is("on"), journal.Risk, "turn it on, or a crash of the machine loses acknowledged batches, and may destroy the database"},
-	{"full_page_writes", is("on"), journal.Risk, "turn it on, or a crash of the machine may leave pages half written, unless the file system never does"},
+	{"full_page_writes", is("on"), journal.Risk, "turn it on, or a crash of the machine may leave half-written pages, unless the file system prevents them"},
 	{"synchronous_standby_names", func(value string) bool { return value != "" }, journal.Risk,
-		"name a standby, or acknowledged batches are lost with the disk of the server, and by a failover"},
-	{"synchronous_commit", func(string) bool { return true }, journal.OK, "a commit waits for the disk of the standby as well, whatever this is: only remote_apply is more, and is kept"},
-	{"data_checksums", is("on"), journal.Risk, "turn it on (pg_checksums), or damage on the disk may go unnoticed until a partition is opened, and into every copy"},
-	{"ignore_checksum_failure", is("off"), journal.Risk, "turn it off, or records are read from pages that are known to be damaged"},
+		"name a standby, or acknowledged batches are lost with the server's disk, and in a failover"},
+	{"synchronous_commit", func(string) bool { return true }, journal.OK, "any: each commit waits for the standby's disk too; remote_apply waits for more, and is kept"},
+	{"data_checksums", is("on"), journal.Risk, "turn it on (pg_checksums), or damage on the disk may go unnoticed until a partition is opened, and spread to every copy"},
+	{"ignore_checksum_failure", is("off"), journal.Risk, "turn it off, or records are read from pages known to be damaged"},
 	{"zero_damaged_pages", is("off"), journal.Risk, "turn it off, or the records of a damaged page are thrown away"},
-	{"autovacuum", is("on"), journal.Risk, "turn it on, or what was replaced fills the disk, and in the end the server refuses to write"},
+	{"autovacuum", is("on"), journal.Risk, "turn it on, or replaced records fill the disk, until the server refuses to write"},
 	{"track_counts", is("on"), journal.Risk, "turn it on: autovacuum needs it"},
 }
 
-// Diagnose looks at what the promises of an [Engine] on this pool depend on, and
-// returns a finding on each, in an order that does not change. It changes
-// nothing. What a server or a role can override later it cannot see.
+// Diagnose checks the settings that the promises of an [Engine] on this pool depend
+// on, and returns a finding for each, always in the same order. It changes nothing.
+// It cannot see what a server or a role will override later.
 func Diagnose(ctx context.Context, pool *pgxpool.Pool) ([]journal.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -55,7 +56,7 @@ func Diagnose(ctx context.Context, pool *pgxpool.Pool) ([]journal.Finding, error
 	}
 	findings := []journal.Finding{{Setting: "pool", Value: "made by NewPool"}}
 	if !watched {
-		findings[0] = journal.Finding{Status: journal.Broken, Setting: "pool", Value: "not made by NewPool", Advice: "make it with NewPool: " + ErrPool.Error()}
+		findings[0] = journal.Finding{Status: journal.Broken, Setting: "pool", Value: "not made by NewPool", Advice: "one made by NewPool, or no append succeeds"}
 	}
 	for _, r := range rules {
 		value, known := settings[r.setting]
@@ -71,7 +72,7 @@ func Diagnose(ctx context.Context, pool *pgxpool.Pool) ([]journal.Finding, error
 	return findings, nil
 }
 
-// lookAt returns the settings of a server, and whether the pool is NewPool's.
+// lookAt returns the settings of the server, and whether the pool is from NewPool.
 func lookAt(ctx context.Context, pool *pgxpool.Pool) (settings map[string]string, watched bool, err error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
@@ -83,14 +84,11 @@ func lookAt(ctx context.Context, pool *pgxpool.Pool) (settings map[string]string
 	if err != nil {
 		return nil, false, err
 	}
-	defer rows.Close()
 	settings = map[string]string{}
-	for rows.Next() {
-		var name, value string
-		if err := rows.Scan(&name, &value); err != nil {
-			return nil, false, err
-		}
+	var name, value string
+	_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error {
 		settings[name] = value
-	}
-	return settings, warningsOf(conn.Conn().PgConn()) != nil, rows.Err()
+		return nil
+	})
+	return settings, warningsOf(conn.Conn().PgConn()) != nil, err
 }

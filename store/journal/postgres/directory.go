@@ -9,23 +9,23 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// A Directory is one document with a revision, which is replaced only by who has
-// seen the last one. Any number of goroutines and processes may use it. It does
-// not keep the slices that it is given; those that it returns are the caller's.
+// A Directory is one document with a revision. Only a caller who has seen the last
+// revision can replace it. Any number of goroutines and processes may use it. It does
+// not keep the slices that it is given, and those that it returns are the caller's.
 type Directory struct {
 	database
 	name string
 }
 
-// NewDirectory returns the document of that name, which may be any text, on a
-// pool that NewPool has made. It touches nothing.
+// NewDirectory returns the document of that name, which is any text, on a pool of
+// NewPool. It does not use the database.
 func NewDirectory(pool *pgxpool.Pool, opts Options, name string) *Directory {
 	return &Directory{newDatabase(pool, opts), name}
 }
 
-// Read returns the document and its revision, nil and 0 if there is none yet. It
-// may be one of which the Write has not returned, or has failed, and which is
-// lost with the server: a Write that builds on it says so.
+// Read returns the document and its revision, nil and 0 if there is none yet. Its
+// Write may not have returned yet, or may have failed, and it may be lost with the
+// server: a Write that builds on it finds that out.
 func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64, err error) {
 	if err := d.ready(ctx); err != nil {
 		return nil, 0, d.wrap("read", err)
@@ -42,11 +42,10 @@ func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64,
 	return document, revision, nil
 }
 
-// Write replaces the document if its revision is still this one, 0 if there is
-// none yet, and reports whether it did. The new revision is the next number. When
-// it returns nil that is durable. After an error nobody knows whether the document
-// was replaced; one that the server cannot take, of close to a gigabyte, is an
-// error too.
+// Write replaces the document if it still has the given revision, 0 for none yet, and
+// reports whether it did. The new revision is the next number. When Write returns nil
+// the document is durable. After an error whether it was replaced is unknown. A
+// document that the server cannot take, of close to a gigabyte, is an error too.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
 	if err := d.ready(ctx); err != nil {
 		return false, d.wrap("write", err)

@@ -13,37 +13,36 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// Options are those of an [Engine] and a [Directory]. The zero value is useful.
+// Options configure an [Engine] or a [Directory]. The zero value is useful.
 type Options struct {
-	// Schema is where the tables are. Both are made when they are not there.
-	// "" means loopstore. One schema is one set of partitions and documents.
+	// Schema holds the tables. The first use creates what is missing. "" means
+	// loopstore. A schema is one set of partitions and documents.
 	Schema string
 
-	// Timeout is how long one call of the database may take: the connecting, one
-	// round trip, or, while Open reads, the wait for the next record. 0 means 15
-	// seconds. It must be enough for a round trip with the largest value.
+	// Timeout bounds one call of the database: connecting, one round trip or, while
+	// Open reads, the wait for the next record. It must be long enough for a round
+	// trip with the largest value. 0 means 15 seconds.
 	Timeout time.Duration
 
-	// Patience is how long an Append whose outcome is not known tries to find it
-	// out, from the first failure on. 0 means 30 seconds.
+	// Patience bounds how long Append tries to find out an unknown outcome, from the
+	// first failure on. 0 means 30 seconds.
 	Patience time.Duration
 }
 
-// An Engine is a [journal.Engine] on a schema of a database. It holds nothing
-// but the pool, which stays the caller's: an Append has one connection of it for
-// as long as it lasts, and so has Open. What emit does of its own with the
-// database needs another one.
+// An Engine is a [journal.Engine] on a schema of a database. It holds only the pool,
+// which stays the caller's. Append and Open each take one connection while they run;
+// an emit that uses the database needs another.
 type Engine struct {
 	database
 	patience time.Duration
 }
 
-// An Error says what was being done when something failed, and with what. Of a
-// batch, the error of package journal in it says whether it was stored. It wraps
-// the cause, of a server's error only the code and the message.
+// An Error says what failed, and for which partition or document. It wraps the cause;
+// of a server's error it keeps only the code, the message and the hint. After
+// Append, the error of package journal in it says whether the batch was stored.
 type Error struct {
 	Op     string // open, append, read, write or diagnose
-	Schema string // "" of diagnose
+	Schema string // "" for diagnose
 	Name   string // of the partition or the document
 	Err    error
 }
@@ -58,12 +57,12 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// ErrPool means that a pool was not made by NewPool, so that it would go
-// unnoticed that the wait for a standby was called off. Nothing was stored.
-var ErrPool = errors.New("the pool was not made by NewPool")
+// ErrPool means that the pool does not come from NewPool. Then nothing would notice
+// that the wait for a standby was called off. Nothing was stored.
+var ErrPool = errors.New("the pool does not come from NewPool")
 
-// New returns an engine on a pool that NewPool has made. It touches nothing;
-// Open does.
+// New returns an engine on a pool of NewPool. It does not use the database; Open
+// does.
 func New(pool *pgxpool.Pool, opts Options) *Engine {
 	if opts.Patience <= 0 {
 		opts.Patience = 30 * time.Second
@@ -71,24 +70,24 @@ func New(pool *pgxpool.Pool, opts Options) *Engine {
 	return &Engine{newDatabase(pool, opts), opts.Patience}
 }
 
-// Open is that of [journal.Engine]. It takes the partition over in a transaction
-// of its own, and waits for an append that is under way. Then it reads what
-// stands in another one, which sees one moment. That what it has emitted is not
-// what was stored shows at the end.
-func (e *Engine) Open(ctx context.Context, partition string, emit func(journal.Change) error) (journal.Journal, error) {
-	j := &owned{engine: e, partition: partition, id: idOf(partition), digests: map[keyID]journal.Digest{}}
-	_, _ = rand.Read(j.owner[:])
-	var emitted *emitError
-	switch err := j.open(ctx, emit); {
-	case errors.As(err, &emitted):
-		return nil, emitted.err
-	case err != nil:
-		return nil, j.wrap("open", err)
+// Open implements [journal.Engine]. It takes the partition over in a transaction,
+// which waits for an append that is under way. In another one, which sees one moment,
+// it reads what stands. Only at the end does it know whether what it has emitted is
+// what was stored.
+func (e *Engine) Open(ctx context.Context, name string, emit func(journal.Change) error) (journal.Journal, error) {
+	p := &partition{engine: e, name: name, id: idOf(name), digests: map[[16]byte]journal.Digest{}}
+	_, _ = rand.Read(p.holder[:])
+	err := p.open(ctx, emit)
+	if emitted, ok := errors.AsType[emitError](err); ok {
+		return nil, emitted.error
 	}
-	return j, nil
+	if err != nil {
+		return nil, p.wrap("open", err)
+	}
+	return p, nil
 }
 
-// cleaned leaves out of a server's error what may be a payload.
+// cleaned drops from a server's error what may hold a payload.
 func cleaned(err error) error {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return &pgconn.PgError{Severity: e.Severity, Code: e.Code, Message: e.Message, Hint: e.Hint}

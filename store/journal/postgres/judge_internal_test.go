@@ -12,7 +12,7 @@ import (
 func TestJudge(t *testing.T) {
 	me, next, third := [16]byte{1}, [16]byte{2}, [16]byte{3}
 	batch, other := [16]byte{10}, [16]byte{11}
-	j := &owned{owner: me, head: journal.Head{Position: journal.Position{Index: 7}}}
+	p := &partition{holder: me, head: journal.Head{Position: journal.Position{Index: 7}}}
 	for _, c := range []struct {
 		what           string
 		seen           sight
@@ -23,18 +23,18 @@ func TestJudge(t *testing.T) {
 		{"another batch of mine", sight{me, next, 8, 3, other}, journal.ErrCorrupt, journal.ErrCorrupt},
 		{"two batches of mine", sight{me, next, 9, 3, other}, journal.ErrCorrupt, journal.ErrCorrupt},
 		{"an older state", sight{me, next, 6, 3, other}, journal.ErrCorrupt, journal.ErrCorrupt},
-		{"the next owner came first", sight{next, me, 7, 7, other}, journal.ErrFenced, journal.ErrFenced},
-		{"the next owner came first, and has appended", sight{next, me, 9, 7, other}, journal.ErrFenced, journal.ErrFenced},
-		{"the next owner came after it", sight{next, me, 8, 8, batch}, journal.ErrFenced, nil},
-		{"the next owner came after it, and has appended", sight{next, me, 12, 8, other}, journal.ErrFenced, nil},
-		{"two owners came first", sight{third, next, 7, 7, other}, journal.ErrFenced, journal.ErrFenced},
-		{"two owners came after it", sight{third, next, 8, 8, batch}, journal.ErrFenced, nil},
-		{"two owners came, and the first has appended", sight{third, next, 8, 8, other}, journal.ErrFenced, journal.ErrAmbiguous},
-		{"two owners came, and both have appended", sight{third, next, 9, 8, other}, journal.ErrFenced, journal.ErrAmbiguous},
-		{"another owner began with less than I have stored", sight{next, third, 9, 6, other}, journal.ErrCorrupt, journal.ErrCorrupt},
+		{"the next holder came first", sight{next, me, 7, 7, other}, journal.ErrFenced, journal.ErrFenced},
+		{"the next holder came first, and has appended", sight{next, me, 9, 7, other}, journal.ErrFenced, journal.ErrFenced},
+		{"the next holder came after it", sight{next, me, 8, 8, batch}, journal.ErrFenced, nil},
+		{"the next holder came after it, and has appended", sight{next, me, 12, 8, other}, journal.ErrFenced, nil},
+		{"two holders came first", sight{third, next, 7, 7, other}, journal.ErrFenced, journal.ErrFenced},
+		{"two holders came after it", sight{third, next, 8, 8, batch}, journal.ErrFenced, nil},
+		{"two holders came, and the first has appended", sight{third, next, 8, 8, other}, journal.ErrFenced, journal.ErrAmbiguous},
+		{"two holders came, and both have appended", sight{third, next, 9, 8, other}, journal.ErrFenced, journal.ErrAmbiguous},
+		{"another holder began with less than I have stored", sight{next, third, 9, 6, other}, journal.ErrCorrupt, journal.ErrCorrupt},
 	} {
 		for uncertain, want := range map[bool]error{false: c.certain, true: c.after} {
-			require.ErrorIs(t, j.judge(&write{id: batch, uncertain: uncertain}, c.seen), want, "%s, %t", c.what, uncertain)
+			require.ErrorIs(t, p.judge(&write{id: batch, uncertain: uncertain}, c.seen), want, "%s, %t", c.what, uncertain)
 		}
 	}
 }

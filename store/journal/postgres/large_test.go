@@ -54,7 +54,7 @@ func same(t testing.TB, want, got contents) {
 }
 
 // A batch that takes several round trips is stored whole, wherever connections
-// are cut, and not at all by an owner that is fenced.
+// are cut, and not at all by a holder that is fenced.
 func TestALargeBatch(t *testing.T) {
 	changes, before, after := large()
 	s := server(t)

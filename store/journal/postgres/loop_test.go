@@ -18,7 +18,7 @@ import (
 
 func openLoop(t testing.TB, engine journal.Engine, partition string) *loopstore.Loop {
 	t.Helper()
-	l, err := loopstore.Open(context.WithoutCancel(t.Context()), loopstore.Options{Journal: engine, Partition: partition})
+	l, err := loopstore.Open(context.WithoutCancel(t.Context()), engine, partition, loopstore.Options{})
 	require.NoError(t, err)
 	return l
 }

@@ -13,66 +13,60 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// An emitError is one that emit returned.
-type emitError struct{ err error }
+// An emitError is an error that emit returned.
+type emitError struct{ error }
 
-func (e *emitError) Error() string { return e.err.Error() }
-
-// errStalled is what ends a reading in which nothing has come for a Timeout.
+// errStalled ends a read when nothing has come for Options.Timeout.
 var errStalled = errors.New("the server has sent nothing for too long")
 
-// open takes the partition over, and emits and checks what stands.
-func (j *owned) open(ctx context.Context, emit func(journal.Change) error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err := j.engine.ready(ctx); err != nil {
+// open takes the partition over, and emits and checks what stands. Once the commit of
+// the takeover is durable, so is all that earlier holders committed, and whatever they
+// try from then on finds another holder.
+func (p *partition) open(ctx context.Context, emit func(journal.Change) error) error {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if err := j.take(ctx); err != nil {
+	if err := p.engine.ready(ctx); err != nil {
 		return err
 	}
-	return j.read(ctx, emit)
+	b := p.engine.begin()
+	b.Queue(p.engine.sql.take, p.id, []byte(p.name), p.holder, [16]byte{}, encodeDigest(journal.Digest{})).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&p.head.Epoch) })
+	if err := p.engine.transact(ctx, b); err != nil {
+		return err
+	}
+	return p.read(ctx, emit)
 }
 
-// take makes this the owner. When the commit is durable, so is all that earlier
-// owners have committed, and whatever they try from now on finds another owner.
-func (j *owned) take(ctx context.Context) error {
-	b := j.engine.begin()
-	b.Queue(j.engine.sql.take, j.id, []byte(j.partition), j.owner, [16]byte{}, encodeDigest(journal.Digest{})).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&j.head.Epoch) })
-	return j.engine.transact(ctx, b)
-}
-
-// read emits what stands, all of one moment, in which this is the owner.
-func (j *owned) read(ctx context.Context, emit func(journal.Change) error) error {
-	conn, err := j.engine.acquire(ctx)
+// read emits what stands at one moment, at which this is the holder.
+func (p *partition) read(ctx context.Context, emit func(journal.Change) error) error {
+	conn, err := p.engine.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Release() // which closes one that is in a transaction
+	defer conn.Release() // which closes the connection if a transaction is open
 	b := &pgx.Batch{}
 	b.Queue(beginReading)
-	b.Queue(j.engine.sql.patient)
-	b.Queue(j.engine.sql.head, j.id).QueryRow(j.readHead)
-	if err := j.engine.send(ctx, conn, b); err != nil {
+	b.Queue(p.engine.sql.patient)
+	b.Queue(p.engine.sql.head, p.id).QueryRow(p.readHead)
+	if err := p.engine.send(ctx, conn, b); err != nil {
 		return err
 	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watchdog := time.AfterFunc(j.engine.timeout, func() { cancel(errStalled) })
+	watchdog := time.AfterFunc(p.engine.timeout, func() { cancel(errStalled) })
 	defer watchdog.Stop()
 	var found journal.Head
 	b = &pgx.Batch{}
-	b.Queue(j.engine.sql.records, j.id).Query(func(rows pgx.Rows) error {
+	b.Queue(p.engine.sql.records, p.id).Query(func(rows pgx.Rows) error {
 		whole := false
 		defer func() {
 			if !whole {
-				cancel(nil) // the server need not send the rest
+				cancel(nil) // so that the server stops sending
 			}
 		}()
-		err := j.readRecords(rows, &found, watchdog, emit)
+		err := p.readRecords(rows, &found, watchdog, emit)
 		whole = err == nil
 		return err
 	})
@@ -83,31 +77,31 @@ func (j *owned) read(ctx context.Context, emit func(journal.Change) error) error
 		return errStalled
 	case err != nil:
 		return err
-	case found.Keys != j.head.Keys || found.Digest != j.head.Digest:
-		return corrupt("its %d records are not the %d that its head is of", found.Keys, j.head.Keys)
+	case found.Keys != p.head.Keys || found.Digest != p.head.Digest:
+		return corrupt("its %d records do not match its head, which counts %d", found.Keys, p.head.Keys)
 	}
 	return nil
 }
 
-func (j *owned) readHead(row pgx.Row) error {
-	var owner [16]byte
+func (p *partition) readHead(row pgx.Row) error {
+	var holder [16]byte
 	var digest []byte
-	if err := row.Scan(&owner, &j.head.Epoch, &j.head.Index, &j.head.Keys, &digest); err != nil {
+	if err := row.Scan(&holder, &p.head.Epoch, &p.head.Index, &p.head.Keys, &digest); err != nil {
 		return err
 	}
-	if owner != j.owner {
+	if holder != p.holder {
 		return journal.ErrFenced
 	}
-	if len(digest) != digestSize {
+	if len(digest) != binary.Size(p.head.Digest) {
 		return corrupt("its head has a digest of %d bytes", len(digest))
 	}
-	j.head.Digest = decodeDigest(digest)
-	return nil
+	_, err := binary.Decode(digest, binary.LittleEndian, &p.head.Digest)
+	return err
 }
 
-// readRecords emits the records, and adds them to found. While emit is at work
-// the watchdog sleeps.
-func (j *owned) readRecords(rows pgx.Rows, found *journal.Head, watchdog *time.Timer, emit func(journal.Change) error) error {
+// readRecords emits the records, and adds them to found. The watchdog does not watch
+// emit.
+func (p *partition) readRecords(rows pgx.Rows, found *journal.Head, watchdog *time.Timer, emit func(journal.Change) error) error {
 	var key, value pgtype.DriverBytes
 	for rows.Next() {
 		watchdog.Stop()
@@ -117,33 +111,21 @@ func (j *owned) readRecords(rows pgx.Rows, found *journal.Head, watchdog *time.T
 		digest := journal.DigestOf(key, value)
 		found.Keys++
 		found.Digest.Plus(digest)
-		j.digests[keyIDOf(key)] = digest
+		p.digests[idOf([]byte(key))] = digest
 		if err := emit(journal.Change{Key: key, Value: value}); err != nil {
-			return &emitError{err}
+			return emitError{err}
 		}
-		watchdog.Reset(j.engine.timeout)
+		watchdog.Reset(p.engine.timeout)
 	}
 	return rows.Err()
 }
 
-const digestSize = 32
-
 func encodeDigest(d journal.Digest) []byte {
-	r := make([]byte, 0, digestSize)
-	for _, n := range d {
-		r = binary.LittleEndian.AppendUint64(r, n)
-	}
+	r, _ := binary.Append(nil, binary.LittleEndian, d)
 	return r
 }
 
-func decodeDigest(r []byte) (d journal.Digest) {
-	for i := range d {
-		d[i] = binary.LittleEndian.Uint64(r[8*i:])
-	}
-	return d
-}
-
-// corrupt is journal.ErrCorrupt with what was seen, which is never a payload.
+// corrupt returns journal.ErrCorrupt with what was found, never with a payload.
 func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", journal.ErrCorrupt, fmt.Sprintf(format, args...))
 }

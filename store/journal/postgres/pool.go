@@ -8,15 +8,15 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// NewPool makes a pool for engines and directories, of a config that
-// pgxpool.ParseConfig has made. It adds to the config that each connection
-// remembers warnings; what AfterConnect and OnNotice do besides, they still do.
-// Close it when all that uses it has ended.
+// NewPool returns a pool for engines and directories. config comes from
+// pgxpool.ParseConfig. NewPool makes each connection remember the server's warnings,
+// and keeps what AfterConnect and OnNotice do. The caller closes the pool when nothing
+// uses it any more.
 func NewPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
 	config = config.Copy()
 	after := config.AfterConnect
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		conn.PgConn().CustomData()[warningsKey] = &warnings{}
+		conn.PgConn().CustomData()[warningsKey] = new(string)
 		if after == nil {
 			return nil
 		}
@@ -25,7 +25,7 @@ func NewPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error)
 	notice := config.ConnConfig.OnNotice
 	config.ConnConfig.OnNotice = func(conn *pgconn.PgConn, n *pgconn.Notice) {
 		if w := warningsOf(conn); w != nil && n.SeverityUnlocalized == "WARNING" {
-			w.message = n.Message
+			*w = n.Message
 		}
 		if notice != nil {
 			notice(conn, n)
@@ -34,14 +34,13 @@ func NewPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error)
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-// warnings are those that came on a connection. A commit that was not waited for
-// to the end succeeds with no more than a warning; its text is in the language
-// of the server, and its code that of any other. So each counts.
-type warnings struct{ message string }
-
 const warningsKey = "github.com/loopstore/loopstore/store/journal/postgres"
 
-func warningsOf(conn *pgconn.PgConn) *warnings {
-	w, _ := conn.CustomData()[warningsKey].(*warnings)
+// warningsOf returns the place of a connection's last warning, nil if the connection
+// is of no pool of NewPool. When the wait for a standby is called off, the commit
+// succeeds with a mere warning. Its text is in the server's language, and its code is
+// that of any warning. So every warning counts.
+func warningsOf(conn *pgconn.PgConn) *string {
+	w, _ := conn.CustomData()[warningsKey].(*string)
 	return w
 }

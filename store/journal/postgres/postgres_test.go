@@ -79,7 +79,7 @@ func poolOf(t testing.TB) *pgxpool.Pool {
 }
 
 // The pool is there before the suite looks for goroutines. A crash leaves the
-// server as it is, and the old owner alive.
+// server as it is, and the old holder alive.
 func TestConformance(t *testing.T) {
 	pool := poolOf(t)
 	options := map[journal.Engine]postgres.Options{}

@@ -17,8 +17,8 @@ import (
 
 const formatVersion = 1
 
-// createSQL makes what is not there. It is one transaction, one at a time: IF
-// NOT EXISTS fails where two begin at once.
+// createSQL creates what is missing, in one transaction. The lock lets only one run at
+// a time, because IF NOT EXISTS fails when two begin at once.
 const createSQL = beginWriting + `;
 select pg_advisory_xact_lock(7810206548);
 create schema if not exists {};
@@ -43,7 +43,7 @@ const (
 	beginReading = `begin isolation level repeatable read, read only`
 )
 
-// statements are those of a schema.
+// statements are the SQL for one schema.
 type statements struct {
 	create, version, settings, patient string
 	take, head, records                string
@@ -59,18 +59,18 @@ func statementsOf(schema string, timeout time.Duration) statements {
 		create:  in(createSQL),
 		version: in(`select version from {}.format`),
 
-		// Wait at least until the commit is on disk, here and on the standbys; get
-		// to know when that wait is called off; find records by their keys, also
-		// when nothing is known of the table yet, and do not plan that anew each
-		// time, which takes longer than the rest of an append; and let go of the
-		// partition if this process stops between two round trips.
+		// Commits wait at least until they are on disk, here and on the standbys. A
+		// warning says when that wait was called off. Records are found by their
+		// keys even before the table has statistics. A plan is made once, because
+		// planning takes longer than the rest of an append. The partition is
+		// released if this process stops between two round trips.
 		settings: fmt.Sprintf(`select
 			set_config('synchronous_commit', case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end, true),
 			set_config('client_min_messages', 'warning', true),
 			set_config('enable_seqscan', 'off', true),
 			set_config('plan_cache_mode', 'force_generic_plan', true),
 			set_config('idle_in_transaction_session_timeout', '%d', true)`, min(max(timeout.Milliseconds(), 1), math.MaxInt32)),
-		// To read all takes as long as it takes, and the first record comes at once.
+		// Reading has no time limit as a whole, and the first record comes at once.
 		patient: `select set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'off', true),
 			set_config('enable_sort', 'off', true)`,
 
@@ -81,8 +81,8 @@ func statementsOf(schema string, timeout time.Duration) statements {
 		head:    in(`select owner, epoch, idx, keys, digest from {}.partition where id = $1`),
 		records: in(`select key, value from {}.record where partition = $1 order by key`),
 
-		// One statement, so that one which comes late, when the same batch was
-		// stored by another try, changes nothing.
+		// One statement, so that a late try changes nothing after another try has
+		// stored the same batch.
 		advance: in(`with head as (
 				update {}.partition set idx = idx + 1, batch = $4, keys = $5, digest = $6
 				where id = $1 and owner = $2 and idx = $3 returning id
@@ -109,39 +109,34 @@ func statementsOf(schema string, timeout time.Duration) statements {
 	}
 }
 
-// idOf is what a partition or a document is found by, since a name is too long
-// for an index: the first half of its SHA-256.
-func idOf(name string) (id [16]byte) {
-	sum := sha256.Sum256([]byte(name))
+// idOf returns the first half of a SHA-256. It stands for the name of a partition or a
+// document, which may be too long for an index. In memory it stands for a key: it takes
+// 16 bytes however long that is, and holds no pointer for the garbage collector.
+func idOf[T string | []byte](text T) [16]byte {
+	sum := sha256.Sum256([]byte(text))
 	return [16]byte(sum[:16])
 }
 
-// ready checks the format, and makes the tables if there are none.
+// ready checks the format, and creates the tables if there are none.
 func (d *database) ready(ctx context.Context) error {
 	version, err := d.version(ctx)
-	if failed, ok := errors.AsType[*pgconn.PgError](err); ok && (failed.Code == noTable || failed.Code == noSchema) {
+	if failed, ok := errors.AsType[*pgconn.PgError](err); ok && (failed.Code == "42P01" || failed.Code == "3F000") { // no such table, or schema
 		if err = d.create(ctx); err == nil {
 			version, err = d.version(ctx)
 		}
 	}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return fmt.Errorf("%w: its format is lost", journal.ErrCorrupt)
+		return corrupt("the format's row is gone")
 	case err != nil:
 		return cleaned(err)
 	case version > formatVersion:
-		return fmt.Errorf("%w: version %d, this one knows %d", journal.ErrNewerFormat, version, formatVersion)
+		return fmt.Errorf("%w: version %d, this program knows %d", journal.ErrNewerFormat, version, formatVersion)
 	case version != formatVersion:
-		return fmt.Errorf("%w: format version %d was never used", journal.ErrCorrupt, version)
+		return corrupt("format version %d was never used", version)
 	}
 	return nil
 }
-
-// SQLSTATEs.
-const (
-	noTable  = "42P01"
-	noSchema = "3F000"
-)
 
 func (d *database) version(ctx context.Context) (version int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)

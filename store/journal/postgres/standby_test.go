@@ -74,7 +74,7 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// An owner that knows of both servers goes on with the one that writes.
+// A holder that knows of both servers goes on with the one that writes.
 func TestAnOwnerOutlivesAFailover(t *testing.T) {
 	primary, standby := pair(t)
 	url := fmt.Sprintf("postgres://loopstore@%s,%s/postgres?target_session_attrs=read-write", primary.Addr(), standby.Addr())

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// A database is what an engine and a directory have: a schema of a database.
+// A database is a schema of a database: what an Engine and a Directory use.
 type database struct {
 	pool    *pgxpool.Pool
 	schema  string
@@ -27,7 +27,7 @@ func newDatabase(pool *pgxpool.Pool, opts Options) database {
 	return database{pool, opts.Schema, opts.Timeout, statementsOf(opts.Schema, opts.Timeout)}
 }
 
-// begin returns what begins a transaction that writes.
+// begin returns the begin of a transaction that writes.
 func (d *database) begin() *pgx.Batch {
 	b := &pgx.Batch{}
 	b.Queue(beginWriting)
@@ -35,29 +35,29 @@ func (d *database) begin() *pgx.Batch {
 	return b
 }
 
-// transact runs a transaction: each batch in one round trip, with a deadline of
-// its own, the first one from begin. It returns nil when the transaction is
-// committed and as durable as the server makes it. After any error but one of a
-// batch's own callbacks it may be committed all the same, or be later.
+// transact runs a transaction: each batch in one round trip, with a deadline of its
+// own. The first batch is from begin. transact returns nil once the transaction is
+// committed, and as durable as the server makes it. After any error but one of a
+// batch's own callbacks it may be committed all the same, now or later.
 func (d *database) transact(ctx context.Context, batches ...*pgx.Batch) error {
 	conn, err := d.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Release() // which closes one that is in a transaction
+	defer conn.Release() // which closes the connection if a transaction is open
 	w := warningsOf(conn.Conn().PgConn())
 	if w == nil {
 		return ErrPool
 	}
-	*w = warnings{}
+	*w = ""
 	batches[len(batches)-1].Queue("commit")
 	for _, b := range batches {
 		if err := d.send(ctx, conn, b); err != nil {
 			return err
 		}
 	}
-	if w.message != "" {
-		return fmt.Errorf("the commit came with a warning: %s", w.message)
+	if *w != "" {
+		return fmt.Errorf("the commit came with a warning: %s", *w)
 	}
 	return nil
 }

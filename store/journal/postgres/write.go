@@ -11,15 +11,14 @@ import (
 )
 
 const (
-	// An index has no room for more, with the rest of an entry, in a third of a
-	// page.
+	// An index entry, which has more than the key, may take a third of a page.
 	maxKey = 2600
-	// The server takes a gigabyte in one message, and holds it several times.
+	// The server takes a gigabyte in one message, but holds several copies of it.
 	maxValue = 128 << 20
 	maxBatch = 256 << 20
 
-	chunkBytes   = 8 << 20 // of keys and values in one round trip, but for the last
-	chunkChanges = 16 << 10
+	chunkBytes   = 8 << 20  // of keys and values; a round trip that has as many takes no more
+	chunkChanges = 16 << 10 // likewise
 )
 
 // A write is a batch on its way.
@@ -27,32 +26,28 @@ type write struct {
 	id        [16]byte
 	next      journal.Head
 	chunks    []chunk // never none
-	uncertain bool    // an earlier try may have stored it, or may yet
+	uncertain bool    // an earlier try may have stored it, or still may
 }
 
-// A chunk is what goes in one round trip. A key is in no more than one.
+// A chunk is what one round trip takes. No key is in two chunks.
 type chunk struct {
 	gone, keys, values [][]byte
 	bytes              int
 }
 
-func (c *chunk) full() bool {
-	return c.bytes >= chunkBytes || len(c.gone)+len(c.keys) >= chunkChanges
-}
-
-// prepare says what a batch makes of the head, and what is to be sent: the last
-// change of each key, and no delete of what is not there.
-func (j *owned) prepare(b journal.Batch) *write {
-	w := &write{id: b.ID, next: j.head, chunks: make([]chunk, 1)}
+// prepare returns the head after a batch, and what to send: the last change of each
+// key, without deletes of absent keys.
+func (p *partition) prepare(b journal.Batch) *write {
+	w := &write{id: b.ID, next: p.head, chunks: make([]chunk, 1)}
 	w.next.Index++
-	seen := make(map[keyID]bool, len(b.Changes))
+	seen := make(map[[16]byte]bool, len(b.Changes))
 	for _, change := range slices.Backward(b.Changes) {
-		id := keyIDOf(change.Key)
+		id := idOf(change.Key)
 		if seen[id] {
 			continue
 		}
 		seen[id] = true
-		old, stood := j.digests[id]
+		old, stood := p.digests[id]
 		if stood {
 			w.next.Keys--
 			w.next.Digest.Minus(old)
@@ -62,9 +57,9 @@ func (j *owned) prepare(b journal.Batch) *write {
 			digest := journal.DigestOf(change.Key, change.Value)
 			w.next.Keys++
 			w.next.Digest.Plus(digest)
-			j.digests[id] = digest
+			p.digests[id] = digest
 		case stood:
-			delete(j.digests, id)
+			delete(p.digests, id)
 		default:
 			continue
 		}
@@ -74,10 +69,11 @@ func (j *owned) prepare(b journal.Batch) *write {
 }
 
 func (w *write) add(change journal.Change) {
-	if w.chunks[len(w.chunks)-1].full() {
-		w.chunks = append(w.chunks, chunk{})
-	}
 	c := &w.chunks[len(w.chunks)-1]
+	if c.bytes >= chunkBytes || len(c.gone)+len(c.keys) >= chunkChanges {
+		w.chunks = append(w.chunks, chunk{})
+		c = &w.chunks[len(w.chunks)-1]
+	}
 	c.bytes += len(change.Key) + len(change.Value)
 	if change.Delete {
 		c.gone = append(c.gone, notNil(change.Key))
@@ -87,7 +83,7 @@ func (w *write) add(change journal.Change) {
 	c.values = append(c.values, notNil(change.Value))
 }
 
-// notNil is for pgx, to which nil is NULL.
+// notNil returns p, but never nil, which pgx sends as NULL.
 func notNil(p []byte) []byte {
 	if p == nil {
 		return []byte{}
@@ -95,32 +91,30 @@ func notNil(p []byte) []byte {
 	return p
 }
 
-// errUnmatched means that the partition is not as this journal has left it, so
-// that the transaction has changed nothing.
-var errUnmatched = errors.New("the partition is not as this journal has left it")
+// errUnmatched means that the transaction has changed nothing, because the partition
+// is not as this journal left it.
+var errUnmatched = errors.New("the partition is not as this journal left it")
 
-// attempt tries to store a batch, if nothing has come after the last one.
-func (j *owned) attempt(ctx context.Context, w *write) error {
-	batches := []*pgx.Batch{j.engine.begin()}
-	for i, c := range w.chunks {
-		if i > 0 {
-			b := &pgx.Batch{}
-			b.Queue(j.engine.sql.more, j.id, c.gone, c.keys, c.values)
-			batches = append(batches, b)
-			continue
-		}
-		batches[0].Queue(j.engine.sql.advance, j.id, j.owner, j.head.Index,
-			w.id, w.next.Keys, encodeDigest(w.next.Digest), c.gone, c.keys, c.values).
-			QueryRow(func(row pgx.Row) error {
-				var matched int
-				if err := row.Scan(&matched); err != nil {
-					return err
-				}
-				if matched == 0 {
-					return errUnmatched
-				}
-				return nil
-			})
+// attempt tries to store a batch directly behind the last one.
+func (p *partition) attempt(ctx context.Context, w *write) error {
+	first := p.engine.begin()
+	first.Queue(p.engine.sql.advance, p.id, p.holder, p.head.Index,
+		w.id, w.next.Keys, encodeDigest(w.next.Digest), w.chunks[0].gone, w.chunks[0].keys, w.chunks[0].values).
+		QueryRow(func(row pgx.Row) error {
+			var matched int
+			if err := row.Scan(&matched); err != nil {
+				return err
+			}
+			if matched == 0 {
+				return errUnmatched
+			}
+			return nil
+		})
+	batches := []*pgx.Batch{first}
+	for _, c := range w.chunks[1:] {
+		b := &pgx.Batch{}
+		b.Queue(p.engine.sql.more, p.id, c.gone, c.keys, c.values)
+		batches = append(batches, b)
 	}
-	return j.engine.transact(ctx, batches...)
+	return p.engine.transact(ctx, batches...)
 }

@@ -1,6 +1,6 @@
-// Package jetstreamtest runs NATS servers with JetStream in this process, for
-// tests and demonstrations: as many as asked for, on loopback ports, with a
-// directory each. They sync every write, as package jetstream wants it.
+// Package jetstreamtest runs NATS servers with JetStream in this process, for tests
+// and demonstrations. The servers listen on loopback ports, have a directory each,
+// and sync every write, as package jetstream needs it.
 package jetstreamtest
 
 import (
@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,28 +18,28 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A Cluster is servers that replicate what they keep. Its methods are for one
-// goroutine.
+// A Cluster is a number of servers that replicate what they keep. It is not safe for
+// concurrent use.
 type Cluster struct {
 	dir     string
 	options Options
-	routes  []string         // addresses at which they meet
-	nodes   []*server.Server // nil: stopped
-	ports   []int            // of clients
+	routes  []string         // where the servers reach each other
+	nodes   []*server.Server // nil if stopped
+	ports   []int            // for clients
 }
 
 // Options are how the servers run.
 type Options struct {
-	Nodes      int   // 0 means 3; 1 is a server alone
-	MaxPayload int32 // bytes of a message, 0 means the server's 1 MiB
-	Lazy       bool  // do not sync every write: faster, and unsafe when power fails
+	Nodes      int   // 0 means 3; 1 is a single server
+	MaxPayload int32 // bytes of a message; 0 means the server's 1 MiB
+	Lazy       bool  // do not sync every write: faster, but a power failure loses data
 }
 
-// systemUser is one who may ask the servers how they run.
-const systemUser = "system" // and password
+// systemUser is the name and the password of a user of the system account.
+const systemUser = "system"
 
-// Start starts servers that keep their files under dir, and waits until they have
-// a leader.
+// Start starts servers that keep their files under dir, and waits until they have a
+// leader.
 func Start(ctx context.Context, dir string, o Options) (*Cluster, error) {
 	if o.Nodes <= 0 {
 		o.Nodes = 3
@@ -51,20 +52,21 @@ func Start(ctx context.Context, dir string, o Options) (*Cluster, error) {
 		}
 		c.routes = append(c.routes, "nats-route://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	}
-	for n := range c.nodes {
-		if err := c.Restart(n); err != nil {
-			c.Stop()
-			return nil, err
-		}
+	var err error
+	for n := 0; n < o.Nodes && err == nil; n++ {
+		err = c.Restart(n)
 	}
-	if err := c.WaitReady(ctx); err != nil {
+	if err == nil {
+		err = c.WaitReady(ctx)
+	}
+	if err != nil {
 		c.Stop()
 		return nil, err
 	}
 	return c, nil
 }
 
-// freePort returns a port that nobody listens at now.
+// freePort returns a port that is free now.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -73,16 +75,10 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// Dir returns the directory of a server.
+// Dir returns the directory of a server. Servers count from 0.
 func (c *Cluster) Dir(n int) string { return filepath.Join(c.dir, "node-"+strconv.Itoa(n)) }
 
-// Len returns how many servers there are, stopped ones included.
-func (c *Cluster) Len() int { return len(c.nodes) }
-
-// Running reports whether a server runs.
-func (c *Cluster) Running(n int) bool { return c.nodes[n] != nil }
-
-// Restart starts a server that is stopped, with what is in its directory.
+// Restart starts a stopped server on what is in its directory.
 func (c *Cluster) Restart(n int) error {
 	if c.nodes[n] != nil {
 		return nil
@@ -90,11 +86,7 @@ func (c *Cluster) Restart(n int) error {
 	if err := os.MkdirAll(c.Dir(n), 0o700); err != nil {
 		return fmt.Errorf("jetstreamtest: %w", err)
 	}
-	port := c.ports[n]
-	if port == 0 {
-		port = server.RANDOM_PORT
-	}
-	options, err := c.serverOptions(n, port)
+	options, err := c.serverOptions(n)
 	if err != nil {
 		return fmt.Errorf("jetstreamtest: node %d: %w", n, err)
 	}
@@ -105,17 +97,17 @@ func (c *Cluster) Restart(n int) error {
 	s.Start()
 	if !s.ReadyForConnections(20 * time.Second) {
 		s.Shutdown()
-		return fmt.Errorf("jetstreamtest: node %d does not take connections", n)
+		return fmt.Errorf("jetstreamtest: node %d accepts no connections", n)
 	}
 	c.nodes[n], c.ports[n] = s, s.Addr().(*net.TCPAddr).Port
 	return nil
 }
 
-// serverOptions are those of a configuration file, which is what says that an
-// account has JetStream.
-func (c *Cluster) serverOptions(n, port int) (*server.Options, error) {
-	file := filepath.Join(c.dir, "node-"+strconv.Itoa(n)+".conf")
-	if err := os.WriteFile(file, []byte(c.configuration(n, port)), 0o600); err != nil {
+// serverOptions reads the options from a configuration file, since only a file can
+// enable JetStream for an account.
+func (c *Cluster) serverOptions(n int) (*server.Options, error) {
+	file := c.Dir(n) + ".conf"
+	if err := os.WriteFile(file, []byte(c.configuration(n)), 0o600); err != nil {
 		return nil, err
 	}
 	o, err := server.ProcessConfigFile(file)
@@ -126,24 +118,28 @@ func (c *Cluster) serverOptions(n, port int) (*server.Options, error) {
 	return o, nil
 }
 
-func (c *Cluster) configuration(n, port int) string {
+func (c *Cluster) configuration(n int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "server_name: node-%d\nlisten: 127.0.0.1:%d\n", n, port)
-	if c.options.MaxPayload > 0 {
-		fmt.Fprintf(&b, "max_payload: %d\n", c.options.MaxPayload)
+	port, sync := c.ports[n], "always"
+	if port == 0 {
+		port = server.RANDOM_PORT
 	}
-	sync := "always"
 	if c.options.Lazy {
 		sync = "2m"
 	}
-	fmt.Fprintf(&b, "jetstream { store_dir: %q, sync_interval: %s, max_file_store: 64G, max_memory_store: 256M }\n", c.Dir(n), sync)
-	fmt.Fprintf(&b, `accounts {
-  SYS { users: [{user: %[1]s, password: %[1]s}] }
+	fmt.Fprintf(&b, `server_name: node-%d
+listen: 127.0.0.1:%d
+jetstream { store_dir: %q, sync_interval: %s, max_file_store: 64G, max_memory_store: 256M }
+accounts {
+  SYS { users: [{user: %[5]s, password: %[5]s}] }
   USERS { jetstream: enabled, users: [{user: user, password: user}] }
 }
 system_account: SYS
 no_auth_user: user
-`, systemUser)
+`, n, port, c.Dir(n), sync, systemUser)
+	if c.options.MaxPayload > 0 {
+		fmt.Fprintf(&b, "max_payload: %d\n", c.options.MaxPayload)
+	}
 	if len(c.nodes) > 1 {
 		fmt.Fprintf(&b, "cluster { name: jetstreamtest, listen: %q, routes: [%s] }\n", strings.TrimPrefix(c.routes[n], "nats-route://"), strings.Join(c.routes, ", "))
 	}
@@ -152,7 +148,7 @@ no_auth_user: user
 
 // WaitReady waits until the servers that run have a leader that knows them all.
 func (c *Cluster) WaitReady(ctx context.Context) error {
-	return c.wait(ctx, "the servers have not met", func() bool {
+	return c.wait(ctx, "the servers have no leader that knows them all", func() bool {
 		running, current, known := 0, 0, 0
 		for _, s := range c.nodes {
 			if s == nil {
@@ -173,7 +169,7 @@ func (c *Cluster) WaitReady(ctx context.Context) error {
 	})
 }
 
-// wait waits until ready, looking 50 times a second.
+// wait waits until ready returns true. It asks 50 times a second.
 func (c *Cluster) wait(ctx context.Context, otherwise string, ready func() bool) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -201,54 +197,40 @@ func (c *Cluster) NodeURL(n int) string {
 	return "nats://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(c.ports[n]))
 }
 
-// Connect connects to any of the servers, and to another when that ends.
+// Connect connects to any of the servers, and to another one when that ends.
 func (c *Cluster) Connect(options ...nats.Option) (*nats.Conn, error) {
-	return connect(c.URL(), options...)
-}
-
-// ConnectSystem connects as one who may ask the servers how they run.
-func (c *Cluster) ConnectSystem() (*nats.Conn, error) {
-	return connect(c.URL(), nats.UserInfo(systemUser, systemUser))
-}
-
-func connect(url string, options ...nats.Option) (*nats.Conn, error) {
-	all := append([]nats.Option{
+	conn, err := nats.Connect(c.URL(), append([]nats.Option{
 		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(20*time.Millisecond, 0),
-		nats.RetryOnFailedConnect(false),
-	}, options...)
-	conn, err := nats.Connect(url, all...)
+	}, options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("jetstreamtest: %w", err)
 	}
 	return conn, nil
 }
 
-// Leader returns which server leads a stream, or -1.
-func (c *Cluster) Leader(stream string) int {
-	for n, s := range c.nodes {
-		if s != nil && (len(c.nodes) == 1 || s.JetStreamIsStreamLeader("USERS", stream)) {
-			return n
-		}
-	}
-	return -1
+// ConnectSystem connects as a user of the system account.
+func (c *Cluster) ConnectSystem() (*nats.Conn, error) {
+	return c.Connect(nats.UserInfo(systemUser, systemUser))
 }
 
-// WaitLeader waits until a stream has a leader, and returns which server it is.
+// WaitLeader waits until a stream has a leader, and returns that server.
 func (c *Cluster) WaitLeader(ctx context.Context, stream string) (leader int, err error) {
 	err = c.wait(ctx, "the stream has no leader", func() bool {
-		leader = c.Leader(stream)
+		leader = slices.IndexFunc(c.nodes, func(s *server.Server) bool {
+			return s != nil && (len(c.nodes) == 1 || s.JetStreamIsStreamLeader("USERS", stream))
+		})
 		return leader >= 0
 	})
 	return leader, err
 }
 
-// StepDown makes the leader of a stream hand over to another.
+// StepDown makes the leader of a stream hand over to another server.
 func (c *Cluster) StepDown(conn *nats.Conn, stream string) error {
 	_, err := conn.Request("$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil, 5*time.Second)
 	return err
 }
 
-// Kill stops a server without letting it hand over what it leads.
+// Kill stops a server, which hands over nothing that it leads.
 func (c *Cluster) Kill(n int) {
 	if s := c.nodes[n]; s != nil {
 		s.Shutdown()

@@ -1,3 +1,8 @@
+// Package postgrestest runs PostgreSQL servers for tests and benchmarks, each in a
+// directory of its own, on a port of the loopback interface. It needs the server's
+// programs, which Debian's package postgresql has, and finds them in PATH or under
+// /usr/lib/postgresql. The server refuses to run as root, so root runs it as the user
+// postgres.
 package postgrestest
 
 import (
@@ -17,57 +22,71 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrMissing means that this machine cannot run a server, and why.
+// ErrMissing means that this machine cannot run a server. The text says why.
 var ErrMissing = errors.New("postgrestest: no PostgreSQL server can be run here")
 
 const (
 	superuser = "loopstore"
-	// ready is how long a server may take to answer after its start.
-	ready = time.Minute
+	ready     = time.Minute // for a server to answer after its start
 )
 
-// A Server is a running server, or one that was stopped and may run again. Its
-// methods are for one goroutine.
+// A Server is a server that runs, or was stopped and may run again. It is not safe for
+// concurrent use.
 type Server struct {
-	programs string // the directory that they are in
+	programs string // their directory
 	dir      string
 	port     int
 	settings []string
-	process  *exec.Cmd // nil while it does not run
-	guard    *exec.Cmd // ends the server if this process ends first
+	process  *exec.Cmd // nil while the server does not run
+	guard    *exec.Cmd // stops the server if this process ends first
 }
 
-// Start runs a server until the test ends. Settings are like "fsync=off". The
-// test is skipped where no server can be run.
+// Start runs a server until the test ends. Settings are like "fsync=off". The test is
+// skipped where no server can run.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	s, err := New(settings...)
-	switch {
-	case errors.Is(err, ErrMissing):
+	if errors.Is(err, ErrMissing) {
 		t.Skip(err)
-	case err != nil:
+	}
+	return keep(t, s, err)
+}
+
+// keep closes a server when the test ends.
+func keep(t testing.TB, s *Server, err error) *Server {
+	t.Helper()
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeOf(t, s) })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 
-func closeOf(t testing.TB, s *Server) {
-	t.Helper()
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
+// New runs a server until its Close. Where none can run it returns ErrMissing.
+func New(settings ...string) (*Server, error) {
+	return launch(settings, "initdb", "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 }
 
-// New runs a server until its Close. Where none can be run it returns
-// ErrMissing.
-func New(settings ...string) (*Server, error) {
+// Standby runs a server that follows this one until the test ends. It commits
+// synchronously if synchronous_standby_names of s has its name.
+func (s *Server) Standby(t testing.TB, name string) *Server {
+	t.Helper()
+	from := fmt.Sprintf("%s application_name=%s", s.dsn(), name)
+	f, err := launch(s.settings, "pg_basebackup", "-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", from)
+	return keep(t, f, err)
+}
+
+// launch runs a server on the data that a program creates.
+func launch(settings []string, program string, args ...string) (*Server, error) {
 	s, err := prepare(settings)
 	if err != nil {
 		return nil, err
 	}
-	err = s.run("initdb", "-D", s.data(), "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	if err == nil {
+	if err = s.run(program, append(args, "-D", s.data())...); err == nil {
 		err = s.Run()
 	}
 	if err != nil {
@@ -76,26 +95,7 @@ func New(settings ...string) (*Server, error) {
 	return s, nil
 }
 
-// Standby runs a server that follows this one until the test ends. It commits
-// synchronously if synchronous_standby_names of s has its name.
-func (s *Server) Standby(t testing.TB, name string) *Server {
-	t.Helper()
-	f, err := prepare(s.settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closeOf(t, f) })
-	from := fmt.Sprintf("%s application_name=%s", s.dsn(), name)
-	if err := f.run("pg_basebackup", "-D", f.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", from); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Run(); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-// prepare makes the directory of a server, and finds a port.
+// prepare creates the directory of a server, and finds a port.
 func prepare(settings []string) (*Server, error) {
 	programs, err := find()
 	if err != nil {
@@ -115,15 +115,12 @@ func prepare(settings []string) (*Server, error) {
 	return s, nil
 }
 
-// find returns the directory of the programs, the newest if there are more.
+// find returns the directory of the programs, the newest one if there are several.
 func find() (string, error) {
 	if err := possible(); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrMissing, err)
 	}
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if err != nil {
-		return "", err
-	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if inPath, err := exec.LookPath("initdb"); err == nil {
 		found = append(found, inPath)
 	}
@@ -134,7 +131,7 @@ func find() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
-// version is the number in the path of a program of Debian's.
+// version returns the number in the path of one of Debian's programs, 0 if it has none.
 func version(path string) int {
 	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
 	return n
@@ -150,7 +147,8 @@ func freePort() (int, error) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// command is one of the programs, run as who may run it.
+// command returns a command for one of the programs, which runs as a user who may run
+// it.
 func (s *Server) command(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.programs, program), args...)
 	cmd.Dir = s.dir
@@ -166,8 +164,7 @@ func (s *Server) run(program string, args ...string) error {
 	return nil
 }
 
-// Run runs a server again that was stopped or killed, and returns when it
-// answers.
+// Run starts a server that was stopped or killed, and returns when it answers.
 func (s *Server) Run() error {
 	args := []string{"-D", s.data(), "-p", strconv.Itoa(s.port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + s.dir}
@@ -188,8 +185,8 @@ func (s *Server) Run() error {
 	return errors.Join(s.watch(), s.answers())
 }
 
-// watch starts a guard, which waits for the end of a pipe that only this process
-// holds, so that a test which is killed leaves nothing behind.
+// watch starts the guard, so that a killed test leaves nothing behind. The guard waits
+// for the end of a pipe that only this process holds.
 func (s *Server) watch() error {
 	s.guard = exec.Command("sh", "-c", `read -r _; kill -QUIT "$1"; sleep 1; rm -rf "$2"`, "sh", strconv.Itoa(s.process.Process.Pid), s.dir)
 	disown(s.guard)
@@ -199,7 +196,7 @@ func (s *Server) watch() error {
 	return s.guard.Start()
 }
 
-// answers waits until the server does.
+// answers waits until the server answers.
 func (s *Server) answers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), ready)
 	defer cancel()
@@ -217,26 +214,25 @@ func (s *Server) answers() error {
 	}
 }
 
-// URL is where the server is, for pgxpool.ParseConfig. The user may do
-// everything.
+// URL returns the connection string of a superuser, for pgxpool.ParseConfig.
 func (s *Server) URL() string { return s.dsn() + " dbname=postgres" }
 
 func (s *Server) dsn() string {
 	return fmt.Sprintf("host=127.0.0.1 port=%d user=%s", s.port, superuser)
 }
 
-// Addr is where it listens, a host with a port.
+// Addr returns the host and port at which the server listens.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// Promote makes a standby a server that writes.
+// Promote turns a standby into a server that takes writes.
 func (s *Server) Promote() error { return s.run("pg_ctl", "promote", "-w", "-D", s.data()) }
 
-// Stop stops the server, which cuts its connections. It does nothing if it does
+// Stop stops the server and cuts its connections. It does nothing if the server does
 // not run.
 func (s *Server) Stop() error { return s.end(os.Interrupt) }
 
-// Kill kills the server without a warning. The processes of its connections end
-// when they see that.
+// Kill kills the server without warning. The processes of its connections end when
+// they notice.
 func (s *Server) Kill() error { return s.end(os.Kill) }
 
 func (s *Server) end(signal os.Signal) error {
@@ -251,7 +247,7 @@ func (s *Server) end(signal os.Signal) error {
 	return err
 }
 
-// ended leaves out that a process which was to end has ended.
+// ended returns nil for the errors of a process that has ended as it should.
 func ended(err error) error {
 	if _, exited := errors.AsType[*exec.ExitError](err); exited || errors.Is(err, os.ErrProcessDone) {
 		return nil
@@ -262,8 +258,7 @@ func ended(err error) error {
 // Close stops the server at once and removes its directory.
 func (s *Server) Close() error { return errors.Join(s.end(syscall.SIGQUIT), remove(s.dir)) }
 
-// remove removes a directory in which processes that are about to end may still
-// write.
+// remove removes a directory. Processes that are about to end may still write there.
 func remove(dir string) (err error) {
 	for range 100 {
 		if err = os.RemoveAll(dir); err == nil {

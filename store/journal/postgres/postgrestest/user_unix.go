@@ -7,12 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"strconv"
 	"syscall"
 )
 
-// servant returns the user that root runs the server as, nil for anybody else,
-// who runs it himself.
+// servant returns the user as whom root runs the server; nil for any other user, who
+// runs it under his own name.
 func servant() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -21,12 +20,9 @@ func servant() (*syscall.Credential, error) {
 	if err != nil {
 		return nil, fmt.Errorf("root needs another user to run it as: %w", err)
 	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
+	c := new(syscall.Credential)
+	_, err = fmt.Sscan(u.Uid+" "+u.Gid, &c.Uid, &c.Gid)
+	return c, err
 }
 
 func possible() error {
@@ -34,7 +30,7 @@ func possible() error {
 	return err
 }
 
-// giveAway lets the server have a directory.
+// giveAway gives a directory to the user who runs the server.
 func giveAway(dir string) error {
 	c, err := servant()
 	if c == nil || err != nil {
@@ -43,9 +39,9 @@ func giveAway(dir string) error {
 	return os.Chown(dir, int(c.Uid), int(c.Gid))
 }
 
-// disown has a command run as who may, and out of reach of a terminal's
+// disown runs a command as the user who may run it, out of reach of a terminal's
 // interrupt.
 func disown(cmd *exec.Cmd) {
-	c, _ := servant() // which prepare has found
+	c, _ := servant() // prepare has seen its error
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c, Setpgid: true}
 }

@@ -10,22 +10,22 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// A message's payload is a record:
+// The data of a message is an entry:
 //
 //	"LSJ", format version    4 bytes
 //	kind                     1
 //	epoch                    8
-//	index                    8   of the latest batch, this one included
+//	index                    8   of the latest batch, which may be this one
 //	batch id                 16
 //	part, parts              4, 4
-//	horizon                  8   nothing before this sequence is needed any more
-//	SHA-256 of the record before
+//	horizon                  8   nothing before this sequence is needed
+//	SHA-256 of the entry before
 //	body
 //	CRC-32C of all that      4
 //
-// Numbers have the highest byte first. The body of a batch is its changes one
-// after another, cut into parts: the key's length, the key, and 0 if it is
-// deleted, or 1, the value's length and the value; lengths are unsigned varints.
+// Numbers are big-endian. The body of a batch is its changes one after another, cut
+// into parts. A change is the key's length, the key, and either 0 for a delete or 1,
+// the value's length and the value. Lengths are unsigned varints.
 const (
 	formatVersion = 1
 	headLength    = 4 + 1 + 8 + 8 + 16 + 4 + 4 + 8 + sha256.Size
@@ -35,15 +35,15 @@ const (
 type kind byte
 
 const (
-	kindEpoch   kind = 1 + iota // an owner begins
+	kindEpoch   kind = 1 + iota // a holder begins
 	kindBatch                   // a batch was appended
-	kindCopy                    // what stands already, again
-	kindHorizon                 // what is before the horizon was copied
+	kindCopy                    // a copy of what stands
+	kindHorizon                 // what stood before the horizon was copied
 )
 
 type digest [sha256.Size]byte
 
-type record struct {
+type entry struct {
 	kind        kind
 	position    journal.Position
 	id          [16]byte
@@ -58,7 +58,7 @@ var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
-func (r *record) encode() []byte {
+func (r *entry) encode() []byte {
 	b := make([]byte, 0, headLength+len(r.body)+sumLength)
 	b = append(append(b, magic...), formatVersion, byte(r.kind))
 	b = binary.BigEndian.AppendUint64(b, r.position.Epoch)
@@ -72,21 +72,21 @@ func (r *record) encode() []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// decode reads a record, whose body is a part of b. An error is ErrCorrupt or
+// decode reads an entry, whose body shares b. An error is ErrCorrupt or
 // ErrNewerFormat.
-func decode(b []byte) (r record, err error) {
+func decode(b []byte) (r entry, err error) {
 	if len(b) < headLength+sumLength || !bytes.HasPrefix(b, magic) {
-		return r, fmt.Errorf("%w: %d bytes are no record", journal.ErrCorrupt, len(b))
+		return r, fmt.Errorf("%w: %d bytes are no entry", journal.ErrCorrupt, len(b))
 	}
 	end := len(b) - sumLength
 	if crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]) {
-		return r, fmt.Errorf("%w: a record of %d bytes does not match its checksum", journal.ErrCorrupt, len(b))
+		return r, fmt.Errorf("%w: an entry of %d bytes does not match its checksum", journal.ErrCorrupt, len(b))
 	}
 	if v := b[3]; v != formatVersion {
 		if v > formatVersion {
 			return r, fmt.Errorf("%w: version %d", journal.ErrNewerFormat, v)
 		}
-		return r, fmt.Errorf("%w: a record of version %d", journal.ErrCorrupt, v)
+		return r, fmt.Errorf("%w: an entry of version %d", journal.ErrCorrupt, v)
 	}
 	r.kind = kind(b[4])
 	r.position = journal.Position{Epoch: binary.BigEndian.Uint64(b[5:]), Index: binary.BigEndian.Uint64(b[13:])}
@@ -112,7 +112,7 @@ func appendChange(b []byte, c journal.Change) []byte {
 
 // encodeChanges returns the body of a batch.
 func encodeChanges(b journal.Batch) []byte {
-	const most = 1 + 2*binary.MaxVarintLen32 // besides key and value
+	const most = 1 + 2*binary.MaxVarintLen32 // bytes besides key and value
 	body := make([]byte, 0, int(b.Bytes())+most*len(b.Changes))
 	for _, c := range b.Changes {
 		body = appendChange(body, c)
@@ -120,7 +120,7 @@ func encodeChanges(b journal.Batch) []byte {
 	return body
 }
 
-// decodeChanges calls put with each change of a body, whose bytes it shares.
+// decodeChanges calls put with each change of a body. Changes share its bytes.
 func decodeChanges(body []byte, put func(journal.Change)) error {
 	for len(body) > 0 {
 		var c journal.Change
@@ -147,7 +147,7 @@ func decodeChanges(body []byte, put func(journal.Change)) error {
 
 var errBody = fmt.Errorf("%w: a batch is not a list of changes", journal.ErrCorrupt)
 
-// cut takes a length and so many bytes from the front.
+// cut takes a length, and as many bytes, from the front of b.
 func cut(b []byte) (piece, rest []byte, ok bool) {
 	n, size := binary.Uvarint(b)
 	if size <= 0 || n > uint64(len(b)-size) {

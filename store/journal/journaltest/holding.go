@@ -6,14 +6,14 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-func ownership() []promise {
+func holding() []promise {
 	return []promise{
 		{words: "epochs grow with every Open", try: epochsGrow},
-		{words: "a second owner fences the first", try: fences, lacks: exclusive},
-		{words: "a fenced owner stores nothing, whatever it tries", try: fencedStoresNothing, lacks: exclusive},
-		{words: "the Close of a fenced owner does not end the other", try: fencedCloses, lacks: exclusive},
+		{words: "a second holder fences the first", try: fences, lacks: exclusive},
+		{words: "a fenced holder stores nothing, whatever it tries", try: fencedStoresNothing, lacks: exclusive},
+		{words: "the Close of a fenced holder does not end the other", try: fencedCloses, lacks: exclusive},
 		{words: "a second Open is in use, and disturbs nothing", try: inUse, lacks: fencing},
-		{words: "an owner is fenced only in its own partition", try: fencedAlone},
+		{words: "a holder is fenced only in its own partition", try: fencedAlone},
 	}
 }
 
@@ -24,7 +24,7 @@ func epochsGrow(tr *trial) {
 		require.NoError(tr, err, "Open")
 		at := tr.append(j, put("a", "1"))
 		require.Greater(tr, at.Epoch, last.Epoch)
-		require.Equal(tr, at.Epoch, tr.append(j, put("a", "2")).Epoch, "one ownership has one epoch")
+		require.Equal(tr, at.Epoch, tr.append(j, put("a", "2")).Epoch, "one Open has one epoch")
 		last = at
 		tr.reopen()
 	}
@@ -47,7 +47,7 @@ func fencedStoresNothing(tr *trial) {
 	second := tr.open("p", nil)
 	tr.append(second, put("a", "1"))
 	require.NoError(tr, second.Close(tr.ctx))
-	tr.ended(first) // though there is no owner now
+	tr.ended(first) // though nobody holds the partition now
 	tr.stands("p", contents{"a": "1"})
 }
 

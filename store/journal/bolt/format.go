@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -17,7 +18,7 @@ const (
 	headSize      = 4 + 3*8 + 4*8
 	sumSize       = 4
 
-	// MaxName is how many bytes the name of a partition can have.
+	// MaxName is the most bytes that a partition's name can have.
 	MaxName = bbolt.MaxKeySize - 1
 
 	maxKey   = bbolt.MaxKeySize - 1
@@ -26,15 +27,15 @@ const (
 )
 
 var (
-	headsBucket = []byte("heads") // no partition's bucket, as these begin with a p
+	headsBucket = []byte("heads") // no partition's, because their names begin with p
 	formatKey   = []byte("format")
 )
 
-// bucketOf returns the name of a partition's bucket, under which its head stands
-// in the bucket of the heads.
+// bucketOf returns the name of a partition's bucket. It is also the key of the
+// partition's head.
 func bucketOf(partition string) []byte { return append([]byte{'p'}, partition...) }
 
-// sumOf is the CRC32C of all the parts.
+// sumOf returns the CRC32C of all parts together.
 func sumOf(parts ...[]byte) (sum uint32) {
 	for _, p := range parts {
 		sum = crc32.Update(sum, castagnoli, p)
@@ -49,11 +50,11 @@ func encodeFormat(version uint32) []byte {
 
 func checkFormat(r []byte) error {
 	if len(r) != formatSize || binary.LittleEndian.Uint32(r[4:]) != sumOf(formatKey, r[:4]) {
-		return corrupt("the record of the format is missing or damaged")
+		return corrupt("the format record is missing or damaged")
 	}
 	switch version := binary.LittleEndian.Uint32(r); {
 	case version > formatVersion:
-		return fmt.Errorf("%w: version %d, this one knows %d", journal.ErrNewerFormat, version, formatVersion)
+		return fmt.Errorf("%w: version %d, this program knows %d", journal.ErrNewerFormat, version, formatVersion)
 	case version != formatVersion:
 		return corrupt("format version %d was never used", version)
 	}
@@ -61,10 +62,7 @@ func checkFormat(r []byte) error {
 }
 
 func encodeHead(bucket []byte, h journal.Head) []byte {
-	r := make([]byte, sumSize, headSize)
-	for _, n := range append([]uint64{h.Epoch, h.Index, h.Keys}, h.Digest[:]...) {
-		r = binary.LittleEndian.AppendUint64(r, n)
-	}
+	r, _ := binary.Append(make([]byte, sumSize, headSize), binary.LittleEndian, h)
 	binary.LittleEndian.PutUint32(r, sumOf(bucket, r[sumSize:]))
 	return r
 }
@@ -73,15 +71,11 @@ func decodeHead(bucket, r []byte) (h journal.Head, err error) {
 	if len(r) != headSize || binary.LittleEndian.Uint32(r) != sumOf(bucket, r[sumSize:]) {
 		return h, corrupt("the head of partition %.40q is missing or damaged", bucket[1:])
 	}
-	number := func(i int) uint64 { return binary.LittleEndian.Uint64(r[sumSize+8*i:]) }
-	h.Epoch, h.Index, h.Keys = number(0), number(1), number(2)
-	for i := range h.Digest {
-		h.Digest[i] = number(3 + i)
-	}
-	return h, nil
+	_, err = binary.Decode(r[sumSize:], binary.LittleEndian, &h)
+	return h, err
 }
 
-// storedKey is what stands for a key in bbolt, which knows no empty ones.
+// storedKey is the key in bbolt, which has no empty keys.
 func storedKey(key []byte) []byte { return append([]byte{'k'}, key...) }
 
 func encodeValue(stored, value []byte) []byte {
@@ -99,51 +93,63 @@ func decode(stored, r []byte) (key, value []byte, err error) {
 	return stored[1:], r[sumSize:], nil
 }
 
-// headOf returns the head of a partition, and whether there is one. It agrees
-// with whether there is a bucket.
-func headOf(tx *bbolt.Tx, bucket []byte) (h journal.Head, data *bbolt.Bucket, err error) {
-	heads := tx.Bucket(headsBucket)
-	if heads == nil {
-		return h, nil, corrupt("it has no heads")
-	}
-	data = tx.Bucket(bucket)
-	r := heads.Get(bucket)
-	if data == nil && r == nil {
+// headOf returns a partition's head and its records, nil if there is no such
+// partition.
+func headOf(tx *bbolt.Tx, bucket []byte) (h journal.Head, records *bbolt.Bucket, err error) {
+	records = tx.Bucket(bucket)
+	r := tx.Bucket(headsBucket).Get(bucket)
+	switch {
+	case records == nil && r == nil:
 		return h, nil, nil
-	}
-	if data == nil {
-		return h, nil, corrupt("partition %.40q has a head and no records", bucket[1:])
+	case records == nil:
+		return h, nil, corrupt("partition %.40q has a head but no records", bucket[1:])
 	}
 	h, err = decodeHead(bucket, r)
-	return h, data, err
+	return h, records, err
 }
 
-// checkPartition looks at every record, and compares them all with the head.
-func checkPartition(h journal.Head, data *bbolt.Bucket, stopped func() error) error {
-	found := journal.Head{Position: h.Position}
-	c := data.Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		key, value, err := decode(k, v)
+// visit calls look with every record of a partition, in ascending order of the
+// keys.
+func visit(ctx context.Context, records *bbolt.Bucket, look func(key, value []byte) error) error {
+	c := records.Cursor()
+	for stored, r := c.First(); stored != nil; stored, r = c.Next() {
+		key, value, err := decode(stored, r)
 		if err != nil {
 			return err
 		}
-		found.Put(key, value)
-		if err := stopped(); err != nil {
+		if err := look(key, value); err != nil {
 			return err
 		}
-	}
-	if found != h {
-		return corrupt("its %d records are not the %d that its head is of", found.Keys, h.Keys)
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// checkAll looks at all partitions of a file, and that it has nothing else.
-func checkAll(tx *bbolt.Tx, stopped func() error) error {
-	heads := tx.Bucket(headsBucket)
-	if heads == nil {
-		return corrupt("it has no heads")
+// checkPartition is headOf, and compares all records with the head.
+func checkPartition(ctx context.Context, tx *bbolt.Tx, bucket []byte) (journal.Head, *bbolt.Bucket, error) {
+	h, records, err := headOf(tx, bucket)
+	if err != nil || records == nil {
+		return h, nil, err
 	}
+	found := journal.Head{Position: h.Position}
+	err = visit(ctx, records, func(key, value []byte) error {
+		found.Put(key, value)
+		return nil
+	})
+	if err == nil && found != h {
+		err = corrupt("its %d records do not match its head, which counts %d", found.Keys, h.Keys)
+	}
+	if err != nil {
+		err = fmt.Errorf("partition %.40q: %w", bucket[1:], err)
+	}
+	return h, records, err
+}
+
+// checkAll checks all partitions of a file, and that it holds nothing else.
+func checkAll(ctx context.Context, tx *bbolt.Tx) error {
+	heads := tx.Bucket(headsBucket)
 	if err := checkFormat(heads.Get(formatKey)); err != nil {
 		return err
 	}
@@ -151,11 +157,8 @@ func checkAll(tx *bbolt.Tx, stopped func() error) error {
 		if bytes.Equal(name, formatKey) {
 			return nil
 		}
-		h, data, err := headOf(tx, name)
-		if err != nil {
-			return err
-		}
-		return checkPartition(h, data, stopped)
+		_, _, err := checkPartition(ctx, tx, name)
+		return err
 	}); err != nil {
 		return err
 	}

@@ -18,36 +18,36 @@ import (
 	"github.com/loopstore/loopstore/store/journal/jetstream"
 )
 
-// An owner is a process that owns a partition. It commits without end, and says
+// A holder is a process that holds a partition. It commits without end, and says
 // what it is told: "acknowledged n" or "refused …".
-type owner struct {
+type holder struct {
 	*exec.Cmd
 	out *bufio.Scanner
 }
 
-// ownEnv makes this program an owner: of the partition p of a prefix, on servers.
-const ownEnv = "JETSTREAMTEST_OWN"
+// holdEnv makes this program a holder: of the partition p of a prefix, on servers.
+const holdEnv = "JETSTREAMTEST_HOLD"
 
-func startOwner(t testing.TB, prefix string) *owner {
+func startHolder(t testing.TB, prefix string) *holder {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	o := &owner{Cmd: exec.Command(self)}
-	o.Env = append(os.Environ(), ownEnv+"="+prefix+" "+cluster.URL())
-	o.Stderr = os.Stderr
-	out, err := o.StdoutPipe()
+	h := &holder{Cmd: exec.Command(self)}
+	h.Env = append(os.Environ(), holdEnv+"="+prefix+" "+cluster.URL())
+	h.Stderr = os.Stderr
+	out, err := h.StdoutPipe()
 	require.NoError(t, err)
-	o.out = bufio.NewScanner(out)
-	require.NoError(t, o.Start())
+	h.out = bufio.NewScanner(out)
+	require.NoError(t, h.Start())
 	t.Cleanup(func() {
-		_ = o.Process.Kill()
-		_ = o.Wait()
+		_ = h.Process.Kill()
+		_ = h.Wait()
 	})
-	return o
+	return h
 }
 
-// own is what such a process does.
-func own(prefix, url string) error {
+// hold is what such a process does.
+func hold(prefix, url string) error {
 	conn, err := nats.Connect(url)
 	if err != nil {
 		return err
@@ -78,14 +78,14 @@ func inputOf(n uint64) (id store.InputID) {
 
 // said reads lines up to so many acknowledgements, or the end, and returns the
 // highest of them and the words of a refusal.
-func (o *owner) said(t testing.TB, most int) (last int, refusal string) {
+func (h *holder) said(t testing.TB, most int) (last int, refusal string) {
 	t.Helper()
 	last = -1
-	for n := 0; n < most && o.out.Scan(); n++ {
-		if r, ok := strings.CutPrefix(o.out.Text(), "refused "); ok {
+	for n := 0; n < most && h.out.Scan(); n++ {
+		if r, ok := strings.CutPrefix(h.out.Text(), "refused "); ok {
 			return last, r
 		}
-		_, err := fmt.Sscanf(o.out.Text(), "acknowledged %d", &last)
+		_, err := fmt.Sscanf(h.out.Text(), "acknowledged %d", &last)
 		require.NoError(t, err)
 	}
 	return last, ""
@@ -105,8 +105,8 @@ func checkInputs(t testing.TB, l *loopstore.Loop, last int) (found int) {
 	return len(states)
 }
 
-// An owner that is killed at any moment has lost nothing that it acknowledged.
-func TestOwnerIsKilledUnderLoad(t *testing.T) {
+// A holder that is killed at any moment has lost nothing that it acknowledged.
+func TestHolderIsKilledUnderLoad(t *testing.T) {
 	prefix := newPrefix()
 	kills := 10
 	if testing.Short() {
@@ -114,11 +114,11 @@ func TestOwnerIsKilledUnderLoad(t *testing.T) {
 	}
 	last := -1
 	for range kills {
-		o := startOwner(t, prefix)
-		n, _ := o.said(t, 100)
+		h := startHolder(t, prefix)
+		n, _ := h.said(t, 100)
 		last = max(last, n)
-		require.NoError(t, o.Process.Kill())
-		if n, _ = o.said(t, 1<<30); n > last {
+		require.NoError(t, h.Process.Kill())
+		if n, _ = h.said(t, 1<<30); n > last {
 			last = n
 		}
 		l := openLoop(t, newEngine(t, shared, jetstream.Options{Prefix: prefix}), "p")
@@ -128,20 +128,20 @@ func TestOwnerIsKilledUnderLoad(t *testing.T) {
 	t.Logf("%d kills, %d commits", kills, last+1)
 }
 
-// An owner that is stopped, and goes on after another has taken over, appends
+// A holder that is stopped, and goes on after another has taken over, appends
 // nothing more, and says so.
-func TestOwnerIsPausedAndResumed(t *testing.T) {
+func TestHolderIsPausedAndResumed(t *testing.T) {
 	prefix := newPrefix()
-	o := startOwner(t, prefix)
-	last, _ := o.said(t, 100)
-	require.NoError(t, o.Process.Signal(syscall.SIGSTOP))
+	h := startHolder(t, prefix)
+	last, _ := h.said(t, 100)
+	require.NoError(t, h.Process.Signal(syscall.SIGSTOP))
 	l := openLoop(t, newEngine(t, shared, jetstream.Options{Prefix: prefix}), "p")
 	for n := range 100 {
 		require.NoError(t, l.PersistRuntimeState(t.Context(), store.RuntimeID(fmt.Sprint(n)), store.RuntimeIdle))
 	}
-	require.NoError(t, o.Process.Signal(syscall.SIGCONT))
-	more, refusal := o.said(t, 1<<30)
-	require.Contains(t, refusal, "fenced by another owner")
+	require.NoError(t, h.Process.Signal(syscall.SIGCONT))
+	more, refusal := h.said(t, 1<<30)
+	require.Contains(t, refusal, "fenced by another holder")
 	found := checkInputs(t, l, max(last, more))
 	require.NoError(t, l.Close())
 	l = openLoop(t, newEngine(t, shared, jetstream.Options{Prefix: prefix}), "p")

@@ -6,42 +6,92 @@ import (
 	"errors"
 	"iter"
 	"maps"
+	"os"
+	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// A Canary is an engine that is wrong in one way. A suite that passes it has
-// missed that.
-type Canary struct {
-	Name    string // what is wrong with it
-	Chapter string // of [Run], where it fails
-	Promise string // of that chapter, one that it breaks
-	Factory Factory
+const child = "LOOPSTORE_JOURNALTEST_CHILD" // names the canary that a child process tries
+
+var verdict = regexp.MustCompile(`(?m)^ *--- (PASS|FAIL|SKIP): TestCanaryChild/([^/ ]+/\S+) `)
+
+// Each canary must fail in its promise, in a process of its own.
+func TestCanaries(t *testing.T) {
+	for _, c := range canaries() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCanaryChild$", "-test.v", "-test.count=1", "-test.short")
+			cmd.Env = append(os.Environ(), child+"="+c.name)
+			out, err := cmd.CombinedOutput()
+			exit, failed := errors.AsType[*exec.ExitError](err)
+			require.True(t, failed, "it did not fail: %v\n%s", err, out)
+			require.Equal(t, 1, exit.ExitCode(), "%s", out)
+			require.NotContains(t, string(out), "panic:")
+			promises := map[string]string{}
+			passed := 0
+			for _, v := range verdict.FindAllStringSubmatch(string(out), -1) {
+				promises[v[2]] = v[1]
+				if v[1] == "PASS" {
+					passed++
+				}
+			}
+			promise := c.chapter + "/" + strings.ReplaceAll(c.promise, " ", "_")
+			assert.Equal(t, "FAIL", promises[promise], promise)
+			assert.Greater(t, passed, 3, "it is wrong in one way")
+			assert.True(t, strings.Contains(string(out), "journaltest: the rule is: "+c.promise), "the failure says the rule")
+			if t.Failed() {
+				t.Logf("%s", out)
+			}
+		})
+	}
 }
 
-// Canaries returns engines that are wrong on purpose, each a [Memory] with one
-// fault. They are for tests of a suite. The one that leaks a goroutine does so
-// for good: run it in a process of its own.
-func Canaries() []Canary {
-	return []Canary{
+func TestCanaryChild(t *testing.T) {
+	for _, c := range canaries() {
+		if c.name == os.Getenv(child) {
+			Run(t, c.factory)
+			return
+		}
+	}
+	t.Skip("it is run by TestCanaries")
+}
+
+// A canary is an engine that breaks one promise. If the suite passes it, the suite
+// has missed that.
+type canary struct {
+	name    string // its fault
+	chapter string // of [Run], where it fails
+	promise string // of that chapter, which it breaks
+	factory Factory
+}
+
+// canaries are engines that are wrong on purpose: each is a [Memory] with one
+// fault. One leaks a goroutine for good, so each runs in a process of its own.
+func canaries() []canary {
+	return []canary{
 		{"stores the first change only", "appending", "a batch is stored whole", changing(func(b *journal.Batch) { b.Changes = b.Changes[:1] })},
 		{"keeps the first change of a key", "appending", "the last change of a key wins", changing(keepFirst)},
 		{"never deletes", "appending", "a later batch replaces and deletes", changing(func(b *journal.Batch) {
 			b.Changes = slices.DeleteFunc(slices.Clone(b.Changes), func(c journal.Change) bool { return c.Delete })
 		})},
-		{"refuses a delete of nothing", "appending", "a delete of what is not there is no error", spoiled(func(j *spoilt) { j.needsTheKey = true })},
+		{"refuses to delete an absent key", "appending", "deleting an absent key is no error", spoiled(func(j *spoilt) { j.needsTheKey = true })},
 		{"refuses a batch that it knows", "appending", "a batch that is applied again does no harm", spoiled(func(j *spoilt) { j.refusesAgain = true })},
-		{"counts from the start in every ownership", "appending", "indexes grow by one per batch, over all ownerships", spoiled(func(j *spoilt) { j.ownIndex = true })},
+		{"counts from the start in every epoch", "appending", "indexes grow by one per batch, over all Opens", spoiled(func(j *spoilt) { j.ownIndex = true })},
 		{"sorts the caller's changes", "appending", "arguments are not changed", changing(func(b *journal.Batch) {
 			slices.SortStableFunc(b.Changes, func(a, b journal.Change) int { return bytes.Compare(a.Key, b.Key) })
 		})},
 		{"keeps the caller's slices", "appending", "arguments are not kept", spoiled(func(j *spoilt) { j.late = 1 })},
 		{"stores with the next batch only", "durability", "what was acknowledged is there after Close", spoiled(func(j *spoilt) { j.late = 2 })},
 		{"stores on Close only", "durability", "what was acknowledged is there after a crash", spoiled(func(j *spoilt) { j.late = 3 })},
-		{"stores after Close", "durability", "after the end of an ownership nothing is stored", spoiled(func(j *spoilt) { j.neverCloses = true })},
+		{"stores after Close", "durability", "after Close nothing is stored", spoiled(func(j *spoilt) { j.neverCloses = true })},
 		{"stores half when the context has ended", "durability", "a context that has ended leaves all or nothing", spoiled(func(j *spoilt) { j.halfWhenEnded = true })},
 		{"emits in any order", "emission", "keys come in ascending order, once, and only those that stand", emitting(func(all []journal.Change) []journal.Change {
 			slices.Reverse(all)
@@ -67,8 +117,8 @@ func Canaries() []Canary {
 		{"takes what is too large", "limits", "a key as long as the limit is stored, a longer one is refused", limited(func(j *spoilt) { j.noLimits = true })},
 		{"stores half of a refused batch", "limits", "a refused batch leaves nothing, and the journal goes on", limited(func(j *spoilt) { j.halfOfRefused = true })},
 		{"is of no use after a refused batch", "limits", "a refused batch leaves nothing, and the journal goes on", limited(func(j *spoilt) { j.endsRefused = true })},
-		{"has one epoch", "ownership", "epochs grow with every Open", spoiled(func(j *spoilt) { j.oneEpoch = true })},
-		{"lets two owners append", "ownership", "a second owner fences the first", opening(func(e *spoiler) { e.twoOwners = true })},
+		{"has one epoch", "holding", "epochs grow with every Open", spoiled(func(j *spoilt) { j.oneEpoch = true })},
+		{"lets two holders append", "holding", "a second holder fences the first", opening(func(e *spoiler) { e.twoHolders = true })},
 		{"loses the last key in Compact", "compaction", "Compact changes nothing, and the journal goes on", spoiled(func(j *spoilt) { j.losesInCompact = true })},
 		{"has one partition", "partitions", "partitions do not see each other", opening(func(e *spoiler) { e.name = func(string) string { return "" } })},
 		{"ignores the case of names", "partitions", "a name is any text, or is refused", opening(func(e *spoiler) { e.name = strings.ToLower })},
@@ -120,11 +170,11 @@ func limited(spoil func(*spoilt)) Factory {
 // A spoiler is an engine with a fault.
 type spoiler struct {
 	*Memory
-	spoil                            func(*spoilt)
-	name                             func(string) string
-	emits                            func([]journal.Change) []journal.Change
-	ignoresEmit, ownError            bool
-	ignoresContext, twoOwners, leaks bool
+	spoil                             func(*spoilt)
+	name                              func(string) string
+	emits                             func([]journal.Change) []journal.Change
+	ignoresEmit, ownError             bool
+	ignoresContext, twoHolders, leaks bool
 }
 
 func (e *spoiler) Open(ctx context.Context, partition string, emit func(journal.Change) error) (journal.Journal, error) {
@@ -153,7 +203,7 @@ func (e *spoiler) Open(ctx context.Context, partition string, emit func(journal.
 			return nil, errors.Join(err, inner.Close(ctx))
 		}
 	}
-	j := &spoilt{Journal: inner, memory: inner.(*memoryJournal), twoOwners: e.twoOwners}
+	j := &spoilt{Journal: inner, memory: inner.(*memoryJournal), twoHolders: e.twoHolders}
 	e.spoil(j)
 	return j, nil
 }
@@ -165,7 +215,7 @@ type spoilt struct {
 
 	change                                        func(*journal.Batch)
 	needsTheKey, refusesAgain, ownIndex, oneEpoch bool
-	neverCloses, halfWhenEnded, twoOwners         bool
+	neverCloses, halfWhenEnded, twoHolders        bool
 	noLimits, halfOfRefused, endsRefused          bool
 	losesInCompact, closesOnce                    bool
 	late                                          int // 1: stores a copy too, with what the slices hold later; 2: with the next batch; 3: on Close
@@ -246,7 +296,7 @@ func (j *spoilt) store(ctx context.Context, b journal.Batch) (journal.Position, 
 		}
 		j.waiting = append(j.waiting, b)
 		return j.Journal.Append(ctx, batch(journal.Change{Key: []byte("nothing"), Delete: true}))
-	case j.twoOwners:
+	case j.twoHolders:
 		j.put(b.Changes)
 		return j.memory.partition.Position, nil
 	case j.noLimits && j.memory.ended == nil:

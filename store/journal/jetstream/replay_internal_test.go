@@ -15,8 +15,8 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// A line is records that follow one another.
-type line []record
+// A line is entries that follow one another.
+type line []entry
 
 // lineOf makes a line: an epoch, two batches of which the second has three parts,
 // another epoch, a copy, and a horizon.
@@ -35,8 +35,8 @@ func lineOf() line {
 	}
 }
 
-// read reads a line from a sequence on, with each record bound to the one before
-// it, as an owner would have written them.
+// read reads a line from a sequence on, with each entry bound to the one before
+// it, as a holder would have written them.
 func (l line) read(from uint64) (*history, error) {
 	h := &history{next: from, standing: map[string][]byte{}}
 	var previous digest
@@ -67,7 +67,7 @@ func TestHistory(t *testing.T) {
 	require.NoError(t, err, "what is before the horizon is not needed")
 }
 
-// Whatever does not follow is corrupt, though each record is whole.
+// Whatever does not follow is corrupt, though each entry is whole.
 func TestHistoryThatDoesNotFollow(t *testing.T) {
 	for name, change := range map[string]func(l line) line{
 		"no kind":               func(l line) line { l[0].kind = 0; return l },
@@ -107,15 +107,15 @@ func TestHistoryThatDoesNotFollow(t *testing.T) {
 	}
 }
 
-// The same records in another order, or with one replaced by one that is right in
+// The same entries in another order, or with one replaced by one that is right in
 // itself, do not follow by their digests.
 func TestHistoryOfExchangedRecords(t *testing.T) {
 	h := &history{next: 1, standing: map[string][]byte{}}
-	first := record{kind: kindEpoch, position: journal.Position{Epoch: 1}, parts: 1, horizon: 1}
+	first := entry{kind: kindEpoch, position: journal.Position{Epoch: 1}, parts: 1, horizon: 1}
 	require.NoError(t, h.add(first, first.encode()))
 	other := first
 	other.id[0] = 1
-	next := record{kind: kindBatch, position: journal.Position{Epoch: 1, Index: 1}, parts: 1, horizon: 1, previous: sha256.Sum256(other.encode())}
+	next := entry{kind: kindBatch, position: journal.Position{Epoch: 1, Index: 1}, parts: 1, horizon: 1, previous: sha256.Sum256(other.encode())}
 	err := h.add(next, next.encode())
 	require.ErrorIs(t, err, journal.ErrCorrupt)
 	require.ErrorContains(t, err, "does not follow")

@@ -1,0 +1,179 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+)
+
+// beside is where a file is written before it takes its place. Whoever holds the
+// lock on it may write it; a file that a killed process left there is overwritten.
+func (f *file) beside() string { return f.path + ".new" }
+
+// create writes a new file, without partitions, and puts it in place.
+func (f *file) create(ctx context.Context) error {
+	next, err := f.writeBeside(ctx, 0o600, func(next *file) error {
+		if _, err := os.Lstat(f.path); !errors.Is(err, fs.ErrNotExist) {
+			if _, err = os.Stat(f.path); err == nil {
+				err = errMoved // another process was faster; else it is a link to nothing
+			}
+			return err
+		}
+		return next.commit(func(tx *bbolt.Tx) error {
+			heads, err := tx.CreateBucket(headsBucket)
+			if err != nil {
+				return err
+			}
+			return heads.Put(formatKey, encodeFormat(formatVersion))
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return f.replaceBy(next)
+}
+
+// compact writes all that stands to a new file, and puts that in the place of this
+// one, lock and all, if at least a quarter of this file is free. An error before that
+// leaves this file as it is; an error after it ends the use of the file.
+func (f *file) compact(ctx context.Context) error {
+	if f.failed != nil {
+		return f.failed
+	}
+	stats, worth := f.db.Stats(), false
+	if err := f.view(func(tx *bbolt.Tx) error {
+		worth = 4*int64(stats.FreePageN+stats.PendingPageN) >= tx.Size()/pageSize
+		return nil
+	}); err != nil || !worth {
+		return err
+	}
+	info, err := f.fd.Stat()
+	if err != nil {
+		return err
+	}
+	next, err := f.writeBeside(ctx, info.Mode().Perm(), func(next *file) error { return f.copyTo(ctx, next) })
+	if err != nil {
+		return err
+	}
+	return f.replaceBy(next)
+}
+
+// writeBeside returns a new file that fill has written, durable and checked.
+func (f *file) writeBeside(ctx context.Context, mode fs.FileMode, fill func(next *file) error) (_ *file, err error) {
+	next := &file{path: f.path, timeout: f.timeout}
+	if next.fd, err = next.openBeside(ctx, mode); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, next.discard())
+		}
+	}()
+	if next.db, err = openDB(next.fd, bbolt.Options{}); err != nil {
+		return nil, err
+	}
+	if err := fill(next); err != nil {
+		return nil, err
+	}
+	if err := next.fd.Sync(); err != nil {
+		return nil, err
+	}
+	if err := checkStructure(ctx, next.fd); err != nil {
+		return nil, err
+	}
+	return next, next.view(func(tx *bbolt.Tx) error { return checkAll(ctx, tx) })
+}
+
+// openBeside returns an empty file, locked.
+func (f *file) openBeside(ctx context.Context, mode fs.FileMode) (*os.File, error) {
+	fd, err := os.OpenFile(f.beside(), os.O_RDWR|os.O_CREATE, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err = f.lock(ctx, fd); err == nil {
+		err = errors.Join(fd.Truncate(0), fd.Chmod(mode))
+	}
+	if err != nil {
+		return nil, errors.Join(err, fd.Close())
+	}
+	return fd, nil
+}
+
+// discard gives up a file that was written beside.
+func (f *file) discard() error {
+	err := os.Remove(f.beside()) // while it is still locked
+	if f.db == nil {
+		return errors.Join(err, closeAgain(f.fd))
+	}
+	return errors.Join(err, f.close())
+}
+
+// replaceBy puts a file that was written beside in the place of this one.
+func (f *file) replaceBy(next *file) (err error) {
+	if err := os.Rename(f.beside(), f.path); err != nil {
+		return errors.Join(err, next.discard())
+	}
+	replaced := f.db
+	f.db, f.fd = next.db, next.fd
+	f.failed = syncDir(filepath.Dir(f.path))
+	if replaced != nil {
+		err = guarded(replaced.Close)
+	}
+	return errors.Join(f.failed, err)
+}
+
+// copyTo copies the records of all partitions, and then, durably, the heads and
+// the format.
+func (f *file) copyTo(ctx context.Context, next *file) error {
+	next.db.NoSync = true
+	return f.view(func(from *bbolt.Tx) error {
+		if err := from.ForEach(func(name []byte, records *bbolt.Bucket) error {
+			if bytes.Equal(name, headsBucket) {
+				return nil
+			}
+			return copyRecords(ctx, records, next.db, name)
+		}); err != nil {
+			return err
+		}
+		next.db.NoSync = false
+		return next.commit(func(to *bbolt.Tx) error {
+			heads, err := to.CreateBucket(headsBucket)
+			if err != nil {
+				return err
+			}
+			return from.Bucket(headsBucket).ForEach(heads.Put)
+		})
+	})
+}
+
+// chunk is about how many bytes a transaction of copyRecords writes.
+const chunk = 16 << 20
+
+func copyRecords(ctx context.Context, from *bbolt.Bucket, db *bbolt.DB, name []byte) error {
+	c := from.Cursor()
+	k, v := c.First()
+	for first := true; first || k != nil; first = false {
+		if err := db.Update(func(tx *bbolt.Tx) error {
+			to, err := tx.CreateBucketIfNotExists(name)
+			if err != nil {
+				return err
+			}
+			to.FillPercent = 0.9 // the keys come in order
+			for size := 0; k != nil && size < chunk; k, v = c.Next() {
+				if err := errors.Join(to.Put(k, v), context.Cause(ctx)); err != nil {
+					return err
+				}
+				size += len(k) + len(v)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
