@@ -151,7 +151,7 @@ func TestBytesPerRecord(t *testing.T) {
 			},
 			put: func(s *state.State) error {
 				run := store.RunID{0: 1}
-				binary.BigEndian.PutUint64(run[8:], uint64(s.Revision()))
+				binary.BigEndian.PutUint64(run[8:], s.Revision())
 				s.Retention.Runs = 1
 				if s.Revision() == 0 {
 					s.PutReceipt("a", state.NewReceipt(&store.RunBoundaryReceipt{Boundary: store.RunStart}))

@@ -116,8 +116,8 @@ func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
 	switch there := rt != nil && !rt.deleted; c.part.kind {
 	case theRuntime:
 		if !there {
-			for gone := range rt.records() {
-				to = append(to, remove(gone.Key))
+			for p := range rt.parts() {
+				to = s.appendRecords(to, change{rt, p, value{snapshot: rt.snapshot}})
 			}
 		}
 	case theVersion, theState, theLatest:
@@ -172,59 +172,48 @@ func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
 // be changed meanwhile.
 func (s *State) Records() iter.Seq[journal.Change] {
 	return func(yield func(journal.Change) bool) {
-		if !yield(s.rootRecord()) {
-			return
+		more := yield(s.rootRecord())
+		emit := func(c change) bool {
+			for _, record := range s.appendRecords(nil, c) {
+				more = more && yield(record)
+			}
+			return more
 		}
 		for rt := range s.order.all() {
-			for c := range rt.records() {
-				if !yield(c) {
+			for p := range rt.parts() {
+				if !emit(change{rt: rt, part: p}) {
 					return
 				}
 			}
 		}
-		for at, f := range s.sessions.values.from(0) {
-			for _, c := range snapshotChanges([]journal.Change{s.filedRecord(at, f)}, keyFiled, at, nil, f.snapshot) {
-				if !yield(c) {
-					return
-				}
+		for at := range s.sessions.values.from(0) {
+			if !emit(change{part: part{kind: aFiled, at: at}}) {
+				return
 			}
 		}
 	}
 }
 
-// records returns all records of a runtime.
-func (rt *runtime) records() iter.Seq[journal.Change] {
-	return func(yield func(journal.Change) bool) {
-		if !yield(rt.head()) {
-			return
+// parts returns the parts of a runtime that have records, in the order of their
+// keys.
+func (rt *runtime) parts() iter.Seq[part] {
+	return func(yield func(part) bool) {
+		more := yield(part{kind: theVersion})
+		for at := range rt.runs.values.from(0) {
+			more = more && yield(part{kind: aRun, at: at})
+		}
+		for at := range rt.dropped.values.from(0) {
+			more = more && yield(part{kind: aDropped, at: at})
 		}
 		for at, r := range rt.runs.values.from(0) {
-			if !yield(runRecord(rt, subRun, at, dropped{r.id, r.highest})) {
-				return
+			for sequence := range r.receipts.from(0) {
+				more = more && yield(part{kind: aReceipt, at: at, nth: sequence})
 			}
 		}
-		for at, left := range rt.dropped.values.from(0) {
-			if !yield(runRecord(rt, subDropped, at, left)) {
-				return
-			}
+		for at := range rt.inputs.values.from(0) {
+			more = more && yield(part{kind: anInput, at: at})
 		}
-		for at, r := range rt.runs.values.from(0) {
-			for receipt := range r.receipts.all() {
-				if !yield(receiptRecord(rt, at, receipt)) {
-					return
-				}
-			}
-		}
-		for at, state := range rt.inputs.values.from(0) {
-			if !yield(inputRecord(rt, at, state)) {
-				return
-			}
-		}
-		for _, c := range snapshotChanges(nil, keyRuntime, rt.place, nil, rt.snapshot) {
-			if !yield(c) {
-				return
-			}
-		}
+		_ = more && yield(part{kind: theSnapshot})
 	}
 }
 

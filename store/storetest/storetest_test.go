@@ -51,6 +51,19 @@ func TestNoClose(t *testing.T) {
 	})
 }
 
+func TestOpen(t *testing.T) {
+	engine := journaltest.NewEngine()
+	for _, ok := range []bool{false, true} { // the second holds what the first has stored
+		t.Run("it keeps what is stored", func(t *testing.T) {
+			loop := storetest.Open(t, engine, "p")
+			_, found, err := loop.LoadRuntimeState(t.Context(), "a")
+			require.NoError(t, err)
+			require.Equal(t, ok, found)
+			require.NoError(t, loop.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+		})
+	}
+}
+
 func TestNew(t *testing.T) {
 	var loop *loopstore.Loop
 	t.Run("it serves", func(t *testing.T) {
