@@ -191,7 +191,7 @@ func (r *Replay) head(b *payloadReader) string {
 	rt.state = rt.state.Detach()
 	o.rt = rt
 	countRuntime(&rt.held, rt.id)
-	s.swap(rt, part{kind: theRuntime}, value{there: true})
+	s.swap(rt, part{kind: theRuntime}, &value{there: true})
 	return ""
 }
 
@@ -209,9 +209,9 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		case known:
 			return "a run is there twice"
 		case sub == subRun:
-			s.swap(rt, part{kind: aRun, at: at}, value{run: &run{id: left.id, highest: left.highest}})
+			s.swap(rt, part{kind: aRun, at: at}, &value{run: &run{id: left.id, highest: left.highest}})
 		default:
-			s.swap(rt, part{kind: aDropped, at: at}, value{dropped: &left})
+			s.swap(rt, part{kind: aDropped, at: at}, &value{dropped: &left})
 		}
 	case subReceipt:
 		run, ok := rt.runs.values.get(at)
@@ -222,7 +222,7 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		if !ok {
 			return "malformed"
 		}
-		s.swap(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, value{receipt: receipt})
+		s.swap(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, &value{receipt: receipt})
 	default:
 		state, reason := b.inputState()
 		if reason != "" {
@@ -231,7 +231,7 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		if _, _, twice := rt.inputs.find(state.InputID); twice {
 			return "an input is there twice"
 		}
-		s.swap(rt, part{kind: anInput, at: at}, value{input: state})
+		s.swap(rt, part{kind: anInput, at: at}, &value{input: state})
 	}
 	return ""
 }
@@ -263,12 +263,12 @@ func (r *Replay) finish() (reason string) {
 		}
 		f := o.filed
 		f.snapshot = snapshot
-		s.swap(nil, part{kind: aFiled, at: o.place}, value{filed: &f})
+		s.swap(nil, part{kind: aFiled, at: o.place}, &value{filed: &f})
 		return ""
 	}
 	rt := o.rt
 	if snapshot != nil {
-		s.swap(rt, part{kind: theSnapshot}, value{snapshot: snapshot})
+		s.swap(rt, part{kind: theSnapshot}, &value{snapshot: snapshot})
 	}
 	if l := o.latest; l != nil {
 		if run, ok := rt.runs.values.get(l.at); ok {

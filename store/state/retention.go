@@ -117,14 +117,14 @@ func hasPayload(s *store.InputState) bool { return hasEnded(s) && s.PersistedInp
 // removed counts it.
 func (g *gone) removed() (n store.Removed) {
 	for _, r := range g.runs {
-		count(&n.Totals, aRun, value{run: r}, 1)
-		count(&n.Totals, aDropped, value{dropped: &dropped{}}, -1) // it stays
+		add(&n.Totals, aRun, 1, runBytes-droppedBytes) // something is left
+		addReceipts(&n.Totals, r, 1)
 	}
 	for _, receipt := range g.receipts {
-		count(&n.Totals, aReceipt, value{receipt: receipt}, 1)
+		add(&n.Totals, aReceipt, 1, int64(receipt.bytes()))
 	}
 	for _, state := range g.inputs {
-		count(&n.Totals, anInput, value{input: state}, 1)
+		add(&n.Totals, anInput, 1, int64(inputBytes+state.PayloadBytes()))
 	}
 	for _, state := range g.payloads {
 		n.Payloads++

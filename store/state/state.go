@@ -84,12 +84,12 @@ const (
 	theRuntime kind = iota // with all that it holds
 	theVersion
 	theState
-	theSnapshot
-	theLatest // receipt
+	theLatest   // receipt
+	theHighest  // sequence of a run
+	theSnapshot // from here on what Totals count
 	anInput
 	aRun
-	theHighest // sequence of a run
-	aDropped   // run
+	aDropped // run
 	aReceipt
 	aFiled // snapshot
 )
@@ -118,66 +118,67 @@ type change struct {
 // set changes a part, and remembers what stood there as long as that may be
 // asked for. Every change of a State is one call of set.
 func (s *State) set(rt *runtime, p part, v value) {
-	old := s.swap(rt, p, v)
+	s.swap(rt, p, &v)
 	if s.trying || s.group != nil {
-		s.log = append(s.log, change{rt, p, old})
+		s.log = append(s.log, change{rt, p, v})
 	}
 }
 
 // takeBack takes back all changes but the first n of the log.
 func (s *State) takeBack(n int) {
 	for i := len(s.log) - 1; i >= n; i-- {
-		c := s.log[i]
-		s.swap(c.rt, c.part, c.old)
+		c := &s.log[i]
+		s.swap(c.rt, c.part, &c.old)
 		if c.rt != nil {
 			c.rt.swept = swept{} // what was let go is there again
 		}
-		if c.part.kind == theRuntime && !c.old.there {
+		if c.part.kind == theRuntime && c.old.there {
 			s.next = c.rt.place
 		}
 	}
 	s.forgetLog(n)
 }
 
-// swap puts a value in a part, keeps count, and returns what stood there.
-func (s *State) swap(rt *runtime, p part, v value) (old value) {
+// swap puts a value in a part, keeps count, and leaves in v what stood there.
+func (s *State) swap(rt *runtime, p part, v *value) {
+	n, bytes := v.size(p.kind)
 	switch p.kind {
 	case theRuntime:
-		old.there = s.swapRuntime(rt, v.there)
-		return old
-	case aFiled:
-		old.filed = s.swapFiled(p.at, v.filed)
-		count(&s.held, p.kind, old, -1)
-		count(&s.held, p.kind, v, 1)
-		return old
+		v.there = s.swapRuntime(rt, v.there)
 	case theVersion:
-		old.number, old.view = rt.version, rt.view
-		rt.version, rt.view = v.number, v.view
+		rt.version, v.number = v.number, rt.version
+		rt.view, v.view = v.view, rt.view
 	case theState:
-		old.state, rt.state = rt.state, v.state
-	case theSnapshot:
-		old.snapshot, rt.snapshot = rt.snapshot, v.snapshot
-		s.Documents.replace(rt.id, old.snapshot, v.snapshot)
+		rt.state, v.state = v.state, rt.state
 	case theLatest:
-		old.receipt, rt.latest = rt.latest, v.receipt
-	case anInput:
-		old.input = rt.swapInput(p.at, v.input)
-	case aRun:
-		old.run = rt.swapRun(p.at, v.run)
+		rt.latest, v.receipt = v.receipt, rt.latest
 	case theHighest:
 		r, _ := rt.runs.values.get(p.at)
-		old.number, r.highest = r.highest, v.number
+		r.highest, v.number = v.number, r.highest
+	case theSnapshot:
+		rt.snapshot, v.snapshot = v.snapshot, rt.snapshot
+		s.Documents.replace(rt.id, v.snapshot, rt.snapshot)
+	case anInput:
+		v.input = rt.swapInput(p.at, v.input)
+	case aRun:
+		s.countReceipts(rt, v.run, 1)
+		v.run = rt.swapRun(p.at, v.run)
+		s.countReceipts(rt, v.run, -1)
 	case aDropped:
-		old.dropped = rt.swapDropped(p.at, v.dropped)
+		v.dropped = rt.swapDropped(p.at, v.dropped)
 	case aReceipt:
 		r, _ := rt.runs.values.get(p.at)
-		old.receipt = r.swap(p.nth, v.receipt)
+		v.receipt = r.swap(p.nth, v.receipt)
+	case aFiled:
+		v.filed = s.swapFiled(p.at, v.filed)
 	}
-	for _, held := range []*store.Totals{&rt.held, &s.held} {
-		count(held, p.kind, old, -1)
-		count(held, p.kind, v, 1)
+	if p.kind >= theSnapshot {
+		m, before := v.size(p.kind)
+		add(&s.held, p.kind, n-m, bytes-before)
+		if rt != nil {
+			add(&rt.held, p.kind, n-m, bytes-before)
+		}
 	}
-	return old
 }
 
 // open returns a runtime to change, a new one if it is unknown.

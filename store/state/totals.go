@@ -15,30 +15,61 @@ const (
 	filedBytes    = 150 // of a snapshot, besides
 )
 
-// count counts what stands in a part n times, 1 or -1, and nothing if nothing
-// does.
-func count(t *store.Totals, of kind, v value, n int) {
+// size returns how many a value of a part counts for, and how many bytes.
+func (v *value) size(of kind) (n int, bytes int64) {
 	switch {
 	case of == anInput && v.input != nil:
-		t.InputStates += n
-		t.InputBytes += int64(n * (inputBytes + v.input.PayloadBytes()))
+		return 1, int64(inputBytes + v.input.PayloadBytes())
 	case of == aReceipt && v.receipt != nil:
-		t.Receipts += n
-		t.ReceiptBytes += int64(n * v.receipt.bytes())
-	case of == aRun && v.run != nil:
-		t.Runs += n
-		t.ReceiptBytes += int64(n * runBytes)
-		for receipt := range v.run.receipts.all() {
-			count(t, aReceipt, value{receipt: receipt}, n)
-		}
+		return 1, int64(v.receipt.bytes())
+	case of == aRun && v.run != nil: // without its receipts
+		return 1, runBytes
 	case of == aDropped && v.dropped != nil:
-		t.ReceiptBytes += int64(n * droppedBytes)
+		return 1, droppedBytes
 	case of == theSnapshot && v.snapshot != nil:
-		t.Snapshots += n
-		t.SnapshotBytes += int64(n * (snapshotBytes + v.snapshot.Len()))
+		return 1, int64(snapshotBytes + v.snapshot.Len())
 	case of == aFiled && v.filed != nil:
+		return 1, int64(snapshotBytes + filedBytes + v.filed.snapshot.Len())
+	}
+	return 0, 0
+}
+
+// add adds to the totals of a kind of part.
+func add(t *store.Totals, of kind, n int, bytes int64) {
+	switch of {
+	case anInput:
+		t.InputStates += n
+		t.InputBytes += bytes
+	case aReceipt:
+		t.Receipts += n
+		t.ReceiptBytes += bytes
+	case aRun:
+		t.Runs += n
+		t.ReceiptBytes += bytes
+	case aDropped:
+		t.ReceiptBytes += bytes
+	case theSnapshot:
+		t.Snapshots += n
+		t.SnapshotBytes += bytes
+	case aFiled:
 		t.Sessions += n
-		t.SnapshotBytes += int64(n * (snapshotBytes + filedBytes + v.filed.snapshot.Len()))
+		t.SnapshotBytes += bytes
+	}
+}
+
+// countReceipts counts the receipts of a run, nil if there is none, n times, 1 or
+// -1.
+func (s *State) countReceipts(rt *runtime, r *run, n int) {
+	if r != nil {
+		addReceipts(&rt.held, r, n)
+		addReceipts(&s.held, r, n)
+	}
+}
+
+// addReceipts adds the receipts of a run to totals n times, 1 or -1.
+func addReceipts(t *store.Totals, r *run, n int) {
+	for receipt := range r.receipts.all() {
+		add(t, aReceipt, n, int64(n*receipt.bytes()))
 	}
 }
 
