@@ -69,11 +69,13 @@ func (l *list[V]) get(number uint64) (value V, ok bool) {
 	return l.chunks[at].items[in].value, true
 }
 
-func (l *list[V]) set(number uint64, value V) {
+// set puts a value at a number, and returns the one that stood there, if any.
+func (l *list[V]) set(number uint64, value V) (old V) {
 	at, in, ok := l.search(number)
 	if ok {
-		l.own(at).items[in].value = value
-		return
+		at := &l.own(at).items[in]
+		old, at.value = at.value, value
+		return old
 	}
 	l.len++
 	added := item[V]{number, value}
@@ -95,23 +97,27 @@ func (l *list[V]) set(number uint64, value V) {
 	}
 	c := l.own(at)
 	c.items = slices.Insert(c.items, in, added)
+	return old
 }
 
-func (l *list[V]) remove(number uint64) {
+// remove removes the value at a number, and returns it, if there is one.
+func (l *list[V]) remove(number uint64) (old V) {
 	at, in, ok := l.search(number)
 	if !ok {
-		return
+		return old
 	}
+	old = l.chunks[at].items[in].value
 	l.len--
 	if len(l.chunks[at].items) == 1 {
 		l.ownChunks()
 		l.chunks = slices.Delete(l.chunks, at, at+1)
-		return
+		return old
 	}
 	c := l.own(at)
 	c.items = slices.Delete(c.items, in, in+1)
 	l.merge(at)
 	l.merge(at - 1)
+	return old
 }
 
 // merge puts a chunk and the next one together, if both are nearly empty. One

@@ -21,14 +21,10 @@ type dropped struct {
 // swap puts a receipt at a sequence, nil to remove the one that stands, and
 // returns that.
 func (r *run) swap(sequence uint64, receipt *Receipt) *Receipt {
-	old := r.get(sequence)
-	switch {
-	case receipt != nil:
-		r.receipts.set(sequence, receipt)
-	case old != nil:
-		r.receipts.remove(sequence)
+	if receipt == nil {
+		return r.receipts.remove(sequence)
 	}
-	return old
+	return r.receipts.set(sequence, receipt)
 }
 
 func (r *run) get(sequence uint64) *Receipt {
@@ -82,12 +78,12 @@ func (s *State) UseSequences(id store.RuntimeID, run store.RunID, highest uint64
 }
 
 func (rt *runtime) swapRun(at uint64, r *run) *run {
-	old, _ := rt.runs.values.get(at)
-	switch {
-	case r != nil:
-		rt.runs.put(r.id, at, r)
-	case old != nil:
-		rt.runs.remove(old.id, at)
+	if r != nil {
+		return rt.runs.put(r.id, at, r)
+	}
+	old := rt.runs.values.remove(at)
+	if old != nil {
+		delete(rt.runs.places, old.id)
 	}
 	return old
 }
@@ -97,7 +93,8 @@ func (rt *runtime) swapDropped(at uint64, left *dropped) *dropped {
 	if left != nil {
 		rt.dropped.put(left.id, at, *left)
 	} else if ok {
-		rt.dropped.remove(old.id, at)
+		rt.dropped.values.remove(at)
+		delete(rt.dropped.places, old.id)
 	}
 	if !ok {
 		return nil

@@ -39,18 +39,17 @@ func (rt *runtime) share() {
 // swapInput puts a state in a place, nil to remove the one that stands, and
 // returns that.
 func (rt *runtime) swapInput(at uint64, state *store.InputState) *store.InputState {
-	old, _ := rt.inputs.values.get(at)
+	var old *store.InputState
+	if state != nil {
+		old = rt.inputs.put(state.InputID, at, state)
+	} else if old = rt.inputs.values.remove(at); old != nil {
+		delete(rt.inputs.places, old.InputID)
+	}
 	rt.countKey(old, -1)
 	rt.countKey(state, 1)
 	rt.ended.count(old, -1)
 	rt.ended.count(state, 1)
 	rt.swept.note(at, state)
-	switch {
-	case state != nil:
-		rt.inputs.put(state.InputID, at, state)
-	case old != nil:
-		rt.inputs.remove(old.InputID, at)
-	}
 	return old
 }
 
@@ -80,7 +79,7 @@ type filed struct {
 // goes with it.
 func (s *State) PutSession(id store.RuntimeID, session store.SessionID, snapshot *store.Snapshot) {
 	rt := s.open(id)
-	_, at, _ := s.sessions.find(session)
+	at, _ := s.sessions.place(session)
 	s.set(nil, part{kind: aFiled, at: at}, value{filed: &filed{session, snapshot, rt.id}})
 }
 
@@ -94,7 +93,8 @@ func (s *State) swapFiled(at uint64, f *filed) *filed {
 	}
 	if f == nil {
 		if old != nil {
-			s.sessions.remove(old.session, at)
+			s.sessions.values.remove(at)
+			delete(s.sessions.places, old.session)
 		}
 		return old
 	}

@@ -13,17 +13,24 @@ type series[K comparable, V any] struct {
 	next   uint64
 }
 
-// find returns the value of a key, and the place that it has or would get.
-func (s *series[K, V]) find(key K) (value V, at uint64, ok bool) {
-	at, ok = s.places[key]
-	if !ok {
-		return value, s.next, false
+// place returns the place that a key has or would get.
+func (s *series[K, V]) place(key K) (at uint64, ok bool) {
+	if at, ok = s.places[key]; !ok {
+		at = s.next
 	}
-	value, _ = s.values.get(at)
-	return value, at, true
+	return at, ok
 }
 
-func (s *series[K, V]) put(key K, at uint64, value V) {
+// find returns the value of a key, and the place that it has or would get.
+func (s *series[K, V]) find(key K) (value V, at uint64, ok bool) {
+	if at, ok = s.place(key); ok {
+		value, _ = s.values.get(at)
+	}
+	return value, at, ok
+}
+
+// put puts a value in a place, and returns the one that stood there, if any.
+func (s *series[K, V]) put(key K, at uint64, value V) (old V) {
 	if at >= s.next {
 		s.next = at + 1
 	}
@@ -31,12 +38,7 @@ func (s *series[K, V]) put(key K, at uint64, value V) {
 		s.places = make(map[K]uint64)
 	}
 	s.places[key] = at
-	s.values.set(at, value)
-}
-
-func (s *series[K, V]) remove(key K, at uint64) {
-	delete(s.places, key)
-	s.values.remove(at)
+	return s.values.set(at, value)
 }
 
 // InputStates are the input states of a runtime at one moment, in order. The

@@ -225,7 +225,7 @@ func (s *State) own(rt *runtime) *runtime {
 // PutInputState adds an input's state at the end, or replaces it in place.
 func (s *State) PutInputState(id store.RuntimeID, state *store.InputState) {
 	rt := s.open(id)
-	_, at, _ := rt.inputs.find(state.InputID)
+	at, _ := rt.inputs.place(state.InputID)
 	s.set(rt, part{kind: anInput, at: at}, value{input: state})
 }
 
@@ -236,7 +236,7 @@ func (s *State) DeleteInputState(id store.RuntimeID, input store.InputID) bool {
 	if rt == nil {
 		return false
 	}
-	_, at, ok := rt.inputs.find(input)
+	at, ok := rt.inputs.place(input)
 	if ok {
 		s.set(s.touch(rt), part{kind: anInput, at: at}, value{})
 	}
@@ -271,7 +271,7 @@ func (s *State) DeleteRuntime(id store.RuntimeID) store.Removed {
 	rt = s.touch(rt)
 	before := s.held
 	for session := range rt.sessions {
-		_, at, _ := s.sessions.find(session)
+		at, _ := s.sessions.place(session)
 		s.set(nil, part{kind: aFiled, at: at}, value{})
 	}
 	s.set(rt, part{kind: theRuntime}, value{})
