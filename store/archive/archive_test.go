@@ -126,7 +126,7 @@ func snapshotOf(s *store.Snapshot) *snapshot {
 
 func TestRoundTripIsExact(t *testing.T) {
 	seen := map[string]int{}
-	for seed := range uint64(50) {
+	for seed := range uint64(seeds) {
 		var state store.State
 		newProgram(seed).run(&state, 60)
 		before := pictureOf(&state)
@@ -277,7 +277,7 @@ func TestErrorsOfWriterAndReaderAreTheirOwn(t *testing.T) {
 	image := large().Image()
 	var file bytes.Buffer
 	require.NoError(t, archive.Write(&file, image))
-	for n := 0; n < file.Len(); n += 30_000 {
+	for n := 0; n < file.Len(); n += every * 30_000 {
 		w := limitedWriter(n)
 		require.ErrorIs(t, archive.Write(&w, image), errFull)
 	}

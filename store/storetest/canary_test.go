@@ -77,7 +77,11 @@ func TestCanaries(t *testing.T) {
 	for _, canary := range storetest.Canaries() {
 		t.Run(canary.Name, func(t *testing.T) {
 			t.Parallel()
-			out := runChild(t, "TestCanaryChild", canary.Name)
+			test, tried := "TestCanaryChild", 14
+			if onlyOneChapter && canary.Name != "never writes" {
+				test, tried = test+"$/^"+canary.Chapter, 1
+			}
+			out := runChild(t, test, canary.Name)
 			chapters, promises := map[string]string{}, map[string]string{}
 			for _, v := range verdict.FindAllStringSubmatch(out, -1) {
 				if v[3] == "" {
@@ -86,7 +90,7 @@ func TestCanaries(t *testing.T) {
 					promises[v[2]+"/"+v[3]] = v[1]
 				}
 			}
-			require.Len(t, chapters, 14, "all chapters were tried:\n%s", out)
+			require.Len(t, chapters, tried, "all chapters were tried:\n%s", out)
 			promise := canary.Chapter + "/" + strings.ReplaceAll(canary.Promise, " ", "_")
 			assert.Equal(t, "FAIL", promises[promise], promise)
 			assert.Contains(t, out, "TestCanaryChild/"+promise+"\n", "the failure names chapter and promise")
