@@ -127,7 +127,7 @@ func snapshotOf(s *store.Snapshot) *snapshot {
 
 func TestRoundTripIsExact(t *testing.T) {
 	seen := map[string]int{}
-	for seed := range uint64(50) {
+	for seed := range uint64(seeds) {
 		var held state.State
 		newProgram(seed).run(&held, 60)
 		before := pictureOf(&held)
@@ -278,7 +278,7 @@ func TestErrorsOfWriterAndReaderAreTheirOwn(t *testing.T) {
 	image := large().Image()
 	var file bytes.Buffer
 	require.NoError(t, archive.Write(&file, image))
-	for n := 0; n < file.Len(); n += 30_000 {
+	for n := 0; n < file.Len(); n += every * 30_000 {
 		w := limitedWriter(n)
 		require.ErrorIs(t, archive.Write(&w, image), errFull)
 	}

@@ -102,7 +102,11 @@ func TestCanaries(t *testing.T) {
 	for _, c := range canaries() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			out := runChild(t, "TestCanaryChild", c.name)
+			test, tried := "TestCanaryChild", 14
+			if onlyOneChapter && c.name != "never writes" {
+				test, tried = test+"$/^"+c.chapter, 1
+			}
+			out := runChild(t, test, c.name)
 			chapters, promises := map[string]string{}, map[string]string{}
 			for _, v := range verdict.FindAllStringSubmatch(out, -1) {
 				if v[3] == "" {
@@ -111,7 +115,7 @@ func TestCanaries(t *testing.T) {
 					promises[v[2]+"/"+v[3]] = v[1]
 				}
 			}
-			require.Len(t, chapters, 14, "all chapters were tried:\n%s", out)
+			require.Len(t, chapters, tried, "all chapters were tried:\n%s", out)
 			promise := c.chapter + "/" + strings.ReplaceAll(c.promise, " ", "_")
 			assert.Equal(t, "FAIL", promises[promise], promise)
 			assert.Contains(t, out, "TestCanaryChild/"+promise+"\n", "the failure names chapter and promise")

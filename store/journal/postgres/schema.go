@@ -55,6 +55,7 @@ func statementsOf(schema string, timeout time.Duration) statements {
 	in := func(sql string) string {
 		return strings.ReplaceAll(sql, "{}", pgx.Identifier{schema}.Sanitize())
 	}
+	idle := fmt.Sprintf(`set_config('idle_in_transaction_session_timeout', '%d', true)`, min(max(timeout.Milliseconds(), 1), math.MaxInt32))
 	return statements{
 		create:  in(createSQL),
 		version: in(`select version from {}.format`),
@@ -64,15 +65,14 @@ func statementsOf(schema string, timeout time.Duration) statements {
 		// keys even before the table has statistics. A plan is made once, because
 		// planning takes longer than the rest of an append. The partition is
 		// released if this process stops between two round trips.
-		settings: fmt.Sprintf(`select
+		settings: `select
 			set_config('synchronous_commit', case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end, true),
 			set_config('client_min_messages', 'warning', true),
 			set_config('enable_seqscan', 'off', true),
-			set_config('plan_cache_mode', 'force_generic_plan', true),
-			set_config('idle_in_transaction_session_timeout', '%d', true)`, min(max(timeout.Milliseconds(), 1), math.MaxInt32)),
+			set_config('plan_cache_mode', 'force_generic_plan', true), ` + idle,
 		// Reading has no time limit as a whole, and the first record comes at once.
 		patient: `select set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'off', true),
-			set_config('enable_sort', 'off', true)`,
+			set_config('enable_sort', 'off', true), ` + idle,
 
 		take: in(`insert into {}.partition as p (id, name, epoch, owner, previous, idx, began, batch, keys, digest)
 			values ($1, $2, 1, $3, $4, 0, 0, $4, 0, $5)
