@@ -152,10 +152,10 @@ func TestTheJSONOfAClusterIsDocumented(t *testing.T) {
 		case reflect.Pointer, reflect.Slice:
 			look(of.Elem())
 		case reflect.Struct:
-			for i := range of.NumField() {
+			for field := range of.Fields() {
 				names++
-				require.Regexp(t, `\b`+of.Field(i).Tag.Get("json")+`\b`, fields)
-				look(of.Field(i).Type)
+				require.Regexp(t, `\b`+field.Tag.Get("json")+`\b`, fields)
+				look(field.Type)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -71,7 +72,7 @@ func hostile(size int) map[string]string {
 		documents["unknown, "+name] = strings.Replace(document("[]"), `"metadata"`, `"unknown":`+text+`,"metadata"`, 1)
 		documents["unknown in a message, "+name] = document(`[{"role":"user","unknown":` + text + `,"content":"a"}]`)
 	}
-	for name, text := range map[string]string{
+	maps.Copy(documents, map[string]string{
 		"id":           strings.Replace(document("[]"), "-0000-", fill(`\u002d`), 1),
 		"deep unknown": strings.Replace(document("[]"), `"metadata"`, `"unknown":`+nest(`[{"":`, "}]", size/8)+`,"metadata"`, 1),
 		"brackets":     fill("["),
@@ -82,9 +83,7 @@ func hostile(size int) map[string]string {
 		"calls":        document(`[["assistant","",` + list(`["","",0]`) + `,"end_turn",[0,0,null,null]]]`),
 		"mixed calls":  document(`[{"tool_calls":` + list(`{"args":{"b":0,"a":0},"name":"","id":""}`) + `,"content":"","stop_reason":"end_turn","usage":[0,0,null,null],"role":"assistant"}]`),
 		"blocks":       document(`[["block_assistant",` + list(`["reasoning",{"meta":[2,""]}]`) + `,"end_turn"]]`),
-	} {
-		documents[name] = text
-	}
+	})
 	return documents
 }
 
