@@ -57,6 +57,9 @@ func (in *intake) enter(ctx context.Context, l *Loop, r *request) error {
 	}
 	in.taken.Add(n)
 	r.taken.Store(n)
+	if l.phase.Load() != serving { // it was a long wait
+		return l.unavailable()
+	}
 	return nil
 }
 

@@ -430,3 +430,38 @@ func TestSessionKey(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, ok)
 }
+
+// A vanishingContext ends its caller's goroutine, one way or another, when it is
+// asked for Done once the owner has the call.
+type vanishingContext struct {
+	context.Context
+	vanish func()
+}
+
+func (c vanishingContext) Done() <-chan struct{} {
+	synctest.Wait()
+	c.vanish()
+	return nil
+}
+
+// Those who wait for the end of a view are woken, whatever becomes of the caller
+// whose write ended it.
+func TestWatchersWakeWhateverTheirWriterDoes(t *testing.T) {
+	for name, vanish := range map[string]func(){"panic": func() { panic("a context of the caller's") }, "exit": runtime.Goexit} {
+		for _, opts := range []Options{{}, {BytesInFlight: 1 << 20}} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l := newLoop(t, opts)
+					require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+					changed := viewOf(t, l, "a").Changed()
+					go func() {
+						defer func() { _ = recover() }()
+						_ = l.PersistRuntimeState(vanishingContext{t.Context(), vanish}, "a", store.RuntimeRunning)
+					}()
+					<-changed
+					assert.EqualValues(t, 2, viewOf(t, l, "a").Version())
+				})
+			})
+		}
+	}
+}

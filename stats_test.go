@@ -1,6 +1,7 @@
 package loopstore
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"math"
@@ -269,4 +270,29 @@ func TestStatsUnderLoad(t *testing.T) {
 		default:
 		}
 	}
+}
+
+// What is refused before the owner hears of it is counted too, under the operation
+// that its error names.
+func TestStatsCountWhatIsRefusedEarly(t *testing.T) {
+	l := newLoop(t, Options{})
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_, err := l.WouldPrune(t.Context(), "a", store.Retention{Runs: -1})
+	require.ErrorIs(t, err, store.ErrInvalidValue)
+	for _, err := range l.Watch(ended, "a", 0) {
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := newLoop(t, Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		for _, err := range l.Watch(ctx, "a", 0) { // there is nothing to see: it ends while it waits
+			require.ErrorIs(t, err, context.Canceled)
+		}
+		assert.Equal(t, Operations{Done: 1, Errors: 1}, l.Stats().Operations[ops.KindLoadView])
+	})
+	s := l.Stats()
+	assert.Equal(t, Operations{Errors: 1}, s.Operations[ops.KindPrune])
+	assert.Equal(t, Operations{Errors: 1}, s.Operations[ops.KindLoadView])
 }
