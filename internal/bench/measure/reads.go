@@ -43,7 +43,7 @@ func (b *bench) readWhileCommitting(ctx context.Context, goal time.Duration) (Sa
 	sessions := Sessions(1 << 20)
 	wg.Go(func() {
 		began := time.Now()
-		for ; committing == nil && !over.Load(); commits++ {
+		for ; committing == nil && (commits == 0 || !over.Load()); commits++ {
 			committing = commit(ctx, b.store, "committed", sessions[commits%2])
 		}
 		spent = time.Since(began)
