@@ -289,7 +289,8 @@ func TestAServerThatStopsIsWaitedForNoLongerThanPatience(t *testing.T) {
 // An append waits for a lock no longer than its timeouts, and Open too.
 func TestAPartitionThatIsLocked(t *testing.T) {
 	pool, opts := poolOf(t), fresh()
-	opts.Patience, opts.Timeout = 100*time.Millisecond, 50*time.Millisecond
+	open(t, postgres.New(pool, opts), "other", contents{}) // so that the tables are there
+	opts.Patience, opts.Timeout = time.Second, 500*time.Millisecond
 	e := postgres.New(pool, opts)
 	j := open(t, e, "p", contents{})
 	other := poolOf(t)
