@@ -105,7 +105,7 @@ func checkMetas(r io.ReaderAt, size int64) (meta, error) {
 	}
 	switch sealed := max(parseSeal(pages[:pageSize]), parseSeal(pages[pageSize:])); {
 	case !known:
-		return meta{}, corrupt("it is no file of bbolt")
+		return meta{}, corrupt("it is not a file of bbolt")
 	case found == 0:
 		return meta{}, corrupt("both meta pages are damaged")
 	case sealed > newest.txid:
