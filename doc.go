@@ -13,8 +13,7 @@
 //
 // # Atomic
 //
-// An operation happens whole or not at all. Everything in it is checked before
-// any of it is applied.
+// An operation happens whole or not at all. What fails in the middle is taken back.
 //
 // # Linearizable
 //

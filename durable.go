@@ -13,7 +13,7 @@ import (
 )
 
 // A durable is the owner of a Loop with a journal: its state, its journal, and the
-// requests that are not answered yet. It is a local of the owner's function.
+// requests that are not answered yet. Only the owner's goroutine uses it.
 //
 // Writes go in rounds. All that wait are applied, in a group of the state. Their
 // changes are appended to the journal as one batch, and then all are answered.
@@ -165,10 +165,10 @@ func (d *durable) compact() {
 }
 
 func (d *durable) compactOnce(ctx context.Context) (err error) {
-	if ctx.Err() != nil {
-		return cancelled(ctx)
-	}
 	defer recoverEngine(&err)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	return d.journal.Compact(ctx, d.state.Records())
 }
 
@@ -202,7 +202,7 @@ func (d *durable) gather() {
 	d.answered = 0
 }
 
-// drain takes what is in the inbox now, and returns how many that were. What comes
+// drain takes what is in the inbox now, and returns how many there were. What comes
 // meanwhile must not hold up the round.
 func (d *durable) drain() (taken int) {
 	for n := len(d.loop.inbox); taken < n && !d.closing && d.waiting() < maxRound; taken++ {
@@ -356,7 +356,7 @@ func (d *durable) leave() {
 	d.loop.durable.closeErr = d.journal.Close(context.Background())
 }
 
-// leaveLastRound answers the round that a panic came in or beside.
+// leaveLastRound answers the round during which the owner panicked.
 func (d *durable) leaveLastRound() {
 	if !d.appending {
 		for _, e := range d.leaveRound() {
@@ -370,6 +370,7 @@ func (d *durable) leaveLastRound() {
 	d.loop.durable.meter.End(a.position, a.err)
 	if a.err != nil {
 		d.deny(a.err)
+		return
 	}
 	for _, e := range d.leaveRound() { // it was stored
 		d.loop.reply(nil, e.request, e.err)

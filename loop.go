@@ -174,11 +174,11 @@ func (l *Loop) refuse(r *request) {
 	}
 }
 
-// Close stops the intake, lets the requests that were taken be answered, and
-// returns when the owner has ended, and has given up its journal. It may be
-// called at any time, from anywhere and more than once. It returns nil, or what
-// ended the store before: a *store.PanicError or a *store.JournalError, or else
-// the error of the journal's own Close.
+// Close stops the intake, lets what stands in the inbox be answered, and returns
+// when the owner has ended and has given up its journal. It may be called at any
+// time, from anywhere and more than once. It returns nil, or what ended the store
+// before: a *store.PanicError or a *store.JournalError, or else the error of the
+// journal's own Close.
 func (l *Loop) Close() error {
 	first := l.phase.CompareAndSwap(serving, closing)
 	if first {

@@ -79,7 +79,7 @@ func (d *durable) open(ctx context.Context, engine journal.Engine, partition str
 
 // A compaction is a call of Compact, on its way to the owner.
 type compaction struct {
-	ctx    context.Context
+	ctx    until      // the caller's, but no code of its runs on the owner's goroutine
 	answer chan error // has room for one
 }
 
@@ -91,7 +91,7 @@ func (l *Loop) Compact(ctx context.Context) error {
 	if l.durable == nil {
 		return nil
 	}
-	c := compaction{ctx, make(chan error, 1)}
+	c := compaction{until{context.Background(), ctx.Done()}, make(chan error, 1)}
 	if err := l.compact(ctx, c); err != nil {
 		return &store.OpError{Op: "compact", Err: err}
 	}
@@ -111,8 +111,18 @@ func (l *Loop) compact(ctx context.Context, c compaction) error {
 	}
 	select {
 	case err := <-c.answer:
+		if errors.Is(err, context.Canceled) {
+			return cancelled(ctx)
+		}
 		return err
 	case <-ctx.Done():
 		return cancelled(ctx)
+	case <-l.done:
+		select {
+		case err := <-c.answer:
+			return err
+		default:
+			return l.unavailable()
+		}
 	}
 }

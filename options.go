@@ -13,7 +13,7 @@ type Options struct {
 	// InboxSize is how many requests may wait for the owner. More callers
 	// than that wait, under their contexts, for a place. A request that its
 	// caller gives up keeps its place until the owner comes to it. 0 means
-	// 128, and so does a negative number. With a Journal 1,024 more may wait
+	// 128, and so does a negative number. With a journal 1,024 more may wait
 	// for the end of an append.
 	InboxSize int
 
@@ -39,9 +39,9 @@ type Options struct {
 
 	// Retention is what is kept of a runtime, whenever it changes: an operation
 	// removes what it has made too many or too old, as if Prune came with it. It
-	// looks at no more than 1,000 records of a runtime besides those that it has
-	// changed, and the next one goes on; so where there are more, some stay a
-	// little longer. What is too old may stay a 32nd of that age longer. A runtime
+	// looks at some 1,000 records of a runtime (a run goes at once, with all its
+	// receipts), and at as many of each run that it writes to, and the next one goes
+	// on; so where there are more, some stay a little longer. What is too old may stay a 32nd of that age longer, if clocks differ; else a 64th. A runtime
 	// that does not change is left alone, also when it comes with an Import: Prune
 	// it. A negative number is taken for 0.
 	Retention store.Retention

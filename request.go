@@ -19,17 +19,18 @@ import (
 //	   └───── caller ─► abandoned: it never runs
 //
 // Only a caller that has its answer, or has never sent the request, uses it
-// again. One that was abandoned is garbage once the owner has come to it, and so
-// is one whose caller vanished: its context panicked, or ended its goroutine.
+// again. When the owner comes to one that was abandoned it gives back its room in
+// flight, and drops it. One whose caller vanished (its context panicked, or ended its
+// goroutine) is garbage once it is answered.
 type request struct {
 	claim  atomic.Uint32
 	sample meter.Sample
 	answer chan error // has room for one
 	op     operation  // points to the value of the call that the request is part of
-	now    store.Time // of a retention by age
+	now    store.Time // when it was sent, for a retention by age
 	timing meter.Timing
 	bytes  int64        // of its payload, if it was weighed
-	taken  atomic.Int64 // of these, what it holds of the room in flight
+	taken  atomic.Int64 // of these, what it still holds of the room in flight: either side gives it back
 }
 
 const (
@@ -73,7 +74,8 @@ func (c *call[R, O, P]) recycle(l *Loop) {
 	l.pools[c.sample.Kind].Put(c)
 }
 
-// do takes one operation from its call to its return.
+// do takes one operation from its call to its return. Unlike Do it takes those of
+// this package's tests too.
 func do[R any, O ops.Operation, P ops.Steps[R, O]](ctx context.Context, l *Loop, value O) (answer R, err error) {
 	c := newCall[R, O, P](l, value)
 	if err = c.run(ctx, l); err == nil {
@@ -137,7 +139,7 @@ func (r *request) handOff(ctx context.Context, l *Loop) error {
 			return err
 		}
 	}
-	l.meter.Sent(len(l.inbox)) // here, since the owner would have to fetch that from far
+	l.meter.Sent(len(l.inbox)) // here, since that is in the callers' caches
 	if l.phase.Load() == ended && r.abandon() {
 		l.intake.release(r) // the owner may never come to it
 		return l.unavailable()

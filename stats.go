@@ -98,6 +98,9 @@ func (l *Loop) Stats() Stats {
 		Busy: r.Busy, Saturation: r.Saturation, Slowest: (*Slow)(r.Slowest),
 		Timed: r.Timed, Uptime: r.Uptime, Serving: phase == serving,
 	}
+	if phase == ended {
+		s.InboxLength = 0 // what is left there has its answer
+	}
 	s.InboxHighest = max(r.InboxHighest, s.InboxLength)
 	for kind := range ops.NumKinds {
 		s.Operations[kind] = Operations{Done: r.Done[kind], Errors: r.Failed[kind]}

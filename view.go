@@ -20,7 +20,7 @@ func (l *Loop) View(ctx context.Context, id store.RuntimeID) (*state.View, error
 // runtime has changed since it last did; otherwise it costs two atomic loads.
 // It may be used by any number of goroutines, and needs no Close. It holds the
 // view that it returned last. A view of a runtime that is not there may be over
-// when another one is made.
+// when another runtime is made.
 type Reader struct {
 	loop *Loop
 	id   store.RuntimeID
@@ -50,9 +50,9 @@ func (r *Reader) View(ctx context.Context) (*state.View, error) {
 	return v, err
 }
 
-// Watch yields the newest view of a runtime whenever its version is another
-// than that of the one before: at first than after, which is 0 for whoever has
-// seen nothing. It may skip versions, also a deletion before the runtime is made
+// Watch yields the newest view of a runtime whenever its version differs from that
+// of the view before. At first after stands in for that: 0 for whoever has seen
+// nothing. It may skip versions, also a deletion before the runtime is made
 // again, and never misses the last. When the runtime is deleted it yields a view
 // that shows nothing, of version 0. If there is no runtime at first, and after
 // is 0, it waits for one.

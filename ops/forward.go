@@ -34,7 +34,7 @@ var (
 	_ state.Viewer       = Forward(nil)
 )
 
-// A call is a [Call] with a request that each store has.
+// A call is a [Call] with a request whose on method makes it on any store.
 type call[R any, O Request[R], P interface {
 	Steps[R, O]
 	on(context.Context, store.RuntimeStore) (R, error)
@@ -48,11 +48,14 @@ func (c *call[R, O, P]) Kind() Kind                       { return c.op.Kind() }
 func (c *call[R, O, P]) Runtime() (store.RuntimeID, bool) { return c.op.Runtime() }
 func (c *call[R, O, P]) Weigh() Weight                    { return P(&c.op).Weigh() }
 func (c *call[R, O, P]) Prepare(d Documents) error        { return P(&c.op).Prepare(d) }
-func (c *call[R, O, P]) Apply(s *state.State) error       { return P(&c.op).Apply(s) }
+func (c *call[R, O, P]) Apply(s *state.State) error {
+	c.made = false
+	return P(&c.op).Apply(s)
+}
 
 func (c *call[R, O, P]) On(ctx context.Context, s store.RuntimeStore) (err error) {
 	c.answer, err = P(&c.op).on(ctx, s)
-	c.made = true
+	c.made = err == nil
 	return err
 }
 

@@ -31,8 +31,8 @@ type Operation interface {
 }
 
 // A Request is one of this package's requests, whose answer is an R. It names
-// them all, so no other type can be one, not by embedding one either: the owner
-// runs no code but this package's.
+// them all, so no other type can be one, even if it embeds one: the owner runs no
+// code but this package's.
 type Request[R any] interface {
 	CommitSessionBoundary | AtomicApply | AtomicLifecycleCommit |
 		PersistInputState | PersistRuntimeState |

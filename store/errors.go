@@ -21,8 +21,7 @@ var (
 
 	// ErrOutcomeUnknown means that the journal cannot say whether it has stored
 	// the call's changes. This store has shown them to nobody, and has stopped
-	// serving: close it, open it again, and look whether they are there. It is the
-	// only error of a call that may have been applied.
+	// serving: close it, open it again, and look whether they are there.
 	ErrOutcomeUnknown = errors.New("outcome is unknown")
 
 	// ErrInvalidSnapshot means that a snapshot is not a session document. The

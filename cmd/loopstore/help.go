@@ -3,9 +3,8 @@ package main
 const benchHelp = `usage: loopstore bench [flags]
 
 bench measures the store in memory (loop) and, for comparison, the same store
-behind a sync.Mutex (mutex). Every round measures
-each in turn. It prints the medians. Without flags it takes less than two minutes
-on two cores, and about half a GB of memory. Nothing else should run meanwhile.
+behind a sync.Mutex (mutex). Every round measures each in turn. It prints the
+medians. Without flags it takes less than two minutes on two cores, and about half a GB of memory. Nothing else should run meanwhile.
 
 It exits with 1 if a call failed, and with 2 for wrong flags or arguments. Ctrl-C
 or SIGTERM ends it: it prints what was measured until then, and exits with 130 or

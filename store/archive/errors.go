@@ -37,7 +37,7 @@ var (
 	errRunID    = errors.New("a receipt of another run")
 	errLatest   = errors.New("no latest receipt, or none that is there")
 	errEmptyRun = errors.New("a run without receipts")
-	errFiled    = errors.New("filed by a runtime that is not there, or under an id that is not its own")
+	errFiled    = errors.New("filed by a runtime that is not there, or with no snapshot")
 	errEnd      = errors.New("the number of lines or their SHA-256 is another")
 	errMore     = errors.New("more lines after the end")
 )

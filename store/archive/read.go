@@ -247,7 +247,7 @@ func (r *reader) session() error {
 		}
 	}
 	switch {
-	case by == 0, filed == nil, filed.Document() != nil && store.SessionID(filed.Document().ID()) != l.SessionID:
+	case by == 0, filed == nil:
 		return r.fail(errFiled)
 	case r.state.Session(l.SessionID) != nil:
 		return r.fail(errTwice)

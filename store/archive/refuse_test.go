@@ -224,7 +224,6 @@ func TestEveryRuleIsChecked(t *testing.T) {
 		{11, `"sequence":5`, `"sequence":6`, 11, "the sequences do not ascend to the highest"},
 		{12, other, run, 12, "there is one with its id already"},
 		{13, `"runtime_id":""`, `"runtime_id":"nobody"`, 13, "filed by a runtime that is not there"},
-		{13, `"runtime_id":""`, `"runtime_id":"a\nb"`, 13, "under an id that is not its own"},
 		{13, `"runtime_id":""`, `"runtime_id":"","snapshot":{"base64":"/w=="}`, 13, "not spelled as it is written"},
 		{13, `"runtime_id":""`, `"runtime_id":"","snapshot":{"digest":"00","messages":0,"text":"x"}`, 13, "invalid session snapshot"},
 		{13, `"runtime_id":""`, `"runtime_id":"","snapshot":{"digest":"","text":"x"}`, 13, "not spelled as it is written"},

@@ -4,8 +4,10 @@
 //
 // It is a store.RuntimeStore with batches, views and watching. Only the step
 // that needs the state runs under the mutex; reading, hashing and copying do not.
-// What it lacks: a call that waits for the mutex cannot be given up, a panic in
-// an operation unwinds its caller, and there are no limits, statistics or log.
+// What it lacks: a call that waits for the mutex cannot be given up, and a panic in
+// an operation unwinds its caller. There is no journal, and no method that deletes,
+// prunes, lists, exports, imports or loads a filed session; no limits, statistics or
+// log. While it is not in use, operations of package ops do those on its State.
 package locked
 
 import (
@@ -97,8 +99,8 @@ func (s *Store) apply(step ops.Step) error {
 	return err
 }
 
-// Watch yields the newest view whenever its version is another than that of the
-// one before, at first than after.
+// Watch yields the newest view whenever its version differs from that of the view
+// before; at first after stands in for that.
 func (s *Store) Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*state.View, error] {
 	return func(yield func(*state.View, error) bool) {
 		for version := after; ; {

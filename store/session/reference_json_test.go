@@ -393,10 +393,14 @@ func writeJSON(o *bytes.Buffer, n *refNode) {
 			if n.vals[0].k != nStr || len(n.keys) > 1 {
 				refuse()
 			}
-			if n.raw == 8 || len(n.vals[0].s) > n.room {
+			room := n.room
+			if n.raw == 0 {
+				room = max(2*len(n.vals[0].s), 4<<10)
+			}
+			if n.raw == 8 || len(n.vals[0].s) > room {
 				refuse()
 			}
-			p := &refParser{s: []byte(n.vals[0].s), rem: 128, raw: n.raw + 1, room: n.room - len(n.vals[0].s)}
+			p := &refParser{s: []byte(n.vals[0].s), rem: 128, raw: n.raw + 1, room: room - len(n.vals[0].s)}
 			v := p.value()
 			p.space()
 			if p.i != len(p.s) {

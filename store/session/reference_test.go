@@ -406,7 +406,7 @@ func reference(text string) (digest [sha256.Size]byte, ok bool) {
 		}
 	}()
 	in := []byte(text)
-	p := &refParser{s: in, rem: 128, room: 2 * len(in)}
+	p := &refParser{s: in, rem: 128}
 	p.direct('i', []refField{{"version", 'd'}, {"id", 'r'}, {"messages", 'r'}, {"created_at", 'r'}, {"updated_at", 'r'}, {"metadata", 'd'}, {"usage", 'd'}}, func(i int) {
 		p.space()
 		switch i {

@@ -95,9 +95,13 @@ func (r *reader) rewriteMember() error {
 }
 
 // maxRaw is how deep raw values may nest. Meerkat has no limit. Here each level
-// holds a copy of all levels below, so that there is a limit of their bytes too:
-// twice the document's.
-const maxRaw = 8
+// holds a copy of all levels below, so there is a limit of their bytes too: together
+// at most twice the outermost one's. It depends on nothing else, so a document is
+// taken or refused alike whether it is read whole or from where another ends.
+const (
+	maxRaw   = 8
+	smallRaw = 4 << 10 // bytes that nested ones may have in any case
+)
 
 // rawValue decodes the string in a raw value and calls read to read its JSON.
 func (r *reader) rawValue(read func(inner *reader) error) error {
@@ -106,18 +110,21 @@ func (r *reader) rawValue(read func(inner *reader) error) error {
 	if err != nil {
 		return err
 	}
-	reason := ""
+	reason, room := "", r.room
+	if r.raw == 0 {
+		room = max(2*len(text), smallRaw)
+	}
 	switch {
 	case r.raw == maxRaw:
 		reason = "raw values nested too deep"
-	case len(text) > r.room:
+	case len(text) > room:
 		reason = "raw values too large"
 	default:
 		if r.inner == nil {
 			r.inner = &reader{raw: r.raw + 1}
 		}
 		in := r.inner
-		in.in, in.pos, in.depth, in.room = text, 0, 0, r.room-len(text)
+		in.in, in.pos, in.depth, in.room = text, 0, 0, room-len(text)
 		in.out, in.sink = r.out, r.sink
 		if cmp.Or(read(in), in.end()) != nil {
 			reason = "invalid JSON text in a raw value"

@@ -38,7 +38,6 @@ func newReader(text string) *reader {
 	return &reader{
 		in:      unsafe.Slice(unsafe.StringData(text), len(text)), // a reader only reads
 		message: -1,
-		room:    2 * len(text),
 	}
 }
 

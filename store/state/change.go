@@ -12,7 +12,10 @@ const MaxRevision = math.MaxInt64
 
 // Do makes the changes of an operation, with what the Retention lets go because
 // of them. If they fail, go beyond the Limits or come after MaxRevision, nothing has
-// changed. They are not settled yet, and nothing else may be.
+// changed. They are not settled yet, and nothing else may be unsettled.
+//
+// Without limits, a retention or a group nothing is kept to take back: an operation
+// checks before it changes, or uses Try itself.
 func (s *State) Do(changes func() error) error {
 	last := s.revision == MaxRevision
 	if s.Limits == (store.Limits{}) && s.Retention == (store.Retention{}) && s.group == nil && !last {
@@ -32,7 +35,7 @@ func (s *State) Do(changes func() error) error {
 }
 
 // Try makes changes of which a later one may fail. If it does, nothing has
-// changed. They are not settled yet, and nothing else may be. Within another
+// changed. They are not settled yet, and nothing else may be unsettled. Within another
 // Try it leaves that to it.
 func (s *State) Try(changes func() error) error {
 	if s.trying {
@@ -162,6 +165,9 @@ func (s *State) Rollback() Waiters {
 	s.revision = g.revision
 	if g.adopted != nil {
 		g.adopted.takeFrom(s)
+		for id, rt := range g.adopted.runtimes {
+			s.Documents.replace(id, rt.snapshot, nil)
+		}
 	}
 	s.group = nil
 	return finish(g.absent)

@@ -61,10 +61,14 @@ func prune(k store.Retention, runs list[*run], latest *Receipt, inputs list[*sto
 	return g
 }
 
-// pruneRuns returns the first runs that are more than are kept, up to so many.
+// pruneRuns returns the first runs that are more than are kept, until they have so
+// many records.
 func pruneRuns(k store.Retention, runs list[*run], latest *Receipt, most int) (gone []*run) {
-	for r := range runs.first(excess(k.Runs, runs.len, most)) {
-		if r.id != latest.RunID {
+	for r := range runs.first(excess(k.Runs, runs.len, math.MaxInt)) {
+		if most <= 0 {
+			break
+		}
+		if most -= 1 + r.receipts.len; r.id != latest.RunID {
 			gone = append(gone, r)
 		}
 	}
@@ -175,8 +179,21 @@ type scan struct {
 func (w *swept) note(at uint64, state *store.InputState) {
 	if hasEnded(state) {
 		w.inputs.first = min(w.inputs.first, at)
+	}
+	if hasPayload(state) {
 		w.payloads.first = min(w.payloads.first, at)
 	}
+}
+
+// goBack takes notice that a part is what it was, and so may have to go again.
+func (w *swept) goBack(p part) {
+	switch p.kind {
+	case aRun, aReceipt:
+		w.runs = min(w.runs, p.at)
+	case anInput:
+		w.inputs.next, w.payloads.next = min(w.inputs.next, p.at), min(w.payloads.next, p.at)
+	}
+	w.changed = w.changed[:0]
 }
 
 // sweepAtOnce is how many records an operation looks at besides those that it
@@ -225,7 +242,11 @@ func (s *State) sweep(rt *runtime) {
 	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && !w.going && now.Sub(w.began).Abs() >= age/64 {
 		w.began, w.going, w.inputs.next, w.payloads.next = now, true, 0, 0
 	}
-	s.remove(rt, gone{runs: pruneRuns(k, rt.runs.values, rt.latest, budget)})
+	runs := pruneRuns(k, rt.runs.values, rt.latest, budget)
+	s.remove(rt, gone{runs: runs})
+	for _, r := range runs {
+		budget -= 1 + r.receipts.len
+	}
 	for at, r := range rt.runs.values.from(w.runs) {
 		receipts := pruneRun(k, r, rt.latest, budget)
 		s.remove(rt, gone{receipts: receipts})

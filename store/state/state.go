@@ -18,8 +18,8 @@ import (
 type State struct {
 	// StrictReceipts makes CheckReceipt refuse to replace a receipt by another.
 	StrictReceipts bool
-	// StrictSessionKeys makes CheckSessionKey refuse a key that is not the
-	// document's id.
+	// StrictSessionKeys makes AtomicApply refuse a session store key that is not
+	// the document's id.
 	StrictSessionKeys bool
 	// Limits bound what is held. Do refuses what goes beyond them.
 	Limits store.Limits
@@ -115,8 +115,8 @@ type change struct {
 	old  value
 }
 
-// set changes a part, and remembers what stood there as long as that may be
-// asked for. Every change of a State is one call of set.
+// set changes a part, and keeps what stood there in the log, if a Try or a group may
+// take it back. Every change of what a State holds is one call of set.
 func (s *State) set(rt *runtime, p part, v value) {
 	s.swap(rt, p, &v)
 	if s.trying || s.group != nil {
@@ -130,9 +130,9 @@ func (s *State) takeBack(n int) {
 		c := &s.log[i]
 		s.swap(c.rt, c.part, &c.old)
 		if c.rt != nil {
-			c.rt.swept = swept{} // what was let go is there again
+			c.rt.swept.goBack(c.part)
 		}
-		if c.part.kind == theRuntime && c.old.there {
+		if c.part.kind == theRuntime && c.old.there { // it was there until now: the change had made it
 			s.next = c.rt.place
 		}
 	}

@@ -243,7 +243,8 @@ type Viewer interface {
 }
 
 // A Watcher is a store that can be watched. It yields the newest view whenever
-// its version is another than that of the one before, at first than after. It
+// its version differs from that of the view before; at first after stands in for
+// that. It
 // may skip versions, and never misses the last. It ends by yielding a nil view
 // and an error, that of ctx or store.ErrClosed, and leaves no goroutine.
 type Watcher interface {
