@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -440,4 +441,37 @@ func (e slowEngine) Open(ctx context.Context, partition string, emit func(journa
 		time.Sleep(e.each)
 		return emit(c)
 	})
+}
+
+// A context that does something when it is asked for Err the second time, which is
+// after the call was sent.
+type lateContext struct {
+	context.Context
+	asked int
+	do    func()
+}
+
+func (c *lateContext) Err() error {
+	if c.asked++; c.asked == 2 {
+		c.do()
+	}
+	return c.Context.Err()
+}
+
+// Compact runs no code of its caller's on the owner's goroutine.
+func TestNeverBlockedByTheContextOfACompact(t *testing.T) {
+	for how, do := range map[string]func(){"panic": func() { panic("a context of the caller's") }, "exit": runtime.Goexit, "block": func() { select {} }} {
+		t.Run(how, func(t *testing.T) {
+			l := openLoop(t, journaltest.NewEngine(), Options{})
+			go func() {
+				defer func() { _ = recover() }()
+				_ = l.Compact(&lateContext{Context: t.Context(), do: do})
+			}()
+			for range 100 {
+				require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+			}
+			require.NoError(t, l.Compact(t.Context()))
+			require.NoError(t, l.Close())
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package loopstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -464,4 +465,18 @@ func TestWatchersWakeWhateverTheirWriterDoes(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A document that is filed under another id is exported, and imported again.
+func TestExportOfASessionUnderAnotherKey(t *testing.T) {
+	l := newLoop(t, Options{})
+	key := store.SessionID{9}
+	require.NoError(t, l.AtomicApply(t.Context(), "a", store.BoundaryApply{
+		Session: &store.SessionDelta{SessionSnapshot: []byte(document)}, SessionStoreKey: &key,
+		Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart},
+	}))
+	var file bytes.Buffer
+	require.NoError(t, l.Export(t.Context(), &file))
+	_, err := newLoop(t, Options{}).Import(t.Context(), &file)
+	assert.NoError(t, err)
 }

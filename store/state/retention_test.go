@@ -329,3 +329,77 @@ func TestRetentionIsValid(t *testing.T) {
 	assert.Zero(t, s.Prune("none", store.Retention{Runs: 1}, at(9)))
 	assert.Zero(t, s.View("none").WouldPrune(store.Retention{Runs: 1}, at(9)))
 }
+
+func inputOf(n int, in store.InputLifecycleState, updated int64) *store.InputState {
+	input := inputState(0, in)
+	binary.BigEndian.PutUint32(input.InputID[:], uint32(n))
+	input.UpdatedAt = at(updated)
+	return input
+}
+
+// A full runtime whose old inputs make room takes inputs again: a refusal does not set
+// the sweep back to its beginning.
+func TestRetentionGoesOnAfterRefusals(t *testing.T) {
+	var s state.State
+	for n := range 1000 {
+		s.PutInputState("a", inputOf(n, store.InputQueued, 0))
+	}
+	for n := 1000; n < 1500; n++ {
+		s.PutInputState("a", inputOf(n, store.InputConsumed, 0))
+	}
+	s.Settle()
+	s.Limits.InputsPerRuntime = 1500
+	s.Retention.Inputs.For = time.Hour
+	s.Now = at(100 * 3600)
+	var err error
+	for range 100 {
+		err = s.Do(func() error { s.PutInputState("a", inputOf(9000, store.InputQueued, 360000)); return nil })
+		s.Settle()
+	}
+	assert.NoError(t, err, "500 inputs should have gone 99 hours ago")
+}
+
+// Nor does a call that fails.
+func TestRetentionGoesOnAfterFailures(t *testing.T) {
+	var s state.State
+	for n := range 1000 {
+		s.PutInputState("a", inputOf(n, store.InputQueued, 0))
+	}
+	s.Settle()
+	s.Retention.Inputs.Last = 10
+	failed := errors.New("failed")
+	for n := range 2000 {
+		require.NoError(t, s.Do(func() error { s.PutInputState("a", inputOf(2000+n, store.InputConsumed, 0)); return nil }))
+		s.Settle()
+		require.ErrorIs(t, s.Do(func() error { s.PutRuntimeState("a", store.RuntimeIdle); return failed }), failed)
+		s.Settle()
+	}
+	assert.LessOrEqual(t, s.Totals().InputStates, 1000+10+1000)
+}
+
+// An ended input without a payload does not set the search for payloads back.
+func TestRetentionOfPayloadsGoesOn(t *testing.T) {
+	var s state.State
+	for n := range 1500 {
+		s.PutInputState("a", inputOf(n, store.InputConsumed, 0))
+	}
+	s.Settle()
+	s.Retention.Payloads.Last = 10
+	for n := range 2000 {
+		require.NoError(t, s.Do(func() error {
+			s.PutInputState("a", inputOf(0, store.InputConsumed, int64(n)))
+			in := inputOf(2000+n, store.InputConsumed, 0)
+			in.PersistedInput = jsontext.Value(`"payload"`)
+			s.PutInputState("a", in)
+			return nil
+		}))
+		s.Settle()
+	}
+	payloads := 0
+	for in := range s.InputStates("a").All() {
+		if in.PersistedInput != nil {
+			payloads++
+		}
+	}
+	assert.LessOrEqual(t, payloads, 1010)
+}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 	"github.com/loopstore/loopstore/store/storetest"
 )
 
@@ -51,4 +53,26 @@ func TestForwardReturnsNothingWithAnError(t *testing.T) {
 	require.ErrorIs(t, err, refused)
 	require.False(t, ok)
 	require.Empty(t, loaded)
+}
+
+// A call that fails On one store, and is then made in steps.
+func TestForwardInStepsAfterAFailedCall(t *testing.T) {
+	s := new(state.State)
+	s.PutRuntimeState("a", store.RuntimeIdle)
+	s.Settle()
+	far := loopstore.New(loopstore.Options{})
+	require.NoError(t, far.Close())
+	f := ops.Forward(func(ctx context.Context, c ops.Call) error {
+		if err := c.On(ctx, far); !errors.Is(err, store.ErrClosed) {
+			return err
+		}
+		if err := c.Prepare(s); err != nil {
+			return err
+		}
+		return c.Apply(s)
+	})
+	got, ok, err := f.LoadRuntimeState(t.Context(), "a")
+	require.NoError(t, err)
+	assert.True(t, ok)
+	assert.Equal(t, store.RuntimeIdle, got)
 }
