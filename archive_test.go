@@ -144,7 +144,7 @@ func TestContextsEndExportAndImport(t *testing.T) {
 
 // While an export is written the owner serves others, and what they change is
 // not in it.
-func TestAnExportIsOfOneMoment(t *testing.T) {
+func TestExportingIsOfOneMoment(t *testing.T) {
 	l, file := filled(t, 2000)
 	reader, writer := io.Pipe()
 	exported := make(chan error, 1)

@@ -7,9 +7,8 @@
 // Nothing else touches the maps, so every operation is atomic by construction
 // and the data path has no lock.
 //
-// A [Loop] is the store. Package store has its values and errors, package ops its
-// requests. What follows is what a Loop promises. Each promise has a test of its
-// name.
+// A [Loop] is the store. It promises what follows; each promise has a test whose
+// name begins with it.
 //
 // # Atomic
 //
@@ -32,9 +31,8 @@
 //
 // # Private
 //
-// No slice, map or pointer that can change is shared with a caller. Views and
-// snapshots are shared, because they never change. A caller must leave its arguments
-// alone until the call returns.
+// No slice, map or pointer that can change is shared with a caller. A caller must
+// leave its arguments alone until the call returns.
 //
 // # Closing
 //
@@ -45,10 +43,9 @@
 //
 // # Fails closed
 //
-// A panic on the owner's goroutine is a defect of this package, and may leave the
-// state half changed. So the loop stops serving. The call that panicked gets a
-// *store.PanicError with the stack, every other call an error that wraps it, and
-// Close returns it.
+// A panic on the owner's goroutine is a defect and may leave the state half changed.
+// So the loop stops serving. The call that panicked gets a *store.PanicError with
+// the stack, every other call an error that wraps it, and Close returns it.
 //
 // # Never blocked
 //
@@ -62,8 +59,7 @@
 // # Quiet
 //
 // An idle loop is one goroutine parked on a channel. It does not tick or poll. A
-// Loop that is made in a testing/synctest bubble works there, and another one works
-// in the next bubble.
+// Loop works in the testing/synctest bubble that it is made in.
 //
 // # No trace
 //
@@ -118,16 +114,14 @@
 // # Listing
 //
 // [Loop.Runtimes] lists all runtimes, a page at a time, in the order in which they
-// were made. A view lists the inputs and receipts of its runtime in the same way.
-// What is there throughout is listed once, whatever else comes and goes meanwhile.
+// were made. What is there throughout is listed once, whatever else comes and goes.
 //
 // # Deleting
 //
-// [Loop.DeleteRuntime] removes all of a runtime in one step. [Loop.Prune] removes
-// what a retention lets go, and Options.Retention does so with every operation.
-// Nothing goes unless it is asked for. Neither removes an input that has not ended,
-// nor lets a sequence be minted twice: only a runtime that was deleted and made
-// again begins at 0.
+// [Loop.DeleteRuntime] removes all of a runtime in one step, [Loop.Prune] and
+// Options.Retention what a retention lets go: never an input that has not ended, and
+// no sequence is minted twice. Only a runtime that was deleted and made again begins
+// at 0.
 //
 // # Limits
 //
@@ -137,9 +131,8 @@
 // # Exporting
 //
 // [Loop.Export] writes all that is held at one moment, and takes the owner no
-// longer for more of it. [Loop.Import] gives back exactly that, with its order and
-// versions, or names the first line that is not as it was written and takes
-// nothing.
+// longer for more of it. [Loop.Import] gives back exactly that, or names the first
+// line that is not as it was written and takes nothing.
 //
 // # Observing
 //

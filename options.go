@@ -12,9 +12,8 @@ import (
 type Options struct {
 	// InboxSize is how many requests may wait for the owner. More callers
 	// than that wait, under their contexts, for a place. A request that its
-	// caller gives up keeps its place until the owner comes to it. 0 means
-	// 128, and so does a negative number. With a journal 1,024 more may wait
-	// for the end of an append.
+	// caller gives up keeps its place until the owner comes to it. 0, or a negative
+	// number, means 128. With a journal 1,024 more may wait for an append.
 	InboxSize int
 
 	// StrictReceipts refuses a receipt at a run and sequence that has another
@@ -32,9 +31,8 @@ type Options struct {
 	// it is filed under the key that the caller gave.
 	StrictSessionKeys bool
 
-	// Limits bound what is held, and what one call may bring. A call that
-	// would go beyond one is refused with store.ErrLimit. 0 means no limit, and
-	// so does a negative number.
+	// Limits bound what is held, and what one call may bring. A call beyond one is
+	// refused with store.ErrLimit. 0, or a negative number, means no limit.
 	Limits store.Limits
 
 	// Retention is what is kept of a runtime, whenever it changes: an operation

@@ -233,7 +233,7 @@ func TestViewsBesideWrites(t *testing.T) {
 	wg.Wait()
 }
 
-func TestWatch(t *testing.T) {
+func TestWatchingYieldsEachNewerView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLoop(t, Options{})
 		ctx, cancel := context.WithCancel(t.Context())
