@@ -218,19 +218,19 @@ func (s *State) retain(changes []change) {
 // retainAfter looks at what one change has made too many, or may have made too
 // old.
 func (s *State) retainAfter(c change) {
+	var r *run
 	switch rt := c.rt; c.part.kind {
 	case aReceipt:
-		if r, ok := rt.runs.values.get(c.part.at); ok {
-			s.remove(rt, gone{receipts: pruneRun(s.Retention, r, rt.latest, sweepAtOnce)})
-		}
+		r, _ = rt.runs.values.get(c.part.at)
 	case theLatest: // the one before it may go now
 		if before := c.old.receipt; before != nil {
-			if r, _, ok := rt.runs.find(before.RunID); ok {
-				s.remove(rt, gone{receipts: pruneRun(s.Retention, r, rt.latest, sweepAtOnce)})
-			}
+			r, _, _ = rt.runs.find(before.RunID)
 		}
 	case anInput:
 		rt.swept.changed = append(rt.swept.changed, c.part.at)
+	}
+	if r != nil {
+		s.remove(c.rt, gone{receipts: pruneRun(s.Retention, r, c.rt.latest, sweepAtOnce)})
 	}
 }
 
