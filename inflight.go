@@ -24,7 +24,8 @@ type intake struct {
 
 func newIntake(opts Options) intake {
 	in := intake{limits: opts.Limits, refuseWhenFull: opts.RefuseWhenFull, taken: new(atomic.Int64)}
-	in.ages = opts.Retention.Inputs.For > 0 || opts.Retention.Payloads.For > 0
+	keep := opts.Retention
+	in.ages = keep.Inputs.For > 0 || keep.Payloads.For > 0 || keep.Sessions != (store.Keep{})
 	if opts.BytesInFlight > 0 {
 		in.most, in.room = opts.BytesInFlight, semaphore.NewWeighted(opts.BytesInFlight)
 	}

@@ -29,7 +29,7 @@ type Loop struct {
 	wakers  sync.WaitGroup // goroutines that wake those who wait for the end of views
 
 	pools     [ops.NumKinds]sync.Pool // of calls; not the package's, since a channel must stay in its synctest bubble
-	documents state.Documents         // that the owner holds, for a look before a boundary commit
+	snapshots state.Snapshots         // that the owner holds, for a look at what stands
 	meter     *meter.Meter
 
 	intake  intake
@@ -53,6 +53,7 @@ var (
 	_ batch.Committer    = (*Loop)(nil)
 	_ state.Viewer       = (*Loop)(nil)
 	_ state.Watcher      = (*Loop)(nil)
+	_ state.Historian    = (*Loop)(nil)
 )
 
 // New starts a store that is in memory only: [Open] starts one with a journal.

@@ -32,7 +32,7 @@ func (testOp) Kind() ops.Kind                      { return ops.KindPersistRunti
 func (op testOp) Runtime() (store.RuntimeID, bool) { return op.id, true }
 func (*testOp) Answer() ops.None                   { return ops.None{} }
 func (*testOp) Weigh() ops.Weight                  { return ops.Weight{} }
-func (op *testOp) Prepare(ops.Documents) error {
+func (op *testOp) Prepare(ops.Standing) error {
 	if op.prepare != nil {
 		op.prepare()
 	}

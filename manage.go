@@ -65,3 +65,15 @@ func (l *Loop) WouldPrune(ctx context.Context, id store.RuntimeID, keep store.Re
 	}
 	return view.WouldPrune(keep, op.Now), nil
 }
+
+// LoadSessionAt implements [state.Historian]: see store.Retention.Sessions.
+func (l *Loop) LoadSessionAt(ctx context.Context, id store.RuntimeID, number uint64) (store.Snapshot, bool, error) {
+	found, err := Do(ctx, l, ops.LoadSessionAt{RuntimeID: id, Number: number})
+	return found.Value, found.OK, err
+}
+
+// Fork implements [state.Historian]. It costs the same however long the session is.
+func (l *Loop) Fork(ctx context.Context, from store.RuntimeID, number uint64, to store.RuntimeID) error {
+	_, err := Do(ctx, l, ops.Fork{RuntimeID: from, Number: number, To: to})
+	return err
+}

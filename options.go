@@ -78,6 +78,6 @@ const defaultInboxSize = 128
 func (l *Loop) state(opts Options) *state.State {
 	return &state.State{
 		StrictReceipts: opts.StrictReceipts, StrictSessionKeys: opts.StrictSessionKeys,
-		Limits: opts.Limits, Retention: opts.Retention, Documents: &l.documents,
+		Limits: opts.Limits, Retention: opts.Retention, Snapshots: &l.snapshots,
 	}
 }

@@ -44,7 +44,7 @@ type operation interface {
 	ops.Operation
 	ops.Step
 	Weigh() ops.Weight
-	Prepare(standing ops.Documents) error
+	Prepare(standing ops.Standing) error
 }
 
 // A call is a request together with its operation, so that one allocation holds
@@ -117,7 +117,7 @@ func (r *request) run(ctx context.Context, l *Loop) error {
 			return err
 		}
 	}
-	if err := r.op.Prepare(&l.documents); err != nil {
+	if err := r.op.Prepare(&l.snapshots); err != nil {
 		return err
 	}
 	if l.intake.ages {
@@ -126,6 +126,22 @@ func (r *request) run(ctx context.Context, l *Loop) error {
 	if l.meter.Next(&r.sample) {
 		r.timing.Sent = l.meter.Now()
 	}
+	err := r.handOff(ctx, l)
+	for errors.Is(err, ops.ErrAgain) {
+		err = r.again(ctx, l)
+	}
+	return err
+}
+
+// again does what was prepared for a session that was replaced since then.
+func (r *request) again(ctx context.Context, l *Loop) error {
+	if ctx.Err() != nil {
+		return cancelled(ctx)
+	}
+	if err := r.op.Prepare(&l.snapshots); err != nil {
+		return err
+	}
+	r.claim.Store(queued)
 	return r.handOff(ctx, l)
 }
 

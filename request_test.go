@@ -229,14 +229,14 @@ func TestRecycling(t *testing.T) {
 // asking the owner; one that was deleted is not held by anybody.
 func TestLookBeforePrepare(t *testing.T) {
 	l := newLoop(t, Options{})
-	assert.Nil(t, l.documents.Standing("a"))
+	assert.Nil(t, l.snapshots.Standing("a"))
 	_, err := l.CommitSessionBoundary(t.Context(), "a", commitOf(store.RunID{}))
 	require.NoError(t, err)
-	assert.Equal(t, document, l.documents.Standing("a").Text())
+	assert.Equal(t, document, l.snapshots.Standing("a").String())
 	assert.EqualValues(t, 1, l.Stats().Operations[ops.KindCommitSessionBoundary].Done)
 	_, err = l.DeleteRuntime(t.Context(), "a")
 	require.NoError(t, err)
-	assert.Nil(t, l.documents.Standing("a"))
+	assert.Nil(t, l.snapshots.Standing("a"))
 }
 
 // The owner has room for its answer even if the caller never comes for it.

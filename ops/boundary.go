@@ -2,10 +2,8 @@ package ops
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/session"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -17,10 +15,10 @@ type CommitSessionBoundary struct {
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryCommit
 
-	snapshot *store.Snapshot
-	receipt  *state.Receipt // complete but for its sequence
-	updates  updates
-	stamp    *stamp // all updates point to it, so Apply stamps them in one step
+	session delta
+	receipt *state.Receipt // complete but for what Apply finds out
+	updates updates
+	stamp   *stamp // all updates point to it, so Apply stamps them in one step
 }
 
 type stamp struct {
@@ -31,8 +29,8 @@ type stamp struct {
 // Runtime implements [Operation].
 func (op CommitSessionBoundary) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
-// Prepare checks and copies everything, and reads the snapshot.
-func (op *CommitSessionBoundary) Prepare(standing Documents) (err error) {
+// Prepare checks and copies everything, and reads the session.
+func (op *CommitSessionBoundary) Prepare(standing Standing) (err error) {
 	c := &op.Commit
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
@@ -43,12 +41,11 @@ func (op *CommitSessionBoundary) Prepare(standing Documents) (err error) {
 	if op.updates, err = prepareUpdates("input_updates", c.InputUpdates); err != nil {
 		return err
 	}
-	document, err := read(standing.Standing(op.RuntimeID), string(c.Session.SessionSnapshot))
-	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err)
+	op.session.runtime, op.session.given = op.RuntimeID, c.Session
+	if err := op.session.prepare(standing, unsetMeerkat); err != nil {
+		return err
 	}
-	op.snapshot = new(store.SnapshotOfDocument(document))
-	op.receipt = state.MintReceipt(c, document.Digest(), document.MessageCount())
+	op.receipt = state.MintReceipt(c)
 	op.stamp = &stamp{run: c.RunID}
 	for _, u := range op.updates {
 		u.LastRunID, u.LastBoundarySequence = &op.stamp.run, &op.stamp.sequence
@@ -56,23 +53,18 @@ func (op *CommitSessionBoundary) Prepare(standing Documents) (err error) {
 	return nil
 }
 
-// read reads a document, from where the one that stands ends if it begins with
-// that. None may stand.
-func read(standing *session.Document, text string) (*session.Document, error) {
-	if standing == nil {
-		return session.Read(text)
-	}
-	return standing.Continue(text)
-}
-
 // Apply mints the sequence and stores everything.
 func (op *CommitSessionBoundary) Apply(s *state.State) error {
+	if err := op.session.apply(s); err != nil {
+		return err
+	}
 	sequence, err := s.NextSequence(op.RuntimeID, op.receipt.RunID)
 	if err != nil {
 		return err
 	}
-	op.receipt.Sequence, op.stamp.sequence = sequence, sequence
-	s.PutSnapshot(op.RuntimeID, op.snapshot)
+	op.receipt.Mint(sequence, op.session.snapshot)
+	op.stamp.sequence = sequence
+	s.PutSnapshot(op.RuntimeID, op.session.snapshot, op.receipt)
 	s.PutReceipt(op.RuntimeID, op.receipt)
 	op.updates.put(s, op.RuntimeID)
 	return nil
@@ -93,8 +85,8 @@ type AtomicApply struct {
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryApply
 
-	snapshot *store.Snapshot  // nil leaves the one that stands
-	key      *store.SessionID // under which the snapshot is filed too, nil if under none
+	session  delta
+	key      *store.SessionID // under which the session is filed too, nil if under none
 	mismatch error            // of the key and the document's id, nil if they agree
 	updates  updates
 	receipt  *state.Receipt
@@ -104,7 +96,7 @@ type AtomicApply struct {
 func (op AtomicApply) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything.
-func (op *AtomicApply) Prepare(Documents) (err error) {
+func (op *AtomicApply) Prepare(standing Standing) (err error) {
 	c := &op.Commit
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
@@ -115,38 +107,22 @@ func (op *AtomicApply) Prepare(Documents) (err error) {
 	if op.updates, err = prepareUpdates("input_updates", c.InputUpdates); err != nil {
 		return err
 	}
-	op.snapshot, op.key, op.mismatch = nil, nil, nil
-	if c.Session != nil {
-		op.prepareSession()
-	}
 	op.receipt = state.NewReceipt(&c.Receipt)
+	if c.Session == nil {
+		return nil
+	}
+	op.session.runtime, op.session.given = op.RuntimeID, *c.Session
+	if c.SessionStoreKey == nil {
+		return op.session.prepare(standing, unsetBytes)
+	}
+	if err := op.session.prepare(standing, unsetEither); err != nil {
+		return err
+	}
+	op.key, op.mismatch = new(*c.SessionStoreKey), nil
+	if d := op.session.snapshot.Document(); d.Format() == store.FormatMeerkat && store.SessionID(d.ID()) != *op.key {
+		op.mismatch = &store.SessionKeyError{Key: *op.key, ID: store.SessionID(d.ID())}
+	}
 	return nil
-}
-
-// prepareSession makes the snapshot. It is read as a session document only if it
-// is filed.
-func (op *AtomicApply) prepareSession() {
-	text := op.Commit.Session.SessionSnapshot
-	if op.Commit.SessionStoreKey == nil {
-		op.snapshot = new(store.SnapshotOf(text))
-		return
-	}
-	var document *session.Document
-	op.snapshot, document = snapshotOf(text)
-	op.key = new(*op.Commit.SessionStoreKey)
-	if document != nil && store.SessionID(document.ID()) != *op.key {
-		op.mismatch = &store.SessionKeyError{Key: *op.key, ID: store.SessionID(document.ID())}
-	}
-}
-
-// snapshotOf returns a snapshot of any bytes, with the document that they are,
-// if they are one.
-func snapshotOf(b []byte) (*store.Snapshot, *session.Document) {
-	document, err := session.Read(string(b))
-	if err != nil {
-		return new(store.SnapshotOf(b)), nil
-	}
-	return new(store.SnapshotOfDocument(document)), document
 }
 
 // Apply stores everything.
@@ -157,11 +133,14 @@ func (op *AtomicApply) Apply(s *state.State) error {
 	if done, err := s.CheckReceipt(op.RuntimeID, op.receipt); done || err != nil {
 		return err
 	}
-	if op.snapshot != nil {
-		s.PutSnapshot(op.RuntimeID, op.snapshot)
+	if err := op.session.apply(s); err != nil {
+		return err
+	}
+	if op.session.snapshot != nil {
+		s.PutSnapshot(op.RuntimeID, op.session.snapshot, op.receipt)
 	}
 	if op.key != nil {
-		s.PutSession(op.RuntimeID, *op.key, op.snapshot)
+		s.PutSession(op.RuntimeID, *op.key, op.session.snapshot)
 	}
 	s.PutReceipt(op.RuntimeID, op.receipt)
 	op.updates.put(s, op.RuntimeID)

@@ -23,7 +23,7 @@ type Commit struct {
 type write interface {
 	Runtime() (store.RuntimeID, bool)
 	Weigh() Weight
-	Prepare(Documents) error
+	Prepare(Standing) error
 	Step
 }
 
@@ -39,7 +39,11 @@ func writeOf(w batch.Write) write {
 	case batch.CommitBoundary:
 		return &CommitSessionBoundary{RuntimeID: w.RuntimeID, Commit: w.Commit}
 	case batch.PutSnapshot:
-		return &putSnapshot{id: w.RuntimeID, bytes: w.Snapshot}
+		return &putSnapshot{session: delta{runtime: w.RuntimeID, given: store.SessionDelta{
+			SessionSnapshot: w.Snapshot, Format: w.Format, Append: w.Append, Messages: w.Messages,
+		}}}
+	case batch.RestoreSession:
+		return &restoreSession{w}
 	case batch.DeleteInputState:
 		return &deleteInputState{w}
 	case batch.DeleteRuntime:
@@ -62,8 +66,9 @@ func (op *Commit) open() {
 }
 
 // Prepare checks everything, and copies what is to be stored.
-func (op *Commit) Prepare(standing Documents) error {
+func (op *Commit) Prepare(standing Standing) error {
 	op.open()
+	ahead := ahead{standing, make(map[store.RuntimeID]*store.Snapshot)}
 	for i, c := range op.Batch.If {
 		if err := validCondition(c); err != nil {
 			return store.InField("if["+strconv.Itoa(i)+"]", err)
@@ -73,9 +78,10 @@ func (op *Commit) Prepare(standing Documents) error {
 		if w == nil {
 			return &batch.WriteError{Index: i, Err: &store.ValueError{Reason: fmt.Sprintf("%T is not a write of package batch", op.Batch.Then[i])}}
 		}
-		if err := w.Prepare(standing); err != nil {
+		if err := w.Prepare(ahead); err != nil {
 			return writeError(i, w, err)
 		}
+		ahead.note(w)
 	}
 	return nil
 }
@@ -122,25 +128,35 @@ func (op *Commit) on(ctx context.Context, s store.RuntimeStore) (batch.Result, e
 	return batch.Result{}, unsupported(op)
 }
 
-type putSnapshot struct {
-	id       store.RuntimeID
-	bytes    []byte
-	snapshot *store.Snapshot
-}
+type putSnapshot struct{ session delta }
 
-func (op *putSnapshot) Runtime() (store.RuntimeID, bool) { return op.id, true }
+func (op *putSnapshot) Runtime() (store.RuntimeID, bool) { return op.session.runtime, true }
 
-func (op *putSnapshot) Prepare(Documents) error {
-	if err := validRuntime(op.id); err != nil {
+func (op *putSnapshot) Prepare(standing Standing) error {
+	if err := validRuntime(op.session.runtime); err != nil {
 		return err
 	}
-	op.snapshot, _ = snapshotOf(op.bytes)
-	return nil
+	return op.session.prepare(standing, unsetEither)
 }
 
 func (op *putSnapshot) Apply(s *state.State) error {
-	s.PutSnapshot(op.id, op.snapshot)
+	if err := op.session.apply(s); err != nil {
+		return err
+	}
+	s.PutSnapshot(op.session.runtime, op.session.snapshot, nil)
 	return nil
+}
+
+type restoreSession struct{ batch.RestoreSession }
+
+func (op *restoreSession) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
+
+func (op *restoreSession) Weigh() Weight { return Weight{} }
+
+func (op *restoreSession) Prepare(Standing) error { return validRuntime(op.RuntimeID) }
+
+func (op *restoreSession) Apply(s *state.State) error {
+	return s.RestoreSession(op.RuntimeID, op.Number)
 }
 
 type deleteInputState struct{ batch.DeleteInputState }
@@ -149,7 +165,7 @@ func (op *deleteInputState) Runtime() (store.RuntimeID, bool) { return op.Runtim
 
 func (op *deleteInputState) Weigh() Weight { return Weight{} }
 
-func (op *deleteInputState) Prepare(Documents) error { return validRuntime(op.RuntimeID) }
+func (op *deleteInputState) Prepare(Standing) error { return validRuntime(op.RuntimeID) }
 
 func (op *deleteInputState) Apply(s *state.State) error {
 	s.DeleteInputState(op.RuntimeID, op.InputID)

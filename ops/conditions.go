@@ -131,9 +131,6 @@ func digestOf(snapshot *store.Snapshot) (digest string, known bool) {
 	if snapshot == nil {
 		return "", true
 	}
-	d := snapshot.Document()
-	if d == nil {
-		return "", false
-	}
-	return d.HexDigest(), true
+	digest = snapshot.Digest()
+	return digest, digest != ""
 }

@@ -19,7 +19,7 @@ type Call interface {
 	On(ctx context.Context, s store.RuntimeStore) error
 	// Weigh, Prepare and Apply are those of the request.
 	Weigh() Weight
-	Prepare(standing Documents) error
+	Prepare(standing Standing) error
 	Step
 }
 
@@ -32,6 +32,7 @@ var (
 	_ store.RuntimeStore = Forward(nil)
 	_ batch.Committer    = Forward(nil)
 	_ state.Viewer       = Forward(nil)
+	_ state.Historian    = Forward(nil)
 )
 
 // A call is a [Call] with a request whose on method makes it on any store.
@@ -47,7 +48,7 @@ type call[R any, O Request[R], P interface {
 func (c *call[R, O, P]) Kind() Kind                       { return c.op.Kind() }
 func (c *call[R, O, P]) Runtime() (store.RuntimeID, bool) { return c.op.Runtime() }
 func (c *call[R, O, P]) Weigh() Weight                    { return P(&c.op).Weigh() }
-func (c *call[R, O, P]) Prepare(d Documents) error        { return P(&c.op).Prepare(d) }
+func (c *call[R, O, P]) Prepare(d Standing) error         { return P(&c.op).Prepare(d) }
 func (c *call[R, O, P]) Apply(s *state.State) error {
 	c.made = false
 	return P(&c.op).Apply(s)
@@ -143,4 +144,16 @@ func (f Forward) Commit(ctx context.Context, b batch.Batch) (batch.Result, error
 // View implements [state.Viewer].
 func (f Forward) View(ctx context.Context, id store.RuntimeID) (*state.View, error) {
 	return forward(ctx, f, LoadView{RuntimeID: id})
+}
+
+// LoadSessionAt implements [state.Historian].
+func (f Forward) LoadSessionAt(ctx context.Context, id store.RuntimeID, number uint64) (store.Snapshot, bool, error) {
+	found, err := forward(ctx, f, LoadSessionAt{RuntimeID: id, Number: number})
+	return found.Value, found.OK, err
+}
+
+// Fork implements [state.Historian].
+func (f Forward) Fork(ctx context.Context, from store.RuntimeID, number uint64, to store.RuntimeID) error {
+	_, err := forward(ctx, f, Fork{RuntimeID: from, Number: number, To: to})
+	return err
 }

@@ -22,7 +22,7 @@ type PersistInputState struct {
 func (op PersistInputState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies the state.
-func (op *PersistInputState) Prepare(Documents) error {
+func (op *PersistInputState) Prepare(Standing) error {
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
 	}

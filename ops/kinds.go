@@ -17,6 +17,8 @@ const (
 	KindAtomicLifecycleCommit
 	KindCommit
 	KindLoadSession
+	KindLoadSessionAt
+	KindFork
 	KindLoadView
 	KindDeleteRuntime
 	KindPrune
@@ -43,6 +45,8 @@ var kinds = [NumKinds]struct {
 	KindAtomicLifecycleCommit: {name: "atomic_lifecycle_commit"},
 	KindCommit:                {name: "commit", long: true},
 	KindLoadSession:           {name: "load_session", readOnly: true},
+	KindLoadSessionAt:         {name: "load_session_at", readOnly: true},
+	KindFork:                  {name: "fork"},
 	KindLoadView:              {name: "load_view", readOnly: true},
 	KindDeleteRuntime:         {name: "delete_runtime", long: true},
 	KindPrune:                 {name: "prune", long: true},
@@ -78,6 +82,10 @@ func kindOf[O any]() Kind {
 		return KindCommit
 	case *LoadSession:
 		return KindLoadSession
+	case *LoadSessionAt:
+		return KindLoadSessionAt
+	case *Fork:
+		return KindFork
 	case *LoadView:
 		return KindLoadView
 	case *DeleteRuntime:

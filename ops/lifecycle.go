@@ -19,7 +19,7 @@ type PersistRuntimeState struct {
 func (op PersistRuntimeState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks the state.
-func (op *PersistRuntimeState) Prepare(Documents) error {
+func (op *PersistRuntimeState) Prepare(Standing) error {
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ type AtomicLifecycleCommit struct {
 func (op AtomicLifecycleCommit) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything.
-func (op *AtomicLifecycleCommit) Prepare(Documents) (err error) {
+func (op *AtomicLifecycleCommit) Prepare(Standing) (err error) {
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type DeleteRuntime struct {
 func (op DeleteRuntime) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare refuses an id that no runtime can have.
-func (op *DeleteRuntime) Prepare(Documents) error { return validRuntime(op.RuntimeID) }
+func (op *DeleteRuntime) Prepare(Standing) error { return validRuntime(op.RuntimeID) }
 
 // Apply removes it.
 func (op *DeleteRuntime) Apply(s *state.State) error {
@@ -40,7 +40,7 @@ type Prune struct {
 func (op Prune) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks the retention.
-func (op *Prune) Prepare(Documents) error {
+func (op *Prune) Prepare(Standing) error {
 	if err := validRuntime(op.RuntimeID); err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ type Import struct {
 func (Import) Runtime() (store.RuntimeID, bool) { return "", false }
 
 // Prepare reads and checks all of it.
-func (op *Import) Prepare(Documents) (err error) {
+func (op *Import) Prepare(Standing) (err error) {
 	op.imported, err = archive.Read(op.Source)
 	return err
 }

@@ -18,7 +18,6 @@ package ops
 
 import (
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/session"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -38,7 +37,7 @@ type Request[R any] interface {
 		PersistInputState | PersistRuntimeState |
 		LoadInputStates | LoadInputState | LoadBoundaryReceipt |
 		LoadSessionSnapshot | LoadRuntimeState |
-		Commit | LoadSession | LoadView |
+		Commit | LoadSession | LoadSessionAt | Fork | LoadView |
 		DeleteRuntime | Prune | ListRuntimes | LoadImage | Import
 	Operation
 	answers() R
@@ -49,7 +48,7 @@ type Steps[R, O any] interface {
 	*O
 	Operation
 	Weigh() Weight
-	Prepare(standing Documents) error
+	Prepare(standing Standing) error
 	Step
 	Answer() R
 }
@@ -59,11 +58,11 @@ type Step interface {
 	Apply(s *state.State) error
 }
 
-// Documents say which session document a runtime probably holds, nil if that is
-// not known. It is a hint: an operation that uses it compares its bytes with
-// what the caller passed in, so a wrong one costs time only.
-type Documents interface {
-	Standing(id store.RuntimeID) *session.Document
+// Standing says which session a runtime probably holds, nil if that is not known. It
+// is a hint: an operation that uses it compares its bytes with what the caller passed
+// in, or what it is with what stands, so a wrong one costs time only.
+type Standing interface {
+	Standing(id store.RuntimeID) *store.Snapshot
 }
 
 // A request is embedded in each request type O whose answer is an R.
@@ -84,7 +83,7 @@ func (request[O, R]) answers() (_ R) { return }
 type load[O, R any] struct{ request[O, R] }
 
 // Prepare does nothing.
-func (*load[O, R]) Prepare(Documents) error { return nil }
+func (*load[O, R]) Prepare(Standing) error { return nil }
 
 // Run does the three steps of op on a state, in the caller's goroutine. The
 // error is the step's own, or that of a limit.

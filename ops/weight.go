@@ -56,7 +56,7 @@ func (op *AtomicLifecycleCommit) Weigh() (w Weight) {
 }
 
 // Weigh weighs the snapshot.
-func (op *putSnapshot) Weigh() Weight { return snapshotWeight(op.bytes) }
+func (op *putSnapshot) Weigh() Weight { return snapshotWeight(op.session.given.SessionSnapshot) }
 
 // Weigh weighs all writes.
 func (op *Commit) Weigh() Weight {

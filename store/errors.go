@@ -45,6 +45,10 @@ var (
 	// a *batch.ConflictError.
 	ErrConflict = errors.New("conflict")
 
+	// ErrNoVersion means that a session has no version of a number, or not any more.
+	// The error is a *state.VersionError.
+	ErrNoVersion = errors.New("no such version of the session")
+
 	// ErrReceiptConflict means that another receipt stands at the same run and
 	// sequence, and receipts are strict. The error is a *ReceiptError.
 	ErrReceiptConflict = errors.New("receipt conflicts with the one that stands")

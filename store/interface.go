@@ -103,9 +103,22 @@ type RuntimeStore interface {
 
 // A SessionDelta is a change of a runtime's session.
 type SessionDelta struct {
-	// SessionSnapshot is the whole session document. AtomicApply takes any
-	// bytes; none, nil too, are an empty snapshot.
+	// SessionSnapshot is the whole text, or what is added to it. None, nil too, is an
+	// empty text.
 	SessionSnapshot []byte
+	// Format says what it is: see the formats. What is not is ErrInvalidSnapshot.
+	// FormatUnset is Meerkat's document for CommitSessionBoundary; AtomicApply stores
+	// the text as it comes then, and reads Meerkat's document if it is one and there
+	// is a SessionStoreKey.
+	Format Format
+	// Append adds to the text that stands, an empty one if there is no session. Only
+	// FormatLines and FormatOpaque allow it, and the text that stands must be of the
+	// same format, or the error is ErrInvalidValue. Places in the error of what is not
+	// of the format are places in SessionSnapshot.
+	Append bool
+	// Messages is how many messages there are in the whole text then, for FormatOpaque.
+	// Others count for themselves, and it must be 0.
+	Messages uint64
 }
 
 // A BoundaryCommit is what CommitSessionBoundary stores.

@@ -2,10 +2,12 @@ package store
 
 import "time"
 
-// A Retention says what is kept of a runtime. The zero value keeps everything.
+// A Retention says what is kept of a runtime. The zero value keeps everything that
+// there is, and no earlier version of a session comes to it.
 //
 // Whatever it says, these stay: inputs that are in no terminal state, the
-// receipt that was stored last, and the run that this is of. A run whose
+// receipt that was stored last, the run that this is of, and the session's last
+// version. A run whose
 // receipts have all gone leaves about 100 bytes behind, so that none of its
 // sequences is ever minted again.
 type Retention struct {
@@ -13,13 +15,17 @@ type Retention struct {
 	Runs           int  // whose first receipts were stored last; 0 means all
 	Inputs         Keep // of the inputs in a terminal state
 	Payloads       Keep // of those that stay and have a PersistedInput: it alone goes
+	// Sessions are the versions of the session that are kept, by their numbers, the
+	// last one among them. If it is zero a version that is replaced goes, and those
+	// that were kept before stay.
+	Sessions Keep
 }
 
-// A Keep says which inputs are kept: those that are both among the last and
-// young enough.
+// A Keep says which inputs, or versions, are kept: those that are both among the last
+// and young enough.
 type Keep struct {
-	Last int           // in the order of the inputs; 0 means all
-	For  time.Duration // after UpdatedAt; 0 means for ever
+	Last int           // in their order; 0 means all
+	For  time.Duration // after UpdatedAt, or after the version was made; 0 means for ever
 }
 
 // Removed says how much has gone.
@@ -40,6 +46,8 @@ func (k Retention) Validate() error {
 		{"inputs.for", int64(k.Inputs.For)},
 		{"payloads.last", int64(k.Payloads.Last)},
 		{"payloads.for", int64(k.Payloads.For)},
+		{"sessions.last", int64(k.Sessions.Last)},
+		{"sessions.for", int64(k.Sessions.For)},
 	} {
 		if part.value < 0 {
 			return &ValueError{Field: part.field, Reason: "negative"}

@@ -29,6 +29,6 @@ func TestSnapshot(t *testing.T) {
 	require.NoError(t, err)
 	s = store.SnapshotOfDocument(document)
 	assert.Same(t, document, s.Document())
-	assert.Equal(t, document.Text(), s.String())
+	assert.Equal(t, document.Text().String(), s.String())
 	assert.Zero(t, testing.AllocsPerRun(10, func() { _ = s.String() }))
 }

@@ -7,12 +7,13 @@ type Totals struct {
 	Runs        int `json:"runs"` // that have receipts
 	Receipts    int `json:"receipts"`
 	Snapshots   int `json:"snapshots"` // latest ones of runtimes
+	Versions    int `json:"versions"`  // earlier ones
 	Sessions    int `json:"sessions"`  // snapshots that are filed under a session's id
 
 	RuntimeBytes  int64 `json:"runtime_bytes"` // of ids, and what there is once for each runtime
 	InputBytes    int64 `json:"input_bytes"`
 	ReceiptBytes  int64 `json:"receipt_bytes"`  // of runs, too, and what is left of those that were dropped
-	SnapshotBytes int64 `json:"snapshot_bytes"` // one that is filed too is counted twice
+	SnapshotBytes int64 `json:"snapshot_bytes"` // a part that several have is counted once
 }
 
 // Bytes returns about how many bytes all of it takes in memory: the length of
@@ -29,13 +30,13 @@ type Part struct {
 	Bytes int64
 }
 
-// Parts returns the parts that Bytes adds up. The snapshots are those of runtimes
-// and those that are filed.
+// Parts returns the parts that Bytes adds up. The snapshots are those of runtimes,
+// earlier ones too, and those that are filed.
 func (t Totals) Parts() []Part {
 	return []Part{
 		{"runtimes", t.Runtimes, t.RuntimeBytes},
 		{"input_states", t.InputStates, t.InputBytes},
 		{"receipts", t.Receipts, t.ReceiptBytes},
-		{"snapshots", t.Snapshots + t.Sessions, t.SnapshotBytes},
+		{"snapshots", t.Snapshots + t.Versions + t.Sessions, t.SnapshotBytes},
 	}
 }

@@ -31,7 +31,7 @@ func exported(t *testing.T) string {
 	input := store.NewInputState(store.InputID{1}, store.Time{})
 	input.PersistedInput = []byte("{\n\"secret\": \"\u009b31m\"}")
 	held.PutInputState(hostile, &input)
-	held.PutSnapshot(hostile, new(store.SnapshotOf([]byte("hidden\x1b[0m\xff"))))
+	held.PutSnapshot(hostile, new(store.SnapshotOf([]byte("hidden\x1b[0m\xff"))), nil)
 	held.PutSession(hostile, store.SessionID{3}, new(store.SnapshotOf([]byte("filed"))))
 	held.PutReceipt(hostile, state.NewReceipt(&store.RunBoundaryReceipt{
 		RunID: store.RunID{2}, Boundary: store.RunStart, Sequence: 4, ConversationDigest: new("\x1b[2J"), ContributingInputIDs: []store.InputID{{1}},

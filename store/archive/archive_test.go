@@ -209,7 +209,7 @@ func TestAnEmptyStateIsTwoLines(t *testing.T) {
 func TestAFiledSnapshotIsNotDoubled(t *testing.T) {
 	var held state.State
 	s := store.SnapshotOf([]byte("the bytes"))
-	held.PutSnapshot("a", &s)
+	held.PutSnapshot("a", &s, nil)
 	held.PutSession("a", store.SessionID{1}, &s)
 	held.Settle()
 	file := write(t, &held)
@@ -269,7 +269,7 @@ func large() *state.State {
 		held.PutSession("a", id(i), new(store.SnapshotOf([]byte("x"))))
 		held.PutRuntimeState(store.RuntimeID(strconv.Itoa(i)), store.RuntimeIdle)
 	}
-	held.PutSnapshot("b", new(store.SnapshotOf(make([]byte, 1<<15))))
+	held.PutSnapshot("b", new(store.SnapshotOf(make([]byte, 1<<15))), nil)
 	held.Settle()
 	return held
 }

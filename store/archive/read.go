@@ -135,7 +135,7 @@ func (r *reader) snapshot(id store.RuntimeID) error {
 	if err != nil {
 		return err
 	}
-	r.state.PutSnapshot(id, s)
+	r.state.PutSnapshot(id, s, nil)
 	return r.confirm(snapshotOf(*s))
 }
 

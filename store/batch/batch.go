@@ -134,6 +134,16 @@ type PutReceipt struct {
 type PutSnapshot struct {
 	RuntimeID store.RuntimeID
 	Snapshot  []byte
+	Format    store.Format // see store.SessionDelta; FormatUnset is any bytes
+	Append    bool
+	Messages  uint64
+}
+
+// RestoreSession is the [Write] that makes an earlier version of a session its next
+// one. If it is not there the error is store.ErrNoVersion.
+type RestoreSession struct {
+	RuntimeID store.RuntimeID
+	Number    uint64
 }
 
 // PutRuntimeState is the [Write] that PersistRuntimeState does.
@@ -157,6 +167,7 @@ func (PutInputState) write()    {}
 func (DeleteInputState) write() {}
 func (PutReceipt) write()       {}
 func (PutSnapshot) write()      {}
+func (RestoreSession) write()   {}
 func (PutRuntimeState) write()  {}
 func (CommitBoundary) write()   {}
 func (DeleteRuntime) write()    {}

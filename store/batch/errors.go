@@ -9,7 +9,7 @@ import (
 // A ConflictError says which condition of a Batch does not hold, and what
 // stands instead.
 type ConflictError struct {
-	Index     int             // of the condition, in Batch.If
+	Index     int             // of the condition, in Batch.If; -1 if it is no batch's
 	RuntimeID store.RuntimeID // that it is about
 	Want      string          // the condition, such as "version 7"
 	Stands    string          // such as "version 9"
@@ -17,6 +17,9 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string {
+	if e.Index < 0 {
+		return fmt.Sprintf("%v: runtime %q: want %s, but there is %s", store.ErrConflict, e.RuntimeID.Short(), e.Want, e.Stands)
+	}
 	return fmt.Sprintf("%v: condition %d of runtime %q: want %s, but there is %s", store.ErrConflict, e.Index, e.RuntimeID.Short(), e.Want, e.Stands)
 }
 

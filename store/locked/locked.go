@@ -12,6 +12,7 @@ package locked
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -27,7 +28,7 @@ type Store struct {
 
 	mu        sync.Mutex
 	state     *state.State
-	documents state.Documents
+	snapshots state.Snapshots
 	closed    atomic.Bool
 	failed    bool // an operation panicked
 }
@@ -40,7 +41,7 @@ func New(s *state.State) *Store {
 	l := &Store{state: s}
 	l.Forward = l.run
 	if s != nil {
-		s.Documents = &l.documents
+		s.Snapshots = &l.snapshots
 	}
 	return l
 }
@@ -57,12 +58,14 @@ func (s *Store) Close() error {
 
 // run makes a call, but for copying its answer.
 func (s *Store) run(ctx context.Context, call ops.Call) error {
-	err := s.usable(ctx)
-	if err == nil {
-		err = call.Prepare(&s.documents)
-	}
-	if err == nil {
-		err = s.apply(call)
+	err := ops.ErrAgain
+	for errors.Is(err, ops.ErrAgain) {
+		if err = s.usable(ctx); err == nil {
+			err = call.Prepare(&s.snapshots)
+		}
+		if err == nil {
+			err = s.apply(call)
+		}
 	}
 	if err != nil {
 		return ops.Error(call, err)

@@ -16,7 +16,7 @@ import (
 func agree(t *testing.T, last *session.Document, text string) (next *session.Document, ok bool) {
 	t.Helper()
 	want, wantErr := session.Read(text)
-	got, err := last.Continue(text)
+	got, err := last.Replace(session.FormatMeerkat, text, 0)
 	if wantErr != nil {
 		require.Equal(t, wantErr, err)
 		return nil, false
@@ -25,7 +25,7 @@ func agree(t *testing.T, last *session.Document, text string) (next *session.Doc
 	require.Equal(t, want.Digest(), got.Digest())
 	require.Equal(t, want.MessageCount(), got.MessageCount())
 	require.Equal(t, want.ID(), got.ID())
-	require.Equal(t, text, got.Text())
+	require.Equal(t, text, got.Text().String())
 	return got, true
 }
 

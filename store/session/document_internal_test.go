@@ -17,11 +17,11 @@ const (
 )
 
 // Another hash in the place of the kept one shows that it is gone on from.
-func TestContinueReadsOnlyWhatIsNew(t *testing.T) {
+func TestReplaceReadsOnlyWhatIsNew(t *testing.T) {
 	last, err := Read(head + one + tail)
 	require.NoError(t, err)
-	last.read = sha256.New().(hash.Cloner)
-	next, err := last.Continue(head + one + "," + one + tail)
+	last.read.Store(&hashed{sha256.New().(hash.Cloner)})
+	next, err := last.Replace(FormatMeerkat, head+one+","+one+tail, 0)
 	require.NoError(t, err)
 	assert.EqualValues(t, 2, next.MessageCount())
 	assert.Equal(t, sha256.Sum256([]byte(","+one+"]")), next.Digest())

@@ -68,8 +68,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzContinue goes on from one document to another.
-func FuzzContinue(f *testing.F) {
+// FuzzReplace goes on from one document to another.
+func FuzzReplace(f *testing.F) {
 	seeds(f, func(text string) {
 		f.Add(text, text)
 		f.Add(text, strings.Replace(text, tail, ","+one+tail, 1))
@@ -80,7 +80,7 @@ func FuzzContinue(f *testing.F) {
 			last = new(Document)
 		}
 		want, wantErr := Read(next)
-		got, err := last.Continue(next)
+		got, err := last.Replace(FormatMeerkat, next, 0)
 		if wantErr != nil {
 			require.Equal(t, wantErr, err)
 			return

@@ -5,7 +5,6 @@ import (
 	"hash"
 	"math/bits"
 	"unicode/utf8"
-	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -36,7 +35,7 @@ type reader struct {
 
 func newReader(text string) *reader {
 	return &reader{
-		in:      unsafe.Slice(unsafe.StringData(text), len(text)), // a reader only reads
+		in:      bytesOf(text), // a reader only reads
 		message: -1,
 	}
 }

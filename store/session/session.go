@@ -87,25 +87,31 @@ import (
 type Error struct {
 	Offset  int    // in bytes, from 0
 	Message int    // the index of the message at fault, -1 if it is in none
+	Line    int    // of FormatLines, the line at fault, from 1; else 0
 	Reason  string // what was expected, or what is wrong
 }
 
 func (e *Error) Error() string {
-	if e.Message < 0 {
+	switch {
+	case e.Line > 0:
+		return fmt.Sprintf("%s at byte %d, in line %d", e.Reason, e.Offset, e.Line)
+	case e.Message < 0:
 		return fmt.Sprintf("%s at byte %d", e.Reason, e.Offset)
 	}
 	return fmt.Sprintf("%s at byte %d, in message %d", e.Reason, e.Offset, e.Message)
 }
 
-// Read reads a session document. Its error is an *Error. The document shares
-// text.
-func Read(text string) (*Document, error) { return new(Document).Continue(text) }
+// Read reads a session document of Meerkat's. Its error is an *Error. The document
+// has a copy of the text.
+func Read(text string) (*Document, error) {
+	return (*Document)(nil).Replace(FormatMeerkat, text, 0)
+}
 
 // member reads the value of one member of the document.
 func (r *reader) member(i int, d, last *Document) (err error) {
 	switch i {
 	case memberID:
-		d.id, err = r.id()
+		d.facts.ID, err = r.id()
 	case memberMessages:
 		err = r.messages(d, last)
 	case memberCreatedAt, memberUpdatedAt:

@@ -186,7 +186,7 @@ func TestKnownDocuments(t *testing.T) {
 			assert.Equal(t, want.Digest(), got.Digest())
 			assert.Equal(t, want.ID(), got.ID())
 			assert.EqualValues(t, 1, got.MessageCount())
-			assert.Equal(t, text, got.Text())
+			assert.Equal(t, text, got.Text().String())
 		})
 	}
 }

@@ -21,7 +21,7 @@ func (s *State) Do(changes func() error) error {
 	if s.Limits == (store.Limits{}) && s.Retention == (store.Retention{}) && s.group == nil && !last {
 		return changes()
 	}
-	before, n := s.held, len(s.log)
+	before, n := s.Totals(), len(s.log)
 	return s.Try(func() error {
 		if err := changes(); err != nil {
 			return err
@@ -87,6 +87,7 @@ func (s *State) Settle() Waiters {
 		s.group.absent = append(s.group.absent, ended...)
 		return nil
 	}
+	s.texts.settle()
 	return finish(ended)
 }
 
@@ -141,6 +142,8 @@ func (s *State) Changing(id store.RuntimeID) bool {
 // Commit keeps what the group has changed, and ends the Views of that.
 func (s *State) Commit() Waiters {
 	ended := s.groupEnds()
+	s.texts.store(s.group.adopted != nil)
+	s.texts.settle()
 	s.group = nil
 	s.forgetLog(0)
 	return finish(ended)
@@ -166,9 +169,10 @@ func (s *State) Rollback() Waiters {
 	if g.adopted != nil {
 		g.adopted.takeFrom(s)
 		for id, rt := range g.adopted.runtimes {
-			s.Documents.replace(id, rt.snapshot, nil)
+			s.Snapshots.replace(id, rt.session.shown(), nil)
 		}
 	}
+	s.texts.settle()
 	s.group = nil
 	return finish(g.absent)
 }
@@ -178,7 +182,7 @@ func (s *State) Rollback() Waiters {
 func (s *State) Revision() uint64 { return s.revision }
 
 // Totals returns how much is held.
-func (s *State) Totals() store.Totals { return s.held }
+func (s *State) Totals() store.Totals { return withTexts(s.held, s.texts.bytes) }
 
 // Pending returns the revision that the next Settle will come to.
 func (s *State) Pending() uint64 {

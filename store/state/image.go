@@ -20,7 +20,7 @@ type Image struct {
 // changes are settled.
 func (s *State) Image() *Image {
 	s.images++
-	return &Image{s.order.copy(), s.sessions.values.copy(), s.held, s.revision}
+	return &Image{s.order.copy(), s.sessions.values.copy(), s.Totals(), s.revision}
 }
 
 // Revision returns the version of what changed last.

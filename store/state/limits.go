@@ -35,7 +35,7 @@ func (s *State) checkInputs(rt *runtime, before int) error {
 }
 
 func (s *State) checkTotal(before store.Totals) error {
-	return within("total_bytes", s.Limits.TotalBytes, s.held.Bytes(), before.Bytes())
+	return within("total_bytes", s.Limits.TotalBytes, s.Totals().Bytes(), before.Bytes())
 }
 
 // checkAdopted returns a *store.LimitError if another State holds more than s
@@ -47,8 +47,8 @@ func (s *State) checkAdopted(other *State) error {
 			if err := s.checkInputs(rt, 0); err != nil {
 				return err
 			}
-			if rt.snapshot != nil {
-				if err := CheckCall(l, rt.snapshot.Len(), 0); err != nil {
+			for v := range rt.versions() {
+				if err := CheckCall(l, v.snapshot.Len(), 0); err != nil {
 					return err
 				}
 			}
@@ -59,5 +59,5 @@ func (s *State) checkAdopted(other *State) error {
 			}
 		}
 	}
-	return within("total_bytes", l.TotalBytes, other.held.Bytes(), 0)
+	return within("total_bytes", l.TotalBytes, other.Totals().Bytes(), 0)
 }

@@ -91,7 +91,7 @@ func (s *State) Receipt(id store.RuntimeID, runID store.RunID, sequence uint64) 
 // Snapshot returns the session snapshot, nil if there is none.
 func (s *State) Snapshot(id store.RuntimeID) *store.Snapshot {
 	if rt := s.runtimes[id]; rt != nil {
-		return rt.snapshot
+		return rt.session.shown()
 	}
 	return nil
 }
@@ -99,8 +99,10 @@ func (s *State) Snapshot(id store.RuntimeID) *store.Snapshot {
 // Session returns the latest snapshot that is filed under a session's id, nil
 // if there is none.
 func (s *State) Session(session store.SessionID) *store.Snapshot {
-	found, _, _ := s.sessions.find(session)
-	return snapshotOf(found)
+	if found, _, ok := s.sessions.find(session); ok {
+		return found.snapshot
+	}
+	return nil
 }
 
 // RuntimeState returns the runtime's state, empty if there is none.

@@ -81,7 +81,7 @@ func (s *State) Runtimes(p Paging) (page Page[RuntimeSummary]) {
 			break
 		}
 		page.Items = append(page.Items, RuntimeSummary{
-			RuntimeID: rt.id, Version: rt.version, RuntimeState: rt.state, Held: rt.held, Ended: rt.ended.inputs, latest: rt.latest,
+			RuntimeID: rt.id, Version: rt.version, RuntimeState: rt.state, Held: rt.total(), Ended: rt.ended.inputs, latest: rt.latest,
 		})
 	}
 	return page

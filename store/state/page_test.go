@@ -83,7 +83,7 @@ func TestPageLimits(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	s := lived()
-	s.PutSnapshot("a", new(store.SnapshotOf([]byte("12345"))))
+	s.PutSnapshot("a", new(store.SnapshotOf([]byte("12345"))), nil)
 	s.PutRuntimeState("a", store.RuntimeRunning)
 	s.Settle()
 	summary := s.Runtimes(state.Paging{}).Items[0]
@@ -220,7 +220,7 @@ func TestAdopt(t *testing.T) {
 
 func TestPartsAddUp(t *testing.T) {
 	s := lived()
-	s.PutSnapshot("a", new(store.SnapshotOf([]byte("12345"))))
+	s.PutSnapshot("a", new(store.SnapshotOf([]byte("12345"))), nil)
 	s.PutSession("a", store.SessionID{1}, new(store.SnapshotOf([]byte("1"))))
 	var bytes int64
 	items := map[string]int{}

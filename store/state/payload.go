@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/loopstore/loopstore/store"
@@ -11,8 +12,9 @@ import (
 // A payloadReader reads numbers and texts. Once something is not there it is
 // bad, and reads zeros.
 type payloadReader struct {
-	rest []byte
-	bad  bool
+	rest    []byte
+	bad     bool
+	version byte // of the record
 }
 
 func (b *payloadReader) done() bool { return !b.bad && len(b.rest) == 0 }
@@ -53,6 +55,13 @@ func (b *payloadReader) number() uint64 {
 		b.bad = true
 	}
 	return n
+}
+
+// place reads a number that an int can be.
+func (b *payloadReader) place() int {
+	n := b.number()
+	b.bad = b.bad || n > math.MaxInt
+	return int(n)
 }
 
 func (b *payloadReader) text() string { return string(b.sized()) }

@@ -46,7 +46,7 @@ func (s *State) Adopt(other *State) error {
 // takeFrom moves all that another State holds to this one.
 func (s *State) takeFrom(other *State) {
 	s.runtimes, s.order, s.next = other.runtimes, other.order, other.next
-	s.sessions, s.held, s.revision = other.sessions, other.held, other.revision
+	s.sessions, s.texts, s.held, s.revision = other.sessions, other.texts, other.held, other.revision
 	other.runtimes, other.order, other.next = nil, list[*runtime]{}, 0
-	other.sessions, other.held, other.revision = series[store.SessionID, *filed]{}, store.Totals{}, 0
+	other.sessions, other.texts, other.held, other.revision = series[store.SessionID, *filed]{}, texts{}, store.Totals{}, 0
 }

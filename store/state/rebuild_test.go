@@ -15,7 +15,7 @@ func TestAdoptAsksTheLimits(t *testing.T) {
 		s := new(state.State)
 		s.PutInputState("a", inputState(1, store.InputAccepted))
 		s.PutInputState("a", inputState(2, store.InputAccepted))
-		s.PutSnapshot("a", new(store.SnapshotOf(make([]byte, 10))))
+		s.PutSnapshot("a", new(store.SnapshotOf(make([]byte, 10))), nil)
 		s.PutSession("a", store.SessionID{1}, new(store.SnapshotOf(make([]byte, 20))))
 		s.Settle()
 		return s

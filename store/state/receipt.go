@@ -58,11 +58,16 @@ func NewReceipt(r *store.RunBoundaryReceipt) *Receipt {
 	return c
 }
 
-// MintReceipt returns a receipt that has no sequence yet.
-func MintReceipt(commit *store.BoundaryCommit, digest [32]byte, messages uint64) *Receipt {
-	c := newReceipt(commit.RunID, commit.Boundary, commit.ContributingInputIDs, messages)
-	c.digest, c.digests = digest, isDigest
-	return c
+// MintReceipt returns a receipt that has no sequence and no conversation yet. It shares
+// nothing with the commit.
+func MintReceipt(commit *store.BoundaryCommit) *Receipt {
+	return newReceipt(commit.RunID, commit.Boundary, commit.ContributingInputIDs, 0)
+}
+
+// Mint gives a receipt its sequence, and the conversation of a snapshot that was read.
+func (r *Receipt) Mint(sequence uint64, snapshot *store.Snapshot) {
+	d := snapshot.Document()
+	r.Sequence, r.messages, r.digest, r.digests = sequence, d.MessageCount(), d.Digest(), isDigest
 }
 
 func newReceipt(run store.RunID, boundary store.RunApplyBoundary, ids []store.InputID, messages uint64) *Receipt {

@@ -18,10 +18,14 @@ import (
 // made again has a new one.
 //
 //	key                                  payload of the value
-//	0                                    revision, next place of a runtime, runtimes, filed snapshots
+//	0                                    revision, next place of a runtime, runtimes, filed snapshots,
+//	                                     parts of texts, last name of one
+//	0 name                               part of a text: 0 and its bytes, or 1 and the names of the
+//	                                     parts that it lists, all lower than its own
 //	1 place 0                            runtime: id, version, state, input states, runs, dropped
-//	                                     runs, receipts, 1 and the latest receipt's place of its run
-//	                                     and sequence, or 0
+//	                                     runs, receipts, versions of the session, 1 and the latest
+//	                                     receipt's place of its run and sequence, or 0, 1 and the id
+//	                                     and number that it was forked from, or 0
 //	1 place 1 place                      run: id, highest sequence
 //	1 place 2 place                      run without receipts: id, highest sequence
 //	1 place 3 place-of-run sequence      receipt: boundary (0 immediate, 1 run_start, 2
@@ -29,20 +33,34 @@ import (
 //	                                     a text), number of inputs, their ids
 //	1 place 4 place                      input state: its JSON without persisted_input, 1 and that
 //	                                     as it is, or 0
-//	1 place 5                            snapshot: bytes, 1 if it was read as a session document, or 0
-//	1 place 6 number                     16 KiB of it, or the rest
-//	2 place 0                            filed snapshot: session id, place of the runtime that filed it
-//	2 place 5, 2 place 6 number          the snapshot
+//	1 place 7                            last version of the session: number, Unix seconds when it was
+//	                                     made, or 0, 1 and the run and sequence that it was committed
+//	                                     at, or 0, snapshot
+//	1 place 8 number                     earlier version, likewise
+//	2 place 0                            filed snapshot: session id, place of the runtime that filed
+//	                                     it, snapshot
 //
-// In a key 0 to 6 are one byte, other numbers eight, the highest first. In a
+// A snapshot is the name of its text's part that has all of it, 0 if it is empty, and
+// the format (0 unset, 1 meerkat, 2 lines, 3 opaque). Unless that is unset, the
+// digest, 32 bytes, and the number of messages follow, and of meerkat the id and where
+// the messages begin and end.
+//
+// In a key 0 to 8 are one byte, other numbers eight, the highest first. In a
 // payload numbers are unsigned varints of encoding/binary, ids 16 bytes, and
 // texts and JSON have their length before them. A value is the format's version,
 // one byte, the payload, and the CRC-32C of key, version and payload, four bytes,
 // the lowest first.
 //
-// A snapshot that has grown is written from the chunk on in which it differs.
+// The version is 2. In version 1 the first record has no numbers of parts, a runtime's
+// none of versions and of a fork, a filed snapshot's none of that; and snapshots stand
+// in records of their own:
+//
+//	1 place 5, 2 place 5                 snapshot: bytes, 1 if it was read as a session document, or 0
+//	1 place 6 number, 2 place 6 number   16 KiB of it, or the rest
+//
+// Such a snapshot stays as it is until it is replaced.
 const (
-	recordVersion = 1
+	recordVersion = 2
 
 	keyRoot    = 0
 	keyRuntime = 1
@@ -53,8 +71,10 @@ const (
 	subDropped  = 2
 	subReceipt  = 3
 	subInput    = 4
-	subSnapshot = 5
-	subChunk    = 6
+	subSnapshot = 5 // of version 1
+	subChunk    = 6 // of version 1
+	subSession  = 7
+	subPast     = 8
 
 	snapshotChunk = 16 << 10
 )
@@ -98,7 +118,7 @@ func (s *State) Changes() []journal.Change {
 		rt   *runtime
 		part part
 	}
-	changes := []journal.Change{s.rootRecord()}
+	changes := s.texts.appendRecords([]journal.Change{s.rootRecord()})
 	seen := make(map[where]bool, len(s.log))
 	for _, c := range s.log {
 		if at := (where{c.rt, c.part}); !seen[at] { // the first knows what the journal has
@@ -117,27 +137,35 @@ func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
 	case theRuntime:
 		if !there {
 			for p := range rt.parts() {
-				to = s.appendRecords(to, change{rt, p, value{snapshot: rt.snapshot}})
+				to = s.appendRecords(to, change{rt, p, value{version: rt.session}})
 			}
 		}
-	case theVersion, theState, theLatest:
+	case theVersion, theState, theLatest, theOrigin:
 		if there {
 			return append(to, rt.head())
 		}
 		return append(to, remove(keyOf(keyRuntime, rt.place, subHead)))
-	case theSnapshot:
-		now := rt.snapshot
-		if !there {
-			now = nil
+	case theSession:
+		if before := c.old.version; before != nil {
+			to = removeChunks(to, keyRuntime, rt.place, before.chunks)
 		}
-		return snapshotChanges(to, keyRuntime, rt.place, c.old.snapshot, now)
+		if there && rt.session != nil {
+			return append(to, s.versionRecord(rt, subSession, rt.session))
+		}
+		return append(to, remove(keyOf(keyRuntime, rt.place, subSession)))
+	case aPast:
+		if v, ok := rt.past.get(at); ok && there {
+			return append(to, s.versionRecord(rt, subPast, v, at))
+		}
+		return append(to, remove(keyOf(keyRuntime, rt.place, subPast, at)))
 	case aFiled:
-		before, now := snapshotOf(c.old.filed), (*store.Snapshot)(nil)
-		head := remove(keyOf(keyFiled, at, subHead))
-		if f, ok := s.sessions.values.get(at); ok {
-			head, now = s.filedRecord(at, f), f.snapshot
+		if before := c.old.filed; before != nil {
+			to = removeChunks(to, keyFiled, at, before.chunks)
 		}
-		return snapshotChanges(append(to, head), keyFiled, at, before, now)
+		if f, ok := s.sessions.values.get(at); ok {
+			return append(to, s.filedRecord(at, f))
+		}
+		return append(to, remove(keyOf(keyFiled, at, subHead)))
 	case aRun, theHighest:
 		r, ok := rt.runs.values.get(at)
 		if ok && there {
@@ -179,6 +207,11 @@ func (s *State) Records() iter.Seq[journal.Change] {
 			}
 			return more
 		}
+		for p := range s.texts.all() {
+			if more = more && yield(s.texts.record(p)); !more {
+				return
+			}
+		}
 		for rt := range s.order.all() {
 			for p := range rt.parts() {
 				if !emit(change{rt: rt, part: p}) {
@@ -213,13 +246,19 @@ func (rt *runtime) parts() iter.Seq[part] {
 		for at := range rt.inputs.values.from(0) {
 			more = more && yield(part{kind: anInput, at: at})
 		}
-		_ = more && yield(part{kind: theSnapshot})
+		if rt.session != nil {
+			more = more && yield(part{kind: theSession})
+		}
+		for number := range rt.past.from(0) {
+			more = more && yield(part{kind: aPast, at: number})
+		}
 	}
 }
 
 func (s *State) rootRecord() journal.Change {
 	return put(rootKey, func(b []byte) []byte {
-		return appendNumbers(b, s.revision, s.next, uint64(s.order.len), uint64(s.sessions.values.len))
+		return appendNumbers(b, s.revision, s.next, uint64(s.order.len), uint64(s.sessions.values.len),
+			uint64(s.texts.live), s.texts.names)
 	})
 }
 
@@ -229,12 +268,18 @@ func (rt *runtime) head() journal.Change {
 		b = appendNumbers(b, rt.version)
 		b = appendText(b, string(rt.state))
 		h := rt.held
-		b = appendNumbers(b, uint64(h.InputStates), uint64(h.Runs), uint64(rt.dropped.values.len), uint64(h.Receipts))
+		b = appendNumbers(b, uint64(h.InputStates), uint64(h.Runs), uint64(rt.dropped.values.len), uint64(h.Receipts),
+			uint64(h.Snapshots+h.Versions))
 		if rt.latest == nil {
+			b = append(b, 0)
+		} else {
+			_, at, _ := rt.runs.find(rt.latest.RunID)
+			b = appendNumbers(append(b, 1), at, rt.latest.Sequence)
+		}
+		if rt.origin == nil {
 			return append(b, 0)
 		}
-		_, at, _ := rt.runs.find(rt.latest.RunID)
-		return appendNumbers(append(b, 1), at, rt.latest.Sequence)
+		return appendNumbers(appendText(append(b, 1), string(rt.origin.RuntimeID)), rt.origin.Number)
 	})
 }
 
@@ -280,57 +325,56 @@ func inputRecord(rt *runtime, at uint64, state *store.InputState) journal.Change
 	})
 }
 
-func snapshotOf(f *filed) *store.Snapshot {
-	if f == nil {
-		return nil
-	}
-	return f.snapshot
-}
-
 func (s *State) filedRecord(at uint64, f *filed) journal.Change {
 	return put(keyOf(keyFiled, at, subHead), func(b []byte) []byte {
-		return appendNumbers(append(b, f.session[:]...), s.runtimes[f.by].place)
+		b = appendNumbers(append(b, f.session[:]...), s.runtimes[f.by].place)
+		return s.appendSnapshot(b, f.snapshot)
 	})
 }
 
-// snapshotChanges appends what there is to change where one snapshot comes in
-// the place of another. Either may be nil.
-func snapshotChanges(to []journal.Change, kind byte, place uint64, old, now *store.Snapshot) []journal.Change {
-	var before, after string
-	if old != nil {
-		before = old.String()
+func (s *State) versionRecord(rt *runtime, sub byte, v *version, numbers ...uint64) journal.Change {
+	return put(keyOf(keyRuntime, rt.place, sub, numbers...), func(b []byte) []byte {
+		b = appendNumbers(b, v.number, uint64(v.made))
+		if v.boundary.there {
+			b = appendNumbers(append(append(b, 1), v.boundary.run[:]...), v.boundary.sequence)
+		} else {
+			b = append(b, 0)
+		}
+		return s.appendSnapshot(b, v.snapshot)
+	})
+}
+
+func (s *State) appendSnapshot(b []byte, snapshot *store.Snapshot) []byte {
+	var name uint64
+	if root := snapshot.Text().Root(); root != nil {
+		name = s.texts.held[root].name
 	}
-	switch {
-	case now != nil:
-		after = now.String()
-		to = append(to, put(keyOf(kind, place, subSnapshot), func(b []byte) []byte {
-			b = appendNumbers(b, uint64(len(after)))
-			if now.Document() == nil {
-				return append(b, 0)
-			}
-			return append(b, 1)
-		}))
-	case old != nil:
+	b = append(appendNumbers(b, name), byte(snapshot.Format()))
+	d := snapshot.Document()
+	if d == nil {
+		return b
+	}
+	f := d.Facts()
+	b = appendNumbers(append(b, f.Digest[:]...), f.Messages)
+	if f.Format == store.FormatMeerkat {
+		b = appendNumbers(append(b, f.ID[:]...), uint64(f.From), uint64(f.To))
+	}
+	return b
+}
+
+// removeChunks appends the removal of a snapshot that stands as in version 1, in so
+// many records, and does nothing if there are none.
+func removeChunks(to []journal.Change, kind byte, place, records uint64) []journal.Change {
+	if records > 0 {
 		to = append(to, remove(keyOf(kind, place, subSnapshot)))
 	}
-	for at := 0; at < max(len(before), len(after)); at += snapshotChunk {
-		key := keyOf(kind, place, subChunk, uint64(at/snapshotChunk))
-		switch chunk := chunkAt(after, at); {
-		case chunk == "":
-			to = append(to, remove(key))
-		case chunk != chunkAt(before, at):
-			to = append(to, put(key, func(b []byte) []byte { return append(b, chunk...) }))
-		}
+	for number := range max(records, 1) - 1 {
+		to = append(to, remove(keyOf(kind, place, subChunk, number)))
 	}
 	return to
 }
 
-func chunkAt(text string, at int) string {
-	if at >= len(text) {
-		return ""
-	}
-	return text[at:min(at+snapshotChunk, len(text))]
-}
+func partKey(name uint64) []byte { return binary.BigEndian.AppendUint64([]byte{keyRoot}, name) }
 
 func appendNumbers(b []byte, numbers ...uint64) []byte {
 	for _, n := range numbers {

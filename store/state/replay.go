@@ -18,11 +18,13 @@ type Replay struct {
 	state   *State
 	last    []byte // key
 	root    rootCounts
-	current pending // whose records come
+	parts   map[uint64]*session.Part // of texts, by name
+	bytes   int                      // that these have
+	current pending                  // whose records come
 	records int
 }
 
-type rootCounts struct{ there, revision, next, runtimes, sessions uint64 }
+type rootCounts struct{ there, revision, next, runtimes, sessions, parts, names uint64 }
 
 // A pending runtime, or filed snapshot, is one of which not all records have come.
 type pending struct {
@@ -30,20 +32,25 @@ type pending struct {
 	place uint64
 
 	rt     *runtime // of a runtime
-	counts [4]uint64
+	counts [5]uint64
 	latest *part // that is to be its latest receipt
 
 	filed filed // of a filed snapshot
 
-	text     strings.Builder // of the snapshot so far
+	// A snapshot of version 1.
+	text     strings.Builder // so far
 	length   uint64          // of all of it
 	chunks   uint64
-	there    bool // there is a snapshot
+	there    bool
 	document bool
+
+	first bool // the runtime's head is of version 1
 }
 
 // NewReplay begins to build up a State, which must never have held anything.
-func NewReplay(state *State) *Replay { return &Replay{state: state} }
+func NewReplay(state *State) *Replay {
+	return &Replay{state: state, parts: make(map[uint64]*session.Part)}
+}
 
 // maxPlace leaves room for more than can ever come.
 const maxPlace = math.MaxInt64
@@ -58,11 +65,11 @@ func (r *Replay) Put(c journal.Change) error {
 		return corrupt(c.Key, "not in ascending order of the keys")
 	}
 	r.last = append(r.last[:0], c.Key...)
-	payload, err := open(c)
+	version, payload, err := open(c)
 	if err != nil {
 		return err
 	}
-	b := &payloadReader{rest: payload}
+	b := &payloadReader{rest: payload, version: version}
 	reason := r.put(c.Key, b)
 	if reason == "" && !b.done() {
 		reason = "malformed"
@@ -87,9 +94,18 @@ func (r *Replay) Done() error {
 	case r.root.sessions != uint64(s.sessions.values.len):
 		reason = fmt.Sprintf("%d of %d filed snapshots are there", s.sessions.values.len, r.root.sessions)
 	}
+	if reason == "" && r.root.parts != uint64(len(r.parts)) {
+		reason = fmt.Sprintf("%d of %d parts of texts are there", len(r.parts), r.root.parts)
+	}
+	for _, p := range r.parts {
+		if reason == "" && s.texts.held[p].uses == 0 {
+			reason = "a part of no text"
+		}
+	}
 	if reason != "" {
 		return corrupt(r.last, reason)
 	}
+	s.texts.settle()
 	s.revision, s.next = r.root.revision, r.root.next
 	return nil
 }
@@ -99,38 +115,46 @@ func corrupt(key []byte, reason string) error {
 	return fmt.Errorf("%w: at key %x: %s", journal.ErrCorrupt, key[:min(len(key), most)], reason)
 }
 
-// open returns the payload of a value.
-func open(c journal.Change) ([]byte, error) {
+// open returns the payload of a value, and its version.
+func open(c journal.Change) (version byte, payload []byte, err error) {
 	n := len(c.Value) - 4
 	switch {
 	case n < 1:
-		return nil, corrupt(c.Key, "too short")
+		return 0, nil, corrupt(c.Key, "too short")
 	case binary.LittleEndian.Uint32(c.Value[n:]) != check(c.Key, c.Value[:n]):
-		return nil, corrupt(c.Key, "the checksum is not the record's")
+		return 0, nil, corrupt(c.Key, "the checksum is not the record's")
 	case c.Value[0] > recordVersion:
-		return nil, fmt.Errorf("%w: a record of version %d, and %d is the highest that is known", journal.ErrNewerFormat, c.Value[0], recordVersion)
-	case c.Value[0] < recordVersion:
-		return nil, corrupt(c.Key, "unknown version")
+		return 0, nil, fmt.Errorf("%w: a record of version %d, and %d is the highest that is known", journal.ErrNewerFormat, c.Value[0], recordVersion)
+	case c.Value[0] < 1:
+		return 0, nil, corrupt(c.Key, "unknown version")
 	}
-	return c.Value[1:n], nil
+	return c.Value[0], c.Value[1:n], nil
 }
 
 // put returns why a record cannot be, if it cannot.
 func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	if len(key) == 1 && key[0] == keyRoot {
-		r.root = rootCounts{1, b.number(), b.number(), b.number(), b.number()}
-		if r.root.revision > MaxRevision || r.root.next > maxPlace {
+		r.root = rootCounts{there: 1, revision: b.number(), next: b.number(), runtimes: b.number(), sessions: b.number()}
+		if b.version > 1 {
+			r.root.parts, r.root.names = b.number(), b.number()
+		}
+		if r.root.revision > MaxRevision || r.root.next > maxPlace || r.root.names > maxPlace {
 			return "a number beyond all that there are"
 		}
+		r.state.texts.names = r.root.names
 		return ""
 	}
 	k := payloadReader{rest: key}
+	if len(key) == 1+8 && key[0] == keyRoot {
+		k.byte()
+		return r.part(k.fixed(), b)
+	}
 	kind, place, sub := k.byte(), k.fixed(), k.byte()
 	var numbers []uint64
 	for !k.bad && len(k.rest) > 0 {
 		numbers = append(numbers, k.fixed())
 	}
-	wanted := map[byte]int{subHead: 0, subRun: 1, subDropped: 1, subReceipt: 2, subInput: 1, subSnapshot: 0, subChunk: 1}
+	wanted := map[byte]int{subHead: 0, subRun: 1, subDropped: 1, subReceipt: 2, subInput: 1, subSnapshot: 0, subChunk: 1, subSession: 0, subPast: 1}
 	if n, ok := wanted[sub]; k.bad || !ok || n != len(numbers) || kind != keyRuntime && kind != keyFiled {
 		return "unknown key"
 	}
@@ -147,6 +171,9 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	}
 	switch sub {
 	case subSnapshot:
+		if b.version > 1 {
+			return "unknown key"
+		}
 		o.length, o.document, o.there = b.number(), b.flag(), true
 		return ""
 	case subChunk:
@@ -171,17 +198,29 @@ func (r *Replay) head(b *payloadReader) string {
 			return "filed twice, or by no runtime"
 		}
 		o.filed.by = by.id
+		if b.version > 1 {
+			var reason string
+			o.filed.snapshot, reason = r.snapshot(b)
+			return reason
+		}
 		return ""
 	}
 	rt := &runtime{id: store.RuntimeID(b.text()), place: o.place, version: b.number(), state: store.RuntimeState(b.text())}
-	for i := range o.counts {
+	for i := range o.counts[:4] {
 		o.counts[i] = b.number()
+	}
+	if b.version > 1 {
+		o.counts[4] = b.number()
 	}
 	if b.flag() {
 		o.latest = &part{at: b.number(), nth: b.number()}
 	}
+	if b.version > 1 && b.flag() {
+		rt.origin = &Origin{store.RuntimeID(b.text()), b.number()}
+	}
+	o.first = b.version == 1
 	switch {
-	case b.bad, rt.id.Validate() != nil, rt.state != "" && rt.state.Validate() != nil:
+	case b.bad, rt.id.Validate() != nil, rt.state != "" && rt.state.Validate() != nil, rt.origin != nil && rt.origin.RuntimeID.Validate() != nil:
 		return "malformed"
 	case s.runtimes[rt.id] != nil:
 		return "a runtime is there twice"
@@ -197,6 +236,9 @@ func (r *Replay) head(b *payloadReader) string {
 
 // list takes what a runtime has many of.
 func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
+	if sub == subSession {
+		return r.version(true, 0, b)
+	}
 	s, rt, at := r.state, r.current.rt, numbers[0]
 	if at > maxPlace {
 		return "a place beyond all that there are"
@@ -213,6 +255,8 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		default:
 			s.swap(rt, part{kind: aDropped, at: at}, &value{dropped: &left})
 		}
+	case subPast:
+		return r.version(false, at, b)
 	case subReceipt:
 		run, ok := rt.runs.values.get(at)
 		if !ok || numbers[1] > run.highest {
@@ -251,24 +295,33 @@ func (o *pending) chunk(number uint64, b *payloadReader) string {
 // finish ends what is pending, whose records have all come.
 func (r *Replay) finish() (reason string) {
 	s, o := r.state, &r.current
-	snapshot, reason := o.snapshot()
-	switch {
-	case reason != "" || o.kind == 0:
+	snapshot, reason := o.chunked()
+	if reason != "" || o.kind == 0 {
 		return reason
-	case o.kind == keyFiled && snapshot == nil:
-		return "a filed snapshot is missing"
-	case o.kind == keyFiled:
-		if own := s.Snapshot(o.filed.by); own != nil && own.String() == snapshot.String() && (own.Document() == nil) == (snapshot.Document() == nil) {
-			snapshot = own // one text for both
-		}
+	}
+	if o.kind == keyFiled {
 		f := o.filed
-		f.snapshot = snapshot
+		if snapshot != nil {
+			if own := s.Snapshot(f.by); own != nil && own.Equal(*snapshot) {
+				snapshot = own // one text for both
+			}
+			f.snapshot, f.chunks = snapshot, 1+o.chunks
+		}
+		if f.snapshot == nil {
+			return "a filed snapshot is missing"
+		}
 		s.swap(nil, part{kind: aFiled, at: o.place}, &value{filed: &f})
 		return ""
 	}
 	rt := o.rt
 	if snapshot != nil {
-		s.swap(rt, part{kind: theSnapshot}, &value{snapshot: snapshot})
+		if rt.session != nil {
+			return "two snapshots"
+		}
+		s.swap(rt, part{kind: theSession}, &value{version: &version{number: 1, snapshot: snapshot, chunks: 1 + o.chunks}})
+		if o.first {
+			o.counts[4] = 1
+		}
 	}
 	if l := o.latest; l != nil {
 		if run, ok := rt.runs.values.get(l.at); ok {
@@ -286,25 +339,102 @@ func (r *Replay) finish() (reason string) {
 			return "a run has no receipt"
 		}
 	}
-	if h := rt.held; o.counts != [4]uint64{uint64(h.InputStates), uint64(h.Runs), uint64(rt.dropped.values.len), uint64(h.Receipts)} {
+	if h := rt.held; o.counts != [5]uint64{uint64(h.InputStates), uint64(h.Runs), uint64(rt.dropped.values.len), uint64(h.Receipts), uint64(h.Snapshots + h.Versions)} {
 		return "a record of the runtime is missing, or one too many"
 	}
 	return ""
 }
 
-// snapshot returns the one that has come, nil if there is none.
-func (o *pending) snapshot() (_ *store.Snapshot, reason string) {
+// chunked returns the snapshot of version 1 that has come, nil if there is none.
+func (o *pending) chunked() (_ *store.Snapshot, reason string) {
 	switch {
 	case !o.there:
 		return nil, ""
 	case uint64(o.text.Len()) != o.length:
 		return nil, "a part of a snapshot is missing"
-	case !o.document:
-		return new(store.SnapshotOfText(o.text.String())), ""
 	}
-	document, err := session.Read(o.text.String())
+	format := store.FormatUnset
+	if o.document {
+		format = store.FormatMeerkat
+	}
+	document, err := (*session.Document)(nil).Replace(format, o.text.String(), 0)
 	if err != nil {
 		return nil, "a snapshot is no session document"
 	}
 	return new(store.SnapshotOfDocument(document)), ""
+}
+
+// part takes the next part of a text.
+func (r *Replay) part(name uint64, b *payloadReader) string {
+	if b.version < 2 || name == 0 || name > r.root.names {
+		return "unknown key"
+	}
+	p, whole := (*session.Part)(nil), b.flag()
+	if whole {
+		var parts []*session.Part
+		for !b.bad && len(b.rest) > 0 {
+			part := r.parts[b.number()]
+			if part == nil || len(parts) == session.MaxParts {
+				return "a part that is not there, or one too many"
+			}
+			parts = append(parts, part)
+		}
+		if len(parts) > 0 {
+			p = session.ListOf(parts)
+		}
+	} else if bytes := b.take(len(b.rest)); 0 < len(bytes) && len(bytes) <= session.MaxBytes {
+		r.bytes += len(bytes)
+		p = session.LeafOf(string(bytes))
+	}
+	if b.bad || p == nil || p.Len() > r.bytes { // so that none is there twice, many times over
+		return "malformed"
+	}
+	r.parts[name] = p
+	r.state.texts.restore(p, name)
+	return ""
+}
+
+// version takes a version of a session.
+func (r *Replay) version(last bool, number uint64, b *payloadReader) string {
+	s, rt := r.state, r.current.rt
+	v := &version{number: b.number(), made: int64(b.number())}
+	if b.flag() {
+		v.boundary = boundary{store.RunID(b.id()), b.number(), true}
+	}
+	var reason string
+	switch v.snapshot, reason = r.snapshot(b); {
+	case reason != "":
+		return reason
+	case b.version < 2 || v.number == 0 || v.number > maxPlace:
+		return "malformed"
+	case last:
+		s.swap(rt, part{kind: theSession}, &value{version: v})
+		return ""
+	case v.number != number || rt.session == nil || number >= rt.session.number:
+		return "a version that cannot be"
+	}
+	s.swap(rt, part{kind: aPast, at: number}, &value{version: v})
+	return ""
+}
+
+// snapshot reads one.
+func (r *Replay) snapshot(b *payloadReader) (_ *store.Snapshot, reason string) {
+	name := b.number()
+	root, facts := r.parts[name], session.Facts{Format: store.Format(b.byte())}
+	if facts.Format != store.FormatUnset {
+		copy(facts.Digest[:], b.take(len(facts.Digest)))
+		facts.Messages = b.number()
+	}
+	text := session.TextWith(root)
+	if facts.Format == store.FormatMeerkat {
+		facts.ID = b.id()
+		facts.From, facts.To = b.place(), b.place()
+	} else if facts.Format != store.FormatUnset {
+		facts.To = text.Len()
+	}
+	d, ok := session.Restore(facts, text)
+	if b.bad || !ok || name != 0 && root == nil {
+		return nil, "a snapshot that cannot be"
+	}
+	return new(store.SnapshotOfDocument(d)), ""
 }

@@ -80,7 +80,7 @@ func replayed(n, snapshotBytes int) *State {
 		s.PutReceipt(id, NewReceipt(&store.RunBoundaryReceipt{Boundary: store.RunStart, ContributingInputIDs: []store.InputID{{1}, {2}}, ConversationDigest: new("text")}))
 		s.UseSequences(id, store.RunID{2}, 7)
 		snapshot := new(store.SnapshotOf(make([]byte, snapshotBytes)))
-		s.PutSnapshot(id, snapshot)
+		s.PutSnapshot(id, snapshot, nil)
 		s.PutSession(id, store.SessionID{byte(i)}, snapshot)
 		s.Settle()
 	}

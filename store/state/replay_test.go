@@ -149,7 +149,7 @@ func TestGrownSnapshotIsWrittenFromWhereItDiffers(t *testing.T) {
 	k := kept{}
 	put := func(text []byte) (bytes int) {
 		s.Begin()
-		s.PutSnapshot("a", new(store.SnapshotOf(text)))
+		s.PutSnapshot("a", new(store.SnapshotOf(text)), nil)
 		s.Settle()
 		changes := s.Changes()
 		k.apply(changes)
@@ -198,7 +198,7 @@ func TestReplayRefusesWhatIsNotAsItWasWritten(t *testing.T) {
 		operate(&s, step)
 	}
 	s.PutSession("a", sessionIDs[0], new(store.SnapshotOf(make([]byte, 40<<10))))
-	s.PutSnapshot("a", new(store.SnapshotOf(make([]byte, 40<<10))))
+	s.PutSnapshot("a", new(store.SnapshotOf(make([]byte, 40<<10))), nil)
 	s.Settle()
 	whole := keptOf(&s)
 	_, err := whole.replay()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/session"
 )
 
 // Prune removes what a Retention lets go of a runtime at a time.
@@ -13,16 +14,20 @@ func (s *State) Prune(id store.RuntimeID, keep store.Retention, now store.Time) 
 	if rt == nil {
 		return store.Removed{}
 	}
-	g := prune(keep, rt.runs.values, rt.latest, rt.inputs.values, rt.ended, now)
+	v, before := rt.show(past), s.Totals()
+	g := prune(keep, v, now)
+	n := g.removed(v)
 	s.remove(rt, g)
-	return g.removed()
+	n.SnapshotBytes = before.SnapshotBytes - s.Totals().SnapshotBytes // others may have some of it
+	return n
 }
 
 // WouldPrune returns what State.Prune would remove of the runtime if it were as
-// it is here.
+// it is here. Of snapshots that may be less than it says, if others share them: forks,
+// and what is filed under the ids of sessions.
 func (v *View) WouldPrune(keep store.Retention, now store.Time) store.Removed {
-	g := prune(keep, v.runs, v.latest, v.inputs.values, v.ended, now)
-	return g.removed()
+	g := prune(keep, v, now)
+	return g.removed(v)
 }
 
 // gone is what a Retention lets go.
@@ -31,9 +36,12 @@ type gone struct {
 	receipts []*Receipt // of other runs
 	inputs   []*store.InputState
 	payloads []*store.InputState // other inputs
+	versions []*version          // of the session
 }
 
-func prune(k store.Retention, runs list[*run], latest *Receipt, inputs list[*store.InputState], ended counts, now store.Time) (g gone) {
+func prune(k store.Retention, v *View, now store.Time) (g gone) {
+	runs, latest, inputs, ended := v.runs, v.latest, v.inputs.values, v.ended
+	g.versions = pruneVersions(k.Sessions, v.past, now.Time(), math.MaxInt)
 	g.runs = pruneRuns(k, runs, latest, math.MaxInt)
 	drop := make(map[*run]bool, len(g.runs))
 	for _, r := range g.runs {
@@ -86,6 +94,20 @@ func pruneRun(k store.Retention, r *run, latest *Receipt, most int) (gone []*Rec
 	return gone
 }
 
+// pruneVersions returns the first versions of a session that are more than are kept,
+// or too old, up to so many. One that is not too old keeps those after it.
+func pruneVersions(k store.Keep, past list[*version], now time.Time, most int) (gone []*version) {
+	for v := range past.first(most) {
+		tooMany := k.Last > 0 && past.len-len(gone) >= k.Last // the last one is not in past
+		tooOld := k.For > 0 && !now.Before(time.Unix(v.made, 0).Add(k.For))
+		if !tooMany && !tooOld {
+			break
+		}
+		gone = append(gone, v)
+	}
+	return gone
+}
+
 // excess returns how many of n are more than are kept, up to so many.
 func excess(keep, n, most int) int {
 	if keep <= 0 {
@@ -118,8 +140,10 @@ func hasEnded(s *store.InputState) bool { return s != nil && s.CurrentState.IsTe
 
 func hasPayload(s *store.InputState) bool { return hasEnded(s) && s.PersistedInput != nil }
 
-// removed counts it.
-func (g *gone) removed() (n store.Removed) {
+// removed counts it. It is of what a View shows.
+func (g *gone) removed(v *View) (n store.Removed) {
+	n.Versions = len(g.versions)
+	n.SnapshotBytes = g.textBytes(v)
 	for _, r := range g.runs {
 		add(&n.Totals, aRun, 1, runBytes-droppedBytes) // something is left
 		addReceipts(&n.Totals, r, 1)
@@ -137,14 +161,35 @@ func (g *gone) removed() (n store.Removed) {
 	return n
 }
 
+// textBytes counts the parts of texts that only the versions that go have.
+func (g *gone) textBytes(v *View) (bytes int64) {
+	if len(g.versions) == 0 {
+		return 0
+	}
+	t := tally{uses: make(map[*session.Part]int)}
+	for one := range versions(v.past, v.session) {
+		if one.number > g.versions[len(g.versions)-1].number {
+			t.add(one.root())
+		}
+	}
+	kept := t.bytes
+	for _, one := range g.versions {
+		t.add(one.root())
+	}
+	return t.bytes - kept + int64(versionBytes*len(g.versions))
+}
+
 // remove removes it.
 func (s *State) remove(rt *runtime, g gone) {
-	if len(g.runs)+len(g.receipts)+len(g.inputs)+len(g.payloads) == 0 {
+	if len(g.runs)+len(g.receipts)+len(g.inputs)+len(g.payloads)+len(g.versions) == 0 {
 		return
 	}
 	rt = s.touch(rt)
 	for _, r := range g.runs {
 		s.dropRun(rt, r)
+	}
+	for _, v := range g.versions {
+		s.set(rt, part{kind: aPast, at: v.number}, value{})
 	}
 	for _, receipt := range g.receipts {
 		at := s.openRun(rt, receipt.RunID)
@@ -242,6 +287,9 @@ func (s *State) sweep(rt *runtime) {
 	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && !w.going && now.Sub(w.began).Abs() >= age/64 {
 		w.began, w.going, w.inputs.next, w.payloads.next = now, true, 0, 0
 	}
+	versions := pruneVersions(k.Sessions, rt.past, now, budget)
+	s.remove(rt, gone{versions: versions})
+	budget -= len(versions)
 	runs := pruneRuns(k, rt.runs.values, rt.latest, budget)
 	s.remove(rt, gone{runs: runs})
 	for _, r := range runs {

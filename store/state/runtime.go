@@ -1,6 +1,9 @@
 package state
 
-import "github.com/loopstore/loopstore/store"
+import (
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/session"
+)
 
 // swapRuntime adds a runtime with all that it holds, or removes it, and reports
 // whether it was there.
@@ -10,11 +13,17 @@ func (s *State) swapRuntime(rt *runtime, there bool) bool {
 	case there:
 		s.setRuntime(rt)
 		s.held = plus(s.held, rt.held)
+		for v := range rt.versions() {
+			s.texts.add(v.root())
+		}
 	default:
 		delete(s.runtimes, rt.id)
 		s.order.remove(rt.place)
 		s.held = minus(s.held, rt.held)
-		s.Documents.replace(rt.id, rt.snapshot, nil)
+		for v := range rt.versions() {
+			s.texts.drop(v.root())
+		}
+		s.Snapshots.replace(rt.id, rt.session.shown(), nil)
 	}
 	rt.deleted = !there
 	return was
@@ -28,12 +37,16 @@ func (s *State) setRuntime(rt *runtime) {
 	s.order.set(rt.place, rt)
 }
 
+// total returns how much there is, with the texts.
+func (rt *runtime) total() store.Totals { return withTexts(rt.held, rt.tally.bytes) }
+
 // share makes rt clone what it goes on to change, since others see it.
 func (rt *runtime) share() {
 	rt.clones++
 	rt.inputs.values.share()
 	rt.runs.values.share()
 	rt.dropped.values.share()
+	rt.past.share()
 }
 
 // swapInput puts a state in a place, nil to remove the one that stands, and
@@ -73,14 +86,15 @@ type filed struct {
 	session  store.SessionID
 	snapshot *store.Snapshot
 	by       store.RuntimeID
+	chunks   uint64 // see version.chunks
 }
 
 // PutSession files a snapshot under a session's id. It is the runtime's, and
 // goes with it.
-func (s *State) PutSession(id store.RuntimeID, session store.SessionID, snapshot *store.Snapshot) {
+func (s *State) PutSession(id store.RuntimeID, key store.SessionID, snapshot *store.Snapshot) {
 	rt := s.open(id)
-	at, _ := s.sessions.place(session)
-	s.set(nil, part{kind: aFiled, at: at}, value{filed: &filed{session, snapshot, rt.id}})
+	at, _ := s.sessions.place(key)
+	s.set(nil, part{kind: aFiled, at: at}, value{filed: &filed{session: key, snapshot: snapshot, by: rt.id}})
 }
 
 // swapFiled files a snapshot in a place, nil to remove the one that stands, and
@@ -88,6 +102,8 @@ func (s *State) PutSession(id store.RuntimeID, session store.SessionID, snapshot
 // not changed.
 func (s *State) swapFiled(at uint64, f *filed) *filed {
 	old, _ := s.sessions.values.get(at)
+	s.texts.add(f.root())
+	s.texts.drop(old.root())
 	if old != nil {
 		delete(s.runtimes[old.by].sessions, old.session)
 	}
@@ -105,4 +121,12 @@ func (s *State) swapFiled(at uint64, f *filed) *filed {
 	}
 	by.sessions[f.session] = true
 	return old
+}
+
+// root returns the root of the text, nil if there is none.
+func (f *filed) root() *session.Part {
+	if f == nil {
+		return nil
+	}
+	return f.snapshot.Text().Root()
 }

@@ -27,14 +27,15 @@ type State struct {
 	Retention store.Retention
 	// Now is the time of the operation, for a Retention by age.
 	Now store.Time
-	// Documents, if set, shows other goroutines the session documents held.
-	Documents *Documents
+	// Snapshots, if set, shows other goroutines the sessions' snapshots.
+	Snapshots *Snapshots
 
 	runtimes map[store.RuntimeID]*runtime
 	order    list[*runtime] // by place
 	next     uint64         // place of a new one
 	sessions series[store.SessionID, *filed]
-	held     store.Totals
+	texts    texts
+	held     store.Totals // but for the texts
 	revision uint64
 	images   int // Images made so far
 
@@ -53,7 +54,9 @@ type runtime struct {
 	place    uint64
 	version  uint64             // 0 until the operation that made it is settled
 	state    store.RuntimeState // empty if there is none
-	snapshot *store.Snapshot    // nil if there is none
+	session  *version           // the last one, nil if there is none
+	past     list[*version]     // of the session, by number
+	origin   *Origin            // nil if it is no fork
 	inputs   series[store.InputID, *store.InputState]
 	ended    counts         // of the inputs
 	keys     map[string]int // how many inputs have an idempotency key
@@ -61,12 +64,13 @@ type runtime struct {
 	dropped  series[store.RunID, dropped]
 	latest   *Receipt                 // stored last
 	sessions map[store.SessionID]bool // whose latest snapshot is one of this runtime's
-	held     store.Totals
-	swept    swept // how far the State's Retention has looked
-	view     *View // nil if there is none of this version
-	clones   int   // how often its lists were shared with a View or a clone
-	images   int   // the State's, when this was made
-	changed  bool  // it is in State.changed
+	tally    tally
+	held     store.Totals // but for the texts
+	swept    swept        // how far the State's Retention has looked
+	view     *View        // nil if there is none of this version
+	clones   int          // how often its lists were shared with a View or a clone
+	images   int          // the State's, when this was made
+	changed  bool         // it is in State.changed
 	deleted  bool
 }
 
@@ -74,7 +78,7 @@ type runtime struct {
 // runtime's.
 type part struct {
 	kind kind
-	at   uint64 // the place of an input, a run, a dropped run or a filed snapshot
+	at   uint64 // the place of an input, a run, a dropped run or a filed snapshot; a version's number
 	nth  uint64 // the sequence of a receipt of the run at that place
 }
 
@@ -84,9 +88,11 @@ const (
 	theRuntime kind = iota // with all that it holds
 	theVersion
 	theState
-	theLatest   // receipt
-	theHighest  // sequence of a run
-	theSnapshot // from here on what Totals count
+	theLatest  // receipt
+	theHighest // sequence of a run
+	theOrigin
+	theSession // from here on what Totals count
+	aPast      // version of the session
 	anInput
 	aRun
 	aDropped // run
@@ -96,16 +102,17 @@ const (
 
 // A value is what stands in a part: the field of its kind, or nothing.
 type value struct {
-	there    bool   // of theRuntime
-	number   uint64 // of theVersion and theHighest
-	view     *View  // of theVersion
-	state    store.RuntimeState
-	snapshot *store.Snapshot
-	receipt  *Receipt
-	input    *store.InputState
-	run      *run
-	dropped  *dropped
-	filed    *filed
+	there   bool   // of theRuntime
+	number  uint64 // of theVersion and theHighest
+	view    *View  // of theVersion
+	state   store.RuntimeState
+	origin  *Origin
+	version *version
+	receipt *Receipt
+	input   *store.InputState
+	run     *run
+	dropped *dropped
+	filed   *filed
 }
 
 // A change is a part with what stood there before.
@@ -155,9 +162,12 @@ func (s *State) swap(rt *runtime, p part, v *value) {
 	case theHighest:
 		r, _ := rt.runs.values.get(p.at)
 		r.highest, v.number = v.number, r.highest
-	case theSnapshot:
-		rt.snapshot, v.snapshot = v.snapshot, rt.snapshot
-		s.Documents.replace(rt.id, v.snapshot, rt.snapshot)
+	case theOrigin:
+		rt.origin, v.origin = v.origin, rt.origin
+	case theSession:
+		v.version = s.swapSession(rt, v.version)
+	case aPast:
+		v.version = s.swapPast(rt, p.at, v.version)
 	case anInput:
 		v.input = rt.swapInput(p.at, v.input)
 	case aRun:
@@ -172,7 +182,7 @@ func (s *State) swap(rt *runtime, p part, v *value) {
 	case aFiled:
 		v.filed = s.swapFiled(p.at, v.filed)
 	}
-	if p.kind >= theSnapshot {
+	if p.kind >= theSession {
 		m, before := v.size(p.kind)
 		add(&s.held, p.kind, n-m, bytes-before)
 		if rt != nil {
@@ -248,11 +258,6 @@ func (s *State) PutRuntimeState(id store.RuntimeID, state store.RuntimeState) {
 	s.set(s.open(id), part{kind: theState}, value{state: state})
 }
 
-// PutSnapshot replaces the session snapshot.
-func (s *State) PutSnapshot(id store.RuntimeID, snapshot *store.Snapshot) {
-	s.set(s.open(id), part{kind: theSnapshot}, value{snapshot: snapshot})
-}
-
 // PutReceipt adds a receipt, or replaces the one at its run and sequence.
 func (s *State) PutReceipt(id store.RuntimeID, receipt *Receipt) {
 	rt := s.open(id)
@@ -269,11 +274,11 @@ func (s *State) DeleteRuntime(id store.RuntimeID) store.Removed {
 		return store.Removed{}
 	}
 	rt = s.touch(rt)
-	before := s.held
+	before := s.Totals()
 	for session := range rt.sessions {
 		at, _ := s.sessions.place(session)
 		s.set(nil, part{kind: aFiled, at: at}, value{})
 	}
 	s.set(rt, part{kind: theRuntime}, value{})
-	return store.Removed{Totals: minus(before, s.held)}
+	return store.Removed{Totals: minus(before, s.Totals())}
 }

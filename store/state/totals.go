@@ -11,7 +11,9 @@ const (
 	restBytes     = 64  // of a receipt with more, or with a text for a digest
 	runBytes      = 160
 	droppedBytes  = 100 // what is left of a run
-	snapshotBytes = 320
+	snapshotBytes = 400 // but for its text
+	versionBytes  = 420 // of an earlier one, likewise
+	partBytes     = 170 // of a text
 	filedBytes    = 150 // of a snapshot, besides
 )
 
@@ -26,10 +28,12 @@ func (v *value) size(of kind) (n int, bytes int64) {
 		return 1, runBytes
 	case of == aDropped && v.dropped != nil:
 		return 1, droppedBytes
-	case of == theSnapshot && v.snapshot != nil:
-		return 1, int64(snapshotBytes + v.snapshot.Len())
+	case of == theSession && v.version != nil:
+		return 1, snapshotBytes
+	case of == aPast && v.version != nil:
+		return 1, versionBytes
 	case of == aFiled && v.filed != nil:
-		return 1, int64(snapshotBytes + filedBytes + v.filed.snapshot.Len())
+		return 1, snapshotBytes + filedBytes
 	}
 	return 0, 0
 }
@@ -48,8 +52,11 @@ func add(t *store.Totals, of kind, n int, bytes int64) {
 		t.ReceiptBytes += bytes
 	case aDropped:
 		t.ReceiptBytes += bytes
-	case theSnapshot:
+	case theSession:
 		t.Snapshots += n
+		t.SnapshotBytes += bytes
+	case aPast:
+		t.Versions += n
 		t.SnapshotBytes += bytes
 	case aFiled:
 		t.Sessions += n
@@ -86,13 +93,19 @@ func countRuntime(t *store.Totals, id store.RuntimeID) {
 	t.RuntimeBytes += int64(runtimeBytes + len(id))
 }
 
+// withTexts adds the bytes of texts.
+func withTexts(t store.Totals, bytes int64) store.Totals {
+	t.SnapshotBytes += bytes
+	return t
+}
+
 func plus(a, b store.Totals) store.Totals { return minus(a, minus(store.Totals{}, b)) }
 
 func minus(a, b store.Totals) store.Totals {
 	return store.Totals{
 		Runtimes: a.Runtimes - b.Runtimes, InputStates: a.InputStates - b.InputStates,
 		Runs: a.Runs - b.Runs, Receipts: a.Receipts - b.Receipts,
-		Snapshots: a.Snapshots - b.Snapshots, Sessions: a.Sessions - b.Sessions,
+		Snapshots: a.Snapshots - b.Snapshots, Versions: a.Versions - b.Versions, Sessions: a.Sessions - b.Sessions,
 		RuntimeBytes: a.RuntimeBytes - b.RuntimeBytes, InputBytes: a.InputBytes - b.InputBytes,
 		ReceiptBytes: a.ReceiptBytes - b.ReceiptBytes, SnapshotBytes: a.SnapshotBytes - b.SnapshotBytes,
 	}

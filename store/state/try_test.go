@@ -45,7 +45,7 @@ func change(s *state.State, r *rand.Rand) {
 			RunID: store.RunID{byte(r.IntN(3))}, Boundary: store.RunStart, Sequence: sequence, MessageCount: r.Uint64(),
 		}))
 	case 8:
-		s.PutSnapshot(id, snapshot)
+		s.PutSnapshot(id, snapshot, nil)
 	case 9:
 		s.PutSession(id, sessionIDs[r.IntN(len(sessionIDs))], snapshot)
 	case 10:

@@ -16,18 +16,20 @@ import (
 // What its methods return is the caller's own, but for a Snapshot, which
 // nobody can change. The zero value is of no use: a State makes Views.
 type View struct {
-	id       store.RuntimeID
-	version  uint64
-	state    store.RuntimeState
-	snapshot *store.Snapshot
-	inputs   InputStates
-	runs     list[*run]
-	latest   *Receipt
-	dropped  list[dropped]
-	ended    counts
-	held     store.Totals
-	index    atomic.Pointer[index] // made when it is first needed
-	moment   *moment
+	id      store.RuntimeID
+	version uint64
+	state   store.RuntimeState
+	session *version
+	past    list[*version]
+	origin  *Origin
+	inputs  InputStates
+	runs    list[*run]
+	latest  *Receipt
+	dropped list[dropped]
+	ended   counts
+	held    store.Totals
+	index   atomic.Pointer[index] // made when it is first needed
+	moment  *moment
 }
 
 // An index finds the parts of a View by their keys.
@@ -64,10 +66,10 @@ func (v *View) RuntimeState() (state store.RuntimeState, ok bool) { return v.sta
 
 // Snapshot returns the session snapshot, if there is one. It copies nothing.
 func (v *View) Snapshot() (snapshot store.Snapshot, ok bool) {
-	if v.snapshot == nil {
+	if v.session == nil {
 		return store.Snapshot{}, false
 	}
-	return *v.snapshot, true
+	return *v.session.snapshot, true
 }
 
 // NumInputStates returns how many input states there are.
@@ -231,15 +233,28 @@ func (s *State) View(id store.RuntimeID) *View {
 // copy what it goes on to change.
 func (rt *runtime) show(m *moment) *View {
 	return &View{
-		id: rt.id, version: rt.version, state: rt.state, snapshot: rt.snapshot,
+		id: rt.id, version: rt.version, state: rt.state, session: rt.session, past: rt.past, origin: rt.origin,
 		inputs: InputStates{rt.inputs.values}, runs: rt.runs.values, latest: rt.latest, dropped: rt.dropped.values,
-		ended: rt.ended, held: rt.held, moment: m,
+		ended: rt.ended, held: rt.total(), moment: m,
 	}
 }
 
 // A Viewer is a store with views: see [View] for what they promise.
 type Viewer interface {
 	View(ctx context.Context, id store.RuntimeID) (*View, error)
+}
+
+// A Historian is a store that keeps earlier versions of sessions, if its Retention
+// says so.
+type Historian interface {
+	// LoadSessionAt returns one version of a runtime's session. The last one is
+	// always there.
+	LoadSessionAt(ctx context.Context, id store.RuntimeID, number uint64) (snapshot store.Snapshot, ok bool, err error)
+	// Fork makes a runtime whose session is a version of another's. Nothing else of
+	// the other one comes along, and what happens to it later is not seen. The error is
+	// store.ErrNoVersion if there is no such version, and store.ErrConflict if there is
+	// a runtime to.
+	Fork(ctx context.Context, from store.RuntimeID, number uint64, to store.RuntimeID) error
 }
 
 // A Watcher is a store that can be watched. It yields the newest view whenever

@@ -39,7 +39,7 @@ type Store struct {
 	owner   *actor.PID
 	stopped chan struct{} // closed when the actor has ended
 
-	documents state.Documents // that the actor's State holds
+	snapshots state.Snapshots // that the actor's State holds
 }
 
 var _ store.RuntimeStore = (*Store)(nil)
@@ -54,7 +54,7 @@ func Open() *Store {
 	}
 	s.Forward = s.run
 	s.owner = s.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-		return &owner{state: state.State{Documents: &s.documents}, stopped: s.stopped}
+		return &owner{state: state.State{Snapshots: &s.snapshots}, stopped: s.stopped}
 	}))
 	return s
 }

@@ -1,0 +1,386 @@
+package session
+
+import (
+	"io"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// A Text is the text of a session: a rope of immutable parts, which texts share. It
+// is an immutable value, and copies share all of it. The zero value is empty.
+//
+// A text is cut where its bytes say so, so two texts that have a stretch in common
+// are cut alike there, wherever it stands. Parts are listed by others, as in a tree,
+// and these lists are cut the same way. So a text that comes in the place of another
+// takes memory for what is new, and for a list on each floor above it.
+type Text struct{ root *Part }
+
+// A Part is some bytes of a Text, up to 16 KiB, or a list of up to 64 parts. It never
+// changes.
+type Part struct {
+	bytes string // nil if it is a list
+	parts []*Part
+	len   int
+	count int    // of parts: itself, and those that it lists
+	mark  uint64 // of its last bytes
+}
+
+// A part has at most so many bytes, or lists so many parts.
+const (
+	MaxBytes = 16 << 10
+	MaxParts = 64
+)
+
+const (
+	minBytes = 6 << 10
+	cutBits  = 13 // so after minBytes a cut comes within 8 KiB, on average
+
+	minParts = 8
+	listBits = 5 // so a list has some 40 parts
+
+	window = 64 // bytes before a cut decide on it
+)
+
+// gear has a random number for each byte: the first of SplitMix64.
+var gear = func() (table [256]uint64) {
+	var seed uint64
+	for i := range table {
+		seed += 0x9e3779b97f4a7c15
+		z := (seed ^ seed>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		table[i] = z ^ z>>31
+	}
+	return table
+}()
+
+// markOf returns a hash of the last bytes of a text.
+func markOf(text string) (mark uint64) {
+	for i := max(0, len(text)-window); i < len(text); i++ {
+		mark = mark<<1 + gear[text[i]]
+	}
+	return mark
+}
+
+// cut returns how long the first part of a text is. FastCDC cuts like this: it looks
+// for a place whose last bytes have a hash that begins with zeros. A character of
+// UTF-8 stays whole.
+func cut(text string) int {
+	if len(text) <= MaxBytes {
+		return len(text)
+	}
+	at, mark := minBytes, markOf(text[:minBytes])
+	for ; at < MaxBytes && mark>>(64-cutBits) != 0; at++ {
+		mark = mark<<1 + gear[text[at]]
+	}
+	for range 3 {
+		if text[at]&0xc0 == 0x80 {
+			at--
+		}
+	}
+	return at
+}
+
+// TextOf returns a text with a copy of some bytes.
+func TextOf(text string) Text { return Text{}.Replace(text) }
+
+// Replace returns a text with these bytes. It shares the parts that t has too, and
+// copies the others.
+func (t Text) Replace(text string) Text {
+	old := slices.Collect(t.leaves())
+	b := builder{standing: t.lists()}
+	var where map[uint64]int // of old, by their marks
+	for next := 0; len(text) > 0; {
+		if next < len(old) && strings.HasPrefix(text, old[next].bytes) && (next < len(old)-1 || len(text) == old[next].len) {
+			text = text[old[next].len:]
+			b.add(0, old[next])
+			next++
+			continue
+		}
+		n := cut(text)
+		leaf := LeafOf(text[:n])
+		if where == nil && next < len(old)-1 { // something else follows that may be in text too
+			where = make(map[uint64]int, len(old))
+			for i := len(old) - 1; i >= next; i-- {
+				where[old[i].mark] = i
+			}
+		}
+		if i, ok := where[leaf.mark]; ok && i >= next && old[i].bytes == leaf.bytes { // so that none is there twice
+			leaf, next = old[i], i+1
+		} else {
+			leaf.bytes = strings.Clone(leaf.bytes)
+		}
+		text = text[n:]
+		b.add(0, leaf)
+	}
+	return b.text()
+}
+
+// Append returns a text that has more bytes at its end, a copy of them. It costs
+// what is added, and the copy of one part and of the lists that it is on.
+func (t Text) Append(more string) Text {
+	if more == "" {
+		return t
+	}
+	var b builder
+	tail := b.begin(t.root)
+	for len(tail)+len(more) > 0 {
+		both := more
+		if tail != "" {
+			both = tail + more[:min(len(more), MaxBytes+1)]
+		}
+		n := cut(both)
+		bytes := both[:n]
+		if tail == "" || n < len(both) { // both is the caller's, or larger
+			bytes = strings.Clone(bytes)
+		}
+		b.add(0, LeafOf(bytes))
+		more = more[max(n-len(tail), 0):]
+		tail = tail[min(n, len(tail)):]
+	}
+	return b.text()
+}
+
+// Len returns how many bytes there are.
+func (t Text) Len() int {
+	if t.root == nil {
+		return 0
+	}
+	return t.root.len
+}
+
+// String returns the bytes. It copies them, unless they are one part.
+func (t Text) String() string {
+	switch {
+	case t.root == nil:
+		return ""
+	case t.root.parts == nil:
+		return t.root.bytes
+	}
+	var all strings.Builder
+	all.Grow(t.Len())
+	_, _ = t.WriteTo(&all)
+	return all.String()
+}
+
+// AppendTo appends a copy of the bytes to b.
+func (t Text) AppendTo(b []byte) []byte {
+	b = slices.Grow(b, t.Len())
+	for part := range t.Parts() {
+		b = append(b, part...)
+	}
+	return b
+}
+
+// WriteTo writes the bytes to w, part by part. It copies nothing itself.
+func (t Text) WriteTo(w io.Writer) (n int64, err error) {
+	for part := range t.Parts() {
+		written, err := io.WriteString(w, part)
+		if n += int64(written); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// Parts returns the bytes in parts of up to 16 KiB, none of which is empty. It
+// copies nothing.
+func (t Text) Parts() iter.Seq[string] { return t.between(0, t.Len()) }
+
+// Reader returns a reader of the bytes. It copies them to where they are read to.
+func (t Text) Reader() io.Reader { return &textReader{t, 0} }
+
+type textReader struct {
+	text Text
+	at   int
+}
+
+func (r *textReader) Read(p []byte) (n int, err error) {
+	for part := range r.text.between(r.at, min(r.text.Len(), r.at+len(p))) {
+		n += copy(p[n:], part)
+	}
+	if r.at += n; n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// Equal reports whether two texts have the same bytes. Parts that they share are not
+// looked at.
+func (t Text) Equal(other Text) bool {
+	if t.root == other.root || t.Len() != other.Len() {
+		return t.Len() == other.Len()
+	}
+	at := 0
+	for part := range t.Parts() {
+		if !other.isAt(at, at+len(part), part) {
+			return false
+		}
+		at += len(part)
+	}
+	return true
+}
+
+// between returns the bytes from one place to another.
+func (t Text) between(from, to int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if from < to {
+			t.root.between(from, to, yield)
+		}
+	}
+}
+
+func (p *Part) between(from, to int, yield func(string) bool) bool {
+	if p.parts == nil {
+		return yield(p.bytes[max(from, 0):min(to, p.len)])
+	}
+	for _, part := range p.parts {
+		if from < part.len && !part.between(from, to, yield) {
+			return false
+		}
+		if from, to = from-part.len, to-part.len; to <= 0 {
+			break
+		}
+	}
+	return true
+}
+
+// isAt reports whether text begins with the bytes from one place to another.
+func (t Text) isAt(from, to int, text string) bool {
+	for part := range t.between(from, to) {
+		if !strings.HasPrefix(text, part) {
+			return false
+		}
+		text = text[len(part):]
+	}
+	return true
+}
+
+// leaves returns the parts that have bytes.
+func (t Text) leaves() iter.Seq[*Part] {
+	return func(yield func(*Part) bool) {
+		if t.root != nil {
+			t.root.leaves(yield)
+		}
+	}
+}
+
+func (p *Part) leaves(yield func(*Part) bool) bool {
+	if p.parts == nil {
+		return yield(p)
+	}
+	for _, part := range p.parts {
+		if !part.leaves(yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// lists returns the parts that are lists, by their first parts.
+func (t Text) lists() map[*Part]*Part {
+	if t.root == nil || t.root.parts == nil {
+		return nil
+	}
+	found := make(map[*Part]*Part)
+	t.root.lists(found)
+	return found
+}
+
+func (p *Part) lists(found map[*Part]*Part) {
+	found[p.parts[0]] = p
+	for _, part := range p.parts {
+		if part.parts != nil {
+			part.lists(found)
+		}
+	}
+}
+
+// A builder lists the parts of a text, in their order.
+type builder struct {
+	open     [][]*Part       // of each floor, the list that is not full
+	standing map[*Part]*Part // lists that there are, by their first parts
+}
+
+// begin lists all parts of a text but the last, and returns the bytes of that.
+func (b *builder) begin(root *Part) (tail string) {
+	if root == nil {
+		return ""
+	}
+	for p := root; p.parts != nil; p = p.parts[len(p.parts)-1] {
+		b.open = append(b.open, slices.Clone(p.parts[:len(p.parts)-1]))
+		root = p.parts[len(p.parts)-1]
+	}
+	slices.Reverse(b.open)
+	return root.bytes
+}
+
+// add adds a part to the list of a floor. A full list is added to the next floor's.
+func (b *builder) add(floor int, p *Part) {
+	if floor == len(b.open) {
+		b.open = append(b.open, make([]*Part, 0, MaxParts))
+	}
+	list := append(b.open[floor], p)
+	b.open[floor] = list
+	ends := p.mark<<(cutBits+floor*listBits)>>(64-listBits) == 0
+	if n := len(list); n == MaxParts || n >= minParts && ends {
+		b.close(floor)
+	}
+}
+
+func (b *builder) close(floor int) {
+	list := b.open[floor]
+	whole := b.standing[list[0]]
+	if whole == nil || !slices.Equal(whole.parts, list) {
+		whole = ListOf(slices.Clone(list))
+	}
+	b.open[floor] = list[:0]
+	b.add(floor+1, whole)
+}
+
+// text ends all lists.
+func (b *builder) text() Text {
+	for floor := 0; floor < len(b.open); floor++ {
+		switch n := len(b.open[floor]); {
+		case n == 1 && floor == len(b.open)-1:
+			return Text{b.open[floor][0]}
+		case n > 0:
+			b.close(floor)
+		}
+	}
+	return Text{}
+}
+
+// Root returns the part that has all of the text, nil if it is empty.
+func (t Text) Root() *Part { return t.root }
+
+// TextWith returns the text that has all of a part, nil if it is to be empty.
+func TextWith(root *Part) Text { return Text{root} }
+
+// LeafOf returns a part with some bytes, which it shares.
+func LeafOf(bytes string) *Part {
+	return &Part{bytes: bytes, len: len(bytes), count: 1, mark: markOf(bytes)}
+}
+
+// ListOf returns a part that lists others. It keeps the slice.
+func ListOf(parts []*Part) *Part {
+	list := &Part{parts: parts, count: 1, mark: parts[len(parts)-1].mark}
+	for _, p := range parts {
+		list.len += p.len
+		list.count += p.count
+	}
+	return list
+}
+
+// Len returns how many bytes the part has, with those of the parts that it lists.
+func (p *Part) Len() int { return p.len }
+
+// Count returns how many parts it is: itself, and those that it lists.
+func (p *Part) Count() int { return p.count }
+
+// Bytes returns the bytes of a part that is no list.
+func (p *Part) Bytes() string { return p.bytes }
+
+// Parts returns the parts that a list lists, nil if it is none. They must not be
+// changed.
+func (p *Part) Parts() []*Part { return p.parts }

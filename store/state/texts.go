@@ -1,0 +1,212 @@
+package state
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/session"
+)
+
+// texts are the parts of all texts that a State holds. Each is held once, however many
+// texts have it, and goes with the last of them.
+type texts struct {
+	held  map[*session.Part]*heldPart
+	live  int // of these, how many have uses
+	bytes int64
+	names uint64 // the last one given
+
+	// Since the last settle, or in the group: parts of which more or fewer have them
+	// now. One that nothing has any more stays in held until then, since it may come
+	// back.
+	touched []*session.Part
+}
+
+// A heldPart is what a State knows of a part. A list has a higher name than its
+// parts.
+type heldPart struct {
+	name   uint64 // in the journal, never used again
+	uses   int    // by texts as a whole, and by lists
+	fresh  bool   // the group has brought it
+	stored bool   // the journal has it
+}
+
+// add takes notice of one more use of a part. nil is that of an empty text.
+func (t *texts) add(p *session.Part) {
+	if p == nil {
+		return
+	}
+	h := t.held[p]
+	if h == nil {
+		if t.held == nil {
+			t.held = make(map[*session.Part]*heldPart)
+		}
+		h = &heldPart{fresh: true}
+		t.held[p] = h
+	}
+	if h.uses++; h.uses == 1 {
+		for _, part := range p.Parts() {
+			t.add(part)
+		}
+		t.live++
+		t.bytes += partSize(p)
+	}
+	if h.name == 0 {
+		t.names++
+		h.name = t.names
+	}
+	if h.uses == 1 || !h.stored {
+		t.touched = append(t.touched, p)
+	}
+}
+
+// drop takes notice of one use less.
+func (t *texts) drop(p *session.Part) {
+	if p == nil {
+		return
+	}
+	h := t.held[p]
+	if h.uses--; h.uses == 0 {
+		for _, part := range p.Parts() {
+			t.drop(part)
+		}
+		t.live--
+		t.bytes -= partSize(p)
+		t.touched = append(t.touched, p)
+	}
+}
+
+// restore takes notice of a part that a journal has.
+func (t *texts) restore(p *session.Part, name uint64) {
+	if t.held == nil {
+		t.held = make(map[*session.Part]*heldPart)
+	}
+	t.held[p] = &heldPart{name: name, stored: true}
+}
+
+// settle forgets the parts that nothing has any more.
+func (t *texts) settle() {
+	for _, p := range t.touched {
+		if h := t.held[p]; h != nil && h.uses == 0 {
+			delete(t.held, p)
+		} else if h != nil {
+			h.fresh = false
+		}
+	}
+	clear(t.touched)
+	t.touched = t.touched[:0]
+}
+
+// appendRecords appends what there is to change in a journal of the parts that were
+// touched.
+func (t *texts) appendRecords(to []journal.Change) []journal.Change {
+	put := make(map[*session.Part]bool)
+	for _, p := range t.touched {
+		switch h := t.held[p]; {
+		case h.uses > 0:
+			to = t.appendNew(to, p, put)
+		case !h.fresh:
+			to = append(to, remove(partKey(h.name)))
+		}
+	}
+	return to
+}
+
+// appendNew appends the records of a part that the journal does not have, and of the
+// parts that it lists.
+func (t *texts) appendNew(to []journal.Change, p *session.Part, put map[*session.Part]bool) []journal.Change {
+	h := t.held[p]
+	if h.stored || put[p] {
+		return to
+	}
+	put[p] = true
+	for _, part := range p.Parts() {
+		to = t.appendNew(to, part, put)
+	}
+	return append(to, t.record(p))
+}
+
+// record is the record of a part.
+func (t *texts) record(p *session.Part) journal.Change {
+	return put(partKey(t.held[p].name), func(b []byte) []byte {
+		if p.Parts() == nil {
+			return append(append(b, 0), p.Bytes()...)
+		}
+		b = append(b, 1)
+		for _, part := range p.Parts() {
+			b = appendNumbers(b, t.held[part].name)
+		}
+		return b
+	})
+}
+
+// store takes notice that the journal has what appendRecords has said, or all.
+func (t *texts) store(all bool) {
+	for _, p := range t.touched {
+		if h := t.held[p]; h.uses > 0 {
+			t.storePart(p)
+		}
+	}
+	if all {
+		for _, h := range t.held {
+			h.stored = true
+		}
+	}
+}
+
+func (t *texts) storePart(p *session.Part) {
+	if h := t.held[p]; !h.stored {
+		h.stored = true
+		for _, part := range p.Parts() {
+			t.storePart(part)
+		}
+	}
+}
+
+// all returns all parts by ascending names.
+func (t *texts) all() iter.Seq[*session.Part] {
+	parts := slices.Collect(maps.Keys(t.held))
+	slices.SortFunc(parts, func(a, b *session.Part) int { return cmp.Compare(t.held[a].name, t.held[b].name) })
+	return slices.Values(parts)
+}
+
+// partSize is what a part counts for without those that it lists.
+func partSize(p *session.Part) int64 {
+	if p.Parts() == nil {
+		return int64(partBytes + p.Len())
+	}
+	return int64(partBytes + 8*len(p.Parts()))
+}
+
+// A tally counts the texts of one runtime: each part once.
+type tally struct {
+	bytes int64
+	uses  map[*session.Part]int // nil if there is one text, so bytes are its own
+}
+
+func (t *tally) add(p *session.Part) {
+	if p == nil {
+		return
+	}
+	if t.uses[p]++; t.uses[p] == 1 {
+		for _, part := range p.Parts() {
+			t.add(part)
+		}
+		t.bytes += partSize(p)
+	}
+}
+
+func (t *tally) drop(p *session.Part) {
+	if p == nil {
+		return
+	}
+	if t.uses[p]--; t.uses[p] == 0 {
+		delete(t.uses, p)
+		for _, part := range p.Parts() {
+			t.drop(part)
+		}
+		t.bytes -= partSize(p)
+	}
+}
