@@ -19,13 +19,14 @@ import (
 //
 //	key                                  payload of the value
 //	0                                    revision, next place of a runtime, runtimes, filed snapshots,
-//	                                     parts of texts, last name of one
+//	                                     next place of one, parts of texts, last name of one
 //	0 name                               part of a text: 0 and its bytes, or 1 and the names of the
 //	                                     parts that it lists, all lower than its own
 //	1 place 0                            runtime: id, version, state, input states, runs, dropped
 //	                                     runs, receipts, versions of the session, 1 and the latest
 //	                                     receipt's place of its run and sequence, or 0, 1 and the id
-//	                                     and number that it was forked from, or 0
+//	                                     and number that it was forked from, or 0, next places of an
+//	                                     input, of a run, and of a dropped run
 //	1 place 1 place                      run: id, highest sequence
 //	1 place 2 place                      run without receipts: id, highest sequence
 //	1 place 3 place-of-run sequence      receipt: boundary (0 immediate, 1 run_start, 2
@@ -51,9 +52,9 @@ import (
 // one byte, the payload, and the CRC-32C of key, version and payload, four bytes,
 // the lowest first.
 //
-// The version is 2. In version 1 the first record has no numbers of parts, a runtime's
-// none of versions and of a fork, a filed snapshot's none of that; and snapshots stand
-// in records of their own:
+// The version is 2. In version 1 the first record ends after the filed snapshots; a
+// runtime's has no versions, and ends after the latest receipt; a filed snapshot's has
+// no snapshot; and snapshots stand in records of their own:
 //
 //	1 place 5, 2 place 5                 snapshot: bytes, 1 if it was read as a session document, or 0
 //	1 place 6 number, 2 place 6 number   16 KiB of it, or the rest
@@ -95,7 +96,12 @@ func keyOf(kind byte, place uint64, sub byte, numbers ...uint64) []byte {
 
 // put is the change to a payload that fill appends.
 func put(key []byte, fill func([]byte) []byte) journal.Change {
-	value := fill([]byte{recordVersion})
+	return sealed(recordVersion, key, fill)
+}
+
+// sealed is a change as it is in a version of the format.
+func sealed(version byte, key []byte, fill func([]byte) []byte) journal.Change {
+	value := fill([]byte{version})
 	return journal.Change{Key: key, Value: binary.LittleEndian.AppendUint32(value, check(key, value))}
 }
 
@@ -118,7 +124,8 @@ func (s *State) Changes() []journal.Change {
 		rt   *runtime
 		part part
 	}
-	changes := s.texts.appendRecords([]journal.Change{s.rootRecord()})
+	changes, parts := s.texts.records()
+	changes = append(changes, s.rootRecord(parts))
 	seen := make(map[where]bool, len(s.log))
 	for _, c := range s.log {
 		if at := (where{c.rt, c.part}); !seen[at] { // the first knows what the journal has
@@ -200,9 +207,13 @@ func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
 // be changed meanwhile.
 func (s *State) Records() iter.Seq[journal.Change] {
 	return func(yield func(journal.Change) bool) {
-		more := yield(s.rootRecord())
+		more := yield(s.rootRecord(s.texts.live - s.texts.old))
 		emit := func(c change) bool {
-			for _, record := range s.appendRecords(nil, c) {
+			records := s.standing(c)
+			if records == nil {
+				records = s.appendRecords(nil, c)
+			}
+			for _, record := range records {
 				more = more && yield(record)
 			}
 			return more
@@ -255,10 +266,10 @@ func (rt *runtime) parts() iter.Seq[part] {
 	}
 }
 
-func (s *State) rootRecord() journal.Change {
+func (s *State) rootRecord(parts int) journal.Change {
 	return put(rootKey, func(b []byte) []byte {
-		return appendNumbers(b, s.revision, s.next, uint64(s.order.len), uint64(s.sessions.values.len),
-			uint64(s.texts.live), s.texts.names)
+		return appendNumbers(b, s.revision, s.next, uint64(s.order.len), uint64(s.sessions.values.len), s.sessions.next,
+			uint64(parts), s.texts.names)
 	})
 }
 
@@ -277,9 +288,11 @@ func (rt *runtime) head() journal.Change {
 			b = appendNumbers(append(b, 1), at, rt.latest.Sequence)
 		}
 		if rt.origin == nil {
-			return append(b, 0)
+			b = append(b, 0)
+		} else {
+			b = appendNumbers(appendText(append(b, 1), string(rt.origin.RuntimeID)), rt.origin.Number)
 		}
-		return appendNumbers(appendText(append(b, 1), string(rt.origin.RuntimeID)), rt.origin.Number)
+		return appendNumbers(b, rt.inputs.next, rt.runs.next, rt.dropped.next)
 	})
 }
 
@@ -327,9 +340,12 @@ func inputRecord(rt *runtime, at uint64, state *store.InputState) journal.Change
 
 func (s *State) filedRecord(at uint64, f *filed) journal.Change {
 	return put(keyOf(keyFiled, at, subHead), func(b []byte) []byte {
-		b = appendNumbers(append(b, f.session[:]...), s.runtimes[f.by].place)
-		return s.appendSnapshot(b, f.snapshot)
+		return s.appendSnapshot(s.appendFiled(b, f), f.snapshot)
 	})
+}
+
+func (s *State) appendFiled(b []byte, f *filed) []byte {
+	return appendNumbers(append(b, f.session[:]...), s.runtimes[f.by].place)
 }
 
 func (s *State) versionRecord(rt *runtime, sub byte, v *version, numbers ...uint64) journal.Change {
@@ -360,6 +376,39 @@ func (s *State) appendSnapshot(b []byte, snapshot *store.Snapshot) []byte {
 		b = appendNumbers(append(b, f.ID[:]...), uint64(f.From), uint64(f.To))
 	}
 	return b
+}
+
+// standing returns the records of a snapshot that stands as in version 1, nil if the
+// part is none.
+func (s *State) standing(c change) []journal.Change {
+	switch c.part.kind {
+	case theSession:
+		if v := c.rt.session; v.chunks > 0 {
+			return chunks(keyRuntime, c.rt.place, v.snapshot)
+		}
+	case aFiled:
+		if f, _ := s.sessions.values.get(c.part.at); f.chunks > 0 {
+			head := sealed(1, keyOf(keyFiled, c.part.at, subHead), func(b []byte) []byte { return s.appendFiled(b, f) })
+			return append([]journal.Change{head}, chunks(keyFiled, c.part.at, f.snapshot)...)
+		}
+	}
+	return nil
+}
+
+// chunks returns the records of a snapshot in version 1.
+func chunks(kind byte, place uint64, snapshot *store.Snapshot) []journal.Change {
+	to := []journal.Change{sealed(1, keyOf(kind, place, subSnapshot), func(b []byte) []byte {
+		b = appendNumbers(b, uint64(snapshot.Len()))
+		if snapshot.Document() == nil {
+			return append(b, 0)
+		}
+		return append(b, 1)
+	})}
+	for chunk := range slices.Chunk(snapshot.Bytes(), snapshotChunk) {
+		key := keyOf(kind, place, subChunk, uint64(len(to)-1))
+		to = append(to, sealed(1, key, func(b []byte) []byte { return append(b, chunk...) }))
+	}
+	return to
 }
 
 // removeChunks appends the removal of a snapshot that stands as in version 1, in so

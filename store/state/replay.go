@@ -136,9 +136,9 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	if len(key) == 1 && key[0] == keyRoot {
 		r.root = rootCounts{there: 1, revision: b.number(), next: b.number(), runtimes: b.number(), sessions: b.number()}
 		if b.version > 1 {
-			r.root.parts, r.root.names = b.number(), b.number()
+			r.state.sessions.next, r.root.parts, r.root.names = b.number(), b.number(), b.number()
 		}
-		if r.root.revision > MaxRevision || r.root.next > maxPlace || r.root.names > maxPlace {
+		if r.root.revision > MaxRevision || max(r.root.next, r.root.names, r.state.sessions.next) > maxPlace {
 			return "a number beyond all that there are"
 		}
 		r.state.texts.names = r.root.names
@@ -215,8 +215,12 @@ func (r *Replay) head(b *payloadReader) string {
 	if b.flag() {
 		o.latest = &part{at: b.number(), nth: b.number()}
 	}
-	if b.version > 1 && b.flag() {
-		rt.origin = &Origin{store.RuntimeID(b.text()), b.number()}
+	if b.version > 1 {
+		if b.flag() {
+			rt.origin = &Origin{store.RuntimeID(b.text()), b.number()}
+		}
+		rt.inputs.next, rt.runs.next, rt.dropped.next = b.number(), b.number(), b.number()
+		b.bad = b.bad || max(rt.inputs.next, rt.runs.next, rt.dropped.next) > maxPlace
 	}
 	o.first = b.version == 1
 	switch {
@@ -305,12 +309,13 @@ func (r *Replay) finish() (reason string) {
 			if own := s.Snapshot(f.by); own != nil && own.Equal(*snapshot) {
 				snapshot = own // one text for both
 			}
-			f.snapshot, f.chunks = snapshot, 1+o.chunks
+			f.snapshot, f.chunks, s.texts.replaying = snapshot, 1+o.chunks, true
 		}
 		if f.snapshot == nil {
 			return "a filed snapshot is missing"
 		}
 		s.swap(nil, part{kind: aFiled, at: o.place}, &value{filed: &f})
+		s.texts.replaying = false
 		return ""
 	}
 	rt := o.rt
@@ -318,7 +323,9 @@ func (r *Replay) finish() (reason string) {
 		if rt.session != nil {
 			return "two snapshots"
 		}
+		s.texts.replaying = true
 		s.swap(rt, part{kind: theSession}, &value{version: &version{number: 1, snapshot: snapshot, chunks: 1 + o.chunks}})
+		s.texts.replaying = false
 		if o.first {
 			o.counts[4] = 1
 		}

@@ -15,6 +15,7 @@ import (
 type texts struct {
 	held  map[*session.Part]*heldPart
 	live  int // of these, how many have uses
+	old   int // of these, how many only stand in snapshots of a journal's version 1
 	bytes int64
 	names uint64 // the last one given
 
@@ -22,6 +23,8 @@ type texts struct {
 	// now. One that nothing has any more stays in held until then, since it may come
 	// back.
 	touched []*session.Part
+
+	replaying bool // such snapshots
 }
 
 // A heldPart is what a State knows of a part. A list has a higher name than its
@@ -29,8 +32,8 @@ type texts struct {
 type heldPart struct {
 	name   uint64 // in the journal, never used again
 	uses   int    // by texts as a whole, and by lists
-	fresh  bool   // the group has brought it
-	stored bool   // the journal has it
+	stored bool   // the journal has a record of it
+	old    bool   // it has stood in a snapshot of a journal's version 1
 }
 
 // add takes notice of one more use of a part. nil is that of an empty text.
@@ -43,14 +46,14 @@ func (t *texts) add(p *session.Part) {
 		if t.held == nil {
 			t.held = make(map[*session.Part]*heldPart)
 		}
-		h = &heldPart{fresh: true}
+		h = &heldPart{old: t.replaying}
 		t.held[p] = h
 	}
 	if h.uses++; h.uses == 1 {
 		for _, part := range p.Parts() {
 			t.add(part)
 		}
-		t.live++
+		t.count(h, 1)
 		t.bytes += partSize(p)
 	}
 	if h.name == 0 {
@@ -59,6 +62,14 @@ func (t *texts) add(p *session.Part) {
 	}
 	if h.uses == 1 || !h.stored {
 		t.touched = append(t.touched, p)
+	}
+}
+
+// count counts a part that comes, or goes.
+func (t *texts) count(h *heldPart, n int) {
+	t.live += n
+	if h.old && !h.stored {
+		t.old += n
 	}
 }
 
@@ -72,7 +83,7 @@ func (t *texts) drop(p *session.Part) {
 		for _, part := range p.Parts() {
 			t.drop(part)
 		}
-		t.live--
+		t.count(h, -1)
 		t.bytes -= partSize(p)
 		t.touched = append(t.touched, p)
 	}
@@ -91,27 +102,30 @@ func (t *texts) settle() {
 	for _, p := range t.touched {
 		if h := t.held[p]; h != nil && h.uses == 0 {
 			delete(t.held, p)
-		} else if h != nil {
-			h.fresh = false
 		}
 	}
 	clear(t.touched)
 	t.touched = t.touched[:0]
 }
 
-// appendRecords appends what there is to change in a journal of the parts that were
-// touched.
-func (t *texts) appendRecords(to []journal.Change) []journal.Change {
-	put := make(map[*session.Part]bool)
+// records returns what there is to change in a journal of the parts that were touched,
+// and how many it has then.
+func (t *texts) records() (to []journal.Change, n int) {
+	put, n := make(map[*session.Part]bool), t.live-t.old
 	for _, p := range t.touched {
 		switch h := t.held[p]; {
 		case h.uses > 0:
 			to = t.appendNew(to, p, put)
-		case !h.fresh:
+		case h.stored:
 			to = append(to, remove(partKey(h.name)))
 		}
 	}
-	return to
+	for p := range put {
+		if t.held[p].old {
+			n++
+		}
+	}
+	return to, n
 }
 
 // appendNew appends the records of a part that the journal does not have, and of the
@@ -142,7 +156,7 @@ func (t *texts) record(p *session.Part) journal.Change {
 	})
 }
 
-// store takes notice that the journal has what appendRecords has said, or all.
+// store takes notice that the journal has what records has said, or all.
 func (t *texts) store(all bool) {
 	for _, p := range t.touched {
 		if h := t.held[p]; h.uses > 0 {
@@ -150,24 +164,27 @@ func (t *texts) store(all bool) {
 		}
 	}
 	if all {
-		for _, h := range t.held {
-			h.stored = true
+		for p := range t.held {
+			t.storePart(p)
 		}
 	}
 }
 
 func (t *texts) storePart(p *session.Part) {
 	if h := t.held[p]; !h.stored {
+		t.count(h, -1)
 		h.stored = true
+		t.count(h, 1)
 		for _, part := range p.Parts() {
 			t.storePart(part)
 		}
 	}
 }
 
-// all returns all parts by ascending names.
+// all returns the parts that have records, by ascending names.
 func (t *texts) all() iter.Seq[*session.Part] {
 	parts := slices.Collect(maps.Keys(t.held))
+	parts = slices.DeleteFunc(parts, func(p *session.Part) bool { return t.held[p].old && !t.held[p].stored })
 	slices.SortFunc(parts, func(a, b *session.Part) int { return cmp.Compare(t.held[a].name, t.held[b].name) })
 	return slices.Values(parts)
 }
