@@ -194,7 +194,11 @@ func (d *Document) replace(text string) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	next.text = d.Text().Replace(text)
+	var known int // of the messages
+	if r.resumed && next.facts.From == d.facts.From {
+		known = d.facts.To - d.facts.From
+	}
+	next.text = d.Text().replace(text, next.facts.From, next.facts.From+known)
 	return next, nil
 }
 
@@ -240,7 +244,7 @@ func (r *reader) resume(f *Facts, last *Document) *digester {
 	if read == nil || !last.text.isAt(last.facts.From, last.facts.To, stringOf(r.in[f.From:])) {
 		return newDigester(r.in)
 	}
-	r.pos, f.Messages = f.From+known, last.facts.Messages
+	r.pos, r.resumed, f.Messages = f.From+known, true, last.facts.Messages
 	return &digester{hash: cloneHash(read), in: r.in}
 }
 
