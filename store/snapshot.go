@@ -73,11 +73,11 @@ func (s Snapshot) Text() session.Text { return s.document.Text() }
 // Len returns how many bytes there are.
 func (s Snapshot) Len() int { return s.Text().Len() }
 
-// Parts returns the bytes in parts of up to 16 KiB, none of which is empty. It copies
+// Parts returns the bytes in parts of up to 4 KiB, none of which is empty. It copies
 // nothing.
 func (s Snapshot) Parts() iter.Seq[string] { return s.Text().Parts() }
 
-// String returns the bytes. It copies them if they are more than 16 KiB.
+// String returns the bytes. It copies them if they are more than 4 KiB.
 func (s Snapshot) String() string { return s.Text().String() }
 
 // Bytes returns a copy of the bytes. It is never nil.

@@ -1,6 +1,9 @@
 package session
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // markOf returns a hash of the last bytes of a text.
 func markOf(text string) (mark uint64) {
@@ -124,8 +127,8 @@ func (t Text) Replace(text string) Text { return t.replace(text, 0, 0) }
 // another.
 func (t Text) replace(text string, from, to int) Text {
 	var old []*Part
-	for p := range t.leaves() {
-		old = append(old, p)
+	if t.root != nil {
+		old = slices.AppendSeq(make([]*Part, 0, t.root.count), t.leaves())
 	}
 	b := builder{standing: t.lists()}
 	var m *matcher

@@ -16,25 +16,27 @@ import (
 // new, and for a list on each floor above that.
 type Text struct{ root *Part }
 
-// A Part is some bytes of a Text, up to 16 KiB, or a list of up to 64 parts. It never
+// A Part is some bytes of a Text, up to 4 KiB, or a list of up to 64 parts. It never
 // changes.
 type Part struct {
 	bytes string // nil if it is a list
 	parts []*Part
 	len   int
-	count int    // of parts: itself, and those that it lists
 	mark  uint64 // of its last bytes
+	count int32  // of parts: itself, and those that it lists
+	floor int32  // 0 if it is no list, and else one more than the highest in it
 }
 
-// A part has at most so many bytes, or lists so many parts.
+// A part has at most so many bytes, or lists so many parts, on so many floors.
 const (
-	MaxBytes = 16 << 10
+	MaxBytes = 4 << 10
 	MaxParts = 64
+	MaxFloor = 12 // of a list: full ones have 8 parts at least
 )
 
 const (
-	minBytes = MaxBytes - 2<<10 // of a part that has another one after it
-	minNew   = 2 << 10          // of one that comes between others, if that can be
+	minBytes = MaxBytes * 7 / 8 // of a part that has another one after it
+	minNew   = MaxBytes / 8     // of one that comes between others, if that can be
 
 	minParts = 8
 	listBits = 5 // so a list has some 40 parts
@@ -111,7 +113,7 @@ func (t Text) WriteTo(w io.Writer) (n int64, err error) {
 	return n, nil
 }
 
-// Parts returns the bytes in parts of up to 16 KiB, none of which is empty. It
+// Parts returns the bytes in parts of up to 4 KiB, none of which is empty. It
 // copies nothing.
 func (t Text) Parts() iter.Seq[string] { return t.between(0, t.Len()) }
 
@@ -226,9 +228,12 @@ func (p *Part) lists(found map[*Part]*Part) {
 
 // A builder lists the parts of a text, in their order.
 type builder struct {
-	open     [][]*Part       // of each floor, the list that is not full
-	standing map[*Part]*Part // lists that there are, by their first parts
+	open     [maxFloors][]*Part // of each floor, the list that is not full
+	floors   int                // that have one
+	standing map[*Part]*Part    // lists that there are, by their first parts
 }
+
+const maxFloors = MaxFloor + 4
 
 // begin lists all parts of a text but the last, and returns the bytes of that.
 func (b *builder) begin(root *Part) (tail string) {
@@ -236,44 +241,44 @@ func (b *builder) begin(root *Part) (tail string) {
 		return ""
 	}
 	for p := root; p.parts != nil; p = p.parts[len(p.parts)-1] {
-		b.open = append(b.open, slices.Clone(p.parts[:len(p.parts)-1]))
-		root = p.parts[len(p.parts)-1]
+		b.floors++
 	}
-	slices.Reverse(b.open)
+	for floor := b.floors - 1; floor >= 0; floor-- {
+		n := len(root.parts) - 1
+		b.open[floor] = append(make([]*Part, 0, n+2), root.parts[:n]...)
+		root = root.parts[n]
+	}
 	return root.bytes
 }
 
 // add adds a part to the list of a floor. A full list is added to the next floor's.
 func (b *builder) add(floor int, p *Part) {
-	if floor == len(b.open) {
-		b.open = append(b.open, make([]*Part, 0, MaxParts))
-	}
 	list := append(b.open[floor], p)
-	b.open[floor] = list
+	b.open[floor], b.floors = list, max(b.floors, floor+1)
 	ends := p.mark<<(cutBits+floor*listBits)>>(64-listBits) == 0
 	if n := len(list); n == MaxParts || n >= minParts && ends {
-		b.close(floor)
+		b.open[floor] = nil
+		b.close(floor, list)
 	}
 }
 
-func (b *builder) close(floor int) {
-	list := b.open[floor]
+// close adds a list to the next floor's.
+func (b *builder) close(floor int, list []*Part) {
 	whole := b.standing[list[0]]
 	if whole == nil || !slices.Equal(whole.parts, list) {
-		whole = ListOf(slices.Clone(list))
+		whole = ListOf(list)
 	}
-	b.open[floor] = list[:0]
 	b.add(floor+1, whole)
 }
 
 // text ends all lists.
 func (b *builder) text() Text {
-	for floor := 0; floor < len(b.open); floor++ {
-		switch n := len(b.open[floor]); {
-		case n == 1 && floor == len(b.open)-1:
-			return Text{b.open[floor][0]}
-		case n > 0:
-			b.close(floor)
+	for floor := 0; floor < b.floors; floor++ {
+		switch list := b.open[floor]; {
+		case len(list) == 1 && floor == b.floors-1:
+			return Text{list[0]}
+		case len(list) > 0:
+			b.close(floor, list)
 		}
 	}
 	return Text{}
@@ -296,6 +301,7 @@ func ListOf(parts []*Part) *Part {
 	for _, p := range parts {
 		list.len += p.len
 		list.count += p.count
+		list.floor = max(list.floor, p.floor+1)
 	}
 	return list
 }
@@ -304,7 +310,11 @@ func ListOf(parts []*Part) *Part {
 func (p *Part) Len() int { return p.len }
 
 // Count returns how many parts it is: itself, and those that it lists.
-func (p *Part) Count() int { return p.count }
+func (p *Part) Count() int { return int(p.count) }
+
+// Floor returns 0 if the part is no list, and else one more than the highest of the
+// floors of those that it lists. That of a text is at most MaxFloor.
+func (p *Part) Floor() int { return int(p.floor) }
 
 // Bytes returns the bytes of a part that is no list.
 func (p *Part) Bytes() string { return p.bytes }

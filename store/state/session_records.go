@@ -64,7 +64,7 @@ func (r *Replay) part(name uint64, b *payloadReader) string {
 		r.bytes += len(bytes)
 		p = session.LeafOf(string(bytes))
 	}
-	if b.bad || p == nil || p.Len() > r.bytes { // so that none is there twice, many times over
+	if b.bad || p == nil || p.Len() > r.bytes || p.Floor() > session.MaxFloor { // so that none is there twice, many times over
 		return "malformed"
 	}
 	r.parts[name] = p
