@@ -1,6 +1,8 @@
 package session
 
 import (
+	"errors"
+	"slices"
 	"strconv"
 )
 
@@ -46,3 +48,13 @@ func (f Format) String() string {
 
 // MarshalText returns the format's name.
 func (f Format) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads a format's name. After an error f is unchanged.
+func (f *Format) UnmarshalText(text []byte) error {
+	i := slices.Index(formats[:], string(text))
+	if i < 0 {
+		return errors.New("not the name of a format")
+	}
+	*f = Format(i)
+	return nil
+}
