@@ -1,6 +1,8 @@
 package session
 
 import (
+	"errors"
+	"slices"
 	"strconv"
 )
 
@@ -46,3 +48,13 @@ func (f Format) String() string {
 
 // MarshalText returns the format's name.
 func (f Format) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads a format's name.
+func (f *Format) UnmarshalText(name []byte) error {
+	i := slices.Index(formats[:], string(name))
+	if i < 0 {
+		return errors.New("unknown format of a session")
+	}
+	*f = Format(i)
+	return nil
+}
