@@ -339,6 +339,9 @@ func reasonOf(err error) error {
 	if v, ok := errors.AsType[*store.ValueError](err); ok {
 		return v
 	}
+	if errors.Is(err, errPart) {
+		return errPart
+	}
 	if s, ok := errors.AsType[*json.SemanticError](err); ok && s.JSONPointer != "" {
 		return fmt.Errorf("a JSON %v is not what belongs there", s.JSONKind)
 	}
