@@ -3,8 +3,6 @@ package session
 import (
 	"crypto/sha256"
 	"hash"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // A Checker reads texts that are there in parts already, as in a file that cannot be
@@ -14,9 +12,9 @@ import (
 // to use.
 type Checker struct {
 	last   *Document
-	joined []byte // the text, or the end of it
+	joined []byte // a document of Meerkat's
 	reader reader
-	dec    jsontext.Decoder
+	lines  linesChecker
 }
 
 // Read returns the document of a text, which it shares. Only FormatOpaque is told how
@@ -37,9 +35,12 @@ func (c *Checker) Read(format Format, text Text, messages uint64) (d *Document, 
 }
 
 func (c *Checker) readMeerkat(text Text) (*Document, error) {
-	c.reader.again(c.join(text, 0))
+	c.reader.again(c.join(text))
 	d := &Document{facts: Facts{Format: FormatMeerkat}, text: text}
-	return d, c.reader.document(d, c.last)
+	if err := c.reader.document(d, c.last); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // readGrowing reads a text that may be the last one with something at its end.
@@ -49,16 +50,11 @@ func (c *Checker) readGrowing(format Format, text Text, messages uint64) (*Docum
 		known, all = c.last.text.Len(), c.last.hash()
 	}
 	if format == FormatLines {
-		var err error
-		if messages, err = readLines(stringOf(c.join(text, known)), &c.dec); err != nil {
-			where := err.(*Error)
-			where.Offset += known
-			if known > 0 {
-				where.Line += int(c.last.MessageCount())
-			}
-			return nil, where
+		lines, err := c.lines.read(text, known)
+		if err != nil {
+			return nil, err
 		}
-		if known > 0 {
+		if messages = lines; known > 0 {
 			messages += c.last.MessageCount()
 		}
 	}
@@ -68,15 +64,12 @@ func (c *Checker) readGrowing(format Format, text Text, messages uint64) (*Docum
 	return growing(format, text, messages, all), nil
 }
 
-// join returns the bytes of a text from one place on, until the next call.
-func (c *Checker) join(text Text, from int) []byte {
-	if n := text.Len() - from; n > cap(c.joined) {
+// join returns the bytes of a text, until the next call.
+func (c *Checker) join(text Text) []byte {
+	if n := text.Len(); n > cap(c.joined) {
 		c.joined = make([]byte, 0, max(n, 2*cap(c.joined)))
 	}
-	c.joined = c.joined[:0]
-	for part := range text.between(from, text.Len()) {
-		c.joined = append(c.joined, part...)
-	}
+	c.joined = text.AppendTo(c.joined[:0])
 	return c.joined
 }
 

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 )
 
@@ -131,7 +130,7 @@ type Addition struct {
 func ReadAddition(format Format, bytes string, messages uint64) (Addition, error) {
 	if format == FormatLines {
 		var err error
-		if messages, err = readLines(bytes, new(jsontext.Decoder)); err != nil {
+		if messages, err = readLines(bytes); err != nil {
 			return Addition{}, err
 		}
 	}

@@ -10,17 +10,20 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// readLines reads JSON Lines with dec, which may have read others, and returns how
-// many there are. The error is an *Error.
-func readLines(text string, dec *jsontext.Decoder) (lines uint64, err error) {
+// asLines are the options of a decoder of JSON Lines. Of what may be escaped RFC 8259
+// says nothing, and so half a surrogate may be.
+var asLines = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+
+// readLines reads JSON Lines, and returns how many there are. The error is an
+// *Error.
+func readLines(text string) (lines uint64, err error) {
 	fail := func(at int, reason string) (uint64, error) {
 		return 0, &Error{Offset: at, Message: -1, Line: 1 + strings.Count(text[:at], "\n"), Reason: reason}
 	}
 	if !utf8.ValidString(text) {
 		return fail(validLength(text), "invalid UTF-8")
 	}
-	// Of what may be escaped RFC 8259 says nothing, and so half a surrogate may be.
-	dec.Reset(bytes.NewBuffer(bytesOf(text)), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(bytesOf(text)), asLines...)
 	for at := 0; at < len(text); lines++ {
 		start := skipSpace(text, at)
 		if start == len(text) || text[start] == '\n' {
