@@ -18,6 +18,7 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/session"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -41,12 +42,14 @@ type (
 		Revision uint64
 		Totals   store.Totals
 		Runtimes []runtimeAnswers
-		Sessions []session
+		Sessions []filed
+		Shared   []int // in their order, which part each part of all texts is
 	}
 	runtimeAnswers struct {
 		Summary  state.RuntimeSummary // without the latest receipt, which is compared apart
 		State    store.RuntimeState
-		Snapshot *snapshot
+		Origin   *state.Origin
+		Versions []version
 		Inputs   []store.InputState
 		Keys     map[string]store.InputID
 		Runs     []history
@@ -60,25 +63,56 @@ type (
 		Err      error
 		Receipts []store.RunBoundaryReceipt
 	}
-	snapshot struct {
-		Text, Digest string // the digest is empty if it was not read as a document
-		Messages     uint64
+	version struct {
+		state.SessionVersion // without the snapshot
+		Snapshot             snapshot
 	}
-	session struct {
+	snapshot struct {
+		Format       store.Format
+		Text, Digest string
+		Messages     uint64
+		Facts        session.Facts
+	}
+	filed struct {
 		ID       store.SessionID
 		By       store.RuntimeID
-		Snapshot *snapshot
+		Snapshot snapshot
 	}
 )
 
 func pictureOf(s *state.State) picture {
 	image := s.Image()
 	p := picture{Revision: image.Revision(), Totals: image.Totals()}
+	nth := make(map[*session.Part]int)
+	var share func(part *session.Part)
+	share = func(part *session.Part) {
+		at, ok := nth[part]
+		if !ok {
+			at = len(nth)
+			nth[part] = at
+			for _, part := range part.Parts() {
+				share(part)
+			}
+		}
+		p.Shared = append(p.Shared, at)
+	}
+	look := func(s store.Snapshot) snapshot {
+		if root := s.Text().Root(); root != nil {
+			share(root)
+		}
+		return snapshotOf(s)
+	}
 	for v := range image.Views() {
-		p.Runtimes = append(p.Runtimes, runtimeOf(s, v))
+		rt := runtimeOf(s, v)
+		for one := range v.Sessions() {
+			found := version{one, look(one.Snapshot)}
+			found.SessionVersion.Snapshot = store.Snapshot{}
+			rt.Versions = append(rt.Versions, found)
+		}
+		p.Runtimes = append(p.Runtimes, rt)
 	}
 	for id, f := range image.Sessions() {
-		p.Sessions = append(p.Sessions, session{id, f.By, snapshotOf(&f.Snapshot)})
+		p.Sessions = append(p.Sessions, filed{id, f.By, look(f.Snapshot)})
 	}
 	return p
 }
@@ -88,7 +122,10 @@ func runtimeOf(s *state.State, v *state.View) runtimeAnswers {
 	sum := v.Summary()
 	rt := runtimeAnswers{
 		Summary: state.RuntimeSummary{RuntimeID: id, Version: s.Version(id), RuntimeState: sum.RuntimeState, Held: sum.Held, Ended: sum.Ended},
-		State:   s.RuntimeState(id), Snapshot: snapshotOf(s.Snapshot(id)), Inputs: slices.Collect(v.InputStates()),
+		State:   s.RuntimeState(id), Inputs: slices.Collect(v.InputStates()),
+	}
+	if from, ok := v.Origin(); ok {
+		rt.Origin = &from
 	}
 	rt.Keys = make(map[string]store.InputID)
 	for i := range rt.Inputs {
@@ -114,15 +151,12 @@ func runtimeOf(s *state.State, v *state.View) runtimeAnswers {
 	return rt
 }
 
-func snapshotOf(s *store.Snapshot) *snapshot {
-	if s == nil {
-		return nil
-	}
-	p := &snapshot{Text: s.String()}
+func snapshotOf(s store.Snapshot) snapshot {
+	found := snapshot{Format: s.Format(), Text: s.String(), Digest: s.Digest(), Messages: s.MessageCount()}
 	if d := s.Document(); d != nil {
-		p.Digest, p.Messages = d.HexDigest(), d.MessageCount()
+		found.Facts = d.Facts()
 	}
-	return p
+	return found
 }
 
 func TestRoundTripIsExact(t *testing.T) {
@@ -139,7 +173,7 @@ func TestRoundTripIsExact(t *testing.T) {
 		require.Equal(t, string(file), string(write(t, again)), "seed %d", seed)
 
 		// A loop adopts what was read: it must go on from there as the other does.
-		var adopted state.State
+		adopted := state.State{Retention: held.Retention, Now: held.Now}
 		require.NoError(t, adopted.Adopt(again))
 		newProgram(seed+1).run(&held, 30)
 		newProgram(seed+1).run(&adopted, 30)
@@ -147,7 +181,9 @@ func TestRoundTripIsExact(t *testing.T) {
 		require.Equal(t, string(write(t, &held)), string(write(t, &adopted)), "seed %d", seed)
 	}
 	for _, what := range []string{
-		"runtime", "empty runtime", "document", "raw snapshot", "empty snapshot", "snapshot of no UTF-8", "input", "spaced payload",
+		"runtime", "empty runtime", "empty snapshot", "snapshot of no UTF-8", "input", "spaced payload",
+		"version in unset", "version in meerkat", "version in lines", "version in opaque", "version with its receipt", "version with its time",
+		"past", "gap between versions", "text in a list", "fork", "fork of what has gone", "shared part",
 		"run", "run whose highest receipt is gone", "exhausted run", "dropped run", "exhausted dropped run", "latest receipt that is not the last",
 		"session", "session that its runtime has", "session that its runtime has not", "version behind the revision",
 	} {
@@ -157,22 +193,35 @@ func TestRoundTripIsExact(t *testing.T) {
 
 // count counts what must have been there for the test to say something.
 func count(seen map[string]int, p picture) {
+	seenParts := map[int]bool{}
 	note := func(what string, when bool) {
 		if when {
 			seen[what]++
 		}
 	}
-	own := map[store.RuntimeID]*snapshot{}
+	own := map[store.RuntimeID]snapshot{}
+	numbers := map[store.RuntimeID]map[uint64]bool{}
 	for _, rt := range p.Runtimes {
-		own[rt.Summary.RuntimeID] = rt.Snapshot
+		numbers[rt.Summary.RuntimeID] = map[uint64]bool{}
 		note("runtime", true)
-		note("empty runtime", rt.State == "" && rt.Snapshot == nil && rt.Inputs == nil && rt.Runs == nil && rt.Dropped == nil)
+		note("empty runtime", rt.State == "" && rt.Versions == nil && rt.Inputs == nil && rt.Runs == nil && rt.Dropped == nil)
 		note("version behind the revision", rt.Summary.Version < p.Revision)
-		if s := rt.Snapshot; s != nil {
-			note("document", s.Digest != "")
-			note("raw snapshot", s.Digest == "")
+		note("past", len(rt.Versions) > 1)
+		for i, v := range rt.Versions {
+			s := v.Snapshot
+			own[rt.Summary.RuntimeID] = s
+			numbers[rt.Summary.RuntimeID][v.Number] = true
+			note("version in "+s.Format.String(), true)
 			note("empty snapshot", s.Text == "")
 			note("snapshot of no UTF-8", strings.ToValidUTF8(s.Text, "") != s.Text)
+			note("version with its receipt", v.Committed)
+			note("version with its time", v.Made != 0)
+			note("gap between versions", i > 0 && v.Number > rt.Versions[i-1].Number+1)
+			note("text in a list", len(s.Text) > session.MaxBytes)
+		}
+		if rt.Origin != nil {
+			note("fork", true)
+			note("fork of what has gone", !numbers[rt.Origin.RuntimeID][rt.Origin.Number])
 		}
 		for _, i := range rt.Inputs {
 			note("input", true)
@@ -190,9 +239,13 @@ func count(seen map[string]int, p picture) {
 			note("exhausted dropped run", r.Err != nil)
 		}
 	}
+	for _, at := range p.Shared {
+		note("shared part", seenParts[at])
+		seenParts[at] = true
+	}
 	for _, s := range p.Sessions {
 		note("session", true)
-		same := own[s.By] != nil && *own[s.By] == *s.Snapshot
+		same := own[s.By] == s.Snapshot
 		note("session that its runtime has", same)
 		note("session that its runtime has not", !same)
 	}
@@ -215,7 +268,7 @@ func TestAFiledSnapshotIsNotDoubled(t *testing.T) {
 	file := write(t, &held)
 	assert.Equal(t, 1, bytes.Count(file, []byte("the bytes")))
 	again := read(t, file)
-	assert.Same(t, again.Snapshot("a"), again.Session(store.SessionID{1}))
+	assert.Same(t, again.Snapshot("a").Text().Root(), again.Session(store.SessionID{1}).Text().Root())
 
 	// But for one of the same bytes that was read as a document, where the other
 	// was not.
@@ -310,7 +363,35 @@ func sample(t testing.TB) []byte {
 	held.PutRuntimeState("", store.RuntimeIdle)
 	held.UseSequences("", store.RunID{2}, 9)
 	held.Settle()
+	putPast(t, &held)
 	return write(t, &held)
+}
+
+// putPast adds a fork with a past, in parts that are smaller than any that are cut.
+func putPast(t testing.TB, held *state.State) {
+	a, b, c := leaf("[1]\n2"), leaf("\n"), leaf("\"x\"\n")
+	two := session.ListOf([]*session.Part{a, b})
+	held.PutOrigin("past", state.Origin{RuntimeID: "a\nb", Number: 1})
+	for _, v := range []state.SessionVersion{
+		{Number: 2, Snapshot: snapshotIn(t, store.FormatLines, two, 0), Made: 1_800_000_000, Committed: true, RunID: store.RunID{1}, Sequence: 3},
+		{Number: 3, Snapshot: snapshotIn(t, store.FormatLines, session.ListOf([]*session.Part{a, b, c}), 0)},
+		{Number: 5, Snapshot: snapshotIn(t, store.FormatOpaque, nil, 4)},
+		{Number: 9, Snapshot: snapshotIn(t, store.FormatUnset, session.ListOf([]*session.Part{c, leaf("\xff"), a}), 0)},
+	} {
+		held.PutSessionVersion("past", v)
+	}
+	held.PutSession("past", store.SessionID{7}, new(snapshotIn(t, store.FormatOpaque, two, 4)))
+	held.Settle()
+}
+
+func leaf(text string) *session.Part { return session.LeafOf(text) }
+
+// snapshotIn returns a snapshot whose text is in the parts that it came in.
+func snapshotIn(t testing.TB, format store.Format, root *session.Part, messages uint64) store.Snapshot {
+	t.Helper()
+	d, err := new(session.Checker).Read(format, session.TextWith(root), messages)
+	require.NoError(t, err)
+	return store.SnapshotOfDocument(d)
 }
 
 // kinds counts the lines of each kind.
@@ -326,6 +407,6 @@ func kinds(file []byte) map[string]int {
 
 func TestTheSampleHasALineOfEveryKind(t *testing.T) {
 	assert.ElementsMatch(t, []string{
-		"header", "runtime", "snapshot", "input_state", "run", "receipt", "dropped_run", "session", "end",
+		"header", "runtime", "version", "part", "input_state", "run", "receipt", "dropped_run", "session", "end",
 	}, slices.Collect(maps.Keys(kinds(sample(t)))))
 }

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"bytes"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -12,8 +11,8 @@ import (
 )
 
 const (
-	format  = "loopstore"
-	version = 1
+	format        = "loopstore"
+	formatVersion = 2
 )
 
 // A line is the members of a line between its type and its check.
@@ -27,7 +26,8 @@ type header struct {
 	InputStates uint64 `json:"input_states"`
 	Runs        uint64 `json:"runs"`
 	Receipts    uint64 `json:"receipts"`
-	Snapshots   uint64 `json:"snapshots"`
+	Versions    uint64 `json:"versions"`
+	Parts       uint64 `json:"parts"`
 	Sessions    uint64 `json:"sessions"`
 }
 
@@ -35,7 +35,8 @@ type runtime struct {
 	RuntimeID     store.RuntimeID    `json:"runtime_id"`
 	Version       uint64             `json:"version"`
 	RuntimeState  store.RuntimeState `json:"runtime_state,omitzero"`
-	Snapshots     uint64             `json:"snapshots"`
+	Origin        *state.Origin      `json:"origin,omitzero"`
+	Versions      uint64             `json:"versions"`
 	InputStates   uint64             `json:"input_states"`
 	Runs          uint64             `json:"runs"`
 	DroppedRuns   uint64             `json:"dropped_runs"`
@@ -45,13 +46,6 @@ type runtime struct {
 type boundary struct {
 	RunID    store.RunID `json:"run_id"`
 	Sequence uint64      `json:"sequence"`
-}
-
-type snapshot struct {
-	Digest   string  `json:"digest,omitzero"`
-	Messages *uint64 `json:"messages,omitzero"`
-	Text     *string `json:"text,omitzero"`
-	Base64   []byte  `json:"base64,omitzero"`
 }
 
 type inputState struct {
@@ -105,45 +99,27 @@ type droppedRun struct {
 	HighestSequence uint64      `json:"highest_sequence"`
 }
 
-type filedSession struct {
-	SessionID store.SessionID `json:"session_id"`
-	RuntimeID store.RuntimeID `json:"runtime_id"`
-	Snapshot  *snapshot       `json:"snapshot,omitzero"`
-}
-
 type end struct {
 	Lines  uint64 `json:"lines"`
 	SHA256 string `json:"sha256"`
 }
 
-func (header) kind() string       { return "header" }
-func (runtime) kind() string      { return "runtime" }
-func (snapshot) kind() string     { return "snapshot" }
-func (inputState) kind() string   { return "input_state" }
-func (run) kind() string          { return "run" }
-func (receipt) kind() string      { return "receipt" }
-func (droppedRun) kind() string   { return "dropped_run" }
-func (filedSession) kind() string { return "session" }
-func (end) kind() string          { return "end" }
+func (header) kind() string     { return "header" }
+func (runtime) kind() string    { return "runtime" }
+func (inputState) kind() string { return "input_state" }
+func (run) kind() string        { return "run" }
+func (receipt) kind() string    { return "receipt" }
+func (droppedRun) kind() string { return "dropped_run" }
+func (end) kind() string        { return "end" }
 
-func headerOf(revision uint64, held store.Totals) header {
+// headerOf returns the first line of a file that holds so much, in so many parts.
+func headerOf(revision uint64, held store.Totals, parts int) header {
 	return header{
-		Format: format, Version: version, Revision: revision,
+		Format: format, Version: formatVersion, Revision: revision,
 		Runtimes: uint64(held.Runtimes), InputStates: uint64(held.InputStates), Runs: uint64(held.Runs),
-		Receipts: uint64(held.Receipts), Snapshots: uint64(held.Snapshots), Sessions: uint64(held.Sessions),
+		Receipts: uint64(held.Receipts), Versions: uint64(held.Snapshots + held.Versions), Parts: uint64(parts),
+		Sessions: uint64(held.Sessions),
 	}
-}
-
-func snapshotOf(s store.Snapshot) (l snapshot) {
-	if d := s.Document(); d != nil {
-		l.Digest, l.Messages = d.HexDigest(), new(d.MessageCount())
-	}
-	if text := s.String(); utf8.ValidString(text) { // not every document is
-		l.Text = &text
-	} else {
-		l.Base64 = s.Bytes()
-	}
-	return l
 }
 
 func inputStateOf(s store.InputState) inputState {
@@ -169,16 +145,6 @@ func compact(text jsontext.Value) bool {
 		}
 	}
 	return true
-}
-
-// sessionOf returns the line of a filed snapshot. own is the snapshot of the
-// runtime that filed it, nil if it has none.
-func sessionOf(id store.SessionID, f state.FiledSnapshot, own *store.Snapshot) filedSession {
-	l := filedSession{SessionID: id, RuntimeID: f.By}
-	if own == nil || own.String() != f.Snapshot.String() || (own.Document() == nil) != (f.Snapshot.Document() == nil) {
-		l.Snapshot = new(snapshotOf(f.Snapshot))
-	}
-	return l
 }
 
 // encode writes a line up to its check.

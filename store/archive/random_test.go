@@ -146,7 +146,7 @@ func perform[R any, O ops.Request[R], P ops.Steps[R, O]](held *state.State, op O
 // step does one operation.
 func (p program) step(held *state.State) {
 	id := p.runtime()
-	switch p.IntN(14) {
+	switch p.IntN(20) {
 	case 0, 1, 2:
 		perform(held, ops.CommitSessionBoundary{RuntimeID: id, Commit: store.BoundaryCommit{
 			Session: store.SessionDelta{SessionSnapshot: p.document(store.SessionID(p.uuid()))}, RunID: store.RunID(p.uuid()),
@@ -175,7 +175,36 @@ func (p program) step(held *state.State) {
 	case 13: // makes runs that have only a highest sequence
 		held.UseSequences(id, store.RunID(p.uuid()), pick(p, []uint64{0, 5, math.MaxUint64}))
 		held.Settle()
+	case 14, 15:
+		perform(held, ops.Commit{Batch: batch.Batch{Then: []batch.Write{p.growing(id)}}})
+	case 16:
+		perform(held, ops.Commit{Batch: batch.Batch{Then: []batch.Write{batch.RestoreSession{RuntimeID: id, Number: 1 + p.Uint64N(6)}}}})
+	case 17, 18:
+		to := p.runtime()
+		if to != id {
+			perform(held, ops.DeleteRuntime{RuntimeID: to})
+		}
+		perform(held, ops.Fork{RuntimeID: id, Number: 1 + p.Uint64N(6), To: to})
+	case 19: // from here on
+		held.Retention.Sessions = pick(p, []store.Keep{{}, {Last: 3}, {Last: 100}})
+		held.Now = p.time()
 	}
+}
+
+// growing puts a text of a format that grows, or appends to one. Some are so large
+// that they are in parts.
+func (p program) growing(id store.RuntimeID) batch.PutSnapshot {
+	put := batch.PutSnapshot{RuntimeID: id, Format: pick(p, []store.Format{store.FormatLines, store.FormatOpaque}), Append: p.IntN(2) == 0}
+	if put.Format == store.FormatOpaque {
+		put.Messages = p.Uint64N(9)
+	}
+	for range pick(p, []int{0, 1, 3, 2000}) {
+		put.Snapshot = fmt.Appendf(put.Snapshot, "%d\r\n", p.IntN(1e9))
+	}
+	if put.Format == store.FormatOpaque && p.IntN(2) == 0 {
+		put.Snapshot = append(put.Snapshot, 0xff)
+	}
+	return put
 }
 
 // run does n operations.

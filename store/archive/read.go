@@ -7,21 +7,20 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"unsafe"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/session"
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// Read reads a whole file that Write has written, and checks everything: each
-// line's check, each value, the digest of each session document, and that counts,
-// ids and sequences agree. Its error is an *Error, or r's. It takes less than 8
-// bytes of memory for each byte of the file, garbage and the State included, and
-// a buffer of 64 KB.
+// Read reads a whole file that Write has written, now or in version 1 of the format,
+// and checks everything: each line's check, each value, the digest of each version of
+// a session, and that counts, ids, numbers and sequences agree. Its error is an
+// *Error, or r's. It takes less than 8 bytes of memory for each byte of the file,
+// garbage and the State included, and a buffer of 64 KB. It reads all of each text
+// that does not only add to the one before it, so shared parts take time again.
 func Read(r io.Reader) (*state.State, error) {
 	in := &reader{in: bufio.NewReaderSize(r, bufferSize), sealer: newSealer(), state: new(state.State)}
 	if err := in.file(); err != nil {
@@ -37,6 +36,8 @@ type reader struct {
 	text   []byte       // of the line
 	again  bytes.Buffer // the line as it is written
 	state  *state.State
+	old    bool // the file is of version 1
+	texts  texts
 }
 
 // fail returns an error at the line that was read last.
@@ -47,6 +48,10 @@ func (r *reader) file() error {
 	if err != nil {
 		return err
 	}
+	session := r.session
+	if r.old {
+		session = r.session1
+	}
 	if head.Revision > state.MaxRevision {
 		return r.fail(errRevision)
 	}
@@ -56,7 +61,7 @@ func (r *reader) file() error {
 		}
 	}
 	for range head.Sessions {
-		if err := r.session(); err != nil {
+		if err := session(); err != nil {
 			return err
 		}
 	}
@@ -78,8 +83,15 @@ func (r *reader) header() (head header, err error) {
 	var v struct {
 		Version uint64 `json:"version"`
 	}
-	if json.Unmarshal(r.text, &v) == nil && v.Version != version {
-		return head, r.fail(fmt.Errorf("%w: %d", ErrVersion, v.Version))
+	if json.Unmarshal(r.text, &v) == nil {
+		switch v.Version {
+		case formatVersion:
+		case 1:
+			r.old = true
+			return r.header1()
+		default:
+			return head, r.fail(fmt.Errorf("%w: %d", ErrVersion, v.Version))
+		}
 	}
 	if err := r.decode(&head); err != nil {
 		return head, err
@@ -88,8 +100,8 @@ func (r *reader) header() (head header, err error) {
 }
 
 func (r *reader) runtime(revision uint64) error {
-	var l runtime
-	if err := r.take(&l); err != nil {
+	l, err := r.runtimeLine()
+	if err != nil {
 		return err
 	}
 	id := l.RuntimeID
@@ -98,10 +110,10 @@ func (r *reader) runtime(revision uint64) error {
 		return r.fail(errTwice)
 	case l.Version == 0 || l.Version > revision:
 		return r.fail(errVersion)
-	case l.Snapshots > 1:
-		return r.fail(errTwo)
 	case (l.LatestReceipt != nil) != (l.Runs > 0):
 		return r.fail(errLatest)
+	case l.Origin != nil && l.Origin.Number == 0:
+		return r.fail(errOrigin)
 	}
 	at := r.line
 	r.state.SetRevision(l.Version - 1)
@@ -109,10 +121,16 @@ func (r *reader) runtime(revision uint64) error {
 	if l.RuntimeState != "" {
 		r.state.PutRuntimeState(id, l.RuntimeState)
 	}
+	if l.Origin != nil {
+		r.state.PutOrigin(id, *l.Origin)
+	}
+	if err := r.sessionOf(id, l.Versions); err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		count uint64
 		read  func(store.RuntimeID) error
-	}{{l.Snapshots, r.snapshot}, {l.InputStates, r.inputState}, {l.Runs, r.run}, {l.DroppedRuns, r.droppedRun}} {
+	}{{l.InputStates, r.inputState}, {l.Runs, r.run}, {l.DroppedRuns, r.droppedRun}} {
 		for range part.count {
 			if err := part.read(id); err != nil {
 				return err
@@ -126,37 +144,26 @@ func (r *reader) runtime(revision uint64) error {
 	return nil
 }
 
-func (r *reader) snapshot(id store.RuntimeID) error {
-	var l snapshot
-	if err := r.read(&l); err != nil {
-		return err
+// runtimeLine reads the line of a runtime.
+func (r *reader) runtimeLine() (l runtime, err error) {
+	if r.old {
+		return r.runtime1()
 	}
-	s, err := r.snapshotOf(&l)
-	if err != nil {
-		return err
-	}
-	r.state.PutSnapshot(id, s, nil)
-	return r.confirm(snapshotOf(*s))
+	return l, r.take(&l)
 }
 
-// snapshotOf returns the snapshot of a line. It reads a session document and
-// compares the digest.
-func (r *reader) snapshotOf(l *snapshot) (*store.Snapshot, error) {
-	text := unsafe.String(unsafe.SliceData(l.Base64), len(l.Base64)) // which nobody changes
-	if l.Text != nil {
-		text = *l.Text
+// sessionOf reads so many versions of a runtime's session.
+func (r *reader) sessionOf(id store.RuntimeID, versions uint64) (err error) {
+	if r.old {
+		return r.snapshot1(id, versions)
 	}
-	if l.Digest == "" {
-		return new(store.SnapshotOf(unsafe.Slice(unsafe.StringData(text), len(text)))), nil
+	last := uint64(0)
+	for range versions {
+		if last, err = r.sessionVersion(id, last); err != nil {
+			return err
+		}
 	}
-	d, err := session.Read(text)
-	if err != nil {
-		return nil, r.fail(fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err))
-	}
-	if l.Messages == nil || l.Digest != d.HexDigest() || *l.Messages != d.MessageCount() {
-		return nil, r.fail(errDigest)
-	}
-	return new(store.SnapshotOfDocument(d)), nil
+	return nil
 }
 
 func (r *reader) inputState(id store.RuntimeID) error {
@@ -233,31 +240,6 @@ func (r *reader) droppedRun(id store.RuntimeID) error {
 	return nil
 }
 
-func (r *reader) session() error {
-	var l filedSession
-	if err := r.read(&l); err != nil {
-		return err
-	}
-	by, own := r.state.Version(l.RuntimeID), r.state.Snapshot(l.RuntimeID)
-	filed := own
-	if l.Snapshot != nil {
-		var err error
-		if filed, err = r.snapshotOf(l.Snapshot); err != nil {
-			return err
-		}
-	}
-	switch {
-	case by == 0, filed == nil:
-		return r.fail(errFiled)
-	case r.state.Session(l.SessionID) != nil:
-		return r.fail(errTwice)
-	}
-	r.state.SetRevision(by - 1)
-	r.state.PutSession(l.RuntimeID, l.SessionID, filed)
-	r.state.Settle()
-	return r.confirm(sessionOf(l.SessionID, state.FiledSnapshot{By: l.RuntimeID, Snapshot: *filed}, own))
-}
-
 // end reads the last line and checks the header's counts.
 func (r *reader) end(head header) error {
 	want := end{Lines: uint64(r.line) + 1, SHA256: r.sealer.digest()}
@@ -267,7 +249,7 @@ func (r *reader) end(head header) error {
 		return err
 	case l != want:
 		return r.fail(errEnd)
-	case head != headerOf(head.Revision, r.state.Totals()):
+	case head != headerOf(head.Revision, r.state.Totals(), len(r.texts.parts)):
 		return &Error{Line: 1, Err: errCounts}
 	}
 	r.line++
@@ -356,6 +338,9 @@ func (r *reader) confirm(l line) error {
 func reasonOf(err error) error {
 	if v, ok := errors.AsType[*store.ValueError](err); ok {
 		return v
+	}
+	if errors.Is(err, errPart) {
+		return errPart
 	}
 	if s, ok := errors.AsType[*json.SemanticError](err); ok && s.JSONPointer != "" {
 		return fmt.Errorf("a JSON %v is not what belongs there", s.JSONKind)

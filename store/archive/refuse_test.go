@@ -20,6 +20,7 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/session"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -127,10 +128,10 @@ func TestALongLineTakesMemoryForItselfOnly(t *testing.T) {
 }
 
 func TestAnotherVersionIsRefused(t *testing.T) {
-	header := `{"type":"header","format":"loopstore","version":2,"compression":"none"}` + "\n"
+	header := `{"type":"header","format":"loopstore","version":3,"compression":"none"}` + "\n"
 	refusal := refused(t, []byte(header))
 	require.ErrorIs(t, refusal, archive.ErrVersion)
-	require.EqualError(t, refusal, "line 1: unknown version of the format: 2")
+	require.EqualError(t, refusal, "line 1: unknown version of the format: 3")
 }
 
 // seal adds a line with its check to a file: what somebody who knows the format
@@ -160,74 +161,18 @@ func unseal(file []byte) []string {
 	return lines[:len(lines)-1]
 }
 
-// A wrong file whose checks are right is refused for what is wrong in it.
-func TestEveryRuleIsChecked(t *testing.T) {
-	file := sample(t)
+// An alteration of one line, and how the file is refused for it.
+type alteration struct {
+	line     int // that is changed
+	old, new string
+	reported int // the line of the error
+	reason   string
+}
+
+func checkRules(t *testing.T, file []byte, all []alteration) {
 	lines := unseal(file)
 	require.Equal(t, string(file), string(sealAll(lines)), "a file is sealed as Write does it")
-	const (
-		run   = `"run_id":"01000000-0000-0000-0000-000000000000"`
-		other = `"run_id":"02000000-0000-0000-0000-000000000000"`
-		deep  = 10_001
-	)
-	for _, c := range []struct {
-		line     int // that is changed
-		old, new string
-		reported int // the line of the error
-		reason   string
-	}{
-		{1, `"revision":4`, `"revision":3`, 7, "version is not one of the revisions"},
-		{1, `"runtimes":2`, `"runtimes":1`, 7, `not a line of type "session", which comes next`},
-		{1, `"runtimes":2`, `"runtimes":18446744073709551615`, 13, `not a line of type "runtime"`},
-		{1, `"runtimes":2`, `"runtimes":18446744073709551616`, 1, "a JSON number is not what belongs there"},
-		{1, `"runtimes":2`, `"runtimes":-1`, 1, "a JSON number is not what belongs there"},
-		{1, `"runs":2`, `"runs":3`, 1, "the header's counts are not those of the lines"},
-		{1, `"sessions":1`, `"sessions":0`, 13, `not a line of type "end"`},
-		{1, `"sessions":1`, `"sessions":1,"more":1`, 1, "not spelled as it is written"},
-		{2, `"version":1`, `"version":0`, 2, "version is not one of the revisions"},
-		{2, `"version":1`, `"version":5`, 2, "version is not one of the revisions"},
-		{2, `"runtime_id":"a\nb"`, `"runtime_id":"a\u000ab"`, 2, "not spelled as it is written"},
-		{2, `"runtime_id":"a\nb"`, `"runtime_id":"\ud800"`, 2, "malformed JSON"},
-		{2, `"runtime_id":"a\nb"`, `"runtime_id":"` + "\xff" + `"`, 2, "malformed JSON"},
-		{2, `"runtime_id":"a\nb"`, `"runtime_id":"x","runtime_id":"a\nb"`, 2, "not spelled as it is written"},
-		{2, `"runtime_id":"a\nb"`, `"runtime_id":""`, 7, "there is one with its id already"},
-		{2, `"snapshots":1`, `"snapshots":0`, 3, `not a line of type "input_state"`},
-		{2, `"snapshots":1`, `"snapshots":2`, 2, "more than one snapshot"},
-		{2, `"input_states":1`, `"input_states":4611686018427387904`, 5, `not a line of type "input_state"`},
-		{2, `,"latest_receipt":{` + run + `,"sequence":0}`, ``, 2, "no latest receipt"},
-		{2, `"sequence":0}`, `"sequence":1}`, 2, "no latest receipt"},
-		{2, `"latest_receipt":{` + run, `"latest_receipt":{` + other, 2, "no latest receipt"},
-		{3, `"messages":2`, `"messages":3`, 3, "another digest, or number of messages"},
-		{3, `"messages":2,`, ``, 3, "another digest, or number of messages"},
-		{3, `"digest":"`, `"digest":"0`, 3, "another digest, or number of messages"},
-		{3, `hello`, `hullo`, 3, "another digest, or number of messages"},
-		{3, `\"messages\"`, `\"massages\"`, 3, "invalid session snapshot: "},
-		{3, `"text":`, `"base64":"","text":`, 3, "not spelled as it is written"},
-		{4, `"{ }"`, `"{}"`, 4, "not spelled as it is written"},
-		{4, `"{ }"`, `"{ "`, 4, "persisted_input: not valid JSON"},
-		{4, `"{ }"`, `"null "`, 4, "persisted_input: null"},
-		{4, `"{ }"`, `"` + strings.Repeat("[", deep) + " " + strings.Repeat("]", deep) + `"`, 4, "persisted_input: not valid JSON"},
-		{4, `"accepted"`, `"secret"`, 4, "current_state: expected one of"},
-		{4, `"attempt_count":0`, `"attempt_count":0,"persisted_input":{}`, 4, "not spelled as it is written"},
-		{4, `"attempt_count":0`, `"attempt_count":0,"persisted_input":` + strings.Repeat("[", deep) + strings.Repeat("]", deep), 4, "malformed JSON"},
-		{5, `"highest_sequence":0`, `"highest_sequence":00`, 5, "malformed JSON"},
-		{5, `"receipts":1`, `"receipts":0`, 5, "a run without receipts"},
-		{5, `"receipts":1`, `"receipts":2`, 7, `not a line of type "receipt"`},
-		{6, run, other, 6, "a receipt of another run"},
-		{6, `"sequence":0`, `"sequence":1`, 6, "the sequences do not ascend to the highest"},
-		{6, `"boundary":"run_start"`, `"boundary":"secret"`, 6, "boundary: expected one of"},
-		{8, `"base64":"/w=="`, `"base64":"/x=="`, 8, "not spelled as it is written"},
-		{8, `"base64":"/w=="`, `"base64":"eA=="`, 8, "not spelled as it is written"},
-		{8, `"base64":"/w=="`, `"base64":"/w="`, 8, "a JSON string is not what belongs there"},
-		{8, `"base64":"/w=="`, `"digest":"00","messages":0,"base64":"/w=="`, 8, "invalid session snapshot"},
-		{10, `"sequence":3`, `"sequence":5`, 11, "the sequences do not ascend to the highest"},
-		{11, `"sequence":5`, `"sequence":6`, 11, "the sequences do not ascend to the highest"},
-		{12, other, run, 12, "there is one with its id already"},
-		{13, `"runtime_id":""`, `"runtime_id":"nobody"`, 13, "filed by a runtime that is not there"},
-		{13, `"runtime_id":""`, `"runtime_id":"","snapshot":{"base64":"/w=="}`, 13, "not spelled as it is written"},
-		{13, `"runtime_id":""`, `"runtime_id":"","snapshot":{"digest":"00","messages":0,"text":"x"}`, 13, "invalid session snapshot"},
-		{13, `"runtime_id":""`, `"runtime_id":"","snapshot":{"digest":"","text":"x"}`, 13, "not spelled as it is written"},
-	} {
+	for _, c := range all {
 		altered := slices.Clone(lines)
 		require.Contains(t, altered[c.line-1], c.old, "line %d", c.line)
 		altered[c.line-1] = strings.Replace(altered[c.line-1], c.old, c.new, 1)
@@ -239,6 +184,132 @@ func TestEveryRuleIsChecked(t *testing.T) {
 	}
 }
 
+const (
+	aRun     = `"run_id":"01000000-0000-0000-0000-000000000000"`
+	otherRun = `"run_id":"02000000-0000-0000-0000-000000000000"`
+	tooDeep  = 10_001
+)
+
+// A wrong file whose checks are right is refused for what is wrong in it.
+func TestEveryRuleIsChecked(t *testing.T) {
+	checkRules(t, sample(t), []alteration{
+		{1, `"revision":5`, `"revision":4`, 15, "version is not one of the revisions"},
+		{1, `"runtimes":3`, `"runtimes":2`, 15, `not a line of type "session", which comes next`},
+		{1, `"runtimes":3`, `"runtimes":18446744073709551615`, 27, `not a line of type "runtime"`},
+		{1, `"runtimes":3`, `"runtimes":18446744073709551616`, 1, "a JSON number is not what belongs there"},
+		{1, `"runtimes":3`, `"runtimes":-1`, 1, "a JSON number is not what belongs there"},
+		{1, `"runs":2`, `"runs":3`, 1, "the header's counts are not those of the lines"},
+		{1, `"versions":6`, `"versions":5`, 1, "the header's counts are not those of the lines"},
+		{1, `"parts":9`, `"parts":10`, 1, "the header's counts are not those of the lines"},
+		{1, `"sessions":2`, `"sessions":1`, 28, `not a line of type "end"`},
+		{1, `"sessions":2`, `"sessions":2,"more":1`, 1, "not spelled as it is written"},
+		{2, `"version":1`, `"version":0`, 2, "version is not one of the revisions"},
+		{2, `"version":1`, `"version":6`, 2, "version is not one of the revisions"},
+		{2, `"runtime_id":"a\nb"`, `"runtime_id":"a\u000ab"`, 2, "not spelled as it is written"},
+		{2, `"runtime_id":"a\nb"`, `"runtime_id":"\ud800"`, 2, "malformed JSON"},
+		{2, `"runtime_id":"a\nb"`, `"runtime_id":"` + "\xff" + `"`, 2, "malformed JSON"},
+		{2, `"runtime_id":"a\nb"`, `"runtime_id":"x","runtime_id":"a\nb"`, 2, "not spelled as it is written"},
+		{2, `"runtime_id":"a\nb"`, `"runtime_id":""`, 8, "there is one with its id already"},
+		{2, `"versions":1`, `"versions":0`, 3, `not a line of type "input_state"`},
+		{2, `"versions":1`, `"versions":2`, 5, `not a line of type "version"`},
+		{2, `"input_states":1`, `"input_states":4611686018427387904`, 6, `not a line of type "input_state"`},
+		{2, `,"latest_receipt":{` + aRun + `,"sequence":0}`, ``, 2, "no latest receipt"},
+		{2, `"sequence":0}`, `"sequence":1}`, 2, "no latest receipt"},
+		{2, `"latest_receipt":{` + aRun, `"latest_receipt":{` + otherRun, 2, "no latest receipt"},
+		{15, `"number":1}`, `"number":0}`, 15, "forked from no version"},
+		{15, `"origin":{"runtime_id":"a\nb",`, `"origin":{`, 15, "not spelled as it is written"},
+		{15, `"origin":{`, `"origin":{"more":1,`, 15, "not spelled as it is written"},
+
+		{3, `"number":1`, `"number":0`, 3, "the numbers of the versions do not ascend from 1"},
+		{20, `"number":3`, `"number":2`, 20, "the numbers of the versions do not ascend from 1"},
+		{24, `"number":9`, `"number":9223372036854775808`, 24, "the numbers of the versions do not ascend from 1"},
+		{3, `"number":1`, `"number":1,"made":0`, 3, "not spelled as it is written"},
+		{3, `"receipt":{`, `"receipt":{"more":1,`, 3, "not spelled as it is written"},
+		{3, `"meerkat"`, `"secret"`, 3, "a JSON string is not what belongs there"},
+		{3, `"meerkat"`, `"Meerkat"`, 3, "a JSON string is not what belongs there"},
+		{3, `"meerkat"`, `"lines"`, 3, "invalid session snapshot"},
+		{3, `"meerkat"`, `"opaque"`, 3, "another digest, or number of messages"},
+		{3, `"meerkat"`, `"unset"`, 3, "another digest, or number of messages"},
+		{3, `"messages":2`, `"messages":3`, 3, "another digest, or number of messages"},
+		{3, `,"messages":2`, ``, 3, "another digest, or number of messages"},
+		{3, `"digest":"6`, `"digest":"06`, 3, "another digest, or number of messages"},
+		{3, `"digest":"6`, `"digest":"`, 3, "another digest, or number of messages"},
+		{4, `hello`, `hullo`, 3, "another digest, or number of messages"},
+		{4, `\"messages\"`, `\"massages\"`, 3, "invalid session snapshot: "},
+		{9, `"part":2`, `"part":2,"digest":""`, 9, "not spelled as it is written"},
+		{9, `"part":2`, `"part":2,"digest":"00","messages":0`, 9, "another digest, or number of messages"},
+		{9, `"part":2`, `"part":2,"messages":0`, 9, "another digest, or number of messages"},
+		{9, `"format":"unset",`, ``, 9, "not spelled as it is written"},
+		{23, `"messages":4`, `"messages":5,"messages":4`, 23, "not spelled as it is written"},
+		{23, `,"messages":4`, ``, 23, "another digest, or number of messages"},
+		{16, `"messages":2`, `"messages":1`, 16, "another digest, or number of messages"},
+		{17, `"[1]\n2"`, `"[1] 2"`, 16, "invalid session snapshot: "},
+		{21, `\"x\"`, `\"x`, 20, "invalid session snapshot: "},
+
+		{3, `"parts":1`, `"parts":0`, 3, "parts that are not there"},
+		{3, `"parts":1`, `"parts":2`, 5, `not a line of type "part"`},
+		{3, `"parts":1`, `"parts":18446744073709551615`, 5, `not a line of type "part"`},
+		{3, `,"part":1`, ``, 3, "parts that are not there, or do not belong to it"},
+		{16, `"part":5`, `"part":4`, 16, "parts that are not there, or do not belong to it"},
+		{16, `"part":5`, `"part":6`, 16, "parts that are not there, or do not belong to it"},
+		{16, `"part":5`, `"part":1`, 16, "parts that are not there, or do not belong to it"},
+		{23, `"format":"opaque"`, `"format":"opaque","part":0`, 23, "not spelled as it is written"},
+		{27, `"part":2`, `"part":10`, 27, "parts that are not there, or do not belong to it"},
+		{4, `"number":1`, `"number":2`, 4, "not the number of the part that comes next"},
+		{4, `"number":1`, `"number":0`, 4, "not the number of the part that comes next"},
+		{17, `"[1]\n2"`, `""`, 17, "neither bytes nor a list"},
+		{17, `"[1]\n2"`, `"` + strings.Repeat("x", session.MaxBytes+1) + `"`, 17, "more than a part has"},
+		{17, `,"text":"[1]\n2"`, ``, 17, "neither bytes nor a list"},
+		{17, `"text":"[1]\n2"`, `"parts":[]`, 17, "neither bytes nor a list"},
+		{17, `"text":"[1]\n2"`, `"parts":null`, 17, "neither bytes nor a list"},
+		{17, `"text":"[1]\n2"`, `"base64":""`, 17, "neither bytes nor a list"},
+		{17, `"text":"[1]\n2"`, `"base64":"eA=="`, 17, "not spelled as it is written"},
+		{17, `"text":`, `"base64":"/w==","text":`, 17, "or both"},
+		{10, `"base64":"/w=="`, `"base64":"/x=="`, 10, "not spelled as it is written"},
+		{10, `"base64":"/w=="`, `"base64":"/w="`, 10, "a JSON string is not what belongs there"},
+		{10, `"base64":"/w=="`, `"text":"\ufffd","base64":null`, 10, "not spelled as it is written"},
+		{19, `"parts":`, `"text":"x","parts":`, 19, "or both"},
+		{19, `"parts":`, `"base64":"/w==","parts":`, 19, "or both"},
+		{19, `[3,4]`, `[4,3]`, 19, "a list of parts that do not come before it, in their order"},
+		{19, `[3,4]`, `[3,3]`, 19, "a list of parts that do not come before it, in their order, each once"},
+		{19, `[3,4]`, `[3,5]`, 19, "a list of parts that do not come before it"},
+		{19, `[3,4]`, `[3,0]`, 19, "a list of parts that do not come before it"},
+		{19, `[3,4]`, `[3,18446744073709551615]`, 19, "a list of parts that do not come before it"},
+		{19, `[3,4]`, `[3]`, 19, "a list of parts that do not come before it, in their order"},
+		{19, `[3,4]`, `[4]`, 16, "parts that are not there, or do not belong to it"},
+		{19, `[3,4]`, `[3,4.0]`, 19, "neither bytes nor a list"},
+		{19, `[3,4]`, `[3,-4]`, 19, "neither bytes nor a list"},
+		{19, `[3,4]`, `[3,"4"]`, 19, "neither bytes nor a list"},
+		{19, `[3,4]`, `[` + strings.Repeat("1,", session.MaxParts) + `4]`, 19, "neither bytes nor a list"},
+		{22, `[3,4,6]`, `[3,4,3]`, 22, "each once"},
+		{22, `[3,4,6]`, `[3,4]`, 20, "parts that are not there, or do not belong to it"},
+		{22, `[3,4,6]`, `[5,6]`, 22, "a list of parts on other levels"},
+		{26, `[6,8,3]`, `[1,6,8,3,4,2,10]`, 26, "a list of parts that do not come before it"},
+
+		{5, `"{ }"`, `"{}"`, 5, "not spelled as it is written"},
+		{5, `"{ }"`, `"{ "`, 5, "persisted_input: not valid JSON"},
+		{5, `"{ }"`, `"null "`, 5, "persisted_input: null"},
+		{5, `"{ }"`, `"` + strings.Repeat("[", tooDeep) + " " + strings.Repeat("]", tooDeep) + `"`, 5, "persisted_input: not valid JSON"},
+		{5, `"accepted"`, `"secret"`, 5, "current_state: expected one of"},
+		{5, `"attempt_count":0`, `"attempt_count":0,"persisted_input":{}`, 5, "not spelled as it is written"},
+		{5, `"attempt_count":0`, `"attempt_count":0,"persisted_input":` + strings.Repeat("[", tooDeep) + strings.Repeat("]", tooDeep), 5, "malformed JSON"},
+		{6, `"highest_sequence":0`, `"highest_sequence":00`, 6, "malformed JSON"},
+		{6, `"receipts":1`, `"receipts":0`, 6, "a run without receipts"},
+		{6, `"receipts":1`, `"receipts":2`, 8, `not a line of type "receipt"`},
+		{7, aRun, otherRun, 7, "a receipt of another run"},
+		{7, `"sequence":0`, `"sequence":1`, 7, "the sequences do not ascend to the highest"},
+		{7, `"boundary":"run_start"`, `"boundary":"secret"`, 7, "boundary: expected one of"},
+		{12, `"sequence":3`, `"sequence":5`, 13, "the sequences do not ascend to the highest"},
+		{13, `"sequence":5`, `"sequence":6`, 13, "the sequences do not ascend to the highest"},
+		{14, otherRun, aRun, 14, "there is one with its id already"},
+		{27, `"runtime_id":""`, `"runtime_id":"nobody"`, 27, "filed by a runtime that is not there"},
+		{27, `"format":"unset"`, `"format":"meerkat"`, 27, "invalid session snapshot"},
+		{28, `"session_id":"07`, `"session_id":"08`, 28, "there is one with its id already"},
+		{28, `"messages":4`, `"messages":4,"more":1`, 28, "not spelled as it is written"},
+		{28, `"format":"opaque"`, `"format":"lines"`, 28, "another digest, or number of messages"},
+	})
+}
+
 // What a store goes on from after it took over the highest numbers that it may
 // can be written and taken over again.
 func TestAStoreGoesOnFromTheHighestNumbers(t *testing.T) {
@@ -246,12 +317,17 @@ func TestAStoreGoesOnFromTheHighestNumbers(t *testing.T) {
 	lines := unseal(sample(t))
 	numbered := func(revision, sequence uint64) []byte {
 		altered := slices.Clone(lines)
-		altered[0] = strings.Replace(altered[0], `"revision":4`, fmt.Sprintf(`"revision":%d`, revision), 1)
-		altered[6] = strings.Replace(altered[6], `"version":4`, fmt.Sprintf(`"version":%d`, revision), 1)
-		altered[6] = strings.Replace(altered[6], `"sequence":5`, fmt.Sprintf(`"sequence":%d`, sequence), 1)
-		altered[8] = strings.Replace(altered[8], `"highest_sequence":5`, fmt.Sprintf(`"highest_sequence":%d`, sequence), 1)
-		altered[10] = strings.Replace(altered[10], `"sequence":5`, fmt.Sprintf(`"sequence":%d`, sequence), 1)
-		altered[11] = strings.Replace(altered[11], `"highest_sequence":9`, fmt.Sprintf(`"highest_sequence":%d`, sequence), 1)
+		replace := func(line int, what string, by uint64) {
+			name, _, _ := strings.Cut(what, ":")
+			require.Contains(t, altered[line-1], what)
+			altered[line-1] = strings.Replace(altered[line-1], what, fmt.Sprintf("%s:%d", name, by), 1)
+		}
+		replace(1, `"revision":5`, revision)
+		replace(8, `"version":4`, revision)
+		replace(8, `"sequence":5`, sequence)
+		replace(11, `"highest_sequence":5`, sequence)
+		replace(13, `"sequence":5`, sequence)
+		replace(14, `"highest_sequence":9`, sequence)
 		return sealAll(altered)
 	}
 	for _, revision := range []uint64{1 << 63, most} {
@@ -284,9 +360,11 @@ func TestWhatIsThereTwiceIsRefused(t *testing.T) {
 		counted  int // the line that counts them
 		what     string
 		from, to int // the lines that are doubled
-	}{{1, "sessions", 13, 13}, {2, "input_states", 4, 4}, {2, "runs", 5, 6}} {
+	}{{1, "sessions", 28, 28}, {2, "input_states", 5, 5}, {2, "runs", 6, 7}} {
 		doubled := slices.Insert(slices.Clone(lines), c.to, lines[c.from-1:c.to]...)
-		doubled[c.counted-1] = strings.Replace(doubled[c.counted-1], `"`+c.what+`":1`, `"`+c.what+`":2`, 1)
+		for n := 2; n > 0; n-- {
+			doubled[c.counted-1] = strings.Replace(doubled[c.counted-1], fmt.Sprintf("%q:%d", c.what, n), fmt.Sprintf("%q:%d", c.what, n+1), 1)
+		}
 		refusal := refused(t, sealAll(doubled))
 		assert.ErrorContains(t, refusal, "there is one with its id already", c.what)
 		assert.Equal(t, c.to+1, refusal.Line, c.what)
@@ -305,8 +383,8 @@ func TestTheEndCountsAndDigestsTheLines(t *testing.T) {
 		sum   []byte
 	}{{len(lines), sum[:]}, {len(lines) + 1, sum[:31]}} {
 		refusal := refused(t, seal(file, fmt.Sprintf(`{"type":"end","lines":%d,"sha256":"%x"`, c.lines, c.sum)))
-		assert.EqualError(t, refusal, "line 14: the number of lines or their SHA-256 is another")
+		assert.EqualError(t, refusal, "line 29: the number of lines or their SHA-256 is another")
 	}
 	refusal := refused(t, append(sample(t), '\n'))
-	assert.EqualError(t, refusal, "line 15: more lines after the end")
+	assert.EqualError(t, refusal, "line 30: more lines after the end")
 }

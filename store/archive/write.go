@@ -6,14 +6,15 @@ import (
 	"io"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/session"
 	"github.com/loopstore/loopstore/store/state"
 )
 
 // Write writes all that an image holds to w. It takes memory for the largest
-// line and, if there are sessions, a little for each runtime. Its error is w's, or
-// a *store.ValueError's for a value that is not valid; no operation stores one.
+// line and a little for each part of a text. Its error is w's, or a
+// *store.ValueError's for a value that is not valid; no operation stores one.
 func Write(w io.Writer, image *state.Image) error {
-	out := &writer{out: bufio.NewWriterSize(w, bufferSize), sealer: newSealer(), sessions: image.Totals().Sessions > 0}
+	out := &writer{out: bufio.NewWriterSize(w, bufferSize), sealer: newSealer(), numbers: make(map[*session.Part]uint64)}
 	if err := out.image(image); err != nil {
 		return err
 	}
@@ -23,16 +24,16 @@ func Write(w io.Writer, image *state.Image) error {
 const bufferSize = 64 << 10
 
 type writer struct {
-	out      *bufio.Writer
-	sealer   *sealer
-	lines    uint64
-	buf      bytes.Buffer
-	sessions bool                                // whether there are filed snapshots
-	own      map[store.RuntimeID]*store.Snapshot // the runtimes' own, if there are
+	out     *bufio.Writer
+	sealer  *sealer
+	lines   uint64
+	buf     bytes.Buffer
+	numbers map[*session.Part]uint64 // of the parts that have one
+	fresh   []*session.Part          // parts that have just got theirs
 }
 
 func (w *writer) image(image *state.Image) error {
-	if err := w.line(headerOf(image.Revision(), image.Totals())); err != nil {
+	if err := w.line(headerOf(image.Revision(), image.Totals(), image.NumParts())); err != nil {
 		return err
 	}
 	for view := range image.Views() {
@@ -41,7 +42,7 @@ func (w *writer) image(image *state.Image) error {
 		}
 	}
 	for id, f := range image.Sessions() {
-		if err := w.line(sessionOf(id, f, w.own[f.By])); err != nil {
+		if err := w.text(filedSession{id, f.By, w.contentOf(f.Snapshot)}); err != nil {
 			return err
 		}
 	}
@@ -52,8 +53,11 @@ func (w *writer) runtime(view *state.View) error {
 	held := view.Summary()
 	l := runtime{
 		RuntimeID: held.RuntimeID, Version: held.Version, RuntimeState: held.RuntimeState,
-		Snapshots: uint64(held.Held.Snapshots), InputStates: uint64(held.Held.InputStates), Runs: uint64(held.Held.Runs),
+		Versions: uint64(held.Held.Snapshots + held.Held.Versions), InputStates: uint64(held.Held.InputStates), Runs: uint64(held.Held.Runs),
 		DroppedRuns: uint64(view.NumDroppedRuns()),
+	}
+	if from, ok := view.Origin(); ok {
+		l.Origin = &from
 	}
 	if r, ok := held.LatestReceipt(); ok {
 		l.LatestReceipt = &boundary{r.RunID, r.Sequence}
@@ -61,8 +65,8 @@ func (w *writer) runtime(view *state.View) error {
 	if err := w.line(l); err != nil {
 		return err
 	}
-	if s, ok := view.Snapshot(); ok {
-		if err := w.snapshot(held.RuntimeID, s); err != nil {
+	for v := range view.Sessions() {
+		if err := w.text(versionOf(v, w.contentOf(v.Snapshot))); err != nil {
 			return err
 		}
 	}
@@ -84,14 +88,52 @@ func (w *writer) runtime(view *state.View) error {
 	return nil
 }
 
-func (w *writer) snapshot(id store.RuntimeID, s store.Snapshot) error {
-	if w.sessions {
-		if w.own == nil {
-			w.own = make(map[store.RuntimeID]*store.Snapshot)
-		}
-		w.own[id] = &s
+// contentOf returns what a line says of a snapshot. Its new parts are to follow.
+func (w *writer) contentOf(s store.Snapshot) content {
+	w.number(s.Text().Root())
+	c := content{Parts: uint64(len(w.fresh)), Format: s.Format(), Part: w.numbers[s.Text().Root()], Digest: s.Digest()}
+	if s.Document() != nil {
+		c.Messages = new(s.MessageCount())
 	}
-	return w.line(snapshotOf(s))
+	return c
+}
+
+// number gives numbers to the parts of a text that have none.
+func (w *writer) number(p *session.Part) {
+	if p == nil || w.numbers[p] > 0 {
+		return
+	}
+	for _, part := range p.Parts() {
+		w.number(part)
+	}
+	w.fresh = append(w.fresh, p)
+	w.numbers[p] = uint64(len(w.numbers)) + 1
+}
+
+// text writes a line with a text's content, and the parts that come with it.
+func (w *writer) text(l line) error {
+	if err := w.line(l); err != nil {
+		return err
+	}
+	for _, p := range w.fresh {
+		if err := w.line(w.partOf(p)); err != nil {
+			return err
+		}
+	}
+	clear(w.fresh)
+	w.fresh = w.fresh[:0]
+	return nil
+}
+
+func (w *writer) partOf(p *session.Part) part {
+	l := part{Number: w.numbers[p]}
+	if p.Parts() == nil {
+		return l.with(p.Bytes())
+	}
+	for _, listed := range p.Parts() {
+		l.Parts = append(l.Parts, w.numbers[listed])
+	}
+	return l
 }
 
 func (w *writer) run(r state.RunView) error {

@@ -150,14 +150,21 @@ func (a Addition) To(d *Document) *Document {
 // after returns the document of a text that ends with the addition, from the hash of
 // what is before it and how many messages that has.
 func (a Addition) after(read hash.Cloner, text Text, messages uint64) *Document {
-	next := &Document{text: text, facts: Facts{Format: a.format, Messages: a.messages, To: text.Len()}}
-	if a.format == FormatLines {
-		next.facts.Messages += messages
-	}
 	read.Write(bytesOf(a.bytes))
-	read.Sum(next.facts.Digest[:0])
-	next.read.Store(&hashed{read})
-	return next
+	if a.format == FormatLines {
+		messages += a.messages
+	} else {
+		messages = a.messages
+	}
+	return growing(a.format, text, messages, read)
+}
+
+// growing returns the document of a text that may grow, which was hashed.
+func growing(format Format, text Text, messages uint64, read hash.Cloner) *Document {
+	d := &Document{text: text, facts: Facts{Format: format, Messages: messages, To: text.Len()}}
+	read.Sum(d.facts.Digest[:0])
+	d.read.Store(&hashed{read})
+	return d
 }
 
 // Hashed reports whether the hash is there to go on from. That of a document that was
@@ -183,15 +190,9 @@ func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), 
 // replace reads a document of Meerkat's. If its messages begin with the very bytes of
 // d's, only those that follow are read.
 func (d *Document) replace(text string) (*Document, error) {
-	r := newReader(text)
 	next := &Document{facts: Facts{Format: FormatMeerkat}}
-	_, err := r.members(document, document.fields, func(i int) error {
-		return r.member(i, next, d)
-	})
-	if err == nil {
-		err = r.end()
-	}
-	if err != nil {
+	r := newReader(text)
+	if err := r.document(next, d); err != nil {
 		return nil, err
 	}
 	var known int // of the messages
@@ -200,6 +201,17 @@ func (d *Document) replace(text string) (*Document, error) {
 	}
 	next.text = d.Text().replace(text, next.facts.From, next.facts.From+known)
 	return next, nil
+}
+
+// document reads a document of Meerkat's into d. It goes on from last if it can.
+func (r *reader) document(d, last *Document) error {
+	_, err := r.members(document, document.fields, func(i int) error {
+		return r.member(i, d, last)
+	})
+	if err == nil {
+		err = r.end()
+	}
+	return err
 }
 
 // messages reads the conversation into d. It goes on from last if it can.

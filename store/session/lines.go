@@ -10,6 +10,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// asLines are the options of a decoder of JSON Lines. Of what may be escaped RFC 8259
+// says nothing, and so half a surrogate may be.
+var asLines = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+
 // readLines reads JSON Lines, and returns how many there are. The error is an
 // *Error.
 func readLines(text string) (lines uint64, err error) {
@@ -19,8 +23,7 @@ func readLines(text string) (lines uint64, err error) {
 	if !utf8.ValidString(text) {
 		return fail(validLength(text), "invalid UTF-8")
 	}
-	// Of what may be escaped RFC 8259 says nothing, and so half a surrogate may be.
-	dec := jsontext.NewDecoder(bytes.NewBuffer(bytesOf(text)), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(bytesOf(text)), asLines...)
 	for at := 0; at < len(text); lines++ {
 		start := skipSpace(text, at)
 		if start == len(text) || text[start] == '\n' {

@@ -138,12 +138,18 @@ func (r *textReader) Read(p []byte) (n int, err error) {
 // Equal reports whether two texts have the same bytes. Parts that they share are not
 // looked at.
 func (t Text) Equal(other Text) bool {
-	if t.root == other.root || t.Len() != other.Len() {
-		return t.Len() == other.Len()
+	return t.Len() == other.Len() && other.begins(t)
+}
+
+// begins reports whether a text begins with the bytes of another. Parts that they
+// share are not looked at.
+func (t Text) begins(with Text) bool {
+	if t.root == with.root || t.Len() < with.Len() {
+		return t.Len() >= with.Len()
 	}
 	at := 0
-	for part := range t.Parts() {
-		if !other.isAt(at, at+len(part), part) {
+	for part := range with.Parts() {
+		if !t.isAt(at, at+len(part), part) {
 			return false
 		}
 		at += len(part)

@@ -13,6 +13,7 @@ type Image struct {
 	runtimes list[*runtime]
 	sessions list[*filed]
 	held     store.Totals
+	parts    int
 	revision uint64
 }
 
@@ -20,7 +21,7 @@ type Image struct {
 // changes are settled.
 func (s *State) Image() *Image {
 	s.images++
-	return &Image{s.order.copy(), s.sessions.values.copy(), s.Totals(), s.revision}
+	return &Image{s.order.copy(), s.sessions.values.copy(), s.Totals(), s.texts.live, s.revision}
 }
 
 // Revision returns the version of what changed last.
@@ -28,6 +29,9 @@ func (i *Image) Revision() uint64 { return i.revision }
 
 // Totals returns how much there is.
 func (i *Image) Totals() store.Totals { return i.held }
+
+// NumParts returns how many parts all texts of sessions have, each counted once.
+func (i *Image) NumParts() int { return i.parts }
 
 // Views returns a View of each runtime, in the order in which they were made.
 // They are over from the start.

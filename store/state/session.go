@@ -86,13 +86,13 @@ func (s *State) PutOrigin(id store.RuntimeID, from Origin) {
 
 // PutSessionVersion adds a version to those of a runtime, as it was in a file. It is
 // the last one, and what was the last one is kept.
-func (s *State) PutSessionVersion(id store.RuntimeID, v SessionVersion, made int64) {
+func (s *State) PutSessionVersion(id store.RuntimeID, v SessionVersion) {
 	rt := s.open(id)
 	if before := rt.session; before != nil {
 		s.set(rt, part{kind: aPast, at: before.number}, value{version: before})
 	}
 	s.set(rt, part{kind: theSession}, value{version: &version{
-		number: v.Number, snapshot: &v.Snapshot, boundary: boundary{v.RunID, v.Sequence, v.Committed}, made: made,
+		number: v.Number, snapshot: &v.Snapshot, boundary: boundary{v.RunID, v.Sequence, v.Committed}, made: v.Made,
 	}})
 }
 
@@ -206,10 +206,14 @@ type SessionVersion struct {
 	Committed bool
 	RunID     store.RunID
 	Sequence  uint64
+
+	// Made is when, in Unix seconds, 0 if that was not recorded: it is if a Retention
+	// keeps sessions.
+	Made int64
 }
 
 func (v *version) value() SessionVersion {
-	return SessionVersion{v.number, *v.snapshot, v.boundary.there, v.boundary.run, v.boundary.sequence}
+	return SessionVersion{v.number, *v.snapshot, v.boundary.there, v.boundary.run, v.boundary.sequence, v.made}
 }
 
 // An Origin is what a runtime was forked from.

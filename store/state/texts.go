@@ -36,11 +36,18 @@ type heldPart struct {
 	old    bool   // it has stood in a snapshot of a journal's version 1
 }
 
-// add takes notice of one more use of a part. nil is that of an empty text.
+// add takes notice of one more text. nil is the root of an empty one.
 func (t *texts) add(p *session.Part) {
 	if p == nil {
 		return
 	}
+	if h := t.use(p); h.uses > 1 && !h.stored {
+		t.touched = append(t.touched, p)
+	}
+}
+
+// use takes notice of one more use of a part, and returns what is known of it.
+func (t *texts) use(p *session.Part) heldPart {
 	h, ok := t.held[p]
 	if !ok {
 		if t.held == nil {
@@ -50,19 +57,18 @@ func (t *texts) add(p *session.Part) {
 	}
 	if h.uses++; h.uses == 1 {
 		for _, part := range p.Parts() {
-			t.add(part)
+			t.use(part)
 		}
 		t.count(h, 1)
 		t.bytes += partSize(p)
+		t.touched = append(t.touched, p)
 	}
 	if h.name == 0 {
 		t.names++
 		h.name = t.names
 	}
 	t.held[p] = h
-	if h.uses == 1 || !h.stored {
-		t.touched = append(t.touched, p)
-	}
+	return h
 }
 
 // count counts a part that comes, or goes.

@@ -1,0 +1,210 @@
+package archive
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/session"
+	"github.com/loopstore/loopstore/store/state"
+)
+
+// maxLevels is how many lists may be in one another. A text of so many has more bytes
+// than any memory.
+const maxLevels = 16
+
+// texts are what was read of the sessions' texts.
+type texts struct {
+	parts   []*session.Part // by number, from 1
+	bytes   int64           // of all of them that are no lists
+	open    []*session.Part // of the text that is read, those that nothing lists yet
+	line    part            // read last
+	numbers numbers         // its buffer
+	checker session.Checker
+	checked map[checked]*store.Snapshot
+}
+
+// A checked text need not be read again.
+type checked struct {
+	root     *session.Part
+	format   session.Format
+	messages uint64
+}
+
+// sessionVersion reads a version of a runtime's session, and returns its number.
+func (r *reader) sessionVersion(id store.RuntimeID, last uint64) (uint64, error) {
+	var l sessionVersion
+	if err := r.take(&l); err != nil {
+		return 0, err
+	}
+	if l.Number <= last || l.Number > math.MaxInt64 { // as in a journal
+		return 0, r.fail(errNumber)
+	}
+	s, err := r.content(l.content)
+	if err != nil {
+		return 0, err
+	}
+	v := state.SessionVersion{Number: l.Number, Snapshot: *s, Made: l.Made}
+	if b := l.Receipt; b != nil {
+		v.Committed, v.RunID, v.Sequence = true, b.RunID, b.Sequence
+	}
+	r.state.PutSessionVersion(id, v)
+	return l.Number, nil
+}
+
+// session reads a filed snapshot.
+func (r *reader) session() error {
+	var l filedSession
+	if err := r.take(&l); err != nil {
+		return err
+	}
+	by := r.state.Version(l.RuntimeID)
+	switch {
+	case by == 0:
+		return r.fail(errFiled)
+	case r.state.Session(l.SessionID) != nil:
+		return r.fail(errTwice)
+	}
+	s, err := r.content(l.content)
+	if err != nil {
+		return err
+	}
+	r.putSession(l.RuntimeID, by, l.SessionID, s)
+	return nil
+}
+
+// putSession files a snapshot, as a part of the last change of the runtime that filed
+// it.
+func (r *reader) putSession(by store.RuntimeID, version uint64, id store.SessionID, s *store.Snapshot) {
+	r.state.SetRevision(version - 1)
+	r.state.PutSession(by, id, s)
+	r.state.Settle()
+}
+
+// content reads the parts that come with a text, and returns the snapshot of it. It
+// compares the digest.
+func (r *reader) content(c content) (*store.Snapshot, error) {
+	at, before := r.line, uint64(len(r.texts.parts))
+	for range c.Parts {
+		if err := r.part(before); err != nil {
+			return nil, err
+		}
+	}
+	fail := func(err error) error { return &Error{Line: at, Err: err} }
+	known := uint64(len(r.texts.parts))
+	if c.Part > known || c.Parts > 0 && (len(r.texts.open) != 1 || c.Part != known) {
+		return nil, fail(errRoot)
+	}
+	r.texts.open = r.texts.open[:0]
+	what := checked{format: c.Format}
+	if c.Part > 0 {
+		what.root = r.texts.parts[c.Part-1]
+	}
+	if c.Messages != nil {
+		what.messages = *c.Messages
+	}
+	s := r.texts.checked[what]
+	if s == nil {
+		d, err := r.texts.checker.Read(c.Format, session.TextWith(what.root), what.messages)
+		if err != nil {
+			return nil, fail(fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err))
+		}
+		s = new(store.SnapshotOfDocument(d))
+		if r.texts.checked == nil {
+			r.texts.checked = make(map[checked]*store.Snapshot)
+		}
+		r.texts.checked[what] = s
+	}
+	if c.Digest != s.Digest() || what.messages != s.MessageCount() || (c.Messages != nil) != (s.Document() != nil) {
+		return nil, fail(errDigest)
+	}
+	return s, nil
+}
+
+// part reads a part of a text whose own parts have numbers after some number. They
+// come in the order in which the text has them, each once, and a list after those that
+// it lists.
+func (r *reader) part(before uint64) error {
+	t := &r.texts
+	l := &t.line
+	*l = part{Parts: t.numbers[:0]}
+	if err := r.read(l); err != nil {
+		return err
+	}
+	if len(l.Parts) > 0 {
+		t.numbers = l.Parts
+	} else {
+		l.Parts = nil
+	}
+	p, err := t.part(l, before)
+	if err != nil {
+		return r.fail(err)
+	}
+	t.parts, t.open = append(t.parts, p), append(t.open, p)
+	return r.confirm(l)
+}
+
+func (t *texts) part(l *part, before uint64) (*session.Part, error) {
+	bytes := unsafe.String(unsafe.SliceData(l.Base64), len(l.Base64)) // which nobody changes
+	if l.Text != nil {
+		bytes = *l.Text
+	}
+	switch {
+	case l.Number != uint64(len(t.parts))+1:
+		return nil, errPartNext
+	case l.Parts != nil && l.Text == nil && l.Base64 == nil:
+		return t.list(l.Parts, before)
+	case l.Parts != nil, (l.Text != nil) == (l.Base64 != nil), len(bytes) == 0, len(bytes) > session.MaxBytes:
+		return nil, errPart
+	case l.Base64 != nil && utf8.ValidString(bytes):
+		return nil, errSpelling
+	}
+	t.bytes += int64(len(bytes))
+	return session.LeafOf(bytes), nil
+}
+
+// list returns a list of the parts with some numbers. Those of them that are the
+// text's own must be all that nothing lists yet, down to some place.
+func (t *texts) list(numbers numbers, before uint64) (*session.Part, error) {
+	listed, bytes, from := make([]*session.Part, len(numbers)), int64(0), len(t.open)
+	for i, n := range numbers {
+		if n == 0 || n > uint64(len(t.parts)) || slices.Contains(numbers[:i], n) {
+			return nil, errListed
+		}
+		listed[i] = t.parts[n-1]
+		bytes += int64(listed[i].Len())
+		if n > before {
+			from--
+		}
+	}
+	at := max(from, 0)
+	for i, n := range numbers {
+		if n > before {
+			if from < 0 || listed[i] != t.open[at] {
+				return nil, errListed
+			}
+			at++
+		}
+	}
+	for _, p := range listed {
+		if levels := levelsOf(p); levels != levelsOf(listed[0]) || levels == maxLevels {
+			return nil, errLevels
+		}
+	}
+	if bytes > t.bytes {
+		return nil, errTooLong
+	}
+	t.open = t.open[:max(from, 0)]
+	return session.ListOf(listed), nil
+}
+
+// levelsOf returns how many lists are in one another.
+func levelsOf(p *session.Part) (n int) {
+	for ; p.Parts() != nil; p = p.Parts()[0] {
+		n++
+	}
+	return n
+}
