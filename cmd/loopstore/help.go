@@ -24,6 +24,9 @@ cells, most of them for callers=1, 8 or 64:
   operation=NAME         each operation of a store, some in several sizes
   commit=scratch         a boundary commit of another session than the one held
   commit=grown           a boundary commit of the session held, grown by 1 KB
+  commit=appended        a boundary commit that appends a line of 1 KB
+  commit=grown_lines     a boundary commit of all lines held, and one more
+  commit=counted         commit=grown, with a digit more in front of the messages
   turn                   all that an agent runtime stores in a turn: an input
                          persisted four times and loaded, a boundary commit, a
                          lifecycle commit

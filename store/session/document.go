@@ -180,9 +180,28 @@ func (d *Document) hash() hash.Cloner {
 // bytesOf returns the bytes of a text, which must not be changed.
 func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
 
-// replace reads a document of Meerkat's. If its messages begin with the very bytes of
-// d's, only those that follow are read.
+// Continue is Replace of a document of Meerkat's, for who keeps texts as strings. It
+// shares text, as one part however long that is, and nothing of d.
+func (d *Document) Continue(text string) (*Document, error) {
+	next, err := d.readMeerkat(text)
+	if err == nil {
+		next.text = TextWith(LeafOf(text))
+	}
+	return next, err
+}
+
+// replace is Replace of a document of Meerkat's.
 func (d *Document) replace(text string) (*Document, error) {
+	next, err := d.readMeerkat(text)
+	if err == nil {
+		next.text = d.Text().Replace(text)
+	}
+	return next, err
+}
+
+// readMeerkat reads a document of Meerkat's, which has no text then. If its messages
+// begin with the very bytes of d's, only those that follow are read.
+func (d *Document) readMeerkat(text string) (*Document, error) {
 	r := newReader(text)
 	next := &Document{facts: Facts{Format: FormatMeerkat}}
 	_, err := r.members(document, document.fields, func(i int) error {
@@ -194,7 +213,6 @@ func (d *Document) replace(text string) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	next.text = d.Text().Replace(text)
 	return next, nil
 }
 
