@@ -191,6 +191,7 @@ func TestWholeTextsGoOnFromWhatIsHeld(t *testing.T) {
 		require.Equal(t, []store.Format{format, format}, []store.Format{first.Format, second.Format})
 		require.InDelta(t, 1<<20, len(first.SessionSnapshot), 2000)
 		require.InDelta(t, len(first.SessionSnapshot)+1<<10, len(second.SessionSnapshot), 50)
+		require.Equal(t, cell == "counted", bytes.Contains(second.SessionSnapshot, []byte(`":1000,`)))
 		require.Equal(t, cell == "grown_lines", bytes.HasPrefix(second.SessionSnapshot, first.SessionSnapshot), "the counter moves all by a byte")
 	}
 	one, two := measure.Counted(10<<10, 999), measure.Counted(10<<10, 1000)
