@@ -32,7 +32,7 @@ type loadOp struct {
 func (loadOp) Kind() ops.Kind                      { return ops.KindLoadRuntimeState }
 func (op loadOp) Runtime() (store.RuntimeID, bool) { return op.id, true }
 func (*loadOp) Answer() ops.None                   { return ops.None{} }
-func (*loadOp) Prepare(ops.Standing) error        { return nil }
+func (*loadOp) Prepare(ops.Standing) error         { return nil }
 func (*loadOp) Weigh() ops.Weight                  { return ops.Weight{} }
 func (op *loadOp) Apply(*state.State) error        { op.do(); return nil }
 

@@ -113,7 +113,7 @@ func TestDeleting(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, store.Removed{Totals: store.Totals{
 		Runtimes: 1, InputStates: 1, Runs: 1, Receipts: 1, Snapshots: 1, Sessions: 1,
-		RuntimeBytes: 1201, InputBytes: 400, ReceiptBytes: 160 + 160, SnapshotBytes: 2*(320+3) + 150,
+		RuntimeBytes: 1201, InputBytes: 400, ReceiptBytes: 160 + 160, SnapshotBytes: 2*320 + 150 + 170 + 3,
 	}}, removed)
 	assert.False(t, view.Current())
 	after, err := loop.View(t.Context(), "a")

@@ -108,7 +108,9 @@ func (op *AtomicApply) Prepare(standing Standing) (err error) {
 		return err
 	}
 	op.receipt = state.NewReceipt(&c.Receipt)
+	op.key, op.mismatch = nil, nil
 	if c.Session == nil {
+		op.session.snapshot = nil
 		return nil
 	}
 	op.session.runtime, op.session.given = op.RuntimeID, *c.Session
@@ -118,7 +120,7 @@ func (op *AtomicApply) Prepare(standing Standing) (err error) {
 	if err := op.session.prepare(standing, unsetEither); err != nil {
 		return err
 	}
-	op.key, op.mismatch = new(*c.SessionStoreKey), nil
+	op.key = new(*c.SessionStoreKey)
 	if d := op.session.snapshot.Document(); d.Format() == store.FormatMeerkat && store.SessionID(d.ID()) != *op.key {
 		op.mismatch = &store.SessionKeyError{Key: *op.key, ID: store.SessionID(d.ID())}
 	}

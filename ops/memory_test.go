@@ -5,6 +5,7 @@ package ops_test
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -162,11 +164,22 @@ func TestBytesPerRecord(t *testing.T) {
 			},
 		},
 		"snapshots of runtimes": {
-			n: 30_000, most: 1900,
+			n: 30_000, most: 2000,
 			held: func(held store.Totals) (int, int64) { return held.Runtimes, held.Bytes() },
 			put: func(s *state.State) error {
 				id := store.RuntimeID(fmt.Sprintf("agent-%08d", s.Totals().Runtimes))
 				return callOf(ops.CommitSessionBoundary{RuntimeID: id, Commit: commitWith(documentOf(conversation))})(s)
+			},
+		},
+		"versions of a session": {
+			n: 30_000, most: 700,
+			held: func(held store.Totals) (int, int64) { return held.Versions + 1, held.SnapshotBytes },
+			put: func(s *state.State) error {
+				s.Retention.Sessions.Last = math.MaxInt
+				text := fmt.Appendf(nil, "version %d\n", s.Totals().Versions)
+				return callOf(ops.Commit{Batch: batch.Batch{Then: []batch.Write{
+					batch.PutSnapshot{RuntimeID: "a", Snapshot: text, Format: store.FormatOpaque},
+				}}})(s)
 			},
 		},
 		"bare runtimes": {

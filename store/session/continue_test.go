@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,6 +18,8 @@ func agree(t *testing.T, last *session.Document, text string) (next *session.Doc
 	t.Helper()
 	want, wantErr := session.Read(text)
 	got, err := last.Replace(session.FormatMeerkat, text, 0)
+	kept, keptErr := last.Continue(text)
+	require.Equal(t, err, keptErr)
 	if wantErr != nil {
 		require.Equal(t, wantErr, err)
 		return nil, false
@@ -26,6 +29,8 @@ func agree(t *testing.T, last *session.Document, text string) (next *session.Doc
 	require.Equal(t, want.MessageCount(), got.MessageCount())
 	require.Equal(t, want.ID(), got.ID())
 	require.Equal(t, text, got.Text().String())
+	require.Equal(t, want.Facts(), kept.Facts())
+	require.Same(t, unsafe.StringData(text), unsafe.StringData(kept.Text().String()), "it is shared, and not copied")
 	return got, true
 }
 

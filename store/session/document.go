@@ -183,7 +183,7 @@ func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), 
 // Continue is Replace of a document of Meerkat's, for who keeps texts as strings. It
 // shares text, as one part however long that is, and nothing of d.
 func (d *Document) Continue(text string) (*Document, error) {
-	next, err := d.readMeerkat(text)
+	next, _, err := d.readMeerkat(text)
 	if err == nil {
 		next.text = TextWith(LeafOf(text))
 	}
@@ -192,28 +192,32 @@ func (d *Document) Continue(text string) (*Document, error) {
 
 // replace is Replace of a document of Meerkat's.
 func (d *Document) replace(text string) (*Document, error) {
-	next, err := d.readMeerkat(text)
+	next, known, err := d.readMeerkat(text)
 	if err == nil {
-		next.text = d.Text().Replace(text)
+		next.text = d.Text().replace(text, next.facts.From, next.facts.From+known)
 	}
 	return next, err
 }
 
 // readMeerkat reads a document of Meerkat's, which has no text then. If its messages
-// begin with the very bytes of d's, only those that follow are read.
-func (d *Document) readMeerkat(text string) (*Document, error) {
+// begin with the very bytes of d's, only those that follow are read; known is how many
+// bytes these are, if they stand in the same place.
+func (d *Document) readMeerkat(text string) (next *Document, known int, err error) {
 	r := newReader(text)
-	next := &Document{facts: Facts{Format: FormatMeerkat}}
-	_, err := r.members(document, document.fields, func(i int) error {
+	next = &Document{facts: Facts{Format: FormatMeerkat}}
+	_, err = r.members(document, document.fields, func(i int) error {
 		return r.member(i, next, d)
 	})
 	if err == nil {
 		err = r.end()
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return next, nil
+	if r.resumed && next.facts.From == d.facts.From {
+		known = d.facts.To - d.facts.From
+	}
+	return next, known, nil
 }
 
 // messages reads the conversation into d. It goes on from last if it can.
@@ -258,7 +262,7 @@ func (r *reader) resume(f *Facts, last *Document) *digester {
 	if read == nil || !last.text.isAt(last.facts.From, last.facts.To, stringOf(r.in[f.From:])) {
 		return newDigester(r.in)
 	}
-	r.pos, f.Messages = f.From+known, last.facts.Messages
+	r.pos, r.resumed, f.Messages = f.From+known, true, last.facts.Messages
 	return &digester{hash: cloneHash(read), in: r.in}
 }
 

@@ -18,6 +18,7 @@ type reader struct {
 	in      []byte
 	pos     int
 	depth   int
+	resumed bool   // the messages begin with those of another document
 	message int    // the index of the message it is in, or -1
 	text    []byte // the last string that had escapes, decoded
 

@@ -10,10 +10,10 @@ import (
 // A Text is the text of a session: a rope of immutable parts, which texts share. It
 // is an immutable value, and copies share all of it. The zero value is empty.
 //
-// A text is cut where its bytes say so, so two texts that have a stretch in common
-// are cut alike there, wherever it stands. Parts are listed by others, as in a tree,
-// and these lists are cut the same way. So a text that comes in the place of another
-// takes memory for what is new, and for a list on each floor above it.
+// Parts are listed by others, as in a tree. A text that comes in the place of another
+// shares the parts that it has too, wherever they stand now; and lists end where the
+// bytes say so, so that most of these are shared as well. So it takes memory for what is
+// new, and for a list on each floor above that.
 type Text struct{ root *Part }
 
 // A Part is some bytes of a Text, up to 16 KiB, or a list of up to 64 parts. It never
@@ -33,88 +33,16 @@ const (
 )
 
 const (
-	minBytes = 6 << 10
-	cutBits  = 13 // so after minBytes a cut comes within 8 KiB, on average
+	minBytes = MaxBytes - 2<<10 // of a part that has another one after it
+	minNew   = 2 << 10          // of one that comes between others, if that can be
 
 	minParts = 8
 	listBits = 5 // so a list has some 40 parts
-
-	window = 64 // bytes before a cut decide on it
+	cutBits  = 13
 )
-
-// gear has a random number for each byte: the first of SplitMix64.
-var gear = func() (table [256]uint64) {
-	var seed uint64
-	for i := range table {
-		seed += 0x9e3779b97f4a7c15
-		z := (seed ^ seed>>30) * 0xbf58476d1ce4e5b9
-		z = (z ^ z>>27) * 0x94d049bb133111eb
-		table[i] = z ^ z>>31
-	}
-	return table
-}()
-
-// markOf returns a hash of the last bytes of a text.
-func markOf(text string) (mark uint64) {
-	for i := max(0, len(text)-window); i < len(text); i++ {
-		mark = mark<<1 + gear[text[i]]
-	}
-	return mark
-}
-
-// cut returns how long the first part of a text is. FastCDC cuts like this: it looks
-// for a place whose last bytes have a hash that begins with zeros. A character of
-// UTF-8 stays whole.
-func cut(text string) int {
-	if len(text) <= MaxBytes {
-		return len(text)
-	}
-	at, mark := minBytes, markOf(text[:minBytes])
-	for ; at < MaxBytes && mark>>(64-cutBits) != 0; at++ {
-		mark = mark<<1 + gear[text[at]]
-	}
-	for range 3 {
-		if text[at]&0xc0 == 0x80 {
-			at--
-		}
-	}
-	return at
-}
 
 // TextOf returns a text with a copy of some bytes.
 func TextOf(text string) Text { return Text{}.Replace(text) }
-
-// Replace returns a text with these bytes. It shares the parts that t has too, and
-// copies the others.
-func (t Text) Replace(text string) Text {
-	old := slices.Collect(t.leaves())
-	b := builder{standing: t.lists()}
-	var where map[uint64]int // of old, by their marks
-	for next := 0; len(text) > 0; {
-		if next < len(old) && strings.HasPrefix(text, old[next].bytes) && (next < len(old)-1 || len(text) == old[next].len) {
-			text = text[old[next].len:]
-			b.add(0, old[next])
-			next++
-			continue
-		}
-		n := cut(text)
-		leaf := LeafOf(text[:n])
-		if where == nil && next < len(old)-1 { // something else follows that may be in text too
-			where = make(map[uint64]int, len(old))
-			for i := len(old) - 1; i >= next; i-- {
-				where[old[i].mark] = i
-			}
-		}
-		if i, ok := where[leaf.mark]; ok && i >= next && old[i].bytes == leaf.bytes { // so that none is there twice
-			leaf, next = old[i], i+1
-		} else {
-			leaf.bytes = strings.Clone(leaf.bytes)
-		}
-		text = text[n:]
-		b.add(0, leaf)
-	}
-	return b.text()
-}
 
 // Append returns a text that has more bytes at its end, a copy of them. It costs
 // what is added, and the copy of one part and of the lists that it is on.

@@ -118,6 +118,7 @@ func (s *State) revise(ended []*moment) []*moment {
 // together: a journal learns of them, from Changes, before anybody else does.
 type group struct {
 	revision uint64 // before it, or of what was adopted
+	names    uint64 // of parts, before it
 	changed  map[store.RuntimeID]bool
 	adopted  *State    // whose place s has taken, nil if none
 	absent   []*moment // ended in it; the Views that it ends are in the log
@@ -127,7 +128,7 @@ type group struct {
 // settled one by one, and nothing may be asked of the runtimes that it changes.
 // There must be no Image while it lasts.
 func (s *State) Begin() {
-	s.group = &group{revision: s.revision, changed: make(map[store.RuntimeID]bool)}
+	s.group = &group{revision: s.revision, names: s.texts.names, changed: make(map[store.RuntimeID]bool)}
 }
 
 // Grouping reports whether there is a group, so that what is held may be taken
@@ -144,6 +145,9 @@ func (s *State) Commit() Waiters {
 	ended := s.groupEnds()
 	s.texts.store(s.group.adopted != nil)
 	s.texts.settle()
+	if len(s.log) == 0 { // the journal has not been told
+		s.texts.names = s.group.names
+	}
 	s.group = nil
 	s.forgetLog(0)
 	return finish(ended)
@@ -173,6 +177,7 @@ func (s *State) Rollback() Waiters {
 		}
 	}
 	s.texts.settle()
+	s.texts.names = g.names
 	s.group = nil
 	return finish(g.absent)
 }

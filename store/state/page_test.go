@@ -95,7 +95,7 @@ func TestSummary(t *testing.T) {
 	assert.Equal(t, s.Totals(), summary.Held)
 	assert.Equal(t, store.Totals{
 		Runtimes: 1, InputStates: 8, Runs: 3, Receipts: 9, Snapshots: 1,
-		RuntimeBytes: 1201, InputBytes: 8 * (400 + 6), ReceiptBytes: 3*160 + 9*(160+64+2*16), SnapshotBytes: 320 + 5,
+		RuntimeBytes: 1201, InputBytes: 8 * (400 + 6), ReceiptBytes: 3*160 + 9*(160+64+2*16), SnapshotBytes: 320 + 170 + 5,
 	}, summary.Held)
 	latest, ok := summary.LatestReceipt()
 	assert.True(t, ok)

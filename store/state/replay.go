@@ -284,18 +284,6 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 	return ""
 }
 
-// chunk takes the next part of a snapshot.
-func (o *pending) chunk(number uint64, b *payloadReader) string {
-	chunk := b.take(len(b.rest))
-	left := o.length - uint64(o.text.Len())
-	if !o.there || number != o.chunks || uint64(len(chunk)) != min(left, snapshotChunk) || left == 0 {
-		return "not the next part of its snapshot"
-	}
-	o.chunks++
-	o.text.Write(chunk)
-	return ""
-}
-
 // finish ends what is pending, whose records have all come.
 func (r *Replay) finish() (reason string) {
 	s, o := r.state, &r.current
@@ -350,98 +338,4 @@ func (r *Replay) finish() (reason string) {
 		return "a record of the runtime is missing, or one too many"
 	}
 	return ""
-}
-
-// chunked returns the snapshot of version 1 that has come, nil if there is none.
-func (o *pending) chunked() (_ *store.Snapshot, reason string) {
-	switch {
-	case !o.there:
-		return nil, ""
-	case uint64(o.text.Len()) != o.length:
-		return nil, "a part of a snapshot is missing"
-	}
-	format := store.FormatUnset
-	if o.document {
-		format = store.FormatMeerkat
-	}
-	document, err := (*session.Document)(nil).Replace(format, o.text.String(), 0)
-	if err != nil {
-		return nil, "a snapshot is no session document"
-	}
-	return new(store.SnapshotOfDocument(document)), ""
-}
-
-// part takes the next part of a text.
-func (r *Replay) part(name uint64, b *payloadReader) string {
-	if b.version < 2 || name == 0 || name > r.root.names {
-		return "unknown key"
-	}
-	p, whole := (*session.Part)(nil), b.flag()
-	if whole {
-		var parts []*session.Part
-		for !b.bad && len(b.rest) > 0 {
-			part := r.parts[b.number()]
-			if part == nil || len(parts) == session.MaxParts {
-				return "a part that is not there, or one too many"
-			}
-			parts = append(parts, part)
-		}
-		if len(parts) > 0 {
-			p = session.ListOf(parts)
-		}
-	} else if bytes := b.take(len(b.rest)); 0 < len(bytes) && len(bytes) <= session.MaxBytes {
-		r.bytes += len(bytes)
-		p = session.LeafOf(string(bytes))
-	}
-	if b.bad || p == nil || p.Len() > r.bytes { // so that none is there twice, many times over
-		return "malformed"
-	}
-	r.parts[name] = p
-	r.state.texts.restore(p, name)
-	return ""
-}
-
-// version takes a version of a session.
-func (r *Replay) version(last bool, number uint64, b *payloadReader) string {
-	s, rt := r.state, r.current.rt
-	v := &version{number: b.number(), made: int64(b.number())}
-	if b.flag() {
-		v.boundary = boundary{store.RunID(b.id()), b.number(), true}
-	}
-	var reason string
-	switch v.snapshot, reason = r.snapshot(b); {
-	case reason != "":
-		return reason
-	case b.version < 2 || v.number == 0 || v.number > maxPlace:
-		return "malformed"
-	case last:
-		s.swap(rt, part{kind: theSession}, &value{version: v})
-		return ""
-	case v.number != number || rt.session == nil || number >= rt.session.number:
-		return "a version that cannot be"
-	}
-	s.swap(rt, part{kind: aPast, at: number}, &value{version: v})
-	return ""
-}
-
-// snapshot reads one.
-func (r *Replay) snapshot(b *payloadReader) (_ *store.Snapshot, reason string) {
-	name := b.number()
-	root, facts := r.parts[name], session.Facts{Format: store.Format(b.byte())}
-	if facts.Format != store.FormatUnset {
-		copy(facts.Digest[:], b.take(len(facts.Digest)))
-		facts.Messages = b.number()
-	}
-	text := session.TextWith(root)
-	if facts.Format == store.FormatMeerkat {
-		facts.ID = b.id()
-		facts.From, facts.To = b.place(), b.place()
-	} else if facts.Format != store.FormatUnset {
-		facts.To = text.Len()
-	}
-	d, ok := session.Restore(facts, text)
-	if b.bad || !ok || name != 0 && root == nil {
-		return nil, "a snapshot that cannot be"
-	}
-	return new(store.SnapshotOfDocument(d)), ""
 }

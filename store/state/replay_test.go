@@ -1,7 +1,6 @@
 package state_test
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"math/rand/v2"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/session"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -142,14 +142,20 @@ func TestGroupWithoutChangesTellsNothing(t *testing.T) {
 	s.Commit()
 }
 
-// A snapshot that grows, shrinks or changes is written in its parts that differ.
-func TestGrownSnapshotIsWrittenFromWhereItDiffers(t *testing.T) {
-	const chunk = 16 << 10
+// Of a snapshot that grows, shrinks or changes the journal gets the parts that are new.
+func TestGrownSnapshotIsWrittenInItsNewParts(t *testing.T) {
+	const part = session.MaxBytes + 2<<10
 	var s state.State
 	k := kept{}
 	put := func(text []byte) (bytes int) {
 		s.Begin()
-		s.PutSnapshot("a", new(store.SnapshotOf(text)), nil)
+		var standing store.Snapshot
+		if s.Snapshot("a") != nil {
+			standing = *s.Snapshot("a")
+		}
+		snapshot, err := standing.Replace(store.FormatUnset, string(text), 0)
+		require.NoError(t, err)
+		s.PutSnapshot("a", &snapshot, nil)
 		s.Settle()
 		changes := s.Changes()
 		k.apply(changes)
@@ -159,13 +165,14 @@ func TestGrownSnapshotIsWrittenFromWhereItDiffers(t *testing.T) {
 		require.Equal(t, string(text), again.Snapshot("a").String())
 		return int(journal.Batch{Changes: changes}.Bytes())
 	}
-	text := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
+	text := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{}).Read(text)
 	assert.Greater(t, put(text), 1<<20)
-	assert.Less(t, put(append(text, "more"...)), 1<<10)
-	assert.Less(t, put(append(text[:len(text)-10:len(text)-10], "otherwise"...)), chunk+1<<10)
-	assert.Less(t, put(text[:len(text)/2]), 5<<10)
-	text[0]++
-	assert.Less(t, put(text[:len(text)/2]), chunk+1<<10)
+	assert.Zero(t, put(text)/1024)
+	assert.Less(t, put(append(text, "more"...)), part)
+	assert.Less(t, put(append(text[:len(text)-10:len(text)-10], "otherwise"...)), part)
+	assert.Less(t, put(append([]byte("in front"), text...)), 4*part, "what is next to the first may be cut otherwise")
+	assert.Less(t, put(append([]byte("In front"), text[:len(text)/2]...)), 4*part)
 	assert.Less(t, put(nil), 5<<10)
 }
 

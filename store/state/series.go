@@ -41,6 +41,27 @@ func (s *series[K, V]) put(key K, at uint64, value V) (old V) {
 	return s.values.set(at, value)
 }
 
+// giveBack makes a place the next one again, if it was the last and nothing is there.
+func (s *series[K, V]) giveBack(at uint64) {
+	if _, ok := s.values.get(at); !ok && at+1 == s.next {
+		s.next = at
+	}
+}
+
+// giveBack gives a part's place back, if nothing is there.
+func (s *State) giveBack(rt *runtime, p part) {
+	switch p.kind {
+	case anInput:
+		rt.inputs.giveBack(p.at)
+	case aRun:
+		rt.runs.giveBack(p.at)
+	case aDropped:
+		rt.dropped.giveBack(p.at)
+	case aFiled:
+		s.sessions.giveBack(p.at)
+	}
+}
+
 // InputStates are the input states of a runtime at one moment, in order. The
 // zero value has none.
 type InputStates struct{ values list[*store.InputState] }

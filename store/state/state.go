@@ -136,6 +136,7 @@ func (s *State) takeBack(n int) {
 	for i := len(s.log) - 1; i >= n; i-- {
 		c := &s.log[i]
 		s.swap(c.rt, c.part, &c.old)
+		s.giveBack(c.rt, c.part)
 		if c.rt != nil {
 			c.rt.swept.goBack(c.part)
 		}

@@ -13,7 +13,7 @@ import (
 // texts are the parts of all texts that a State holds. Each is held once, however many
 // texts have it, and goes with the last of them.
 type texts struct {
-	held  map[*session.Part]*heldPart
+	held  map[*session.Part]heldPart
 	live  int // of these, how many have uses
 	old   int // of these, how many only stand in snapshots of a journal's version 1
 	bytes int64
@@ -31,7 +31,7 @@ type texts struct {
 // parts.
 type heldPart struct {
 	name   uint64 // in the journal, never used again
-	uses   int    // by texts as a whole, and by lists
+	uses   int32  // by texts as a whole, and by lists
 	stored bool   // the journal has a record of it
 	old    bool   // it has stood in a snapshot of a journal's version 1
 }
@@ -41,13 +41,12 @@ func (t *texts) add(p *session.Part) {
 	if p == nil {
 		return
 	}
-	h := t.held[p]
-	if h == nil {
+	h, ok := t.held[p]
+	if !ok {
 		if t.held == nil {
-			t.held = make(map[*session.Part]*heldPart)
+			t.held = make(map[*session.Part]heldPart)
 		}
-		h = &heldPart{old: t.replaying}
-		t.held[p] = h
+		h.old = t.replaying
 	}
 	if h.uses++; h.uses == 1 {
 		for _, part := range p.Parts() {
@@ -60,13 +59,14 @@ func (t *texts) add(p *session.Part) {
 		t.names++
 		h.name = t.names
 	}
+	t.held[p] = h
 	if h.uses == 1 || !h.stored {
 		t.touched = append(t.touched, p)
 	}
 }
 
 // count counts a part that comes, or goes.
-func (t *texts) count(h *heldPart, n int) {
+func (t *texts) count(h heldPart, n int) {
 	t.live += n
 	if h.old && !h.stored {
 		t.old += n
@@ -79,7 +79,9 @@ func (t *texts) drop(p *session.Part) {
 		return
 	}
 	h := t.held[p]
-	if h.uses--; h.uses == 0 {
+	h.uses--
+	t.held[p] = h
+	if h.uses == 0 {
 		for _, part := range p.Parts() {
 			t.drop(part)
 		}
@@ -92,15 +94,15 @@ func (t *texts) drop(p *session.Part) {
 // restore takes notice of a part that a journal has.
 func (t *texts) restore(p *session.Part, name uint64) {
 	if t.held == nil {
-		t.held = make(map[*session.Part]*heldPart)
+		t.held = make(map[*session.Part]heldPart)
 	}
-	t.held[p] = &heldPart{name: name, stored: true}
+	t.held[p] = heldPart{name: name, stored: true}
 }
 
 // settle forgets the parts that nothing has any more.
 func (t *texts) settle() {
 	for _, p := range t.touched {
-		if h := t.held[p]; h != nil && h.uses == 0 {
+		if h, ok := t.held[p]; ok && h.uses == 0 {
 			delete(t.held, p)
 		}
 	}
@@ -175,6 +177,7 @@ func (t *texts) storePart(p *session.Part) {
 		t.count(h, -1)
 		h.stored = true
 		t.count(h, 1)
+		t.held[p] = h
 		for _, part := range p.Parts() {
 			t.storePart(part)
 		}

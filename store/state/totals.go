@@ -11,8 +11,8 @@ const (
 	restBytes     = 64  // of a receipt with more, or with a text for a digest
 	runBytes      = 160
 	droppedBytes  = 100 // what is left of a run
-	snapshotBytes = 400 // but for its text
-	versionBytes  = 420 // of an earlier one, likewise
+	snapshotBytes = 320 // but for its text
+	versionBytes  = 400 // of an earlier one, likewise
 	partBytes     = 170 // of a text
 	filedBytes    = 150 // of a snapshot, besides
 )

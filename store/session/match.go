@@ -1,0 +1,159 @@
+package session
+
+import "strings"
+
+// markOf returns a hash of the last bytes of a text.
+func markOf(text string) (mark uint64) {
+	for i := max(0, len(text)-window); i < len(text); i++ {
+		mark = mark<<1 + gear[text[i]]
+	}
+	return mark
+}
+
+const window = 64 // bytes that a mark is of
+
+// gear has a random number for each byte: the first of SplitMix64.
+var gear = func() (table [256]uint64) {
+	var seed uint64
+	for i := range table {
+		seed += 0x9e3779b97f4a7c15
+		z := (seed ^ seed>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		table[i] = z ^ z>>31
+	}
+	return table
+}()
+
+// A matcher finds where a text goes on as another one, of which it has the parts. It
+// looks for their ends: at each byte it compares the mark of the bytes before with
+// those of the parts, and where two agree the bytes.
+type matcher struct {
+	old    []*Part
+	first  map[uint64]int // of old, by marks
+	after  []int          // the next one with the same mark, or len(old)
+	filter [1 << 10]uint64
+	budget int // bytes that may still be compared
+}
+
+// newMatcher returns a matcher of the parts from one on.
+func newMatcher(old []*Part, from, budget int) *matcher {
+	m := &matcher{old: old, first: make(map[uint64]int, len(old)-from), after: make([]int, len(old)), budget: budget}
+	for i := len(old) - 1; i >= from; i-- {
+		mark := old[i].mark
+		m.after[i] = len(old)
+		if next, ok := m.first[mark]; ok {
+			m.after[i] = next
+		}
+		m.first[mark] = i
+		m.filter[mark>>54] |= 1 << (mark >> 48 & 63)
+	}
+	return m
+}
+
+// find returns the first place from at on at which a part stands, and which that is:
+// next or a later one. If there is none, that is the end of the text, and no part.
+func (m *matcher) find(text string, at, next int) (place, part int) {
+	mark := markOf(text[:at])
+	for i := at; i < len(text) && m.budget > 0; i++ {
+		mark = mark<<1 + gear[text[i]]
+		if m.filter[mark>>54]>>(mark>>48&63)&1 == 0 {
+			continue
+		}
+		k, ok := m.first[mark]
+		for ; ok && k < next; k = m.after[k] {
+			m.first[mark] = m.after[k]
+		}
+		for tries := 0; ok && k < len(m.old) && tries < 4; tries, k = tries+1, m.after[k] {
+			if start := i + 1 - m.old[k].len; start >= at && m.stands(text[start:], k) {
+				return start, k
+			}
+			if k+1 < len(m.old) && m.stands(text[i+1:], k+1) {
+				return i + 1, k + 1
+			}
+		}
+	}
+	return len(text), len(m.old)
+}
+
+// stands reports whether a text begins with a part that may be shared there: the last
+// one only at the end.
+func (m *matcher) stands(text string, part int) bool {
+	p := m.old[part]
+	if part == len(m.old)-1 && len(text) != p.len {
+		return false
+	}
+	for known := 0; ; known += 512 {
+		to := min(known+512, p.len)
+		m.budget -= to - known
+		if len(text) < to || text[known:to] != p.bytes[known:to] {
+			return false
+		}
+		if to == p.len {
+			return true
+		}
+	}
+}
+
+// cut returns how long the first part of a text is. It ends where the mark is the
+// lowest, among the last places that it may, so that ends can be told apart. A
+// character of UTF-8 stays whole.
+func cut(text string) int {
+	if len(text) <= MaxBytes {
+		return len(text)
+	}
+	at, lowest := 0, ^uint64(0)
+	mark := markOf(text[:minBytes])
+	for i := minBytes; i < MaxBytes; i++ {
+		if mark = mark<<1 + gear[text[i]]; mark < lowest {
+			at, lowest = i+1, mark
+		}
+	}
+	for range 3 {
+		if text[at]&0xc0 == 0x80 {
+			at--
+		}
+	}
+	return at
+}
+
+// Replace returns a text with these bytes. It shares the parts that t has too, wherever
+// they stand now, and copies the others.
+func (t Text) Replace(text string) Text { return t.replace(text, 0, 0) }
+
+// replace is Replace for a text that is known to have the same bytes from one place to
+// another.
+func (t Text) replace(text string, from, to int) Text {
+	var old []*Part
+	for p := range t.leaves() {
+		old = append(old, p)
+	}
+	b := builder{standing: t.lists()}
+	var m *matcher
+	at := 0
+	for next := 0; at < len(text); {
+		if next < len(old) {
+			p, known := old[next], m == nil && from <= at && at+old[next].len <= to
+			if (known || strings.HasPrefix(text[at:], p.bytes)) && (next < len(old)-1 || len(text)-at == p.len) {
+				b.add(0, p)
+				at, next = at+p.len, next+1
+				continue
+			}
+		}
+		place := len(text)
+		if next < len(old)-1 { // something else follows that may be in text too
+			if m == nil {
+				m = newMatcher(old, next, 4*len(text))
+			}
+			place, next = m.find(text, at, next)
+			if place-at < minNew && next < len(old) { // too little for a part of its own
+				place, next = place+old[next].len, next+1
+			}
+		}
+		for at < place {
+			n := cut(text[at:place])
+			b.add(0, LeafOf(strings.Clone(text[at:at+n])))
+			at += n
+		}
+	}
+	return b.text()
+}
