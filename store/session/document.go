@@ -180,44 +180,31 @@ func (d *Document) hash() hash.Cloner {
 // bytesOf returns the bytes of a text, which must not be changed.
 func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
 
-// Continue is Replace of a document of Meerkat's, for who keeps texts as strings. It
-// shares text, as one part however long that is, and nothing of d.
-func (d *Document) Continue(text string) (*Document, error) {
-	next, _, err := d.readMeerkat(text)
-	if err == nil {
-		next.text = TextWith(LeafOf(text))
-	}
-	return next, err
-}
-
-// replace is Replace of a document of Meerkat's.
+// replace reads a document of Meerkat's. If its messages begin with the very bytes of
+// d's, only those that follow are read.
 func (d *Document) replace(text string) (*Document, error) {
-	next, known, err := d.readMeerkat(text)
-	if err == nil {
-		next.text = d.Text().replace(text, next.facts.From, next.facts.From+known)
+	r := newReader(text)
+	next := &Document{facts: Facts{Format: FormatMeerkat}}
+	if err := r.document(next, d); err != nil {
+		return nil, err
 	}
-	return next, err
+	var known int // of the messages
+	if r.resumed && next.facts.From == d.facts.From {
+		known = d.facts.To - d.facts.From
+	}
+	next.text = d.Text().replace(text, next.facts.From, next.facts.From+known)
+	return next, nil
 }
 
-// readMeerkat reads a document of Meerkat's, which has no text then. If its messages
-// begin with the very bytes of d's, only those that follow are read; known is how many
-// bytes these are, if they stand in the same place.
-func (d *Document) readMeerkat(text string) (next *Document, known int, err error) {
-	r := newReader(text)
-	next = &Document{facts: Facts{Format: FormatMeerkat}}
-	_, err = r.members(document, document.fields, func(i int) error {
-		return r.member(i, next, d)
+// document reads a document of Meerkat's into d. It goes on from last if it can.
+func (r *reader) document(d, last *Document) error {
+	_, err := r.members(document, document.fields, func(i int) error {
+		return r.member(i, d, last)
 	})
 	if err == nil {
 		err = r.end()
 	}
-	if err != nil {
-		return nil, 0, err
-	}
-	if r.resumed && next.facts.From == d.facts.From {
-		known = d.facts.To - d.facts.From
-	}
-	return next, known, nil
+	return err
 }
 
 // messages reads the conversation into d. It goes on from last if it can.
