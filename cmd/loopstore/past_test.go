@@ -178,3 +178,23 @@ func TestCompactKeepsThePast(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, slices.Collect(view.Sessions()), 6)
 }
+
+// An exported file shows what the journal shows.
+func TestAnExportHasThePast(t *testing.T) {
+	file := withPast(t)
+	l := storetest.Open(t, bolt.New(file, bolt.Options{}), "p")
+	exported := filepath.Join(t.TempDir(), "x.jsonl")
+	require.NoError(t, l.ExportFile(t.Context(), exported))
+	require.NoError(t, l.Close())
+	for _, id := range []string{"chat", "copy"} {
+		args := []string{"inspect", "-json", "-payloads", "-runtime", id}
+		_, want, _ := shell(t.Context(), append(args, file)...)
+		code, got, stderr := shell(t.Context(), append(args, exported)...)
+		require.Equal(t, exitOK, code, stderr)
+		require.Equal(t, want, got)
+	}
+	code, stdout, stderr := shell(t.Context(), "verify", exported)
+	require.Equal(t, exitOK, code, stderr)
+	require.Regexp(t, `(?m)^versions +5  `, stdout)
+	require.Regexp(t, `(?m)^documents +7  .*from 5 texts$`, stdout)
+}
