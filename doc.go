@@ -1,4 +1,4 @@
-// Package loopstore keeps the state of agent runtimes: session snapshots, ordered
+// Package loopstore keeps the state of agent runtimes: conversations, ordered
 // input states, run-boundary receipts and runtime states, committed together. The
 // state is in memory. With a journal it survives the process.
 //
@@ -86,6 +86,13 @@
 // answer loads with what it held. If the journal cannot say whether it has stored a
 // batch, the calls with changes in it get store.ErrOutcomeUnknown, and the store
 // stops serving too. The next Open finds out. No caller's context ends an append.
+//
+// # The past
+//
+// With a Retention of sessions a runtime's session keeps earlier versions. A version
+// never changes, its number is never used again, and what is made of it in a fork or
+// by going back is a version of its own. Versions share what they have in common,
+// and it counts once.
 //
 // # Revisions
 //

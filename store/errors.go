@@ -24,7 +24,7 @@ var (
 	// serving: close it, open it again, and look whether they are there.
 	ErrOutcomeUnknown = errors.New("outcome is unknown")
 
-	// ErrInvalidSnapshot means that a snapshot is not a session document. The
+	// ErrInvalidSnapshot means that the text of a session is not of its format. The
 	// error wraps a *session.Error, which says where and why.
 	ErrInvalidSnapshot = errors.New("invalid session snapshot")
 

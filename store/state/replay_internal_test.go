@@ -3,6 +3,7 @@ package state
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,7 +50,8 @@ func FuzzReplay(f *testing.F) {
 				if _, err := s.NextSequence(rt.id, store.RunID{1}); err == nil {
 					s.PutReceipt(rt.id, &Receipt{RunID: store.RunID{1}})
 				}
-				s.Prune(rt.id, store.Retention{ReceiptsPerRun: 1, Inputs: store.Keep{Last: 1}}, store.Time{})
+				s.PutSnapshot(rt.id, new(lines(10)), nil)
+				s.Prune(rt.id, store.Retention{ReceiptsPerRun: 1, Inputs: store.Keep{Last: 1}, Sessions: store.Keep{Last: 2}}, store.Time{})
 				s.Settle()
 			}
 			s.DeleteRuntime(rt.id)
@@ -82,8 +84,17 @@ func replayed(n, snapshotBytes int) *State {
 		snapshot := new(store.SnapshotOf(make([]byte, snapshotBytes)))
 		s.PutSnapshot(id, snapshot, nil)
 		s.PutSession(id, store.SessionID{byte(i)}, snapshot)
+		s.Retention.Sessions.Last = 9
+		s.PutSnapshot(id, new(lines(snapshotBytes)), s.Receipt(id, store.RunID{}, 0))
+		_ = s.Fork(id, 1, id+"'")
 		s.Settle()
 	}
+	return s
+}
+
+// lines returns a snapshot of JSON Lines.
+func lines(bytes int) store.Snapshot {
+	s, _ := store.Snapshot{}.Replace(store.FormatLines, strings.Repeat("1\n", bytes/2), 0)
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -160,7 +161,10 @@ func TestRetentionIsPruneAfterEachOperation(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 4))
 		keep := someRetention(r)
 		var kept, pruned state.State
-		kept.Retention, kept.Now = keep, at(100)
+		kept.Retention, kept.Now, pruned.Now = keep, at(100), at(100)
+		if keep.Sessions != (store.Keep{}) {
+			pruned.Retention.Sessions.Last = math.MaxInt
+		}
 		kept.Limits.InputsPerRuntime = r.IntN(2) * 4
 		for range 60 {
 			step := r.Uint64()

@@ -3,6 +3,7 @@ package state_test
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -22,7 +23,7 @@ import (
 func change(s *state.State, r *rand.Rand) {
 	id := runtimeIDs[r.IntN(len(runtimeIDs))]
 	snapshot := new(store.SnapshotOf(fmt.Append(nil, r.IntN(100))))
-	switch r.IntN(14) {
+	switch r.IntN(19) {
 	case 0, 1, 2, 3:
 		state := inputState(byte(r.IntN(6)), []store.InputLifecycleState{store.InputQueued, store.InputConsumed}[r.IntN(2)])
 		state.UpdatedAt = store.TimeOf(time.Unix(r.Int64N(100), 0))
@@ -46,6 +47,16 @@ func change(s *state.State, r *rand.Rand) {
 		}))
 	case 8:
 		s.PutSnapshot(id, snapshot, nil)
+	case 14, 15:
+		s.PutSnapshot(id, grown(s, r), s.Receipt(id, store.RunID{1}, 1))
+	case 16:
+		_ = s.RestoreSession(id, 1+r.Uint64N(5))
+	case 17:
+		if to := runtimeIDs[r.IntN(len(runtimeIDs))]; s.Version(to) == 0 {
+			_ = s.Fork(id, 1+r.Uint64N(5), to)
+		}
+	case 18:
+		s.PutSession(id, sessionIDs[r.IntN(len(sessionIDs))], grown(s, r))
 	case 9:
 		s.PutSession(id, sessionIDs[r.IntN(len(sessionIDs))], snapshot)
 	case 10:
@@ -59,11 +70,29 @@ func change(s *state.State, r *rand.Rand) {
 	}
 }
 
+// grown returns a snapshot that shares something with one that is held, or that was
+// held.
+func grown(s *state.State, r *rand.Rand) *store.Snapshot {
+	var standing store.Snapshot
+	if held := s.Snapshot(runtimeIDs[r.IntN(len(runtimeIDs))]); held != nil {
+		standing = *held
+	}
+	text := standing.String()
+	at := r.IntN(len(text) + 1)
+	text = text[:at] + strings.Repeat(fmt.Sprintln(r.Uint64()), r.IntN([]int{2, 2, 2, 1500}[r.IntN(4)])) + text[min(len(text), at+r.IntN(2000)):]
+	snapshot, err := standing.Replace([]store.Format{store.FormatUnset, store.FormatOpaque, store.FormatLines}[r.IntN(3)], text+"1\n", 0)
+	if err != nil { // no line, any more
+		return new(store.SnapshotOf([]byte(text)))
+	}
+	return &snapshot
+}
+
 func someRetention(r *rand.Rand) store.Retention {
 	return store.Retention{
 		ReceiptsPerRun: r.IntN(3), Runs: r.IntN(3),
 		Inputs:   store.Keep{Last: r.IntN(4), For: time.Duration(r.IntN(3)) * 30 * time.Second},
 		Payloads: store.Keep{Last: r.IntN(4), For: time.Duration(r.IntN(3)) * 30 * time.Second},
+		Sessions: store.Keep{Last: r.IntN(4), For: time.Duration(r.IntN(3)) * 30 * time.Second},
 	}
 }
 
@@ -72,17 +101,30 @@ var (
 	sessionIDs = []store.SessionID{{1}, {2}}
 )
 
+// brief tells snapshots apart.
+func brief(s store.Snapshot) string {
+	return fmt.Sprint(s.Format(), s.Len(), s.MessageCount(), s.Digest(), crc32.ChecksumIEEE(s.Bytes()))
+}
+
 // shown is all that a View shows.
 func shown(v *state.View) string {
 	state, _ := v.RuntimeState()
 	snapshot, _ := v.Snapshot()
 	latest, _ := v.LatestReceipt()
 	var text strings.Builder
-	fmt.Fprintln(&text, v.RuntimeID(), v.Version(), v.Exists(), state, snapshot, latest)
+	fmt.Fprintln(&text, v.RuntimeID(), v.Version(), v.Exists(), state, brief(snapshot), latest)
 	for in := range v.InputStates() {
 		byID, _ := v.InputState(in.InputID)
 		fmt.Fprintln(&text, in.InputID, in.AttemptCount, byID.AttemptCount, in.IdempotencyKey != nil, len(in.PersistedInput))
 	}
+	for one := range v.Sessions() {
+		fmt.Fprintln(&text, one.Number, one.Committed, one.RunID, one.Sequence, brief(one.Snapshot))
+		if at, ok := v.SessionAt(one.Number); !ok || at != one {
+			text.WriteString("not found")
+		}
+	}
+	origin, ok := v.Origin()
+	fmt.Fprintln(&text, origin, ok)
 	summary := v.Summary()
 	fmt.Fprintln(&text, summary.Held, summary.Ended)
 	for run, highest := range v.DroppedRuns() {
@@ -112,7 +154,7 @@ func pictured(image *state.Image) string {
 		held.InputStates += v.NumInputStates()
 	}
 	for id, filed := range image.Sessions() {
-		fmt.Fprintln(&text, id, filed.By, filed.Snapshot)
+		fmt.Fprintln(&text, id, filed.By, brief(filed.Snapshot))
 		held.Sessions++
 	}
 	total := image.Totals()
@@ -141,7 +183,7 @@ func all(s *state.State) string {
 	}
 	for _, id := range sessionIDs {
 		if snapshot := s.Session(id); snapshot != nil {
-			fmt.Fprintln(&text, id, snapshot)
+			fmt.Fprintln(&text, id, brief(*snapshot))
 		}
 	}
 	return text.String()
