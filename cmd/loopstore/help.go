@@ -24,6 +24,9 @@ cells, most of them for callers=1, 8 or 64:
   operation=NAME         each operation of a store, some in several sizes
   commit=scratch         a boundary commit of another session than the one held
   commit=grown           a boundary commit of the session held, grown by 1 KB
+  commit=appended        a boundary commit that appends a line of 1 KB
+  commit=grown_lines     a boundary commit of all lines held, and one more
+  commit=counted         commit=grown, with a digit more in front of the messages
   turn                   all that an agent runtime stores in a turn: an input
                          persisted four times and loaded, a boundary commit, a
                          lifecycle commit
@@ -171,8 +174,9 @@ const inspectHelp = `usage: loopstore inspect [flags] FILE
 inspect shows what is in a file written by Loop.Export or "loopstore demo -export",
 or in a store's journal, such as that of "loopstore demo -journal": a table of the
 runtimes, or all of one runtime. - is the standard input, which cannot be a journal.
-Payloads, that is snapshots and inputs, are shown only with -payloads. Characters
-that a terminal might take for a command are escaped.
+Payloads, that is snapshots and inputs, are shown only with -payloads, and of a
+session one version, the latest or that of -number. Characters that a terminal might
+take for a command are escaped.
 
 A journal that is in use cannot be read. Reading does not change it.
 
@@ -189,14 +193,20 @@ const inspectNotes = `
   runtimes          each with runtime_id, version (the revision of its last
                     change), runtime_state (left out if there is none),
                     input_states, ended (those in a terminal state), runs,
-                    receipts, snapshot_bytes (null if there is no snapshot) and
+                    receipts, snapshot_bytes (null if there is no snapshot),
+                    versions (of its session that are kept, the latest too) and
                     bytes (in memory, about)
   sessions          snapshots that are filed under a session's id, each with
                     session_id, runtime_id, bytes
 
 With -runtime it is one of these runtimes, and also has:
-  snapshot          bytes, digest, messages (both null if it is not a session
-                    document), base64 (with -payloads)
+  snapshot          the latest version of the session, or that of -number: what
+                    session_versions says of it, and base64 (with -payloads)
+  origin            runtime_id and number of what it was forked from, or null
+  session_versions  those that are kept, each with number, format (meerkat, lines,
+                    opaque, or unset if it was stored as it came), bytes, digest,
+                    messages (both null if it is unset), and run_id and sequence of
+                    the receipt that committed it (null if none did)
   inputs            their states, as package store writes them
   run_details       each with run_id, highest_sequence (of all receipts that the
                     run has had), receipts
@@ -209,8 +219,8 @@ const verifyHelp = `usage: loopstore verify [flags] FILE
 
 verify checks a file written by Loop.Export or "loopstore demo -export": that no
 line was altered, lost or moved; that all values, sequences, counts and ids agree;
-and that every session document has its digest, which is computed again. - is the
-standard input. It notes a latest receipt of another conversation than the one that
+and that every version of every session that has a format has its digest, which is
+computed again, once for each text. - is the standard input. It notes a latest receipt of another conversation than the one that
 is held: a caller may store such a receipt.
 
 In a journal it checks the same, and all pages in use, every record of the partition

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"io"
 	"slices"
+	"strconv"
 
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
@@ -20,6 +21,15 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		one = new(store.RuntimeID(id))
 		return nil
 	})
+	var number *uint64
+	flags.Func("number", "with -runtime, show the version of the session with this `number`\ninstead of the latest", func(text string) error {
+		n, err := strconv.ParseUint(text, 10, 64)
+		number = &n
+		if err != nil {
+			return errors.New("it must be a number")
+		}
+		return nil
+	})
 	payloads := flags.Bool("payloads", false, "with -runtime, show snapshots and inputs too")
 	partition := partitionFlag(flags, "it is\nneeded if there are several")
 	asJSON := flags.Bool("json", false, "print JSON instead of a table")
@@ -31,6 +41,9 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	case *payloads && one == nil:
 		term.Say(stderr, "loopstore inspect: -payloads goes with -runtime\n")
+		return exitUsage
+	case number != nil && one == nil:
+		term.Say(stderr, "loopstore inspect: -number goes with -runtime\n")
 		return exitUsage
 	}
 	all, err := readFile(ctx, name, *partition, 1)
@@ -44,8 +57,11 @@ func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	} else if held.Version(*one) == 0 {
 		term.Say(stderr, "loopstore inspect: there is no runtime %s\n", term.Named(string(*one), 80))
 		return exitFailed
+	} else if version, ok := versionAt(held.View(*one), number); !ok && number != nil {
+		term.Say(stderr, "loopstore inspect: runtime %s has no version %d of its session\n", term.Named(string(*one), 80), *number)
+		return exitFailed
 	} else {
-		shown = detailsOf(held, *one, *payloads)
+		shown = detailsOf(held, *one, version, *payloads)
 	}
 	if *asJSON {
 		err = writeJSON(stdout, shown, *payloads)
@@ -77,6 +93,7 @@ type summary struct {
 	Runs          int                `json:"runs"`
 	Receipts      int                `json:"receipts"`
 	SnapshotBytes *int               `json:"snapshot_bytes"`
+	Versions      int                `json:"versions"`
 	Bytes         int64              `json:"bytes"`
 }
 
@@ -103,7 +120,7 @@ func summaryOf(view *state.View) summary {
 	v := view.Summary()
 	s := summary{
 		RuntimeID: v.RuntimeID, Version: v.Version, RuntimeState: v.RuntimeState, InputStates: v.Held.InputStates, Ended: v.Ended,
-		Runs: v.Held.Runs, Receipts: v.Held.Receipts, Bytes: v.Held.Bytes(),
+		Runs: v.Held.Runs, Receipts: v.Held.Receipts, Versions: v.Held.Snapshots + v.Held.Versions, Bytes: v.Held.Bytes(),
 	}
 	if snapshot, ok := view.Snapshot(); ok {
 		s.SnapshotBytes = new(snapshot.Len())
@@ -125,6 +142,8 @@ func sessionsOf(image *state.Image, by func(store.RuntimeID) bool) []filedSessio
 type details struct {
 	summary
 	Snapshot    *snapshotDetails   `json:"snapshot"`
+	Origin      *state.Origin      `json:"origin"`
+	Past        []versionDetails   `json:"session_versions"`
 	Inputs      []store.InputState `json:"inputs"`
 	RunDetails  []runDetails       `json:"run_details"`
 	DroppedRuns []droppedRun       `json:"dropped_runs"`
@@ -134,10 +153,41 @@ type details struct {
 }
 
 type snapshotDetails struct {
-	Bytes    int     `json:"bytes"`
-	Digest   *string `json:"digest"`   // null if it is not a session document
-	Messages *uint64 `json:"messages"` // likewise
-	Base64   []byte  `json:"base64,omitempty"`
+	versionDetails
+	Base64 []byte `json:"base64,omitempty"`
+}
+
+// versionDetails are those of a version of a session.
+type versionDetails struct {
+	Number   uint64       `json:"number"`
+	Format   string       `json:"format"`
+	Bytes    int          `json:"bytes"`
+	Digest   *string      `json:"digest"`   // null if the format is unset
+	Messages *uint64      `json:"messages"` // likewise
+	RunID    *store.RunID `json:"run_id"`   // of the receipt that committed it, null if none did
+	Sequence *uint64      `json:"sequence"` // likewise
+}
+
+func detailsOfVersion(v state.SessionVersion) versionDetails {
+	d := versionDetails{Number: v.Number, Format: v.Snapshot.Format().String(), Bytes: v.Snapshot.Len()}
+	if document := v.Snapshot.Document(); document != nil {
+		d.Digest, d.Messages = new(document.HexDigest()), new(document.MessageCount())
+	}
+	if v.Committed {
+		d.RunID, d.Sequence = &v.RunID, &v.Sequence
+	}
+	return d
+}
+
+// versionAt returns the version of a session with a number, or the latest.
+func versionAt(view *state.View, number *uint64) (found state.SessionVersion, ok bool) {
+	if number != nil {
+		return view.SessionAt(*number)
+	}
+	for v := range view.Sessions() {
+		found, ok = v, true
+	}
+	return found, ok
 }
 
 type runDetails struct {
@@ -151,20 +201,24 @@ type droppedRun struct {
 	HighestSequence uint64      `json:"highest_sequence"`
 }
 
-func detailsOf(held *state.State, id store.RuntimeID, payloads bool) *details {
+// detailsOf shows a runtime with one version of its session, none if that has no number.
+func detailsOf(held *state.State, id store.RuntimeID, version state.SessionVersion, payloads bool) *details {
 	view, image := held.View(id), held.Image()
 	d := &details{
-		summary: summaryOf(view), Inputs: []store.InputState{}, RunDetails: []runDetails{}, DroppedRuns: []droppedRun{},
+		summary: summaryOf(view), Past: []versionDetails{}, Inputs: []store.InputState{}, RunDetails: []runDetails{}, DroppedRuns: []droppedRun{},
 		Sessions: sessionsOf(image, func(by store.RuntimeID) bool { return by == id }), payloads: payloads,
 	}
-	if snapshot, ok := view.Snapshot(); ok {
-		d.Snapshot = &snapshotDetails{Bytes: snapshot.Len()}
-		if document := snapshot.Document(); document != nil {
-			d.Snapshot.Digest, d.Snapshot.Messages = new(document.HexDigest()), new(document.MessageCount())
-		}
+	if version.Number > 0 {
+		d.Snapshot = &snapshotDetails{versionDetails: detailsOfVersion(version)}
 		if payloads {
-			d.Snapshot.Base64 = snapshot.Bytes()
+			d.Snapshot.Base64 = version.Snapshot.Bytes()
 		}
+	}
+	for v := range view.Sessions() {
+		d.Past = append(d.Past, detailsOfVersion(v))
+	}
+	if from, ok := view.Origin(); ok {
+		d.Origin = &from
 	}
 	for input := range view.InputStates() {
 		if !payloads {

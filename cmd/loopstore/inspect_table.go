@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -11,8 +12,8 @@ import (
 
 func (c inventory) table() string {
 	var t strings.Builder
-	const row = "%-24s %9s %-13s %9s %9s %7s %9s %12s %12s\n"
-	fmt.Fprintf(&t, row, "runtime", "version", "state", "inputs", "ended", "runs", "receipts", "snapshot", "bytes")
+	const row = "%-24s %9s %-13s %9s %9s %7s %9s %12s %8s %12s\n"
+	fmt.Fprintf(&t, row, "runtime", "version", "state", "inputs", "ended", "runs", "receipts", "snapshot", "versions", "bytes")
 	var all store.Totals
 	for _, s := range c.Runtimes {
 		snapshot := "-"
@@ -20,7 +21,7 @@ func (c inventory) table() string {
 			snapshot = term.Grouped(int64(*s.SnapshotBytes))
 		}
 		fmt.Fprintf(&t, row, term.Named(string(s.RuntimeID), 24), strconv.FormatUint(s.Version, 10), orDash(s.RuntimeState), term.Grouped(int64(s.InputStates)),
-			term.Grouped(int64(s.Ended)), term.Grouped(int64(s.Runs)), term.Grouped(int64(s.Receipts)), snapshot, term.Grouped(s.Bytes))
+			term.Grouped(int64(s.Ended)), term.Grouped(int64(s.Runs)), term.Grouped(int64(s.Receipts)), snapshot, term.Grouped(int64(s.Versions)), term.Grouped(s.Bytes))
 		all.InputStates += s.InputStates
 		all.Receipts += s.Receipts
 	}
@@ -43,6 +44,9 @@ func orDash[S ~string](text S) string {
 func (d *details) table() string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "runtime %s: version %d, state %s, about %s\n", term.Printable(strconv.Quote(string(d.RuntimeID))), d.Version, orDash(d.RuntimeState), term.Counted(d.Bytes, "byte"))
+	if d.Origin != nil {
+		fmt.Fprintf(&t, "forked from version %d of runtime %s\n", d.Origin.Number, term.Printable(strconv.Quote(string(d.Origin.RuntimeID))))
+	}
 	d.tableOfSnapshot(&t)
 	d.tableOfInputs(&t)
 	fmt.Fprintf(&t, "\n%s, %s\n", term.Counted(int64(d.Runs), "run"), term.Counted(int64(d.Receipts), "receipt"))
@@ -74,13 +78,36 @@ func (d *details) tableOfSnapshot(t *strings.Builder) {
 		t.WriteString("no snapshot\n")
 		return
 	case s.Digest == nil:
-		fmt.Fprintf(t, "snapshot: %s, not a session document\n", term.Counted(int64(s.Bytes), "byte"))
+		fmt.Fprintf(t, "snapshot: version %d, %s, stored as it came\n", s.Number, term.Counted(int64(s.Bytes), "byte"))
 	default:
-		fmt.Fprintf(t, "snapshot: %s, %s, digest %s\n", term.Counted(int64(s.Bytes), "byte"), term.Counted(int64(*s.Messages), "message"), *s.Digest)
+		fmt.Fprintf(t, "snapshot: version %d, format %s, %s, %s, digest %s\n", s.Number, s.Format, term.Counted(int64(s.Bytes), "byte"),
+			counted(*s.Messages, "message"), *s.Digest)
 	}
 	if d.payloads {
 		fmt.Fprintf(t, "  %s\n", term.Printable(string(s.Base64)))
 	}
+	if len(d.Past) < 2 {
+		return
+	}
+	fmt.Fprintf(t, "\n%s of the session\n", term.Counted(int64(len(d.Past)), "version"))
+	for _, v := range d.Past {
+		digest, by := "-", "-"
+		if v.Digest != nil {
+			digest = *v.Digest
+		}
+		if v.RunID != nil {
+			by = fmt.Sprintf("%s %d", v.RunID, *v.Sequence)
+		}
+		fmt.Fprintf(t, "  %-6d %-7s %12s  %s\n         by %s\n", v.Number, v.Format, term.Grouped(int64(v.Bytes)), digest, by)
+	}
+}
+
+// counted is term.Counted of any number, also one that a caller made up.
+func counted(n uint64, thing string) string {
+	if n <= math.MaxInt64 {
+		return term.Counted(int64(n), thing)
+	}
+	return strconv.FormatUint(n, 10) + " " + thing + "s"
 }
 
 // tableOfInputs groups the inputs by state, in the order in which states first occur.

@@ -104,11 +104,12 @@ func TestVerifyTellsTheLine(t *testing.T) {
 	file, err := os.ReadFile(name)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, bytes.Replace(file, []byte(`"idle"`), []byte(`"gone"`), 1), 0o600))
+	before, _, _ := bytes.Cut(file, []byte(`"idle"`))
 	for _, command := range []string{"verify", "inspect"} {
 		code, stdout, stderr := shell(t.Context(), command, name)
 		require.Equal(t, exitFailed, code)
 		require.Empty(t, stdout)
-		require.Contains(t, stderr, "line 8: it does not match its check")
+		require.Contains(t, stderr, fmt.Sprintf("line %d: it", 1+bytes.Count(before, []byte("\n")))+" does not match its check")
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/session"
 )
 
 // verify is the subcommand.
@@ -30,7 +32,11 @@ func verify(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	tables := make([]string, len(all))
 	for i, h := range all {
-		tables[i] = h.verified()
+		texts, err := h.readTexts(ctx)
+		if err != nil {
+			return refuse(ctx, stderr, "verify", name, err)
+		}
+		tables[i] = h.verified(texts)
 	}
 	if _, err := io.WriteString(stdout, strings.Join(tables, "\n")); err != nil {
 		term.Say(stderr, "loopstore verify: %v\n", err)
@@ -43,9 +49,9 @@ func verify(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 const listedNotes = 10
 
 // verified says what was checked of a file that is whole.
-func (h *holding) verified() string {
+func (h *holding) verified(texts readTexts) string {
 	var t strings.Builder
-	documents, notes := h.documents()
+	notes := h.otherConversations()
 	first := verifiedRow{"lines", h.parts, "each is as it was written, none is missing"}
 	fmt.Fprintf(&t, "%s, ", term.Size(h.bytes))
 	if h.partition != nil {
@@ -63,7 +69,8 @@ func (h *holding) verified() string {
 		{"runs", int64(held.Runs), "sequences ascend to the highest"},
 		{"receipts", int64(held.Receipts), "values, and the latest of each runtime"},
 		{"snapshots", int64(held.Snapshots), "bytes"},
-		{"documents", documents, "digest and number of messages, computed again"},
+		{"versions", int64(held.Versions), "earlier ones, whose numbers ascend"},
+		{"documents", texts.documents, "digest and number of messages, computed again from " + term.Counted(texts.read, "text")},
 		{"sessions", int64(held.Sessions), "each filed under its own id, by a runtime that exists"},
 	} {
 		fmt.Fprintf(&t, row, r.name, term.Grouped(r.count), r.means)
@@ -85,20 +92,73 @@ type verifiedRow struct {
 	means string
 }
 
-// documents counts the snapshots that are session documents, and names the runtimes
-// whose latest receipt is of another conversation.
-func (h *holding) documents() (count int64, others []string) {
+// readTexts says what was read again.
+type readTexts struct {
+	documents int64 // snapshots that have a format
+	read      int64 // different ones among them
+}
+
+// readTexts computes the digests of all versions of all sessions again, and of what is
+// filed. Those that have one text share it, so it is read once.
+func (h *holding) readTexts(ctx context.Context) (texts readTexts, err error) {
+	type text struct {
+		root  *session.Part
+		facts session.Facts
+	}
+	known := make(map[text]bool)
+	check := func(snapshot store.Snapshot) bool {
+		d := snapshot.Document()
+		if d == nil {
+			return true
+		}
+		texts.documents++
+		if text := (text{d.Text().Root(), d.Facts()}); !known[text] {
+			known[text] = true
+			texts.read++
+			return d.Verify()
+		}
+		return true
+	}
+	image := h.state.Image()
+	for view := range image.Views() {
+		for v := range view.Sessions() {
+			if ctx.Err() != nil {
+				return texts, ctx.Err()
+			}
+			if !check(v.Snapshot) {
+				return texts, h.damaged("runtime %s, version %d of its session", term.Named(string(view.RuntimeID()), 80), v.Number)
+			}
+		}
+	}
+	for id, filed := range image.Sessions() {
+		if !check(filed.Snapshot) {
+			return texts, h.damaged("session %s, as it is filed", id)
+		}
+	}
+	return texts, nil
+}
+
+// damaged says which text is not what is known of it.
+func (h *holding) damaged(format string, args ...any) error {
+	where := fmt.Sprintf(format, args...)
+	if h.partition != nil {
+		where = fmt.Sprintf("partition %q: %s", *h.partition, where)
+	}
+	return fmt.Errorf("%s: its digest or number of messages is not that of its text", where)
+}
+
+// otherConversations names the runtimes whose latest receipt is of another conversation.
+func (h *holding) otherConversations() (others []string) {
 	for view := range h.state.Image().Views() {
 		snapshot, _ := view.Snapshot()
 		d := snapshot.Document()
 		if d == nil {
 			continue
 		}
-		count++
 		receipt, ok := view.LatestReceipt()
 		if digest := receipt.ConversationDigest; ok && digest != nil && (*digest != d.HexDigest() || receipt.MessageCount != d.MessageCount()) {
 			others = append(others, term.Named(string(view.RuntimeID()), 80))
 		}
 	}
-	return count, others
+	return others
 }

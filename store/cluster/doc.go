@@ -111,10 +111,10 @@
 // will have changed. A service whose clients can be redirected needs no Remote: it
 // sends them the holder's address.
 //
-// # Batches
+// # Batches and forks
 //
-// All runtimes of a batch must be in one partition: there are no transactions over
-// several, see [ErrSpansPartitions]. Revisions, versions, listings and exports are
+// All runtimes of a batch must be in one partition, and so must the two of a fork:
+// there are no transactions over several, see [ErrSpansPartitions]. Revisions, versions, listings and exports are
 // those of a partition's loop. A session that AtomicApply files under its id is in
 // the partition of its runtime: ask the loop that Node.Local returns.
 //

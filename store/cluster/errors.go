@@ -14,9 +14,9 @@ var (
 	// The error is a *NotHolderError.
 	ErrNotHolder = errors.New("cluster: partition is not served here")
 
-	// ErrSpansPartitions means that the runtimes of a batch are in several
-	// partitions. The error is a *SpanError.
-	ErrSpansPartitions = errors.New("cluster: batch spans partitions")
+	// ErrSpansPartitions means that the runtimes of a batch, or the two of a fork, are
+	// in several partitions. The error is a *SpanError.
+	ErrSpansPartitions = errors.New("cluster: call spans partitions")
 
 	// ErrPartitionCount means that the cluster was made with another number of
 	// partitions. The error is a *CountError.
@@ -59,7 +59,7 @@ func (e *NotHolderError) Is(target error) bool { return target == ErrNotHolder }
 // Unwrap returns Err, which may be nil.
 func (e *NotHolderError) Unwrap() error { return e.Err }
 
-// A SpanError names two runtimes of a batch that are in different partitions.
+// A SpanError names two runtimes of a call that are in different partitions.
 type SpanError struct {
 	RuntimeIDs [2]store.RuntimeID
 	Partitions [2]int // of each

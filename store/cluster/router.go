@@ -16,7 +16,7 @@ import (
 
 // A Router is a [store.RuntimeStore] over all partitions of a cluster. It takes each
 // call to the loop that holds the runtime, here or at another member, and has
-// batches and views besides. Node.Router makes one. It ends with its node.
+// batches, views and the past of sessions besides. Node.Router makes one. It ends with its node.
 //
 // Its errors are those of a loop, and *NotHolderError, within a *store.OpError. A
 // call for a partition that is being opened here waits for that, under its context
@@ -42,8 +42,8 @@ type Remote func(holder Member) (store.RuntimeStore, error)
 
 // Router returns a router. If remote is nil, a call for another member's partition
 // gets a *NotHolderError that names the member. A store that remote returns needs
-// batches and views only for calls of Commit and View, which else get
-// errors.ErrUnsupported.
+// to be more than a store.RuntimeStore only for calls of Commit, View, LoadSessionAt and
+// Fork, which else get errors.ErrUnsupported.
 func (n *Node) Router(remote Remote) *Router {
 	r := &Router{node: n, remote: remote}
 	r.Forward = func(ctx context.Context, call ops.Call) error {
@@ -58,11 +58,20 @@ func (n *Node) Router(remote Remote) *Router {
 // *SpanError before anything else. A batch that names none goes to partition 0.
 // Revisions are the partition's.
 func (r *Router) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
-	partition, err := r.node.partitionOf(b)
+	partition, err := r.node.partitionOf(batchRuntimes(b))
 	if err != nil {
 		return batch.Result{}, ops.Error(ops.Commit{}, cmp.Or(r.node.table.Load().refuses(ctx), err))
 	}
 	return ops.Forward(func(ctx context.Context, call ops.Call) error { return r.call(ctx, partition, call) }).Commit(ctx, b)
+}
+
+// Fork implements [state.Historian]. Both runtimes must be in one partition, or it is
+// refused with a *SpanError before anything else.
+func (r *Router) Fork(ctx context.Context, from store.RuntimeID, number uint64, to store.RuntimeID) error {
+	if _, err := r.node.partitionOf([]store.RuntimeID{from, to}); err != nil {
+		return ops.Error(ops.Fork{RuntimeID: from, Number: number, To: to}, cmp.Or(r.node.table.Load().refuses(ctx), err))
+	}
+	return r.Forward.Fork(ctx, from, number, to)
 }
 
 // call takes a call to the holder of its partition. The answer of a load counts
@@ -150,9 +159,8 @@ func (r *Router) reach(partition int, holder Member) (store.RuntimeStore, error)
 	return far, nil
 }
 
-// partitionOf returns the one partition of a batch.
-func (n *Node) partitionOf(b batch.Batch) (partition int, err error) {
-	ids := batchRuntimes(b)
+// partitionOf returns the one partition of all runtimes.
+func (n *Node) partitionOf(ids []store.RuntimeID) (partition int, err error) {
 	for i, id := range ids {
 		p := PartitionOf(id, n.opts.Partitions)
 		if i > 0 && p != partition {

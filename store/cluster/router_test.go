@@ -114,6 +114,60 @@ func TestBatchesStayInOnePartition(t *testing.T) {
 	})
 }
 
+// A fork is made in a partition, and refused between two.
+func TestForksStayInOnePartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 4)
+		c.join("a", "b")
+		time.Sleep(5 * lease)
+		partition := c.members["b"].open()[0]
+		other := c.in((partition + 1) % 4)
+		in := func(name string) store.RuntimeID { // an id in the partition that begins so
+			for cluster.PartitionOf(store.RuntimeID(name), 4) != partition {
+				name += "x"
+			}
+			return store.RuntimeID(name)
+		}
+		for name, r := range map[string]*cluster.Router{"here": c.members["b"].Router(c.remote), "at another member": c.members["a"].Router(c.remote)} {
+			from, to := in("from "+name), in("to "+name)
+			lines := store.SessionDelta{SessionSnapshot: []byte("1\n"), Format: store.FormatLines, Append: true}
+			_, err := r.CommitSessionBoundary(t.Context(), from, store.BoundaryCommit{Session: lines, Boundary: store.RunStart})
+			require.NoError(t, err)
+			require.NoError(t, r.Fork(t.Context(), from, 1, to), name)
+			found, ok, err := r.LoadSessionAt(t.Context(), to, 1)
+			require.NoError(t, err)
+			assert.True(t, ok, name)
+			assert.Equal(t, "1\n", found.String(), name)
+			require.ErrorIs(t, r.Fork(t.Context(), from, 1, to), store.ErrConflict, "there is one, %s", name)
+			require.ErrorIs(t, r.Fork(t.Context(), from, 2, in("nobody")), store.ErrNoVersion, name)
+
+			err = r.Fork(t.Context(), from, 1, other)
+			require.ErrorIs(t, err, cluster.ErrSpansPartitions)
+			require.ErrorContains(t, err, "nothing was applied")
+			op, ok := errors.AsType[*store.OpError](err)
+			require.True(t, ok)
+			assert.Equal(t, "fork", op.Op)
+			assert.Equal(t, from, op.RuntimeID)
+			span, ok := errors.AsType[*cluster.SpanError](err)
+			require.True(t, ok)
+			assert.Equal(t, &cluster.SpanError{
+				RuntimeIDs: [2]store.RuntimeID{from, other}, Partitions: [2]int{partition, (partition + 1) % 4},
+			}, span)
+			v, err := r.View(t.Context(), other)
+			require.NoError(t, err)
+			assert.False(t, v.Exists(), "nothing was applied")
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		b := c.members["b"]
+		require.ErrorIs(t, b.Router(nil).Fork(ended, in("from here"), 1, other), context.Canceled)
+		require.NoError(t, b.Close())
+		err := b.Router(nil).Fork(t.Context(), in("from here"), 1, other)
+		require.ErrorIs(t, err, store.ErrClosed)
+		assert.NotErrorIs(t, err, cluster.ErrSpansPartitions)
+	})
+}
+
 // Every kind of condition and write is found to be of its runtime.
 func TestEveryPartOfABatchHasItsRuntime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -131,7 +185,7 @@ func TestEveryPartOfABatchHasItsRuntime(t *testing.T) {
 		}
 		for _, w := range []batch.Write{
 			batch.PutInputState{RuntimeID: other}, batch.DeleteInputState{RuntimeID: other}, batch.PutReceipt{RuntimeID: other},
-			batch.PutSnapshot{RuntimeID: other}, state(other), batch.CommitBoundary{RuntimeID: other}, batch.DeleteRuntime{RuntimeID: other},
+			batch.PutSnapshot{RuntimeID: other}, batch.RestoreSession{RuntimeID: other}, state(other), batch.CommitBoundary{RuntimeID: other}, batch.DeleteRuntime{RuntimeID: other},
 		} {
 			_, err := r.Commit(t.Context(), batch.Batch{Then: []batch.Write{state(one), w}})
 			require.ErrorIs(t, err, cluster.ErrSpansPartitions, "%T", w)
@@ -166,6 +220,9 @@ func TestCallsGoToTheOwner(t *testing.T) {
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 		_, err = r.Commit(t.Context(), batch.Batch{Then: []batch.Write{state(id)}})
 		require.ErrorIs(t, err, errors.ErrUnsupported)
+		_, _, err = r.LoadSessionAt(t.Context(), id, 1)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		require.ErrorIs(t, r.Fork(t.Context(), id, 1, id), errors.ErrUnsupported)
 
 		r = a.Router(func(cluster.Member) (store.RuntimeStore, error) { return nil, errCut })
 		err = set(t.Context(), r, id)

@@ -1,5 +1,5 @@
 // Package inspect shows what a loop holds as web pages: its runtimes, each with its
-// inputs and receipts, and its statistics.
+// inputs, its receipts and the versions of its session that are kept, and its statistics.
 //
 //	mux.Handle("/loopstore/", http.StripPrefix("/loopstore", inspect.Handler(loop, inspect.Options{})))
 //

@@ -27,11 +27,12 @@ const (
 )
 
 var (
-	noon  = store.TimeOf(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
-	busy  = store.RuntimeID("agent/1 <script>alert(1)</script>")
-	first = uuidOf(store.ParseInputID, 1)
-	last  = uuidOf(store.ParseInputID, 9)
-	run   = uuidOf(store.ParseRunID, 1)
+	noon   = store.TimeOf(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
+	busy   = store.RuntimeID("agent/1 <script>alert(1)</script>")
+	forked = store.RuntimeID("fork <b>")
+	first  = uuidOf(store.ParseInputID, 1)
+	last   = uuidOf(store.ParseInputID, 9)
+	run    = uuidOf(store.ParseRunID, 1)
 )
 
 func uuidOf[T any](parse func(string) (T, error), n int) T {
@@ -42,9 +43,10 @@ func uuidOf[T any](parse func(string) (T, error), n int) T {
 	return id
 }
 
-// sample returns a loop that holds one runtime with something of everything.
+// sample returns a loop that holds one runtime with something of everything, and a fork
+// of it.
 func sample(t testing.TB) *loopstore.Loop {
-	loop := storetest.New(t)
+	loop := storetest.New(t, loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: 100}}})
 	ctx := context.WithoutCancel(t.Context())
 	var applied []store.InputState
 	for n := 1; n <= 3; n++ {
@@ -88,6 +90,7 @@ func sample(t testing.TB) *loopstore.Loop {
 		require.NoError(t, loop.PersistInputState(ctx, busy, input))
 	}
 	require.NoError(t, loop.PersistRuntimeState(ctx, busy, store.RuntimeRunning))
+	require.NoError(t, loop.Fork(ctx, busy, 2, forked))
 	return loop
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/inspect"
 	"github.com/loopstore/loopstore/store/state"
 	"github.com/loopstore/loopstore/store/storetest"
@@ -35,6 +36,7 @@ func everyPage() []string {
 	for n := 1; n <= 9; n++ {
 		pages = append(pages, "/input?"+id+"&input="+uuidOf(store.ParseInputID, n).String())
 	}
+	pages = append(pages, "/runtime?"+escaped(forked), "/versions?"+id, "/version?"+id+"&number=2", "/snapshot?"+id+"&number=2")
 	return append(pages, "/payload?"+id+input, "/snapshot?"+id, "/nowhere", "/runtime?id=nobody")
 }
 
@@ -47,8 +49,8 @@ func TestPayloadsAreHiddenUnlessAllowed(t *testing.T) {
 		require.NotContains(t, w.Body.String()+fmt.Sprint(w.Header()), "canary", target)
 		met += strings.Count(get(t, shown, target).Body.String(), "canary")
 	}
-	require.Equal(t, 3+1+1+1, met, "three inputs and the snapshot in pages, one of each as a file")
-	for _, target := range []string{"/payload?" + escaped(busy) + "&input=" + first.String(), "/snapshot?" + escaped(busy)} {
+	require.Equal(t, 3+1+1+1+3, met, "three inputs and the snapshot in pages, one of each as a file, the fork's snapshot, a version's in a page and as a file")
+	for _, target := range []string{"/snapshot?" + escaped(busy) + "&number=2", "/payload?" + escaped(busy) + "&input=" + first.String(), "/snapshot?" + escaped(busy)} {
 		require.Equal(t, http.StatusForbidden, get(t, hidden, target).Code)
 	}
 }
@@ -75,6 +77,7 @@ func TestPayloadsAreFiles(t *testing.T) {
 	for target, want := range map[string]string{
 		"/payload?" + escaped(busy) + "&input=" + first.String(): secretInput,
 		"/snapshot?" + escaped(busy):                             secretSnapshot,
+		"/snapshot?" + escaped(busy) + "&number=1":               secretSnapshot,
 	} {
 		w := get(t, h, target)
 		require.Equal(t, want, w.Body.String())
@@ -94,7 +97,9 @@ func TestLongPayloadsAreCut(t *testing.T) {
 	body := get(t, h, "/runtime?id=a").Body.String()
 	require.Contains(t, body, "<pre tabindex=\"0\">x\uFFFD"+strings.Repeat("é", 16_383)+"</pre>")
 	require.Contains(t, body, "These are the first 32.8 kB of 40.0 kB.")
-	require.Contains(t, body, "not a session document")
+	require.Contains(t, body, "<dt>Format</dt><dd>unset</dd>")
+	require.Contains(t, body, "not known, the text is stored as it came")
+	require.NotContains(t, body, "<dt>Messages</dt>")
 	require.Contains(t, body, "no digest")
 	require.Equal(t, "x"+long, get(t, h, "/snapshot?id=a").Body.String())
 }
@@ -112,6 +117,92 @@ func TestRuntimePage(t *testing.T) {
 	}
 	require.Less(t, strings.Index(body, `id="queued"`), strings.Index(body, `id="consumed"`), "what is open comes first")
 	require.NotContains(t, body, `id="applied"`, "there is none")
+}
+
+// A session's versions are listed, the latest first and in pages, and each can be looked
+// at.
+func TestEveryVersionOfASessionIsShown(t *testing.T) {
+	loop := storetest.New(t, loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: 120}, ReceiptsPerRun: 2}})
+	const many = 130
+	var digests []string
+	for i := range many {
+		receipt, err := loop.CommitSessionBoundary(t.Context(), "a", store.BoundaryCommit{
+			Session: store.SessionDelta{SessionSnapshot: fmt.Appendf(nil, "\"line %d <b>\"\n", i), Format: store.FormatLines, Append: true},
+			RunID:   run, Boundary: store.RunCheckpoint,
+		})
+		require.NoError(t, err)
+		digests = append(digests, *receipt.ConversationDigest)
+	}
+	opaque := batch.PutSnapshot{RuntimeID: "a", Snapshot: []byte("\x00 by nobody"), Format: store.FormatOpaque, Messages: 1_000_000}
+	_, err := loop.Commit(t.Context(), batch.Batch{Then: []batch.Write{opaque}})
+	require.NoError(t, err)
+	require.NoError(t, loop.Fork(t.Context(), "a", 100, "b"))
+	h := inspect.Handler(loop, inspect.Options{Payloads: true})
+
+	body := get(t, h, "/runtime?id=a").Body.String()
+	for _, part := range []string{
+		"<dt>Number</dt><dd>131</dd>", "<dt>Format</dt><dd>opaque</dd>", "<dt>Length</dt><dd>11 B</dd>", "<dt>Messages</dt><dd>1,000,000</dd>",
+		`<h3>Versions <span class="count">120</span></h3>`, `<a href="version?id=a&amp;number=127">127</a>`, ">All 120 versions</a>",
+	} {
+		require.Contains(t, body, part)
+	}
+	require.NotContains(t, body, "number=126", "it is not among the last five")
+	require.NotContains(t, body, "<dt>Session</dt>", "only a session document has an id")
+	require.NotContains(t, body, "Forked")
+
+	numbers := regexp.MustCompile(`href="version\?id=a&amp;number=(\d+)"`)
+	var listed []string
+	for _, target := range []string{"/versions?id=a", "/versions?id=a&page=2"} {
+		for _, found := range numbers.FindAllStringSubmatch(get(t, h, target).Body.String(), -1) {
+			listed = append(listed, found[1])
+		}
+	}
+	require.Len(t, listed, 120)
+	require.Equal(t, []string{"131", "130"}, listed[:2])
+	require.Equal(t, "12", listed[119])
+	body = get(t, h, "/versions?id=a").Body.String()
+	require.Contains(t, body, `<a href="run?id=a&amp;run=`+run.String()+`&amp;sequence=129">`, "the receipt is there")
+	require.Contains(t, body, "…00000001 #100, pruned")
+	require.Contains(t, body, `title="`+digests[129]+`"`)
+	require.Contains(t, body, ">lines</td>")
+
+	body = get(t, h, "/version?id=a&number=12").Body.String()
+	for _, part := range []string{
+		"Version 12 of the session", "<dt>Format</dt><dd>lines</dd>", "<dt>Messages</dt><dd>12</dd>", digests[11], "line 11 &lt;b&gt;&#34;\n</pre>", `href="snapshot?id=a&amp;number=12"`,
+	} {
+		require.Contains(t, body, part)
+	}
+	require.NotContains(t, body, "line 12")
+	w := get(t, h, "/snapshot?id=a&number=12")
+	require.Equal(t, 12, strings.Count(w.Body.String(), "\n"))
+	require.Equal(t, `attachment; filename="snapshot-12.txt"`, w.Header().Get("Content-Disposition"))
+	require.Equal(t, http.StatusNotFound, get(t, h, "/version?id=a&number=11").Code)
+
+	body = get(t, h, "/runtime?id=b").Body.String()
+	require.Contains(t, body, `Forked from version 100 of <a href="runtime?id=a">a</a>`)
+	require.Contains(t, body, "<dt>Number</dt><dd>1</dd>")
+	require.Contains(t, body, digests[99])
+	require.NotContains(t, body, "<h3>Versions")
+	require.NotContains(t, get(t, inspect.Handler(loop, inspect.Options{}), "/version?id=a&number=12").Body.String(), "line 1")
+}
+
+// A long text is cut where its parts meet as well as within one.
+func TestLongVersionsAreCut(t *testing.T) {
+	loop := storetest.New(t)
+	var text strings.Builder
+	for i := 0; text.Len() < 100_000; i++ {
+		fmt.Fprintf(&text, "%d é,", i)
+	}
+	_, err := loop.Commit(t.Context(), batch.Batch{Then: []batch.Write{batch.PutSnapshot{RuntimeID: "a", Snapshot: []byte(text.String()), Format: store.FormatOpaque}}})
+	require.NoError(t, err)
+	h := inspect.Handler(loop, inspect.Options{Payloads: true})
+	for _, target := range []string{"/runtime?id=a", "/version?id=a&number=1"} {
+		_, shown, _ := strings.Cut(get(t, h, target).Body.String(), `<pre tabindex="0">`)
+		shown, _, _ = strings.Cut(shown, "</pre>")
+		require.True(t, strings.HasPrefix(text.String(), shown), target)
+		require.InDelta(t, 32<<10, len(shown), 4, target)
+	}
+	require.Equal(t, text.String(), get(t, h, "/snapshot?id=a&number=1").Body.String())
 }
 
 // Every link of every page leads to a page, and one of a receipt to its inputs
@@ -191,6 +282,8 @@ func TestProblems(t *testing.T) {
 		"/run?" + id: 400, "/run?run=" + unknown + "&" + id: 404, "/run?from=x&run=" + run.String() + "&" + id: 400,
 		"/run?sequence=x&run=" + run.String() + "&" + id: 400, "/run?sequence=99&run=" + run.String() + "&" + id: 404,
 		"/payload?input=" + last.String() + "&" + id: 404, "/events?after=x": 400,
+		"/versions?id=nobody": 404, "/version?id=nobody": 404, "/version?" + id: 400, "/version?number=-1&" + id: 400, "/version?number=4&" + id: 404,
+		"/version?number=0&" + id: 404, "/snapshot?number=x&" + id: 400, "/snapshot?number=4&" + id: 404,
 	} {
 		w := get(t, h, target)
 		require.Equal(t, status, w.Code, target)

@@ -1,11 +1,13 @@
 package inspect
 
 import (
+	"fmt"
+	"io"
+	"iter"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/loopstore/loopstore/store/state"
 )
 
 // maxShown is how many bytes of a payload a page shows. All of it can be downloaded.
@@ -20,9 +22,20 @@ type excerpt struct {
 }
 
 func (h *handler) excerptOf(text string) *excerpt {
-	e := &excerpt{Bytes: len(text), Hidden: !h.payloads}
+	return h.excerptOfParts(len(text), slices.Values([]string{text}))
+}
+
+// excerptOfParts is excerptOf a text in parts. It looks at no more than it shows.
+func (h *handler) excerptOfParts(length int, parts iter.Seq[string]) *excerpt {
+	e := &excerpt{Bytes: length, Hidden: !h.payloads}
 	if e.Hidden {
 		return e
+	}
+	var text string
+	for part := range parts {
+		if text += part; len(text) > maxShown {
+			break
+		}
 	}
 	if e.Cut = len(text) > maxShown; e.Cut {
 		end := maxShown
@@ -33,27 +46,6 @@ func (h *handler) excerptOf(text string) *excerpt {
 	}
 	e.Text = strings.ToValidUTF8(text, "\uFFFD")
 	return e
-}
-
-// snapshotFacts is what is known of a session snapshot.
-type snapshotFacts struct {
-	*excerpt
-
-	SessionID, Digest string // empty if it is not a session document
-	Messages          uint64
-}
-
-// factsOf returns nil if there is no snapshot.
-func (h *handler) factsOf(view *state.View) *snapshotFacts {
-	snapshot, ok := view.Snapshot()
-	if !ok {
-		return nil
-	}
-	facts := &snapshotFacts{excerpt: h.excerptOf(snapshot.String())}
-	if document := snapshot.Document(); document != nil {
-		facts.SessionID, facts.Digest, facts.Messages = document.ID().String(), document.HexDigest(), document.MessageCount()
-	}
-	return facts
 }
 
 // payload sends the payload of an input.
@@ -69,29 +61,36 @@ func (h *handler) payload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.send(w, "input-"+input.InputID.String()+".txt", string(input.PersistedInput))
+	return h.send(w, "input-"+input.InputID.String()+".txt", strings.NewReader(string(input.PersistedInput)))
 }
 
-// snapshot sends a session snapshot.
+// snapshot sends a session snapshot: the latest one, or that of a version.
 func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) error {
 	view, err := h.view(r)
 	if err != nil {
 		return err
 	}
+	if query := r.URL.Query(); query.Has("number") {
+		version, err := versionOf(view, query)
+		if err != nil {
+			return err
+		}
+		return h.send(w, fmt.Sprintf("snapshot-%d.txt", version.Number), version.Snapshot)
+	}
 	snapshot, ok := view.Snapshot()
 	if !ok {
 		return notFound("snapshot")
 	}
-	return h.send(w, "snapshot.txt", snapshot.String())
+	return h.send(w, "snapshot.txt", snapshot)
 }
 
 // send sends a payload as a file, byte for byte. No browser takes it for a page.
-func (h *handler) send(w http.ResponseWriter, name, text string) error {
+func (h *handler) send(w http.ResponseWriter, name string, text io.WriterTo) error {
 	if !h.payloads {
 		return &problem{http.StatusForbidden, "Payloads are hidden", "The program that serves these pages does not show them."}
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	_, _ = strings.NewReader(text).WriteTo(w) // an error means that nobody reads it
+	_, _ = text.WriteTo(w) // an error means that nobody reads it
 	return nil
 }

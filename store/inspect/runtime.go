@@ -29,7 +29,10 @@ type overview struct {
 
 	Summary *state.RuntimeSummary
 	Latest  *store.RunBoundaryReceipt // nil if there is none
-	Session *snapshotFacts            // nil if there is none
+	Session *versionFacts             // nil if there is none
+	Past    []versionRow              // the latest versions of the session, the latest first
+	Count   int                       // of all of them
+	Forked  *state.Origin             // nil if it is no fork
 	Bar     []segment
 	Groups  []group
 	Runs    []runReceipts // the latest ones, the latest first
@@ -65,6 +68,9 @@ var about = map[string]struct {
 	"/input":   {"Input of ", (*handler).input},
 	"/runs":    {"Runs of ", (*handler).runs},
 	"/run":     {"Run of ", (*handler).run},
+
+	"/versions": {"Versions of ", (*handler).versions},
+	"/version":  {"Version of ", (*handler).version},
 }
 
 func (h *handler) ofRuntime(r *http.Request) (page, error) {
@@ -91,7 +97,14 @@ func (h *handler) view(r *http.Request) (*state.View, error) {
 
 func (h *handler) runtime(view *state.View, _ url.Values) (any, error) {
 	summary := view.Summary()
-	o := &overview{View: view, Summary: &summary, Session: h.factsOf(view), Dropped: view.NumDroppedRuns()}
+	o := &overview{View: view, Summary: &summary, Dropped: view.NumDroppedRuns()}
+	if versions := latestFirst(view); len(versions) > 0 {
+		o.Session, o.Count = h.factsOf(view, versions[0]), len(versions)
+		o.Past = rowsOf(view, versions[:min(len(versions), fewVersions)])
+	}
+	if from, ok := view.Origin(); ok {
+		o.Forked = &from
+	}
 	if latest, ok := view.LatestReceipt(); ok {
 		o.Latest = &latest
 	}

@@ -66,7 +66,7 @@ var templates = func() map[string]*template.Template {
 		"words":   func(value any) string { return strings.ReplaceAll(text(value), "_", " ") },
 	}).ParseFS(files, "pages/layout.html", "pages/parts.html"))
 	all := make(map[string]*template.Template)
-	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "stats", "problem"} {
+	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "stats", "problem"} {
 		all[page] = template.Must(template.Must(layout.Clone()).ParseFS(files, "pages/"+page+".html"))
 	}
 	return all

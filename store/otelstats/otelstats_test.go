@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/otelstats"
 )
@@ -65,7 +66,7 @@ func TestEveryFigureIsCollected(t *testing.T) {
 		figures.Operations[kind] = loopstore.Operations{Done: 3, Errors: 2}
 	}
 	figures.Held = store.Totals{
-		Runtimes: 1, InputStates: 2, Runs: 100, Receipts: 3, Snapshots: 4, Sessions: 5,
+		Runtimes: 1, InputStates: 2, Runs: 100, Receipts: 3, Snapshots: 4, Versions: 30, Sessions: 5,
 		RuntimeBytes: 6, InputBytes: 7, ReceiptBytes: 8, SnapshotBytes: 9,
 	}
 	figures.InboxSize, figures.InboxLength, figures.InboxHighest, figures.Waiting, figures.InFlight = 10, 11, 12, 13, 14
@@ -82,13 +83,17 @@ func TestEveryFigureIsCollected(t *testing.T) {
 		}
 	}
 	assert.Len(t, operations, len(figures.Operations))
+	for _, kind := range []ops.Kind{ops.KindFork, ops.KindLoadSessionAt} {
+		assert.Contains(t, operations, "loopstore.operations{db.namespace=x,db.operation.name="+kind.String()+"} {operation}")
+	}
 	assert.Equal(t, "2", got["loopstore.operations{db.namespace=x,db.operation.name=load_view,error.type=_OTHER} {operation}"])
 	maps.DeleteFunc(got, func(name, _ string) bool { return name[:20] == "loopstore.operations" })
 	assert.Equal(t, map[string]string{
 		"loopstore.held.items{db.namespace=x,loopstore.part=runtimes} {item}":                     "1",
 		"loopstore.held.items{db.namespace=x,loopstore.part=input_states} {item}":                 "2",
 		"loopstore.held.items{db.namespace=x,loopstore.part=receipts} {item}":                     "3",
-		"loopstore.held.items{db.namespace=x,loopstore.part=snapshots} {item}":                    "9",
+		"loopstore.held.items{db.namespace=x,loopstore.part=snapshots} {item}":                    "39",
+		"loopstore.held.versions{db.namespace=x} {version}":                                       "30",
 		"loopstore.held.size{db.namespace=x,loopstore.part=runtimes} By":                          "6",
 		"loopstore.held.size{db.namespace=x,loopstore.part=input_states} By":                      "7",
 		"loopstore.held.size{db.namespace=x,loopstore.part=receipts} By":                          "8",

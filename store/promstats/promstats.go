@@ -16,7 +16,7 @@ type Source interface{ Stats() loopstore.Stats }
 type Collector struct {
 	loop                                                      Source
 	serving, uptime, most                                     *prometheus.Desc
-	done, failed, items, bytes                                *prometheus.Desc
+	done, failed, items, bytes, versions                      *prometheus.Desc
 	inbox, size, highest, waiting, inFlight                   *prometheus.Desc
 	busy, waited, saturation, halfWaited, mostWaited, slowest *prometheus.Desc
 	appends, rejected, journaled, appending                   *prometheus.Desc
@@ -38,6 +38,7 @@ func New(loop Source, labels prometheus.Labels) *Collector {
 		failed:     desc("operation_errors_total", "Calls that returned an error, and changed nothing.", "operation"),
 		items:      desc("held_items", "What is held.", "part"),
 		bytes:      desc("held_bytes", "Approximate memory of what is held.", "part"),
+		versions:   desc("held_versions", "Earlier versions of sessions, which held_items has among the snapshots."),
 		inbox:      desc("inbox_length", "Requests waiting for the owner."),
 		size:       desc("inbox_size", "Requests that the inbox has room for."),
 		highest:    desc("inbox_highest", "The most requests that have waited for the owner at once."),
@@ -59,7 +60,7 @@ func New(loop Source, labels prometheus.Labels) *Collector {
 // Describe sends the descriptions of all metrics.
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.serving, c.uptime, c.most, c.done, c.failed, c.items, c.bytes, c.inbox, c.size, c.highest, c.waiting, c.inFlight,
+		c.serving, c.uptime, c.most, c.done, c.failed, c.items, c.bytes, c.versions, c.inbox, c.size, c.highest, c.waiting, c.inFlight,
 		c.busy, c.waited, c.saturation, c.halfWaited, c.mostWaited, c.slowest, c.appends, c.rejected, c.journaled, c.appending,
 	} {
 		descs <- d
@@ -89,6 +90,7 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 		send(c.items, prometheus.GaugeValue, float64(p.Items), p.Name)
 		send(c.bytes, prometheus.GaugeValue, float64(p.Bytes), p.Name)
 	}
+	send(c.versions, prometheus.GaugeValue, float64(s.Held.Versions))
 	send(c.inbox, prometheus.GaugeValue, float64(s.InboxLength))
 	send(c.size, prometheus.GaugeValue, float64(s.InboxSize))
 	send(c.highest, prometheus.GaugeValue, float64(s.InboxHighest))

@@ -57,9 +57,9 @@ func (f fixed) Stats() loopstore.Stats { return loopstore.Stats(f) }
 
 func TestEveryFigureIsScraped(t *testing.T) {
 	figures := loopstore.Stats{
-		Operations: map[ops.Kind]loopstore.Operations{ops.KindCommit: {Done: 3, Errors: 2}},
+		Operations: map[ops.Kind]loopstore.Operations{ops.KindCommit: {Done: 3, Errors: 2}, ops.KindFork: {Done: 4}, ops.KindLoadSessionAt: {Errors: 5}},
 		Held: store.Totals{
-			Runtimes: 1, InputStates: 2, Runs: 100, Receipts: 3, Snapshots: 4, Sessions: 5,
+			Runtimes: 1, InputStates: 2, Runs: 100, Receipts: 3, Snapshots: 4, Versions: 30, Sessions: 5,
 			RuntimeBytes: 6, InputBytes: 7, ReceiptBytes: 8, SnapshotBytes: 9,
 		},
 		InboxSize: 10, InboxLength: 11, InboxHighest: 12, Waiting: 13, InFlight: 14,
@@ -84,10 +84,15 @@ func TestEveryFigureIsScraped(t *testing.T) {
 	assert.ElementsMatch(t, []string{
 		`loopstore_operations_done_total{operation="commit"} 3`,
 		`loopstore_operation_errors_total{operation="commit"} 2`,
+		`loopstore_operations_done_total{operation="fork"} 4`,
+		`loopstore_operation_errors_total{operation="fork"} 0`,
+		`loopstore_operations_done_total{operation="load_session_at"} 0`,
+		`loopstore_operation_errors_total{operation="load_session_at"} 5`,
 		`loopstore_held_items{part="runtimes"} 1`,
 		`loopstore_held_items{part="input_states"} 2`,
 		`loopstore_held_items{part="receipts"} 3`,
-		`loopstore_held_items{part="snapshots"} 9`,
+		`loopstore_held_items{part="snapshots"} 39`,
+		`loopstore_held_versions 30`,
 		`loopstore_held_bytes{part="runtimes"} 6`,
 		`loopstore_held_bytes{part="input_states"} 7`,
 		`loopstore_held_bytes{part="receipts"} 8`,

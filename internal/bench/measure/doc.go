@@ -23,6 +23,13 @@
 //     nothing in common with the one that the store holds.
 //   - commit=grown/session=SIZE/callers=N: boundary commits of the session that the
 //     store holds, grown by a message of 1 KB.
+//   - commit=appended/session=SIZE/callers=N: boundary commits that append a line of
+//     1 KB to JSON Lines. The session grows by an eighth at most.
+//   - commit=grown_lines/session=1MB/callers=1: boundary commits of all these lines, with
+//     one more.
+//   - commit=counted/session=1MB/callers=1: boundary commits of a session document that
+//     the store holds, grown by a message of 1 KB, with a counter in front of all
+//     messages that has a digit more.
 //   - turn/callers=N: everything that an agent runtime stores in one turn. An input is
 //     persisted as accepted, queued, staged, and staged again as after a restart. It is
 //     loaded. A boundary commit applies it, with a session that grows by 1 KB a turn and

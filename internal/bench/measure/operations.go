@@ -118,9 +118,11 @@ func inputID(i int) (id store.InputID) {
 
 // commit commits a session at a checkpoint of the run with the nil id.
 func commit(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, session []byte) error {
-	_, err := s.CommitSessionBoundary(ctx, id, store.BoundaryCommit{
-		Session: store.SessionDelta{SessionSnapshot: session}, Boundary: store.RunCheckpoint,
-	})
+	return commitDelta(ctx, s, id, store.SessionDelta{SessionSnapshot: session})
+}
+
+func commitDelta(ctx context.Context, s store.RuntimeStore, id store.RuntimeID, d store.SessionDelta) error {
+	_, err := s.CommitSessionBoundary(ctx, id, store.BoundaryCommit{Session: d, Boundary: store.RunCheckpoint})
 	return err
 }
 

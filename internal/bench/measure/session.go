@@ -31,3 +31,25 @@ func Grown(session []byte) []byte {
 	message := `,{"role":"user","content":"` + strings.Repeat("x", 1<<10) + `"}],"created_at"`
 	return bytes.Replace(session, []byte(`],"created_at"`), []byte(message), 1)
 }
+
+// Counted returns a session document of about size bytes that counts its tokens in
+// front of its messages.
+func Counted(size, tokens int) []byte {
+	session := Session(size)
+	usage := session[bytes.Index(session, []byte(`,"usage"`)) : len(session)-1]
+	session = bytes.Replace(session, append(usage, '}'), []byte("}"), 1)
+	counted := bytes.Replace(usage, []byte(`"input_tokens":0`), fmt.Appendf(nil, `"input_tokens":%d`, tokens), 1)
+	return bytes.Replace(session, []byte(`,"id"`), append(counted, `,"id"`...), 1)
+}
+
+// Lines returns JSON Lines of about size bytes, no two of which are alike.
+func Lines(size int) []byte {
+	var lines []byte
+	for n := 0; len(lines) < size; n++ {
+		lines = fmt.Appendf(lines, `{"role":"user","content":"%d%s"}`+"\n", n, strings.Repeat("some words ", 40))
+	}
+	return lines
+}
+
+// line is a line of 1 KB.
+var line = `{"role":"user","content":"` + strings.Repeat("x", 1<<10) + `"}` + "\n"

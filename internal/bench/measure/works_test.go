@@ -63,7 +63,9 @@ func TestCellNamesAreThoseOfBenchmarks(t *testing.T) {
 	}
 	for _, name := range []string{
 		"hand_off/callers=8", "operation=load_runtime_state/callers=8", "operation=load_input_states_1000/callers=64",
-		"commit=scratch/session=1MB/callers=8", "commit=grown/session=1KB/callers=1", "turn/callers=64",
+		"commit=scratch/session=1MB/callers=8", "commit=grown/session=1KB/callers=1",
+		"commit=appended/session=10KB/callers=8", "commit=appended/session=10MB/callers=1",
+		"commit=grown_lines/session=1MB/callers=1", "commit=counted/session=1MB/callers=1", "turn/callers=64",
 		"read_while_committing/session=1MB", "reader/callers=1", "batch/writes=64", "growth/receipts=1000000",
 	} {
 		assert.Contains(t, names, name)
@@ -158,6 +160,45 @@ func TestGrownCommitsGoOnFromWhatIsHeld(t *testing.T) {
 	}
 	require.Greater(t, measured, 8)
 	require.Len(t, held, 8*64)
+}
+
+// What is measured appends a line to lines of about the size that the name says.
+func TestAppendedCommitsSendTheLineAlone(t *testing.T) {
+	for cell, size := range map[string]int{"commit=appended/session=10KB/callers=8": 10 << 10, "commit=appended/session=1MB/callers=1": 1 << 20} {
+		held := map[store.RuntimeID]int{}
+		appended := 0
+		for _, c := range spied(t, cell, 50*time.Millisecond) {
+			d := c.arg.(store.BoundaryCommit).Session
+			require.Equal(t, store.FormatLines, d.Format, cell)
+			if d.Append {
+				appended++
+				require.InDelta(t, 1<<10, len(d.SessionSnapshot), 50, cell)
+				require.InDelta(t, size, held[c.id], float64(size)/7, cell)
+				held[c.id] += len(d.SessionSnapshot)
+			} else {
+				held[c.id] = len(d.SessionSnapshot)
+			}
+			require.Equal(t, uint64(bytes.Count(d.SessionSnapshot, []byte("\n"))) > 1, !d.Append, cell)
+		}
+		require.Greater(t, appended, 8, cell)
+	}
+}
+
+func TestWholeTextsGoOnFromWhatIsHeld(t *testing.T) {
+	for cell, format := range map[string]store.Format{"grown_lines": store.FormatLines, "counted": store.FormatMeerkat} {
+		calls := spied(t, "commit="+cell+"/session=1MB/callers=1", time.Nanosecond)
+		first, second := calls[0].arg.(store.BoundaryCommit).Session, calls[len(calls)-1].arg.(store.BoundaryCommit).Session
+		require.Equal(t, []store.Format{format, format}, []store.Format{first.Format, second.Format})
+		require.InDelta(t, 1<<20, len(first.SessionSnapshot), 2000)
+		require.InDelta(t, len(first.SessionSnapshot)+1<<10, len(second.SessionSnapshot), 50)
+		require.Equal(t, cell == "counted", bytes.Contains(second.SessionSnapshot, []byte(`":1000,`)))
+		require.Equal(t, cell == "grown_lines", bytes.HasPrefix(second.SessionSnapshot, first.SessionSnapshot), "the counter moves all by a byte")
+	}
+	one, two := measure.Counted(10<<10, 999), measure.Counted(10<<10, 1000)
+	require.Len(t, two, len(one)+1)
+	require.Less(t, bytes.Index(one, []byte("999")), bytes.Index(one, []byte(`"messages"`)))
+	_, one, _ = bytes.Cut(one, []byte("999"))
+	require.True(t, bytes.HasSuffix(two, one))
 }
 
 func TestATurnIsAnInputsWholeLife(t *testing.T) {

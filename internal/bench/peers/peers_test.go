@@ -1,6 +1,8 @@
 package peers_test
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/internal/bench/peers"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/storetest"
@@ -78,6 +81,62 @@ func TestInputsComeBackByteForByte(t *testing.T) {
 				assert.Equal(t, []store.InputState{got}, all, "%s, input %d, way %d", p.Name, i, way)
 			}
 		}
+		require.NoError(t, s.(io.Closer).Close(), p.Name)
+	}
+	awaitManagers(t)
+}
+
+// Every peer takes sessions of each format, and appends to them, as the first one does.
+func TestSessionsAreOfAnyFormat(t *testing.T) {
+	document := measure.Session(1 << 10)
+	deltas := []store.SessionDelta{
+		{SessionSnapshot: []byte("1\n[2]\n"), Format: store.FormatLines, Append: true},
+		{SessionSnapshot: []byte("{}\n"), Format: store.FormatLines, Append: true},
+		{SessionSnapshot: nil, Format: store.FormatLines, Append: true},
+		{SessionSnapshot: []byte("half"), Format: store.FormatLines, Append: true},
+		{SessionSnapshot: []byte("x"), Format: store.FormatOpaque, Append: true},
+		{SessionSnapshot: []byte("\xff"), Format: store.FormatOpaque, Messages: 1<<64 - 1},
+		{SessionSnapshot: []byte("\x00"), Format: store.FormatOpaque, Append: true, Messages: 7},
+		{SessionSnapshot: []byte("3\n"), Format: store.FormatLines, Append: true},
+		{SessionSnapshot: document},
+		{SessionSnapshot: measure.Grown(document), Format: store.FormatMeerkat},
+		{SessionSnapshot: []byte("4\n"), Format: store.FormatLines, Append: true},
+		{SessionSnapshot: document, Append: true},
+		{SessionSnapshot: document, Messages: 1},
+		{SessionSnapshot: []byte("5\n"), Format: 9},
+		{SessionSnapshot: []byte("6\n"), Format: store.FormatLines},
+		{SessionSnapshot: []byte("7\n"), Format: store.FormatLines, Append: true},
+		{SessionSnapshot: document, Format: store.FormatMeerkat},
+	}
+	sentinels := []error{store.ErrInvalidSnapshot, store.ErrInvalidValue}
+	var want []string
+	for _, p := range peers.All() {
+		s, err := p.Open()
+		require.NoError(t, err, p.Name)
+		var got []string
+		for i, d := range deltas {
+			note := func(r store.RunBoundaryReceipt, err error) {
+				for _, sentinel := range sentinels {
+					if errors.Is(err, sentinel) {
+						err = sentinel
+					}
+				}
+				text, _, lost := s.LoadSessionSnapshot(t.Context(), "a")
+				digest := ""
+				if r.ConversationDigest != nil {
+					digest = *r.ConversationDigest
+				}
+				got = append(got, fmt.Sprintf("%d: %v, %d messages, digest %s, %q, %v", i, err, r.MessageCount, digest, text, lost))
+			}
+			note(s.CommitSessionBoundary(t.Context(), "a", store.BoundaryCommit{Session: d, Boundary: store.RunStart}))
+			note(store.RunBoundaryReceipt{}, s.AtomicApply(t.Context(), "a", store.BoundaryApply{
+				Session: &d, Receipt: store.RunBoundaryReceipt{RunID: store.RunID{1}, Boundary: store.RunStart},
+			}))
+		}
+		if want == nil {
+			want = got
+		}
+		assert.Equal(t, want, got, p.Name)
 		require.NoError(t, s.(io.Closer).Close(), p.Name)
 	}
 	awaitManagers(t)

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
@@ -68,12 +69,14 @@ func (o *owner) serve(m *message) (err error) {
 
 // run makes a call, but for copying its answer.
 func (s *Store) run(ctx context.Context, call ops.Call) error {
-	err := s.gate.Enter(ctx)
-	if err == nil {
-		err = call.Prepare(&s.documents)
-	}
-	if err == nil {
-		err = s.ask(ctx, call)
+	err := ops.ErrAgain
+	for errors.Is(err, ops.ErrAgain) {
+		if err = s.gate.Enter(ctx); err == nil {
+			err = call.Prepare(&s.snapshots)
+		}
+		if err == nil {
+			err = s.ask(ctx, call)
+		}
 	}
 	if err != nil {
 		return ops.Error(call, err)

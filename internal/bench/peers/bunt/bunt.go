@@ -159,13 +159,20 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckCommit(id, &c)); err != nil {
 		return none, err
 	}
-	document, err := rules.Read(string(c.Session.SessionSnapshot), nil)
+	session, err := readAhead(&c.Session, store.FormatMeerkat)
 	if err != nil {
 		return none, err
 	}
-	receipt, updates := rules.Mint(&c, document, 0), append([]store.InputState(nil), c.InputUpdates...)
-	if err := s.update(func(tx *buntdb.Tx) error {
-		return cmp.Or(commit(tx, id, &receipt, updates), set(tx, keyOf(sessionKind, id), document.Text()))
+	var receipt store.RunBoundaryReceipt
+	updates := append([]store.InputState(nil), c.InputUpdates...)
+	if err := s.update(func(tx *buntdb.Tx) (err error) {
+		if session == nil {
+			if session, err = readAppended(tx, id, &c.Session); err != nil {
+				return err
+			}
+		}
+		receipt = rules.Mint(&c, session, 0)
+		return cmp.Or(commit(tx, id, &receipt, updates), putSession(tx, id, session))
 	}); err != nil {
 		return none, err
 	}
@@ -185,9 +192,20 @@ func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store
 	if err != nil {
 		return err
 	}
-	return s.update(func(tx *buntdb.Tx) error {
-		if apply.Session != nil {
-			if err := set(tx, keyOf(sessionKind, id), string(apply.Session.SessionSnapshot)); err != nil {
+	var session *rules.Session
+	if apply.Session != nil {
+		if session, err = readAhead(apply.Session, store.FormatUnset); err != nil {
+			return err
+		}
+	}
+	return s.update(func(tx *buntdb.Tx) (err error) {
+		if apply.Session != nil && session == nil {
+			if session, err = readAppended(tx, id, apply.Session); err != nil {
+				return err
+			}
+		}
+		if session != nil {
+			if err := putSession(tx, id, session); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 const (
 	stateKind   = 's' // nothing more; the value is the runtime's state
 	sessionKind = 'd' // nothing more; the value is the snapshot
+	formatKind  = 'f' // nothing more; the value is the snapshot's format and 8 bytes, how many messages; only if it may be appended to
 	inputKind   = 'i' // the input; the value is its place, 8 bytes
 	placeKind   = 'p' // a place; the value is the state of the input
 	receiptKind = 'r' // the run and the sequence; the value is the receipt's JSON

@@ -54,7 +54,7 @@ func (s *Store) LoadSessionSnapshot(ctx context.Context, id store.RuntimeID) (sn
 	if err != nil || found == nil {
 		return nil, false, err
 	}
-	return []byte(found.snapshot), true, nil
+	return []byte(found.session.Text), true, nil
 }
 
 // LoadRuntimeState returns the runtime's state.

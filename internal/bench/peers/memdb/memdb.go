@@ -19,7 +19,6 @@ import (
 
 	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/session"
 )
 
 // A Store keeps its data in a MemDB. Open makes one.
@@ -108,13 +107,24 @@ func next(txn *memdb.Txn, id store.RuntimeID, run store.RunID) (uint64, error) {
 	return rules.Next(run, last.receipt.Sequence, true)
 }
 
-// read parses a snapshot, and continues from the one that stands if it can.
-func (s *Store) read(id store.RuntimeID, snapshot []byte) (*session.Document, error) {
-	last, err := row[sessionRow](s.db.Txn(false).First(sessions, byID, runtimeKey(id)))
+// read reads a session, and continues from the one that stands in a transaction if it
+// can.
+func read(txn *memdb.Txn, id store.RuntimeID, d *store.SessionDelta, unset store.Format) (*sessionRow, error) {
+	last, err := row[sessionRow](txn.First(sessions, byID, runtimeKey(id)))
 	if err != nil || last == nil {
 		last = new(sessionRow)
 	}
-	return rules.Read(string(snapshot), last.document)
+	session, err := rules.Read(d, string(d.SessionSnapshot), unset, last.session)
+	return &sessionRow{id, session}, err
+}
+
+// readAhead reads a whole text before the write transaction begins. It returns nil if
+// the call appends: what stands may change until then.
+func (s *Store) readAhead(id store.RuntimeID, d *store.SessionDelta, unset store.Format) (*sessionRow, error) {
+	if d.Append {
+		return nil, nil
+	}
+	return read(s.db.Txn(false), id, d, unset)
 }
 
 // CommitSessionBoundary reads the session. Then it mints the receipt, and stores the
@@ -124,20 +134,26 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckCommit(id, &commit)); err != nil {
 		return none, err
 	}
-	document, err := s.read(id, commit.Session.SessionSnapshot)
+	session, err := s.readAhead(id, &commit.Session, store.FormatMeerkat)
 	if err != nil {
 		return none, err
 	}
-	receipt, updates := rules.Mint(&commit, document, 0), rules.Detach(commit.InputUpdates)
+	var receipt store.RunBoundaryReceipt
+	updates := rules.Detach(commit.InputUpdates)
 	if err := s.update(func(txn *memdb.Txn) error {
+		if session == nil {
+			if session, err = read(txn, id, &commit.Session, store.FormatMeerkat); err != nil {
+				return err
+			}
+		}
 		sequence, err := next(txn, id, commit.RunID)
 		if err != nil {
 			return err
 		}
-		receipt.Sequence = sequence
+		receipt = rules.Mint(&commit, session.session, sequence)
 		rules.Stamp(updates, commit.RunID, sequence)
 		return cmp.Or(
-			txn.Insert(sessions, &sessionRow{id, document.Text(), document}),
+			txn.Insert(sessions, session),
 			txn.Insert(receipts, &receiptRow{id, receipt}),
 			put(txn, id, updates...),
 		)
@@ -152,14 +168,23 @@ func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckApply(id, &apply)); err != nil {
 		return err
 	}
-	var snapshot *sessionRow
+	var session *sessionRow
 	if apply.Session != nil {
-		snapshot = &sessionRow{runtime: id, snapshot: string(apply.Session.SessionSnapshot)}
+		var err error
+		if session, err = s.readAhead(id, apply.Session, store.FormatUnset); err != nil {
+			return err
+		}
 	}
 	receipt, updates := &receiptRow{id, apply.Receipt.Clone()}, rules.Detach(apply.InputUpdates)
 	return s.update(func(txn *memdb.Txn) error {
-		if snapshot != nil {
-			if err := txn.Insert(sessions, snapshot); err != nil {
+		if apply.Session != nil && session == nil {
+			var err error
+			if session, err = read(txn, id, apply.Session, store.FormatUnset); err != nil {
+				return err
+			}
+		}
+		if session != nil {
+			if err := txn.Insert(sessions, session); err != nil {
 				return err
 			}
 		}

@@ -5,8 +5,8 @@ import (
 
 	"github.com/hashicorp/go-memdb"
 
+	"github.com/loopstore/loopstore/internal/bench/peers/internal/rules"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/session"
 )
 
 // The rows of the tables. A row in a table never changes.
@@ -16,9 +16,8 @@ type (
 		state   store.RuntimeState
 	}
 	sessionRow struct {
-		runtime  store.RuntimeID
-		snapshot string
-		document *session.Document // nil if the snapshot was not read
+		runtime store.RuntimeID
+		session *rules.Session
 	}
 	inputRow struct {
 		runtime store.RuntimeID

@@ -60,8 +60,10 @@ func (s *Store) LoadSessionSnapshot(ctx context.Context, id store.RuntimeID) (sn
 		return nil, false, err
 	}
 	defer s.mu.Unlock()
-	text, ok := s.snapshots[id]
-	return []byte(text), ok, nil
+	if session := s.snapshots[id]; session != nil {
+		return []byte(session.Text), true, nil
+	}
+	return nil, false, nil
 }
 
 // LoadRuntimeState returns the runtime's state.

@@ -27,7 +27,7 @@ type Store struct {
 	mu        sync.Mutex
 	inputs    map[store.RuntimeID]*inputs
 	receipts  map[place]store.RunBoundaryReceipt // of all runtimes
-	snapshots map[store.RuntimeID]string
+	snapshots map[store.RuntimeID]*rules.Session
 	states    map[store.RuntimeID]store.RuntimeState
 }
 
@@ -51,7 +51,7 @@ func New() *Store {
 	return &Store{
 		inputs:    make(map[store.RuntimeID]*inputs),
 		receipts:  make(map[place]store.RunBoundaryReceipt),
-		snapshots: make(map[store.RuntimeID]string),
+		snapshots: make(map[store.RuntimeID]*rules.Session),
 		states:    make(map[store.RuntimeID]store.RuntimeState),
 	}
 }
@@ -107,6 +107,12 @@ func (s *Store) next(id store.RuntimeID, run store.RunID) (uint64, error) {
 	return rules.Next(run, highest, found)
 }
 
+// read reads a session whole, also one that has grown. The caller holds the lock.
+func (s *Store) read(id store.RuntimeID, d *store.SessionDelta, text string, unset store.Format) (*rules.Session, error) {
+	session, err := rules.Read(d, text, unset, s.snapshots[id])
+	return session.Bare(), err
+}
+
 // CommitSessionBoundary reads the session, mints the receipt, and stores both with the
 // updates, all under the lock.
 func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
@@ -115,12 +121,12 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 		return none, err
 	}
 	updates := rules.Detach(commit.InputUpdates)
-	snapshot := string(commit.Session.SessionSnapshot)
+	text := string(commit.Session.SessionSnapshot)
 	if err := s.lock(); err != nil {
 		return none, err
 	}
 	defer s.mu.Unlock()
-	document, err := rules.Read(snapshot, nil)
+	session, err := s.read(id, &commit.Session, text, store.FormatMeerkat)
 	if err != nil {
 		return none, err
 	}
@@ -128,9 +134,9 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 	if err != nil {
 		return none, err
 	}
-	receipt := rules.Mint(&commit, document, sequence)
+	receipt := rules.Mint(&commit, session, sequence)
 	rules.Stamp(updates, commit.RunID, sequence)
-	s.snapshots[id] = snapshot
+	s.snapshots[id] = session
 	s.receipts[place{id, receipt.RunID, sequence}] = receipt
 	s.put(id, updates...)
 	return receipt.Clone(), nil
@@ -142,16 +148,20 @@ func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store
 		return err
 	}
 	receipt, updates := apply.Receipt.Clone(), rules.Detach(apply.InputUpdates)
-	var snapshot string
+	var text string
 	if apply.Session != nil {
-		snapshot = string(apply.Session.SessionSnapshot)
+		text = string(apply.Session.SessionSnapshot)
 	}
 	if err := s.lock(); err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
 	if apply.Session != nil {
-		s.snapshots[id] = snapshot
+		session, err := s.read(id, apply.Session, text, store.FormatUnset)
+		if err != nil {
+			return err
+		}
+		s.snapshots[id] = session
 	}
 	s.receipts[place{id, receipt.RunID, receipt.Sequence}] = receipt
 	s.put(id, updates...)

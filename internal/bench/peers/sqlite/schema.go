@@ -9,8 +9,8 @@ import (
 )
 
 // schema has the tables. Runtime ids are blobs, because they may hold a zero byte.
-// Sequences are blobs too, of 8 bytes in big-endian order, because SQLite's integers end at
-// 2^63-1. The order of the rows is the order of the inputs.
+// Sequences and numbers of messages are blobs too, of 8 bytes in big-endian order, because
+// SQLite's integers end at 2^63-1. The order of the rows is the order of the inputs.
 const schema = `
 CREATE TABLE IF NOT EXISTS states (
 	runtime BLOB NOT NULL PRIMARY KEY,
@@ -19,7 +19,9 @@ CREATE TABLE IF NOT EXISTS states (
 
 CREATE TABLE IF NOT EXISTS sessions (
 	runtime  BLOB NOT NULL PRIMARY KEY,
-	snapshot BLOB NOT NULL
+	snapshot BLOB NOT NULL,
+	format   INTEGER NOT NULL,
+	messages BLOB NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS inputs (
@@ -43,9 +45,10 @@ CREATE TABLE IF NOT EXISTS receipts (
 
 // statements are the prepared statements.
 type statements struct {
-	begin, commit, rollback                           *sql.Stmt
-	putState, putSession, putInput, putReceipt        *sql.Stmt
-	state, session, input, inputs, receipt, highestOf *sql.Stmt
+	begin, commit, rollback                    *sql.Stmt
+	putState, putSession, putInput, putReceipt *sql.Stmt
+	state, session, whole                      *sql.Stmt
+	input, inputs, receipt, highestOf          *sql.Stmt
 }
 
 func (s *statements) prepare(ctx context.Context, conn *sql.Conn) (err error) {
@@ -58,13 +61,14 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) (err error) {
 		{&s.rollback, `ROLLBACK`},
 		{&s.putState, `INSERT INTO states VALUES (?, ?)
 			ON CONFLICT DO UPDATE SET state = excluded.state`},
-		{&s.putSession, `INSERT INTO sessions VALUES (?, ?)
-			ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot`},
+		{&s.putSession, `INSERT INTO sessions VALUES (?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot, format = excluded.format, messages = excluded.messages`},
 		{&s.putInput, `INSERT INTO inputs (runtime, input, state, payload) VALUES (?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET state = excluded.state, payload = excluded.payload`},
 		{&s.putReceipt, `INSERT INTO receipts VALUES (?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET receipt = excluded.receipt`},
 		{&s.state, `SELECT state FROM states WHERE runtime = ?`},
+		{&s.whole, `SELECT snapshot, format, messages FROM sessions WHERE runtime = ?`},
 		{&s.session, `SELECT snapshot FROM sessions WHERE runtime = ?`},
 		{&s.input, `SELECT state, payload FROM inputs WHERE runtime = ? AND input = ?`},
 		{&s.inputs, `SELECT state, payload FROM inputs WHERE runtime = ? ORDER BY place`},

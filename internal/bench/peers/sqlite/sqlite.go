@@ -136,13 +136,6 @@ func (s *Store) put(ctx context.Context, id store.RuntimeID, rows ...row) error 
 	return nil
 }
 
-func (s *Store) putSnapshot(ctx context.Context, id store.RuntimeID, snapshot []byte) error {
-	if snapshot == nil {
-		snapshot = []byte{} // nil is NULL
-	}
-	return exec(ctx, s.putSession, []byte(id), snapshot)
-}
-
 // mint stores the receipt of a boundary, with the next sequence, and the updates.
 func (s *Store) mint(ctx context.Context, id store.RuntimeID, receipt *store.RunBoundaryReceipt, updates []store.InputState) error {
 	highest, found, err := s.highest(ctx, id, receipt.RunID)
@@ -174,16 +167,23 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckCommit(id, &commit)); err != nil {
 		return none, err
 	}
-	document, err := rules.Read(string(commit.Session.SessionSnapshot), nil)
+	session, err := readAhead(&commit.Session, store.FormatMeerkat)
 	if err != nil {
 		return none, err
 	}
-	receipt, updates := rules.Mint(&commit, document, 0), append([]store.InputState(nil), commit.InputUpdates...)
-	if err := s.update(ctx, func(ctx context.Context) error {
+	var receipt store.RunBoundaryReceipt
+	updates := append([]store.InputState(nil), commit.InputUpdates...)
+	if err := s.update(ctx, func(ctx context.Context) (err error) {
+		if session == nil {
+			if session, err = s.readAppended(ctx, id, &commit.Session); err != nil {
+				return err
+			}
+		}
+		receipt = rules.Mint(&commit, session, 0)
 		if err := s.mint(ctx, id, &receipt, updates); err != nil {
 			return err
 		}
-		return s.putSnapshot(ctx, id, commit.Session.SessionSnapshot)
+		return s.store(ctx, id, &commit.Session, session)
 	}); err != nil {
 		return none, err
 	}
@@ -204,9 +204,20 @@ func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store
 	if err != nil {
 		return err
 	}
-	return s.update(ctx, func(ctx context.Context) error {
-		if apply.Session != nil {
-			if err := s.putSnapshot(ctx, id, apply.Session.SessionSnapshot); err != nil {
+	var session *rules.Session
+	if apply.Session != nil {
+		if session, err = readAhead(apply.Session, store.FormatUnset); err != nil {
+			return err
+		}
+	}
+	return s.update(ctx, func(ctx context.Context) (err error) {
+		if apply.Session != nil && session == nil {
+			if session, err = s.readAppended(ctx, id, apply.Session); err != nil {
+				return err
+			}
+		}
+		if session != nil {
+			if err := s.store(ctx, id, apply.Session, session); err != nil {
 				return err
 			}
 		}
