@@ -23,6 +23,11 @@ func TestLoop(t *testing.T) {
 			storetest.Run(t, storetest.Factory{
 				Open:              func(testing.TB) store.RuntimeStore { return loopstore.New(opts) },
 				StrictSessionKeys: opts.StrictSessionKeys,
+				OpenWith: func(_ testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
+					opts := opts
+					opts.Retention, opts.Limits = keep, limits
+					return loopstore.New(opts)
+				},
 			})
 		})
 	}
@@ -30,16 +35,23 @@ func TestLoop(t *testing.T) {
 
 // A durable loop keeps the same promises, and those about reopening.
 func TestDurableLoop(t *testing.T) {
-	engines := map[store.RuntimeStore]journal.Engine{}
-	open := func(t testing.TB, engine journal.Engine) store.RuntimeStore {
-		loop, err := loopstore.Open(t.Context(), engine, "p", loopstore.Options{})
+	type opened struct {
+		engine journal.Engine
+		opts   loopstore.Options
+	}
+	all := map[store.RuntimeStore]opened{}
+	open := func(t testing.TB, o opened) store.RuntimeStore {
+		loop, err := loopstore.Open(t.Context(), o.engine, "p", o.opts)
 		require.NoError(t, err)
-		engines[loop] = engine
+		all[loop] = o
 		return loop
 	}
 	storetest.Run(t, storetest.Factory{
-		Open:   func(t testing.TB) store.RuntimeStore { return open(t, journaltest.NewEngine()) },
-		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, engines[s]) },
+		Open:   func(t testing.TB) store.RuntimeStore { return open(t, opened{engine: journaltest.NewEngine()}) },
+		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, all[s]) },
+		OpenWith: func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
+			return open(t, opened{journaltest.NewEngine(), loopstore.Options{Retention: keep, Limits: limits}})
+		},
 	})
 }
 

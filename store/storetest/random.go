@@ -1,0 +1,3 @@
+package storetest
+
+func (tr *trial) random(bool) {}
