@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store"
 )
 
 // Of the uses of a request one in 64 is timed, from a random one on, and stands
@@ -61,4 +63,15 @@ func TestQuantiles(t *testing.T) {
 	assert.EqualValues(t, 128, w.quantile(51))
 	assert.EqualValues(t, 128, w.quantile(99))
 	assert.EqualValues(t, 1<<39, w.quantile(100), "the last class has no end")
+}
+
+func TestEveryTotalIsShown(t *testing.T) {
+	var held store.Totals
+	fields := reflect.ValueOf(&held).Elem()
+	for i := range fields.NumField() {
+		fields.Field(i).SetInt(int64(i + 1))
+	}
+	m := New(false)
+	m.Publish(1, held)
+	assert.Equal(t, held, m.Read(false).Held)
 }
