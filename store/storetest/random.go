@@ -13,79 +13,6 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// A plain store keeps whole copies, and does one thing after the other.
-type plain struct {
-	keep     store.Keep
-	runtimes map[store.RuntimeID]*plainRuntime
-}
-
-type plainRuntime struct {
-	versions  []versionOf
-	origin    *state.Origin
-	sequences uint64 // of run 1
-}
-
-func (p *plain) at(id store.RuntimeID) *plainRuntime {
-	if rt := p.runtimes[id]; rt != nil {
-		return rt
-	}
-	return new(plainRuntime)
-}
-
-// last returns the session, none if there is none.
-func (rt *plainRuntime) last() (v versionOf) {
-	if n := len(rt.versions); n > 0 {
-		v = rt.versions[n-1]
-	}
-	return v
-}
-
-func (rt *plainRuntime) version(number uint64) (v versionOf, ok bool) {
-	for _, v := range rt.versions {
-		if v.number == number {
-			return v, true
-		}
-	}
-	return v, false
-}
-
-func (rt *plainRuntime) trim(last int) {
-	if n := len(rt.versions); last > 0 && n > last {
-		rt.versions = rt.versions[n-last:]
-	}
-}
-
-// copied returns a copy that may change.
-func (p *plain) copied() *plain {
-	c := &plain{p.keep, make(map[store.RuntimeID]*plainRuntime)}
-	for id, rt := range p.runtimes {
-		one := *rt
-		one.versions = append([]versionOf(nil), rt.versions...)
-		c.runtimes[id] = &one
-	}
-	return c
-}
-
-// put makes a content the next version.
-func (p *plain) put(id store.RuntimeID, c content, at *place) {
-	rt := p.runtimes[id]
-	if rt == nil {
-		rt = new(plainRuntime)
-		p.runtimes[id] = rt
-	}
-	rt.versions = append(rt.versions, versionOf{rt.last().number + 1, c, at})
-	if p.keep == (store.Keep{}) {
-		rt.trim(1)
-	}
-}
-
-// end ends an operation.
-func (p *plain) end() {
-	for _, rt := range p.runtimes {
-		rt.trim(p.keep.Last)
-	}
-}
-
 // A player makes random changes of a store and of a plain one.
 type player struct {
 	*trial
@@ -102,9 +29,9 @@ func (tr *trial) random(reopening bool) {
 			seed = rand.Uint64()
 		}
 		tr.keeping(keep)
-		p := &player{trial: tr, Rand: rand.New(rand.NewPCG(seed, 0)), plain: &plain{keep, map[store.RuntimeID]*plainRuntime{}}}
+		p := &player{trial: tr, Rand: rand.New(rand.NewPCG(seed, 0)), plain: &plain{keep, map[store.RuntimeID]*plainRuntime{}, map[store.SessionID]plainFiled{}}}
 		p.measure()
-		n := repeats(400)
+		n := repeats(300)
 		for step := range n {
 			p.when = fmt.Sprintf("seed %d, %+v, step %d", seed, keep, step)
 			p.play()
@@ -151,6 +78,10 @@ func (p *player) play() {
 		a := applying(store.RunID{2}, uint64(p.IntN(4)))
 		next := p.next(p.plain.at(id).last().content)
 		a.Session = new(next.delta())
+		if key := byte(p.IntN(8)); key < 4 && next.format != store.FormatMeerkat { // which has its own
+			a.SessionStoreKey = &store.SessionID{key}
+			p.plain.filed[*a.SessionStoreKey] = plainFiled{id, next}
+		}
 		p.apply(id, a)
 		p.plain.put(id, next, &place{a.Receipt.RunID, a.Receipt.Sequence})
 		p.plain.end()
@@ -201,7 +132,7 @@ func (p *player) playBatch() {
 		case 0:
 			if p.IntN(3) == 0 {
 				b.Then = append(b.Then, deleting(id))
-				delete(next.runtimes, id)
+				next.delete(id)
 			}
 		case 1, 2:
 			number := stands.number - min(stands.number, uint64(p.IntN(6)))
@@ -322,8 +253,21 @@ func (p *player) compare() {
 		all.bytes += whole.bytes
 		all.versions += whole.versions
 	}
+	if s, ok := p.store.(sessionLoader); ok {
+		for key := range byte(4) {
+			want, there := p.plain.filed[store.SessionID{key}]
+			filed, ok, err := s.LoadSession(p.Context(), store.SessionID{key})
+			require.NoError(p, err, p.when)
+			require.Equal(p, there, ok, "%s: LoadSession", p.when)
+			if ok {
+				p.shows(filed, want.content, p.when+": LoadSession")
+				all.bytes += p.costs.filed + p.countPart(filed.Text().Root(), uses)
+			}
+		}
+	}
 	if s, ok := p.store.(counted); ok {
 		held := s.Stats().Held
+		require.Equal(p, len(p.plain.filed), held.Sessions, p.when)
 		require.Equal(p, len(p.plain.runtimes), held.Runtimes, p.when)
 		require.Equal(p, all.versions, held.Versions, p.when)
 		require.Equal(p, all.bytes, held.SnapshotBytes, "%s: what all runtimes hold", p.when)
@@ -332,9 +276,9 @@ func (p *player) compare() {
 
 // costs are what snapshots count for.
 type costs struct {
-	snapshot, version, part, listed int64
-	bytes                           int64
-	versions                        int
+	snapshot, version, part, listed, filed int64
+	bytes                                  int64
+	versions                               int
 }
 
 // measure finds out what snapshots count for, in a store that is empty.
@@ -353,6 +297,11 @@ func (p *player) measure() {
 	p.costs.listed = (held() - p.costs.snapshot - int64(root.Count())*p.costs.part - int64(root.Len())) / int64(root.Count()-1)
 	p.write(deleting("a"), putSession("a", opaqueOf("", 0).delta()), putSession("a", opaqueOf("", 0).delta()))
 	p.costs.version = held() - p.costs.snapshot // 0 if there is none
+	p.write(deleting("a"))
+	a := applying(store.RunID{2}, 0)
+	a.Session, a.SessionStoreKey = new(opaqueOf("", 0).delta()), &store.SessionID{1}
+	p.apply("a", a)
+	p.costs.filed = p.store.(counted).Stats().Held.SnapshotBytes - held()
 	p.write(deleting("a"))
 	require.Zero(p, p.store.(counted).Stats().Held)
 }

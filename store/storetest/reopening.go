@@ -196,13 +196,3 @@ func pastIsThereAgain(tr *trial) {
 		tr.has("a", all, "after it went on")
 	}
 }
-
-// needsPast wraps a promise that is skipped unless the store keeps versions.
-func needsPast(try func(*trial)) func(*trial) {
-	return func(tr *trial) {
-		if missing := lacksPast(tr.factory, tr.store); missing != "" {
-			tr.Skip("skipped: " + missing)
-		}
-		try(tr)
-	}
-}
