@@ -117,8 +117,10 @@ func (d *delta) apply(s *state.State) error {
 		if f := d.stood.Format(); f != d.given.Format {
 			return &store.ValueError{Field: "session.format", Reason: fmt.Sprintf("%v cannot be appended to a session of format %v", d.given.Format, f)}
 		}
-		if err := state.CheckCall(s.Limits, d.stood.Len()+len(d.given.SessionSnapshot), 0); err != nil {
-			return err
+		if n := len(d.given.SessionSnapshot); n > 0 { // else what is over the limit was so before
+			if err := state.CheckCall(s.Limits, d.stood.Len()+n, 0); err != nil {
+				return err
+			}
 		}
 	}
 	if d.base == d.stood {

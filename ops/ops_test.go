@@ -412,3 +412,19 @@ func TestKinds(t *testing.T) {
 	assert.Empty(t, seen, "each kind has a request")
 	assert.Equal(t, "unknown operation", ops.NumKinds.String())
 }
+
+// A session may be over a limit that was set later. What adds nothing to it is not
+// refused.
+func TestAdditionToASessionOverTheLimit(t *testing.T) {
+	s := new(state.State)
+	add := func(text string) error {
+		c := commitWith([]byte(text))
+		c.Session.Format, c.Session.Append = store.FormatLines, true
+		return callOf(ops.CommitSessionBoundary{RuntimeID: "a", Commit: c})(s)
+	}
+	require.NoError(t, add("{}\n"))
+	s.Limits.SnapshotBytes = 2
+	require.NoError(t, add(""))
+	require.ErrorIs(t, add("1\n"), store.ErrLimit)
+	require.Equal(t, "{}\n", s.Snapshot("a").String())
+}
