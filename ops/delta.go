@@ -53,6 +53,9 @@ func (d *delta) prepare(standing Standing, unset unset) error {
 	if g.Append {
 		return d.prepareAppend(standing, text)
 	}
+	if d.snapshot != nil { // it was prepared before, and is right whatever stands
+		return nil
+	}
 	format := g.Format
 	if format == store.FormatUnset && unset != unsetBytes {
 		format = store.FormatMeerkat
@@ -91,14 +94,18 @@ func (d *delta) prepareAppend(standing Standing, text string) (err error) {
 	if d.more, err = session.ReadAddition(d.given.Format, text, d.given.Messages); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err)
 	}
-	d.base = d.stood
+	base := d.stood
 	if ahead, ok := standing.(ahead); d.tries == 0 || ok && ahead.knows(d.runtime) {
-		d.base = standing.Standing(d.runtime)
+		base = standing.Standing(d.runtime)
 	}
-	if d.base != nil && d.base.Format() != d.given.Format {
-		d.base = nil // Apply looks whether it stands
+	if base != nil && base.Format() != d.given.Format {
+		base = nil // Apply looks whether it stands
 	}
-	d.goOn()
+	// What was made before stays, if it can: a later write of the batch may go on from it.
+	if d.snapshot == nil || d.base != base {
+		d.base = base
+		d.goOn()
+	}
 	return nil
 }
 
@@ -117,8 +124,10 @@ func (d *delta) apply(s *state.State) error {
 		if f := d.stood.Format(); f != d.given.Format {
 			return &store.ValueError{Field: "session.format", Reason: fmt.Sprintf("%v cannot be appended to a session of format %v", d.given.Format, f)}
 		}
-		if err := state.CheckCall(s.Limits, d.stood.Len()+len(d.given.SessionSnapshot), 0); err != nil {
-			return err
+		if n := len(d.given.SessionSnapshot); n > 0 { // else what is over the limit was so before
+			if err := state.CheckCall(s.Limits, d.stood.Len()+n, 0); err != nil {
+				return err
+			}
 		}
 	}
 	if d.base == d.stood {

@@ -17,6 +17,8 @@
 package ops
 
 import (
+	"errors"
+
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/state"
 )
@@ -92,8 +94,11 @@ func Run[R any, O Request[R], P Steps[R, O]](s *state.State, op O) (answer R, er
 	if err := p.Weigh().Check(s.Limits); err != nil {
 		return answer, err
 	}
-	if err = p.Prepare(s); err == nil {
-		err = Apply(s, p)
+	err = ErrAgain
+	for errors.Is(err, ErrAgain) {
+		if err = p.Prepare(s); err == nil {
+			err = Apply(s, p)
+		}
 	}
 	s.Settle().Wake()
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/session"
 	"github.com/loopstore/loopstore/store/state"
 )
@@ -415,4 +416,53 @@ func TestKinds(t *testing.T) {
 	}
 	assert.Empty(t, seen, "each kind has a request")
 	assert.Equal(t, "unknown operation", ops.NumKinds.String())
+}
+
+// A session may be over a limit that was set later. What adds nothing to it is not
+// refused.
+func TestAdditionToASessionOverTheLimit(t *testing.T) {
+	s := new(state.State)
+	add := func(text string) error {
+		c := commitWith([]byte(text))
+		c.Session.Format, c.Session.Append = store.FormatLines, true
+		return callOf(ops.CommitSessionBoundary{RuntimeID: "a", Commit: c})(s)
+	}
+	require.NoError(t, add("{}\n"))
+	s.Limits.SnapshotBytes = 2
+	require.NoError(t, add(""))
+	require.ErrorIs(t, add("1\n"), store.ErrLimit)
+	require.Equal(t, "{}\n", s.Snapshot("a").String())
+}
+
+// What is appended after RestoreSession goes on from what that has left, which Prepare
+// cannot know.
+func TestRunAppendsAfterRestoreSession(t *testing.T) {
+	s := &state.State{Retention: store.Retention{Sessions: store.Keep{Last: 9}}}
+	add := func(text string) batch.Write {
+		return batch.PutSnapshot{RuntimeID: "a", Snapshot: []byte(text), Format: store.FormatLines, Append: true}
+	}
+	for i, writes := range [][]batch.Write{{add("1\n"), add("2\n")}, {batch.RestoreSession{RuntimeID: "a", Number: 1}, add("3\n"), add("4\n")}} {
+		_, err := ops.Run(s, ops.Commit{Batch: batch.Batch{Then: writes}})
+		require.NoError(t, err)
+		require.Equal(t, []string{"1\n2\n", "1\n3\n4\n"}[i], s.Snapshot("a").String())
+	}
+}
+
+// The version that is restored was made by the same batch, and what is added to it is
+// too large for the owner.
+func TestRunAppendsToWhatTheBatchHasMade(t *testing.T) {
+	large := []byte(strings.Repeat("1\n", 64<<10))
+	put := func(text []byte, add bool) batch.Write {
+		return batch.PutSnapshot{RuntimeID: "a", Snapshot: text, Format: store.FormatLines, Append: add}
+	}
+	for name, first := range map[string]batch.Write{"a whole text": put([]byte("2\n"), false), "an addition": put([]byte("2\n"), true)} {
+		t.Run(name, func(t *testing.T) {
+			s := &state.State{Retention: store.Retention{Sessions: store.Keep{Last: 9}}}
+			_, err := ops.Run(s, ops.Commit{Batch: batch.Batch{Then: []batch.Write{
+				first, put([]byte("3\n"), false), batch.RestoreSession{RuntimeID: "a", Number: 1}, put(large, true),
+			}}})
+			require.NoError(t, err)
+			require.Equal(t, "2\n"+string(large), s.Snapshot("a").String())
+		})
+	}
 }

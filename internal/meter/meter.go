@@ -161,15 +161,15 @@ const numFigures = 11
 
 func figuresOf(t store.Totals) [numFigures]int64 {
 	return [numFigures]int64{
-		int64(t.Runtimes), int64(t.InputStates), int64(t.Runs), int64(t.Receipts), int64(t.Snapshots), int64(t.Sessions),
-		t.RuntimeBytes, t.InputBytes, t.ReceiptBytes, t.SnapshotBytes, int64(t.Versions),
+		int64(t.Runtimes), int64(t.InputStates), int64(t.Runs), int64(t.Receipts), int64(t.Snapshots), int64(t.Versions), int64(t.Sessions),
+		t.RuntimeBytes, t.InputBytes, t.ReceiptBytes, t.SnapshotBytes,
 	}
 }
 
 func (m *Meter) totals() store.Totals {
 	n := func(i int) int64 { return m.held[i].Load() }
 	return store.Totals{
-		Runtimes: int(n(0)), InputStates: int(n(1)), Runs: int(n(2)), Receipts: int(n(3)), Snapshots: int(n(4)), Sessions: int(n(5)),
-		RuntimeBytes: n(6), InputBytes: n(7), ReceiptBytes: n(8), SnapshotBytes: n(9), Versions: int(n(10)),
+		Runtimes: int(n(0)), InputStates: int(n(1)), Runs: int(n(2)), Receipts: int(n(3)), Snapshots: int(n(4)), Versions: int(n(5)), Sessions: int(n(6)),
+		RuntimeBytes: n(7), InputBytes: n(8), ReceiptBytes: n(9), SnapshotBytes: n(10),
 	}
 }

@@ -65,14 +65,13 @@ func TestQuantiles(t *testing.T) {
 	assert.EqualValues(t, 1<<39, w.quantile(100), "the last class has no end")
 }
 
-// Every figure of Totals is shown, also one that is added later.
-func TestTotalsHaveEveryFigure(t *testing.T) {
-	var want store.Totals
-	v := reflect.ValueOf(&want).Elem()
-	for i := range v.NumField() {
-		v.Field(i).SetInt(int64(i + 1))
+func TestEveryTotalIsShown(t *testing.T) {
+	var held store.Totals
+	fields := reflect.ValueOf(&held).Elem()
+	for i := range fields.NumField() {
+		fields.Field(i).SetInt(int64(i + 1))
 	}
 	m := New(false)
-	m.Publish(1, want)
-	require.Equal(t, want, m.totals())
+	m.Publish(1, held)
+	assert.Equal(t, held, m.Read(false).Held)
 }

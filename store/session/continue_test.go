@@ -1,12 +1,14 @@
 package session_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store/session"
@@ -133,4 +135,23 @@ func join(r *rand.Rand, messages []string) string {
 func mangle(r *rand.Rand, text string) string {
 	at := r.IntN(len(text))
 	return text[:at] + []string{"", `"`, "]", "x", "\xff", " "}[r.IntN(6)] + text[at+1:]
+}
+
+// The place of an error is one in the whole text, whatever stood before.
+func TestErrorsAfterAnotherDocumentNameTheirPlace(t *testing.T) {
+	for _, before := range []struct {
+		format session.Format
+		text   string
+	}{
+		{session.FormatUnset, "{}\n"}, {session.FormatMeerkat, `{"id":"0195b1c2-0000-7000-8000-000000000001","messages":[` + user("x") + `],"created_at":[1,2],"updated_at":[3,4]}`}, {session.FormatOpaque, "{}\n"},
+		{session.FormatLines, ""}, {session.FormatLines, "[]\n[]\n"}, {session.FormatLines, "{}\n"},
+	} {
+		d, err := (*session.Document)(nil).Replace(before.format, before.text, 0)
+		require.NoError(t, err)
+		_, err = d.Replace(session.FormatLines, "{}\nx\n", 0)
+		where, ok := errors.AsType[*session.Error](err)
+		require.True(t, ok)
+		assert.Equal(t, 2, where.Line, "after %v %q", before.format, before.text)
+		assert.Equal(t, 3, where.Offset, "after %v %q", before.format, before.text)
+	}
 }

@@ -106,8 +106,10 @@ func (d *Document) Replace(format Format, text string, messages uint64) (*Docume
 	more, err := ReadAddition(format, text[known:], messages)
 	if err != nil {
 		where := err.(*Error)
-		where.Offset += known
-		where.Line += int(d.MessageCount())
+		if known > 0 {
+			where.Offset += known
+			where.Line += int(d.MessageCount())
+		}
 		return nil, where
 	}
 	if known > 0 {

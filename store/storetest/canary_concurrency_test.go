@@ -37,7 +37,7 @@ func (s *mintsTwice) CommitSessionBoundary(ctx context.Context, id store.Runtime
 	defer s.underWay.Add(-1)
 	runtime.Gosched()
 	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, c)
-	if err == nil && others > 0 && receipt.Sequence > 0 {
+	if err == nil && others > 0 && receipt.Sequence > 0 && c.Session.Format == store.FormatUnset {
 		receipt.Sequence--
 	}
 	return receipt, err

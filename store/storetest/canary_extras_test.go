@@ -27,7 +27,7 @@ type leavesHalf struct{ *loopstore.Loop }
 
 func (s leavesHalf) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
 	result, err := s.Loop.Commit(ctx, b)
-	if err != nil && !errors.Is(err, store.ErrConflict) {
+	if err != nil && !errors.Is(err, store.ErrConflict) && !formatted(b) {
 		for _, w := range b.Then {
 			if _, failed := s.Loop.Commit(ctx, batch.Batch{If: b.If, Then: []batch.Write{w}}); failed != nil {
 				break
@@ -41,6 +41,9 @@ func (s leavesHalf) Commit(ctx context.Context, b batch.Batch) (batch.Result, er
 type checksBefore struct{ *loopstore.Loop }
 
 func (s checksBefore) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
+	if formatted(b) {
+		return s.Loop.Commit(ctx, b)
+	}
 	if result, err := s.Loop.Commit(ctx, batch.Batch{If: b.If}); err != nil {
 		return result, err
 	}

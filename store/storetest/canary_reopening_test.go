@@ -73,7 +73,8 @@ func (s *logged) AtomicApply(ctx context.Context, id store.RuntimeID, a store.Bo
 	kept := a
 	kept.Receipt, kept.InputUpdates = a.Receipt.Clone(), cloned(a.InputUpdates)
 	if a.Session != nil {
-		kept.Session = &store.SessionDelta{SessionSnapshot: bytes.Clone(a.Session.SessionSnapshot)}
+		kept.Session = new(*a.Session)
+		kept.Session.SessionSnapshot = bytes.Clone(a.Session.SessionSnapshot)
 	}
 	return s.note(func() error { return s.Loop.AtomicApply(ctx, id, a) }, func(ctx context.Context, r *logged) {
 		_ = r.AtomicApply(ctx, id, kept)

@@ -33,11 +33,13 @@ type aliasesSlices struct {
 	kept map[store.RuntimeID][]byte
 }
 
-func (s *aliasesSlices) keep(id store.RuntimeID, snapshot []byte) {
+func (s *aliasesSlices) keep(id store.RuntimeID, d store.SessionDelta) {
 	if s.kept == nil {
 		s.kept = map[store.RuntimeID][]byte{}
 	}
-	s.kept[id] = snapshot
+	if delete(s.kept, id); d.Format == store.FormatUnset {
+		s.kept[id] = d.SessionSnapshot
+	}
 }
 
 func (s *aliasesSlices) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
@@ -45,7 +47,7 @@ func (s *aliasesSlices) CommitSessionBoundary(ctx context.Context, id store.Runt
 	defer s.mu.Unlock()
 	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, c)
 	if err == nil {
-		s.keep(id, c.Session.SessionSnapshot)
+		s.keep(id, c.Session)
 	}
 	return receipt, err
 }
@@ -55,7 +57,7 @@ func (s *aliasesSlices) AtomicApply(ctx context.Context, id store.RuntimeID, a s
 	defer s.mu.Unlock()
 	err := s.Loop.AtomicApply(ctx, id, a)
 	if err == nil && a.Session != nil {
-		s.keep(id, a.Session.SessionSnapshot)
+		s.keep(id, *a.Session)
 	}
 	return err
 }
@@ -63,11 +65,11 @@ func (s *aliasesSlices) AtomicApply(ctx context.Context, id store.RuntimeID, a s
 func (s *aliasesSlices) LoadSessionSnapshot(ctx context.Context, id store.RuntimeID) ([]byte, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok, err := s.Loop.LoadSessionSnapshot(ctx, id)
-	if !ok {
-		return nil, false, err
+	snapshot, ok, err := s.Loop.LoadSessionSnapshot(ctx, id)
+	if kept, has := s.kept[id]; ok && has {
+		snapshot = bytes.Clone(kept)
 	}
-	return bytes.Clone(s.kept[id]), true, err
+	return snapshot, ok, err
 }
 
 // handsOutItsOwn returns the same receipt each time, not a copy.

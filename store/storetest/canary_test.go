@@ -77,6 +77,25 @@ func canaries() []canary {
 		{"answers with an old view", "views", "a view shows what the operations find",
 			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return &answersWithAnOldView{Loop: l} })},
 		{"returns a stale view", "readers", "a reader shows what the operations find", returnsAStaleView()},
+		{"takes half a line", "formats", "what is not of its format is refused, and changes nothing",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return takesHalfALine{l} })},
+		{"hashes the beginning", "formats", "a session of 1 MB comes back",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return hashesTheBeginning{l} })},
+		{"appends to a stale base", "appending", "the additions of many callers are all there, each once",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return appendsToAStaleBase{l} })},
+		{"mints the digest of the addition", "appending", "an addition goes to the end of what stands",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return digestsTheAddition{l} })},
+		{"counts the messages of the addition", "appending", "an addition goes to the end of what stands",
+			faulty(func(l *loopstore.Loop) store.RuntimeStore { return countsTheAddition{l} })},
+		{"shares a part that changes", "past", "a version never changes",
+			faultyPast(func(l *loopstore.Loop) store.RuntimeStore { return sharesWhatChanges{l} })},
+		{"forks that see later changes", "past", "a fork and what it was forked from do not see each other's changes",
+			faultyPast(func(l *loopstore.Loop) store.RuntimeStore {
+				return &forksFollow{Loop: l, forks: map[store.RuntimeID]store.RuntimeID{}}
+			})},
+		{"uses a version's number again", "past", "a version's number is never used again",
+			faultyPast(func(l *loopstore.Loop) store.RuntimeStore { return reusesNumbers{l} })},
+		{"keeps one version too many", "past", "the last versions are kept, as many as the Retention says", keepsOneTooMany()},
 		{"misses what changes meanwhile", "watching", "a watcher that takes its time delays no writer", missesChanges()},
 	}
 }
@@ -102,7 +121,7 @@ func TestCanaries(t *testing.T) {
 	for _, c := range canaries() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			test, tried := "TestCanaryChild", 14
+			test, tried := "TestCanaryChild", 17
 			if onlyOneChapter && c.name != "never writes" {
 				test, tried = test+"$/^"+c.chapter, 1
 			}
@@ -121,7 +140,7 @@ func TestCanaries(t *testing.T) {
 			assert.Contains(t, out, "TestCanaryChild/"+promise+"\n", "the failure names chapter and promise")
 			if c.name == "never writes" {
 				for chapter, outcome := range chapters {
-					lacks := slices.Contains([]string{"batches", "views", "readers", "watching", "reopening"}, chapter)
+					lacks := slices.Contains([]string{"batches", "views", "readers", "watching", "past", "reopening"}, chapter)
 					assert.Equal(t, lacks, outcome != "FAIL", "%s: %s", chapter, outcome)
 				}
 				return

@@ -70,7 +70,7 @@ type digestsTheText struct{ *loopstore.Loop }
 func (s digestsTheText) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, c)
 	var document struct{ Messages json.RawMessage }
-	if err != nil || json.Unmarshal(c.Session.SessionSnapshot, &document) != nil {
+	if err != nil || c.Session.Format != store.FormatUnset || json.Unmarshal(c.Session.SessionSnapshot, &document) != nil {
 		return receipt, err
 	}
 	var text bytes.Buffer
@@ -103,7 +103,7 @@ type overwritesOnRefusal struct{ *loopstore.Loop }
 
 func (s overwritesOnRefusal) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, c)
-	if errors.Is(err, store.ErrInvalidSnapshot) {
+	if errors.Is(err, store.ErrInvalidSnapshot) && c.Session.Format == store.FormatUnset {
 		_ = s.AtomicApply(ctx, id, store.BoundaryApply{
 			Session: &c.Session, Receipt: store.RunBoundaryReceipt{RunID: store.NewRunID(), Boundary: store.RunStart},
 		})

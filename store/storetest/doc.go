@@ -15,14 +15,17 @@
 // TestConformance/atomicity/a_refused_commit_spends_no_sequence, and the failure
 // states the rule. The chapters are values, operations, atomicity, isolation,
 // privacy, ordering, concurrency, cancellation, batches, views, readers, watching,
-// reopening and closing. Run the suite with -race; with -short it repeats less. A
+// reopening, formats, appending, past and closing. Run the suite with -race; with -short it repeats less. A
 // promise that takes longer than Factory.Timeout fails with the stacks of all
 // goroutines. One that panics fails with the stack of the panic.
 //
 // A chapter is skipped, and says so, if the store lacks what it needs. Batches need
 // a [batch.Committer], views a [state.Viewer], and watching a [state.Watcher].
 // Readers need Factory.Reader, unless the store has a Reader like loopstore.Loop's.
-// Reopening needs Factory.Reopen. Promises about Close need a method Close() error.
+// Reopening needs Factory.Reopen. Formats and appending are skipped if
+// Factory.OnlyUnset says that the store takes no formats; it must refuse them then.
+// The past needs Factory.OpenWith, a [batch.Committer], a [state.Viewer] and a
+// [state.Historian]. Promises about Close need a method Close() error.
 //
 // [store.RuntimeStore] documents what a store promises. A Close, if there is one,
 // may be called again and by several goroutines at once, and returns nil. Once a

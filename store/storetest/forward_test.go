@@ -17,10 +17,14 @@ import (
 )
 
 func TestForwardIsAStore(t *testing.T) {
-	storetest.Run(t, storetest.Factory{Open: func(testing.TB) store.RuntimeStore {
-		l := loopstore.New(loopstore.Options{})
+	with := func(_ testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
+		l := loopstore.New(loopstore.Options{Retention: keep, Limits: limits})
 		return closing{func(ctx context.Context, call ops.Call) error { return call.On(ctx, l) }, l.Close}
-	}})
+	}
+	storetest.Run(t, storetest.Factory{
+		Open:     func(t testing.TB) store.RuntimeStore { return with(t, store.Retention{}, store.Limits{}) },
+		OpenWith: with,
+	})
 }
 
 // closing is a Forward with a Close.

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func reopening() []promise {
@@ -19,6 +20,9 @@ func reopening() []promise {
 		{words: "sequences continue", try: sequencesGoOn},
 		{words: "what was refused is not there", try: refusedIsNotThere},
 		{words: "what was cancelled is not there", try: cancelledIsNotThere},
+		{words: "a session of any format is there, and grows on", try: formatsAreThereAgain},
+		{words: "the past of a session is there, and goes on", try: needsPast(pastIsThereAgain)},
+		{words: "any sequence of changes and reopenings leaves what a plain copy has", try: needsPast(func(tr *trial) { tr.random(true) })},
 		{words: "what was acknowledged before Close is there, and nothing else", try: needs[io.Closer](acknowledgedIsThere)},
 	}
 }
@@ -127,5 +131,68 @@ func acknowledgedIsThere(tr *trial) {
 		acknowledged := tr.workUntilClosed()
 		tr.reopen()
 		tr.allAreAt(acknowledged)
+	}
+}
+
+func formatsAreThereAgain(tr *trial) {
+	if missing := onlyUnset(tr.factory, tr.store); missing != "" {
+		tr.Skip("skipped: " + missing)
+	}
+	all := map[store.RuntimeID]content{}
+	ways := tr.sessionWays()
+	for i, c := range contents() {
+		w := ways[i%len(ways)]
+		id := store.RuntimeID(w.name + c.name)
+		all[id] = c
+		tr.put(w, id, c.delta(), c)
+	}
+	for turn := range 3 {
+		tr.reopen()
+		for id, c := range all {
+			tr.holds(id, c, "after it was reopened")
+			if c.format.Grows() {
+				all[id] = c.added(lineBy(turn, turn, 100), c.count+1)
+				tr.put(tr.sessionWays()[0], id, adding(c.format, lineBy(turn, turn, 100), c.count+1), all[id])
+			} else {
+				tr.put(tr.sessionWays()[0], id, c.delta(), c)
+			}
+		}
+	}
+}
+
+// Forks share what they have with what they were forked from, also after it was
+// deleted.
+func pastIsThereAgain(tr *trial) {
+	tr.keeping(store.Keep{Last: 7})
+	all := tr.putVersions("a")[2:]
+	tr.fork("a", 5, "b")
+	b := []versionOf{{1, all[2].content, nil}}
+	tr.fork("b", 1, "c")
+	tr.write(deleting("b"))
+	for n := range 3 {
+		var before store.Totals
+		s, ok := tr.store.(counted)
+		if ok {
+			before = s.Stats().Held
+		}
+		if tr.reopen(); ok {
+			require.Equal(tr, before, tr.store.(counted).Stats().Held, "what the store holds")
+		}
+		tr.has("a", all, "after it was reopened")
+		tr.has("b", nil, "what was deleted")
+		tr.has("c", b, "the fork of what was deleted")
+		tr.isFork("c", &state.Origin{RuntimeID: "b", Number: 1}, "after it was reopened")
+		for _, v := range all {
+			if v.at != nil {
+				number, ok := tr.look("a").BoundaryVersion(v.at.run, v.at.sequence)
+				require.True(tr, ok, "BoundaryVersion of version %d", v.number)
+				require.Equal(tr, v.number, number, "BoundaryVersion")
+			}
+		}
+		number := uint64(9 + 2*n)
+		tr.write(restoring("a", number), putSession("a", adding(store.FormatLines, lineBy(n, n, 20_000), 0)))
+		stands := all[len(all)-1].content
+		all = append(all[2:], versionOf{number + 1, stands, nil}, versionOf{number + 2, stands.added(lineBy(n, n, 20_000), 0), nil})
+		tr.has("a", all, "after it went on")
 	}
 }

@@ -1,7 +1,12 @@
 package storetest_test
 
 import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -23,6 +28,11 @@ func TestLoop(t *testing.T) {
 			storetest.Run(t, storetest.Factory{
 				Open:              func(testing.TB) store.RuntimeStore { return loopstore.New(opts) },
 				StrictSessionKeys: opts.StrictSessionKeys,
+				OpenWith: func(_ testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
+					opts := opts
+					opts.Retention, opts.Limits = keep, limits
+					return loopstore.New(opts)
+				},
 			})
 		})
 	}
@@ -30,16 +40,23 @@ func TestLoop(t *testing.T) {
 
 // A durable loop keeps the same promises, and those about reopening.
 func TestDurableLoop(t *testing.T) {
-	engines := map[store.RuntimeStore]journal.Engine{}
-	open := func(t testing.TB, engine journal.Engine) store.RuntimeStore {
-		loop, err := loopstore.Open(t.Context(), engine, "p", loopstore.Options{})
+	type opened struct {
+		engine journal.Engine
+		opts   loopstore.Options
+	}
+	all := map[store.RuntimeStore]opened{}
+	open := func(t testing.TB, o opened) store.RuntimeStore {
+		loop, err := loopstore.Open(t.Context(), o.engine, "p", o.opts)
 		require.NoError(t, err)
-		engines[loop] = engine
+		all[loop] = o
 		return loop
 	}
 	storetest.Run(t, storetest.Factory{
-		Open:   func(t testing.TB) store.RuntimeStore { return open(t, journaltest.NewEngine()) },
-		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, engines[s]) },
+		Open:   func(t testing.TB) store.RuntimeStore { return open(t, opened{engine: journaltest.NewEngine()}) },
+		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, all[s]) },
+		OpenWith: func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
+			return open(t, opened{journaltest.NewEngine(), loopstore.Options{Retention: keep, Limits: limits}})
+		},
 	})
 }
 
@@ -49,6 +66,59 @@ func TestNoClose(t *testing.T) {
 	storetest.Run(t, storetest.Factory{
 		Open: func(t testing.TB) store.RuntimeStore { return onlyTheStore{storetest.New(t)} },
 	})
+}
+
+// A store need not know formats, but must say so.
+type onlyUnset struct{ store.RuntimeStore }
+
+func (s onlyUnset) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
+	if c.Session.Format != store.FormatUnset || c.Session.Append || c.Session.Messages != 0 {
+		return store.RunBoundaryReceipt{}, store.ErrInvalidValue
+	}
+	return s.RuntimeStore.CommitSessionBoundary(ctx, id, c)
+}
+
+func (s onlyUnset) AtomicApply(ctx context.Context, id store.RuntimeID, a store.BoundaryApply) error {
+	if d := a.Session; d != nil && (d.Format != store.FormatUnset || d.Append || d.Messages != 0) {
+		return store.ErrInvalidValue
+	}
+	return s.RuntimeStore.AtomicApply(ctx, id, a)
+}
+
+func TestOnlyUnset(t *testing.T) {
+	storetest.Run(t, storetest.Factory{
+		Open:      func(t testing.TB) store.RuntimeStore { return onlyUnset{storetest.New(t)} },
+		OnlyUnset: true,
+	})
+}
+
+// A session of 100 MB comes in, grows, and comes back.
+func TestSessionOf100MB(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a second, and 300 MB")
+	}
+	loop, run := storetest.New(t), store.NewRunID()
+	line := `{"text":"` + strings.Repeat("x", 1000) + "\"}\n"
+	text := []byte(strings.Repeat(line, 100_000_000/len(line)))
+	sum, count := sha256.New(), uint64(0)
+	for _, add := range []bool{false, true} {
+		receipt, err := loop.CommitSessionBoundary(t.Context(), "a", store.BoundaryCommit{
+			Session: store.SessionDelta{SessionSnapshot: text, Format: store.FormatLines, Append: add}, RunID: run, Boundary: store.RunStart,
+		})
+		require.NoError(t, err)
+		sum.Write(text)
+		count += uint64(bytes.Count(text, []byte("\n")))
+		require.Equal(t, hex.EncodeToString(sum.Sum(nil)), *receipt.ConversationDigest)
+		require.Equal(t, count, receipt.MessageCount)
+		text = []byte(line)
+	}
+	v, err := loop.View(t.Context(), "a")
+	require.NoError(t, err)
+	snapshot, _ := v.Snapshot()
+	again := sha256.New()
+	_, err = snapshot.WriteTo(again)
+	require.NoError(t, err)
+	require.Equal(t, sum.Sum(nil), again.Sum(nil))
 }
 
 func TestOpen(t *testing.T) {

@@ -35,6 +35,16 @@ type Factory struct {
 	// Otherwise they must take it.
 	StrictSessionKeys bool
 
+	// OnlyUnset says that the stores take no session of a format other than
+	// store.FormatUnset: they refuse one with ErrInvalidValue. The chapters formats and
+	// appending are skipped then.
+	OnlyUnset bool
+
+	// OpenWith is Open for a store that keeps so much of a runtime, and has these
+	// limits. A store that Reopen makes of it does too. The chapter past needs it: it
+	// is nil for stores that keep no earlier versions of sessions.
+	OpenWith func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore
+
 	// Timeout is how long one promise may take, with its Open and Close. A promise
 	// that takes longer fails with the stacks of all goroutines, and the suite skips
 	// the rest. 0 means a minute.
@@ -78,6 +88,9 @@ func chapters() []chapter {
 			}
 			return ""
 		}},
+		{"formats", "Check a session by its format before anything is applied, and hash all of it.", formats(), onlyUnset},
+		{"appending", "Add to what stands when the write takes effect, and hash all of that.", appending(), onlyUnset},
+		{"past", "Number every change of a session, keep the versions that the Retention says, and never change one.", past(), lacksPast},
 		{"closing", "Answer the calls that were accepted, refuse the rest with ErrClosed, and end every goroutine.", closing(), nil},
 	}
 }

@@ -25,6 +25,7 @@ func values() []promise {
 		{words: "an empty snapshot is there, and empty", try: emptySnapshotIsThere},
 		{words: "every value of an enum comes back", try: enumsComeBack},
 		{words: "an unknown value of an enum is refused", try: unknownValuesAreRefused},
+		{words: "a format that the store does not take is refused", try: otherFormatsAreRefused},
 		{words: "an invalid state is refused wherever it stands in a batch", try: invalidStatesAreRefused},
 		{words: "any text is a runtime id, even the empty one", try: anyTextIsARuntimeID},
 		{words: "a runtime id that is not text is refused", try: runtimeIDsAreText},

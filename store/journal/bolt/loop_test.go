@@ -25,26 +25,39 @@ import (
 // openLoop opens a store on a file.
 func openLoop(t testing.TB, path string) *loopstore.Loop {
 	t.Helper()
-	l, err := loopstore.Open(context.WithoutCancel(t.Context()), bolt.New(path, bolt.Options{}), "p0", loopstore.Options{})
+	return openLoopWith(t, path, loopstore.Options{})
+}
+
+func openLoopWith(t testing.TB, path string, opts loopstore.Options) *loopstore.Loop {
+	t.Helper()
+	l, err := loopstore.Open(context.WithoutCancel(t.Context()), bolt.New(path, bolt.Options{}), "p0", opts)
 	require.NoError(t, err)
 	return l
 }
 
 // A loop on a file keeps every promise of a store, and those of reopening.
 func TestLoopOnAFile(t *testing.T) {
-	paths := map[store.RuntimeStore]string{}
-	open := func(t testing.TB, path string) store.RuntimeStore {
-		l := openLoop(t, path)
-		paths[l] = path
+	type opened struct {
+		path string
+		opts loopstore.Options
+	}
+	all := map[store.RuntimeStore]opened{}
+	open := func(t testing.TB, o opened) store.RuntimeStore {
+		l := openLoopWith(t, o.path, o.opts)
+		all[l] = o
 		return l
 	}
 	n, dir := 0, t.TempDir()
+	next := func() string {
+		n++
+		return filepath.Join(dir, fmt.Sprint(n))
+	}
 	storetest.Run(t, storetest.Factory{
-		Open: func(t testing.TB) store.RuntimeStore {
-			n++
-			return open(t, filepath.Join(dir, fmt.Sprint(n)))
+		Open:   func(t testing.TB) store.RuntimeStore { return open(t, opened{path: next()}) },
+		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, all[s]) },
+		OpenWith: func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
+			return open(t, opened{next(), loopstore.Options{Retention: keep, Limits: limits}})
 		},
-		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, paths[s]) },
 	})
 }
 
