@@ -17,7 +17,8 @@ import (
 // marks matches the mark of a write in a value.
 var marks = regexp.MustCompile(`mark-\d+(\.\d+)?`)
 
-// markOf returns the mark of a value, or the end of a value without one.
+// markOf returns the mark of a value, or the end of a value without one, in quotes where
+// it needs them.
 func markOf(text string) string {
 	if mark := marks.FindString(text); mark != "" {
 		return mark
@@ -26,7 +27,10 @@ func markOf(text string) string {
 	if len(text) > room {
 		text = "…" + text[len(text)-room:]
 	}
-	return strings.Trim(strconv.Quote(text), `"`)
+	if quoted := strconv.Quote(text); text == "" || len(quoted) > len(text)+2 {
+		return quoted
+	}
+	return text
 }
 
 // short returns the end of an id. Generated ids differ only there.

@@ -163,5 +163,5 @@ func (s *session) String() string {
 	case s.format == store.FormatUnset || s.format == store.FormatMeerkat:
 		return "session " + markOf(s.text)
 	}
-	return fmt.Sprintf("session of %v %q (%d bytes, %d messages)", s.format, markOf(s.text), len(s.text), s.messages)
+	return fmt.Sprintf("session of %v %s (%d bytes, %d messages)", s.format, markOf(s.text), len(s.text), s.messages)
 }
