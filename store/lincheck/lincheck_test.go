@@ -50,6 +50,6 @@ func TestLinearizable(t *testing.T) {
 	assert.Greater(t, stats.Conflicts, stats.Batches/4)
 	assert.Greater(t, stats.Views, stats.Operations/20)
 	assert.Greater(t, stats.Appends, stats.Operations/50)
-	assert.Greater(t, stats.Restores, stats.Operations/500)
-	assert.Greater(t, stats.Forks, cfg.Spanning)
+	assert.Greater(t, stats.Restores, stats.Operations/1000)
+	assert.Greater(t, stats.Forks, cfg.Spanning/2)
 }
