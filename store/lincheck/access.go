@@ -33,7 +33,7 @@ func readersOf(s store.RuntimeStore, cfg *Config) map[store.RuntimeID]Look {
 		return nil
 	}
 	all := make(map[store.RuntimeID]Look, cfg.Runtimes)
-	for n := range cfg.Runtimes {
+	for n := range cfg.Runtimes + forkIDs {
 		all[runtimeID(n)] = cfg.Reader(s, runtimeID(n))
 	}
 	return all
@@ -56,14 +56,16 @@ func (a access) commit(ctx context.Context, b *batched) (r reply, err error) {
 	return r, err
 }
 
-// abilities are what a store has besides the ten operations.
-type abilities struct{ commits, views, reads, files bool }
+// abilities are what a store has besides the ten operations. Whether programs have forks
+// depends on the kind of the history too.
+type abilities struct{ commits, views, reads, files, history, forks bool }
 
 func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
 	_, a.commits = s.(batch.Committer)
 	_, a.views = s.(state.Viewer)
 	a.reads = cfg.Reader != nil
 	_, a.files = s.(sessionLoader)
+	_, a.history = s.(state.Historian)
 	return a
 }
 

@@ -76,7 +76,7 @@ func (g *generator) batch(c *call) {
 // place returns a runtime for one part of a batch.
 func (g *generator) place(c *call) store.RuntimeID {
 	if g.spans {
-		return runtimeID(g.pick("runtime", g.runtimes))
+		return g.runtime(30)
 	}
 	return c.runtime
 }
@@ -85,7 +85,7 @@ func (g *generator) place(c *call) store.RuntimeID {
 func (g *generator) write(id store.RuntimeID) *call {
 	g.mark++
 	w := &call{kind: ops.KindCommit, runtime: id}
-	switch g.pick("write", 15) {
+	switch g.pick("write", 18) {
 	case 0, 1, 2:
 		g.persistInputState(w)
 	case 3, 4:
@@ -93,15 +93,20 @@ func (g *generator) write(id store.RuntimeID) *call {
 		w.args, w.input = batch.DeleteInputState{RuntimeID: id, InputID: input}, input
 	case 5, 6:
 		g.putReceipt(w, g.receipt())
-	case 7, 8:
+	case 7, 8, 9:
 		g.putSnapshot(w)
-	case 9, 10:
+	case 10, 11:
 		g.persistRuntimeState(w)
-	case 11, 12, 13:
+	case 12, 13:
+		g.restore(w)
+	case 14, 15, 16:
 		w.kind = ops.KindCommitSessionBoundary
 		g.commit(w)
 	default:
-		w.args = batch.DeleteRuntime{RuntimeID: id}
+		if g.forks && g.pick("of a fork", 2) == 1 {
+			w.runtime = g.ofFork()
+		}
+		w.args = batch.DeleteRuntime{RuntimeID: w.runtime}
 	}
 	return w
 }
@@ -112,12 +117,8 @@ func (g *generator) putReceipt(w *call, r store.RunBoundaryReceipt) {
 }
 
 func (g *generator) putSnapshot(w *call) {
-	w.session = &session{text: g.text(0)}
-	if g.pick("of a document", 2) == 1 {
-		doc := g.document()
-		w.session = &doc.session
-	}
-	w.args = batch.PutSnapshot{RuntimeID: w.runtime, Snapshot: []byte(w.session.text)}
+	d := g.change(w, true)
+	w.args = batch.PutSnapshot{RuntimeID: w.runtime, Snapshot: d.SessionSnapshot, Format: d.Format, Append: d.Append, Messages: d.Messages}
 }
 
 // exhausting returns two writes. The first makes the second exceed the last sequence.
@@ -187,13 +188,18 @@ type memory map[store.RuntimeID]facts
 
 type facts struct {
 	version     uint64
+	number      uint64 // of the session's last version
 	digest, key string
 }
 
-// recall fills what the caller knows into a call's conditions.
+// recall fills what the caller knows into a call's conditions and numbers.
 func (m memory) recall(c *call) {
+	m.recallNumber(c)
 	if c.batch == nil {
 		return
+	}
+	for _, w := range c.batch.writes {
+		m.recallNumber(w)
 	}
 	for i := range c.batch.conditions {
 		at := &c.batch.conditions[i]
@@ -225,6 +231,7 @@ func (m memory) learn(t *turn) {
 	if t.err != nil {
 		return
 	}
+	m.learnNumber(t.call, t.reply.found)
 	if v := t.reply.view; v != nil {
 		know(t.call.runtime, func(f *facts) { *f = seen(v) })
 	}
@@ -234,11 +241,16 @@ func (m memory) learn(t *turn) {
 	if t.call.batch == nil {
 		return
 	}
+	minted := t.reply.batch.Receipts
 	for _, w := range t.call.batch.writes {
+		m.learnNumber(w, false)
 		know(w.runtime, func(f *facts) {
 			f.version = t.reply.batch.Revision
-			if w.session != nil {
+			if w.session != nil && !w.appends {
 				f.digest = w.session.digest
+			}
+			if w.kind == ops.KindCommitSessionBoundary && len(minted) > 0 {
+				f.digest, minted = receiptOf(minted[0]).digest, minted[1:]
 			}
 			if _, deleted := w.args.(batch.DeleteRuntime); deleted {
 				*f = facts{}
@@ -250,8 +262,8 @@ func (m memory) learn(t *turn) {
 // seen returns the facts that a view shows.
 func seen(v *state.View) (f facts) {
 	f.version = v.Version()
-	if s, ok := v.Snapshot(); ok && s.Document() != nil {
-		f.digest = s.Document().HexDigest()
+	for one := range v.Sessions() {
+		f.number, f.digest = one.Number, one.Snapshot.Digest()
 	}
 	for in := range v.InputStates() {
 		if in.IdempotencyKey != nil {

@@ -69,8 +69,8 @@ func (s halving) Commit(ctx context.Context, b batch.Batch) (batch.Result, error
 
 // plainWrite is true for a write that is never refused.
 func plainWrite(w batch.Write) bool {
-	_, ok := w.(batch.PutSnapshot)
-	return ok
+	put, ok := w.(batch.PutSnapshot)
+	return ok && put.Format == store.FormatUnset && !put.Append
 }
 
 func TestHalfSeenBatchIsCaught(t *testing.T) {
@@ -85,10 +85,10 @@ type checking struct{ *loopstore.Loop }
 func (s checking) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
 	refusable := slices.ContainsFunc(b.Then, func(w batch.Write) bool {
 		switch w.(type) {
-		case batch.DeleteRuntime, batch.DeleteInputState, batch.PutSnapshot, batch.PutReceipt:
+		case batch.DeleteRuntime, batch.DeleteInputState, batch.PutReceipt:
 			return false
 		}
-		return true
+		return !plainWrite(w)
 	})
 	if refusable {
 		return s.Loop.Commit(ctx, b)

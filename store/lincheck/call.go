@@ -21,13 +21,18 @@ type call struct {
 
 	flaw    error           // with which the store must refuse the arguments, nil if they are valid
 	status  string          // the runtime state to store
-	session *session        // the snapshot to store
+	session *session        // the session to store
+	appends bool            // it is added to the one that stands
 	receipt receipt         // to store, without a minted sequence; of a load, only its key
 	inputs  []input         // to store, in order
 	input   store.InputID   // to load, or to delete
 	batch   *batched        // to commit
 	by      way             // to get a view
 	key     store.SessionID // to file a session under, or to load it; zero if there is none
+
+	number uint64          // of a version of the session
+	near   int             // if not 0, number is filled in when the call is made: see recallNumber
+	to     store.RuntimeID // to fork to
 }
 
 // A reply is what a call returned, in the store's terms.
@@ -37,6 +42,7 @@ type reply struct {
 	receipt *store.RunBoundaryReceipt
 	inputs  []store.InputState
 	nilList bool // the list is nil, which it must not be
+	session session
 	batch   batch.Result
 	view    *state.View
 }
@@ -50,7 +56,12 @@ func (c *call) perform(ctx context.Context, to access) (r reply, err error) {
 		return to.view(ctx, c.runtime, c.by)
 	case ops.KindLoadSession:
 		filed, ok, err := to.store.(sessionLoader).LoadSession(ctx, c.key)
-		return reply{found: ok, text: filed.String()}, err
+		return reply{found: ok, session: sessionOf(filed)}, err
+	case ops.KindLoadSessionAt:
+		at, ok, err := to.store.(state.Historian).LoadSessionAt(ctx, c.runtime, c.number)
+		return reply{found: ok, session: sessionOf(at)}, err
+	case ops.KindFork:
+		return reply{}, to.store.(state.Historian).Fork(ctx, c.runtime, c.number, c.to)
 	}
 	s := to.store
 	switch args := c.args.(type) {
@@ -107,7 +118,9 @@ type answer struct {
 	receipt receipt
 	inputs  []input
 	nilList bool // as in reply
+	session session
 
+	stored   *session // that the model stores; no answer shows it
 	view     *model
 	receipts []receipt // that a batch minted
 	revision uint64    // of a batch
@@ -116,7 +129,7 @@ type answer struct {
 }
 
 // refusals are the errors with which a store may refuse a call.
-var refusals = []error{store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict}
+var refusals = []error{store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict, store.ErrNoVersion}
 
 // answerOf turns what a call returned into an answer. Its error is one that no call
 // here should get.
@@ -129,7 +142,7 @@ func answerOf(r reply, err error) (answer, error) {
 		}
 		return answer{}, err
 	}
-	a := answer{found: r.found, text: r.text, inputs: inputsOf(r.inputs), nilList: r.nilList}
+	a := answer{found: r.found, text: r.text, session: r.session, inputs: inputsOf(r.inputs), nilList: r.nilList}
 	if r.receipt != nil {
 		a.receipt = receiptOf(*r.receipt)
 	}
@@ -155,7 +168,7 @@ func refused(refusal, err error) answer {
 }
 
 func (a *answer) equal(b *answer) bool {
-	return a.refusal == b.refusal && a.found == b.found && a.text == b.text &&
+	return a.refusal == b.refusal && a.found == b.found && a.text == b.text && a.session == b.session &&
 		a.receipt == b.receipt && a.nilList == b.nilList && slices.Equal(a.inputs, b.inputs) &&
 		a.at == b.at && a.version == b.version && a.revision == b.revision && slices.Equal(a.receipts, b.receipts) &&
 		(a.view == nil) == (b.view == nil) && (a.view == nil || a.view.shows(b.view))

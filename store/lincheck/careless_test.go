@@ -87,7 +87,7 @@ func TestServedWithDeadContextIsCaught(t *testing.T) {
 	assert.Contains(t, said(l, l, open, lincheck.Config{}), "only the context's error will do")
 
 	r := falsify(t, func(t *rapid.T) {
-		lincheck.CheckProgram(t, func() store.RuntimeStore { return open(loopstore.New(loopstore.Options{})) })
+		lincheck.CheckProgram(t, func() store.RuntimeStore { return open(loopstore.New(loopstore.Options{})) }, lincheck.Config{})
 	})
 	assert.Contains(t, strings.Join(r.lines, "\n"), "only the context's error will do")
 }
@@ -120,7 +120,7 @@ func (s *failing) PersistRuntimeState(ctx context.Context, id store.RuntimeID, s
 func TestForeignErrorIsCaught(t *testing.T) {
 	l := &listener{T: t}
 	open := func(loop *loopstore.Loop) store.RuntimeStore { return &failing{broken{Loop: loop}} }
-	assert.Contains(t, said(l, l, open, lincheck.Config{}), `out of order: it is none of ["invalid session snapshot" "invalid value" "sequence is exhausted" "conflict"]`)
+	assert.Contains(t, said(l, l, open, lincheck.Config{}), `out of order: it is none of ["invalid session snapshot" "invalid value" "sequence is exhausted" "conflict" "no such version of the session"]`)
 }
 
 func TestNilStoreIsCaught(t *testing.T) {
@@ -133,7 +133,7 @@ func TestNilStoreIsCaught(t *testing.T) {
 			lincheck.Check(l, open, lincheck.Config{})
 			assert.Contains(t, strings.Join(l.failures, "\n"), "open returned a nil store")
 
-			r := falsify(t, func(t *rapid.T) { lincheck.CheckProgram(t, open) })
+			r := falsify(t, func(t *rapid.T) { lincheck.CheckProgram(t, open, lincheck.Config{}) })
 			assert.Contains(t, strings.Join(r.lines, "\n"), "open returned a nil store")
 		})
 	}
@@ -153,7 +153,7 @@ func (s *closable) Close() error {
 func TestProgramsStoreIsClosed(t *testing.T) {
 	opened, closed := 0, 0
 	r := falsify(t, func(t *rapid.T) {
-		lincheck.CheckProgram(t, func() store.RuntimeStore { opened++; return &closable{locked.New(new(state.State)), &closed} })
+		lincheck.CheckProgram(t, func() store.RuntimeStore { opened++; return &closable{locked.New(new(state.State)), &closed} }, lincheck.Config{})
 	})
 	assert.Positive(t, opened)
 	assert.Equal(t, opened, closed)
@@ -192,7 +192,7 @@ func TestHangingCallIsNamed(t *testing.T) {
 			r := falsify(t, func(t *rapid.T) {
 				lincheck.CheckProgram(t, func() store.RuntimeStore {
 					return &hanging{broken{Loop: loopstore.New(loopstore.Options{})}, released}
-				})
+				}, lincheck.Config{})
 			})
 			assert.Regexp(t, want, strings.Join(r.lines, "\n"))
 		})

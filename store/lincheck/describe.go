@@ -5,23 +5,30 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // marks matches the mark of a write in a value.
 var marks = regexp.MustCompile(`mark-\d+(\.\d+)?`)
 
-// markOf returns the mark of a value, or the beginning of a value without one.
+// markOf returns the mark of a value, or the end of a value without one, in quotes where
+// it needs them.
 func markOf(text string) string {
 	if mark := marks.FindString(text); mark != "" {
 		return mark
 	}
 	const room = 40
 	if len(text) > room {
-		return text[:room] + "…"
+		text = "…" + text[len(text)-room:]
+	}
+	if quoted := strconv.Quote(text); text == "" || len(quoted) > len(text)+2 {
+		return quoted
 	}
 	return text
 }
@@ -42,7 +49,7 @@ func (in input) String() string {
 
 func (r receipt) String() string {
 	key := fmt.Sprintf("%s/%d", short(r.run), r.sequence)
-	if mark := marks.FindString(r.body); mark != "" {
+	if mark := marks.FindString(r.digest); mark != "" {
 		key += "=" + mark
 	}
 	return key
@@ -64,6 +71,13 @@ func (c *call) String() string {
 		if c.input != (store.InputID{}) {
 			parts = append(parts, short(c.input))
 		}
+		if _, ok := c.args.(batch.RestoreSession); ok {
+			parts = append(parts, fmt.Sprintf("version %d", c.number))
+		}
+	case c.kind == ops.KindLoadSessionAt:
+		parts = append(parts, fmt.Sprintf("version %d", c.number))
+	case c.kind == ops.KindFork:
+		parts = append(parts, fmt.Sprintf("version %d to %s", c.number, c.to))
 	case c.by != byStore:
 		parts = append(parts, [...]string{"", "shared reader", "own reader"}[c.by])
 	case c.kind == ops.KindLoadSession:
@@ -78,7 +92,10 @@ func (c *call) String() string {
 		parts = append(parts, c.receipt.String())
 	}
 	if c.session != nil {
-		parts = append(parts, "session "+markOf(c.session.text))
+		if c.appends {
+			parts = append(parts, "append")
+		}
+		parts = append(parts, c.session.String())
 		if c.key != (store.SessionID{}) {
 			parts = append(parts, "filed under "+c.key.String())
 		}
@@ -106,6 +123,9 @@ func (a *answer) String() string {
 	}
 	if a.text != "" {
 		parts = append(parts, markOf(a.text))
+	}
+	if a.session != (session{}) {
+		parts = append(parts, a.session.String())
 	}
 	if a.receipt != (receipt{}) {
 		parts = append(parts, a.receipt.String())
@@ -136,9 +156,15 @@ func (a *answer) String() string {
 
 // String returns the state in one line.
 func (s *model) String() string {
-	session := "no session"
-	if s.session != nil {
-		session = "session " + markOf(s.session.text)
+	past := ""
+	if n := len(s.versions); n > 0 {
+		past = fmt.Sprintf(" as version %d", s.versions[n-1].number)
+		if n > 1 {
+			past += fmt.Sprintf(" after %v", s.versions[:n-1])
+		}
+	}
+	if s.origin != (state.Origin{}) {
+		past += fmt.Sprintf(" from version %d of %s", s.origin.Number, s.origin.RuntimeID)
 	}
 	var runs []string
 	for _, r := range s.runs {
@@ -148,7 +174,7 @@ func (s *model) String() string {
 	if s.guessed {
 		version += " or later"
 	}
-	return fmt.Sprintf("%q, %s, inputs %v, runs %v, version %s", s.status, session, s.inputs, runs, version)
+	return fmt.Sprintf("%q, %v%s, inputs %v, runs %v, version %s", s.status, s.session(), past, s.inputs, runs, version)
 }
 
 // String returns the state of each runtime.

@@ -1,7 +1,7 @@
 // Package lincheck checks that a [store.RuntimeStore] is linearizable under
 // concurrent callers who give up at random, and that it answers as a model does. It
-// covers the ten operations of the interface, and batches and views if the store has
-// them.
+// covers the ten operations of the interface, and batches, views and the past of sessions
+// if the store has them.
 //
 // # What is checked
 //
@@ -9,12 +9,11 @@
 // operations on a few runtimes, and the moments at which each call starts and
 // returns are noted. All runtimes use the same run and input ids. Every write holds
 // a mark that no other write has, except for the runtime's state, of which there are
-// only seven. Some calls have a context that has already ended, and some a context
-// that ends at any moment of the call. The session documents have messages of all
-// roles, spelled in many ways, and some edit an earlier message. When all callers are
-// done, one more loads everything that could be there: the audit. Then the checker of
-// github.com/anishathalye/porcupine looks at each runtime for an order of the calls
-// that agrees with their moments and gives each call the model's answer.
+// only seven, and for the sessions that can grow. Some calls have a context that has
+// already ended, and some a context that ends at any moment of the call. When all
+// callers are done, one more loads everything that could be there: the audit. Then the
+// checker of github.com/anishathalye/porcupine looks at each runtime for an order of the
+// calls that agrees with their moments and gives each call the model's answer.
 //
 // A call that returned its context's error is left out of the history, because it
 // promises to have changed nothing. If it did change something, a later load shows a
@@ -29,6 +28,24 @@
 // [CheckProgram] runs such a program with one caller and compares each answer. It
 // draws the program from pgregory.net/rapid, which shrinks a program that fails. It
 // does not look for writes that are applied late.
+//
+// # Sessions
+//
+// The sessions of every other runtime are mostly Meerkat's documents. They have messages
+// of all roles, spelled in many ways, and some edit an earlier message.
+//
+// Those of the others are mostly JSON Lines, and at times any bytes. They have no marks:
+// whole texts and additions are made of the same four pieces. So what one caller appends,
+// another one writes as a whole, and digests collide. Some texts have more than one part,
+// and differ in a line at their beginning or in their middle. Three changes in four
+// append to what stands, and so must be refused where that is of another format. A few
+// are flawed: half a line, a blank one, an unknown format, a count where the format
+// counts for itself.
+//
+// If the store is a [state.Historian], the programs load versions of sessions, mostly near
+// the last one that the caller knows of. Some are not there yet, or no longer. Batches
+// restore versions in the same way. Config.Versions says how many the store keeps. A
+// version that a batch has made one too many goes after the batch's last write.
 //
 // # Batches and views
 //
@@ -52,7 +69,8 @@
 // There are also smaller histories (Config.Spanning) of three runtimes that are checked
 // as one. Batches span runtimes, callers look at one runtime after another, and every
 // version and revision is exact. These histories find batches that are seen by halves.
-// CheckProgram is as exact, but has no readers.
+// They have forks too, mostly to three more runtimes, to which little else is written and
+// which are deleted more often. CheckProgram is as exact, but has no readers.
 //
 // # The model
 //
@@ -60,8 +78,8 @@
 // written from the documentation of the operations and shares no code with
 // [state.State]. From package ops it takes the names of operations, and from package
 // store the values and their JSON, by which it compares them. It parses nothing: each
-// generated session document comes with what the model must know of it, whether it is
-// valid, its digest and its number of messages.
+// generated text comes with what the model must know of it, whether it is valid, its
+// digest and its number of messages. What is appended the model joins, and hashes whole.
 //
 // # Running it
 //
@@ -108,7 +126,7 @@
 //	}
 //
 //	func TestModel(t *testing.T) {
-//		rapid.Check(t, func(t *rapid.T) { lincheck.CheckProgram(t, open) })
+//		rapid.Check(t, func(t *rapid.T) { lincheck.CheckProgram(t, open, lincheck.Config{}) })
 //	}
 //
 // Every store must be empty and share nothing with the others. Check closes the stores

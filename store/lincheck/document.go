@@ -5,17 +5,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-)
 
-// A document is a session document with what a receipt says about it.
-type document struct {
-	session // with the digest of the messages in their canonical spelling
-	count   uint64
-}
+	"github.com/loopstore/loopstore/store"
+)
 
 // document makes a session whose last message has the call's mark. It takes the digest
 // from the canonical spelling of the messages, and then spells them in any way.
-func (g *generator) document() document {
+func (g *generator) document() *session {
 	messages := g.messages()
 	whole := typed{
 		{name: "version", value: number("1"), isDefault: true},
@@ -27,10 +23,7 @@ func (g *generator) document() document {
 		{name: "usage", value: usage, isDefault: true},
 	}
 	sum := sha256.Sum256([]byte(spell(messages, 0)))
-	return document{
-		session: session{spell(whole, g.spelling()), hex.EncodeToString(sum[:])},
-		count:   uint64(len(messages)),
-	}
+	return &session{spell(whole, g.spelling()), store.FormatMeerkat, hex.EncodeToString(sum[:]), uint64(len(messages))}
 }
 
 // spelling returns a seed for [spell], mostly that of the canonical spelling.

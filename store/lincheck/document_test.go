@@ -21,7 +21,7 @@ type literal struct{ *loopstore.Loop }
 
 func (s literal) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, commit)
-	if err == nil {
+	if err == nil && isDocument(commit) {
 		sum := sha256.Sum256(messages(commit, nil))
 		receipt.ConversationDigest = new(hex.EncodeToString(sum[:]))
 	}
@@ -30,6 +30,11 @@ func (s literal) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, 
 
 func TestSpellingsAreTried(t *testing.T) {
 	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return literal{l} })
+}
+
+// isDocument reports whether it is a session document that is committed.
+func isDocument(commit store.BoundaryCommit) bool {
+	return commit.Session.Format == store.FormatUnset || commit.Session.Format == store.FormatMeerkat
 }
 
 // messages returns a document's messages as they are spelled. If look is not nil, it calls
@@ -55,7 +60,7 @@ type credulous struct {
 
 func (s credulous) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, commit)
-	if err != nil {
+	if err != nil || !isDocument(commit) {
 		return receipt, err
 	}
 	edited := false
@@ -88,7 +93,7 @@ type watching struct {
 
 func (s watching) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	receipt, err := s.Loop.CommitSessionBoundary(ctx, id, commit)
-	if err == nil {
+	if err == nil && isDocument(commit) {
 		messages(commit, func(list []json.RawMessage) {
 			var last struct{ Role string }
 			_ = json.Unmarshal(list[len(list)-1], &last)

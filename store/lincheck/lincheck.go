@@ -27,6 +27,10 @@ type Config struct {
 	Spanning   int    // further histories of 200 operations, whose batches span runtimes; 0 means 50
 	Dir        string // for the page of a refuted history; for empty see Check
 
+	// Versions is how many versions of a session the stores keep, the last one among
+	// them: Last of their store.Retention.Sessions. 0 means that this is zero.
+	Versions int
+
 	// Reader opens a reader of a runtime of s, a store that open returned. nil means
 	// that the store has no readers.
 	Reader func(s store.RuntimeStore, id store.RuntimeID) Look
@@ -46,6 +50,7 @@ func (c Config) withDefaults() Config {
 	c.Runtimes = cmp.Or(max(c.Runtimes, 0), 4)
 	c.Callers = cmp.Or(max(c.Callers, 0), 6)
 	c.Spanning = cmp.Or(max(c.Spanning, 0), 50)
+	c.Versions = max(c.Versions, 0)
 	return c
 }
 
@@ -61,6 +66,9 @@ type Stats struct {
 	Batches           int // that were applied
 	Conflicts         int // batches whose conditions did not hold
 	Views             int
+	Appends           int // that were applied, in batches too, as are the next two
+	Restores          int // of earlier versions of a session
+	Forks             int
 }
 
 func (s *Stats) add(t Stats) {
@@ -73,12 +81,15 @@ func (s *Stats) add(t Stats) {
 	s.Batches += t.Batches
 	s.Conflicts += t.Conflicts
 	s.Views += t.Views
+	s.Appends += t.Appends
+	s.Restores += t.Restores
+	s.Forks += t.Forks
 }
 
 // String returns all counts in one line.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d histories, %d operations and %d loads in audits: %d overlapped another, %d were cancelled (%d under way), %d were refused, %d batches and %d conflicts, %d views",
-		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Conflicts, s.Views)
+	return fmt.Sprintf("%d histories, %d operations and %d loads in audits: %d overlapped another, %d were cancelled (%d under way), %d were refused, %d batches and %d conflicts, %d views, %d appends, %d restores, %d forks",
+		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Conflicts, s.Views, s.Appends, s.Restores, s.Forks)
 }
 
 // A TB is what [Check] needs of a test. A *testing.T has it.
@@ -270,11 +281,8 @@ const patience = 2 * time.Minute
 
 // check looks for an order of the history. Its error shows the first part without one.
 func (h *history) check(cfg Config) error {
-	model := byRuntimes
+	model := modelOf(cfg.spans, cfg.Versions)
 	parts := [][]porcupine.Operation{h.operations}
-	if cfg.spans {
-		model = whole
-	}
 	switch porcupine.CheckOperationsTimeout(model, h.operations, patience) {
 	case porcupine.Ok:
 		return nil

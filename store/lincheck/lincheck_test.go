@@ -30,7 +30,7 @@ func reader(s store.RuntimeStore, id store.RuntimeID) lincheck.Look {
 // TestLinearizable checks Loops with inboxes from one place up, so that callers are
 // cancelled while they wait for a place and while they wait for an answer.
 func TestLinearizable(t *testing.T) {
-	cfg := lincheck.Config{Histories: histories, Operations: 2000, Runtimes: 4, Spanning: histories, Reader: reader}
+	cfg := lincheck.Config{Histories: histories, Operations: 2000, Runtimes: 4, Spanning: histories, Reader: reader, Versions: 3}
 	if *long {
 		cfg.Histories *= 10
 		cfg.Spanning *= 10
@@ -38,7 +38,7 @@ func TestLinearizable(t *testing.T) {
 	sizes, n := []int{1, 2, 4, 128}, 0
 	stats := lincheck.Check(t, func() store.RuntimeStore {
 		n++
-		return loopstore.New(loopstore.Options{InboxSize: sizes[n%len(sizes)]})
+		return loopstore.New(loopstore.Options{InboxSize: sizes[n%len(sizes)], Retention: retaining(cfg.Versions)})
 	}, cfg)
 	assert.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
 	assert.Equal(t, cfg.Histories*2000+cfg.Spanning*200, stats.Operations)
@@ -49,4 +49,7 @@ func TestLinearizable(t *testing.T) {
 	assert.Greater(t, stats.Batches, stats.Conflicts/2, "about half of the conditions hold")
 	assert.Greater(t, stats.Conflicts, stats.Batches/4)
 	assert.Greater(t, stats.Views, stats.Operations/20)
+	assert.Greater(t, stats.Appends, stats.Operations/50)
+	assert.Greater(t, stats.Restores, stats.Operations/1000)
+	assert.Greater(t, stats.Forks, cfg.Spanning/2)
 }

@@ -12,19 +12,21 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A model is what one runtime holds. It never changes: a write makes a new one, which
 // shares the lists that it does not touch.
 type model struct {
-	status  string // empty if there is none
-	session *session
-	inputs  []input                      // in the order in which they were first stored
-	runs    []run                        // in the order of their first receipts
-	latest  receipt                      // the one that was stored last
-	filed   map[store.SessionID]*session // never changed in place
-	version uint64                       // of the last change
-	guessed bool                         // version is only a lower bound
+	status   string                       // empty if there is none
+	versions []version                    // of the session, by ascending numbers; the last one is the session
+	origin   state.Origin                 // zero if there is none
+	inputs   []input                      // in the order in which they were first stored
+	runs     []run                        // in the order of their first receipts
+	latest   receipt                      // the one that was stored last
+	filed    map[store.SessionID]*session // never changed in place
+	version  uint64                       // of the last change
+	guessed  bool                         // version is only a lower bound
 }
 
 // nothing is the state of a runtime that does not exist.
@@ -41,6 +43,10 @@ func (s *model) answer(c *call) answer {
 	if c.flaw != nil {
 		return answer{refusal: c.flaw}
 	}
+	stored, refusal := s.stored(c)
+	if refusal != nil {
+		return answer{refusal: refusal}
+	}
 	switch c.kind {
 	case ops.KindCommitSessionBoundary:
 		sequence, ok := s.nextSequence(c.receipt.run)
@@ -48,8 +54,8 @@ func (s *model) answer(c *call) answer {
 			return answer{refusal: store.ErrSequenceExhausted}
 		}
 		minted := c.receipt
-		minted.sequence = sequence
-		return answer{receipt: minted}
+		minted.sequence, minted.digest, minted.messages = sequence, stored.digest, stored.messages
+		return answer{receipt: minted, stored: stored}
 	case ops.KindLoadInputStates:
 		return answer{inputs: s.inputs}
 	case ops.KindLoadInputState:
@@ -61,23 +67,28 @@ func (s *model) answer(c *call) answer {
 			return answer{found: true, receipt: r}
 		}
 	case ops.KindLoadSessionSnapshot:
-		if s.session != nil {
-			return answer{found: true, text: s.session.text}
+		if last := s.session(); last != nil {
+			return answer{found: true, text: last.text}
 		}
 	case ops.KindLoadSession:
 		if filed := s.filed[c.key]; filed != nil {
-			return answer{found: true, text: filed.text}
+			return answer{found: true, session: *filed}
+		}
+	case ops.KindLoadSessionAt:
+		if at := s.sessionAt(c.number); at != nil {
+			return answer{found: true, session: *at}
 		}
 	case ops.KindLoadRuntimeState:
 		return answer{found: s.status != "", text: s.status}
 	case ops.KindLoadView:
 		return answer{view: s}
 	}
-	return answer{}
+	return answer{stored: stored}
 }
 
-// after returns the state after a call that was answered with a.
-func (s *model) after(c *call, a *answer) *model {
+// after returns the state after a call that was answered with a. keep is how many
+// versions of a session a store keeps.
+func (s *model) after(c *call, a *answer, keep int) *model {
 	if c.args == nil || a.refusal != nil { // a load, or a call that was refused
 		return s
 	}
@@ -91,12 +102,19 @@ func (s *model) after(c *call, a *answer) *model {
 	if c.status != "" {
 		next.status = c.status
 	}
-	if c.session != nil {
-		next.session = c.session
+	if a.stored != nil {
+		var by boundary
+		switch c.kind {
+		case ops.KindCommitSessionBoundary:
+			by = boundaryOf(a.receipt)
+		case ops.KindAtomicApply:
+			by = boundaryOf(c.receipt)
+		}
+		next.put(a.stored, by, keep)
 		if c.key != (store.SessionID{}) {
 			next.filed = make(map[store.SessionID]*session)
 			maps.Copy(next.filed, s.filed)
-			next.filed[c.key] = c.session
+			next.filed[c.key] = a.stored
 		}
 	}
 	inputs := c.inputs
@@ -206,22 +224,15 @@ func (s *model) nextSequence(id store.RunID) (uint64, bool) {
 }
 
 func (s *model) equal(t *model) bool {
-	return s == t || s.guessed == t.guessed && s.digest() == t.digest() && maps.Equal(s.filed, t.filed) && s.shows(t)
+	return s == t || s.guessed == t.guessed && maps.EqualFunc(s.filed, t.filed, (*session).equal) && s.shows(t)
 }
 
 // shows reports whether a view of s shows the same as one of t.
 func (s *model) shows(t *model) bool {
 	sameRun := func(a, b run) bool { return a.id == b.id && slices.Equal(a.receipts, b.receipts) }
-	sameSession := s.session == t.session || s.session != nil && t.session != nil && s.session.text == t.session.text
-	return s.version == t.version && s.status == t.status && s.latest == t.latest && sameSession &&
+	return s.version == t.version && s.status == t.status && s.latest == t.latest && s.origin == t.origin &&
+		slices.EqualFunc(s.versions, t.versions, version.equal) &&
 		slices.Equal(s.inputs, t.inputs) && slices.EqualFunc(s.runs, t.runs, sameRun)
-}
-
-func (s *model) digest() string {
-	if s.session == nil {
-		return ""
-	}
-	return s.session.digest
 }
 
 func byRuntime(history []porcupine.Operation) [][]porcupine.Operation {

@@ -48,12 +48,19 @@ var weights = []struct {
 	{ops.KindCommit, 14},
 	{ops.KindLoadView, 12},
 	{ops.KindLoadSession, 6},
+	{ops.KindLoadSessionAt, 8},
+	{ops.KindFork, 12},
 }
 
 // call makes the next call.
 func (g *generator) call() *call {
 	g.mark++
-	c := &call{kind: g.kind(), runtime: runtimeID(g.pick("runtime", g.runtimes))}
+	c := &call{kind: g.kind()}
+	if c.kind.ReadOnly() {
+		c.runtime = g.runtime(5)
+	} else {
+		c.runtime = g.runtime(30)
+	}
 	switch c.kind {
 	case ops.KindPersistRuntimeState:
 		g.persistRuntimeState(c)
@@ -71,13 +78,17 @@ func (g *generator) call() *call {
 		c.by, g.known = g.way(), c.runtime
 	case ops.KindLoadSession:
 		c.key = g.sessionKey(c.runtime)
+	case ops.KindLoadSessionAt:
+		g.numbered(c)
+	case ops.KindFork:
+		g.fork(c)
 	case ops.KindLoadInputState:
 		c.input = g.input()
 	case ops.KindLoadBoundaryReceipt:
 		c.receipt = receipt{run: g.run(), sequence: g.sequence()}
 	}
 	if c.flaw != nil { // the model needs nothing else
-		c.status, c.session, c.receipt, c.inputs, c.key = "", nil, receipt{}, nil, store.SessionID{}
+		c.status, c.session, c.appends, c.receipt, c.inputs, c.key = "", nil, false, receipt{}, nil, store.SessionID{}
 	}
 	return c
 }
@@ -110,6 +121,10 @@ func (a abilities) offers(kind ops.Kind) bool {
 		return a.views || a.reads
 	case ops.KindLoadSession:
 		return a.files
+	case ops.KindLoadSessionAt:
+		return a.history
+	case ops.KindFork:
+		return a.forks
 	}
 	return true
 }
@@ -203,25 +218,14 @@ func (g *generator) lifecycleCommit(c *call) {
 
 func (g *generator) apply(c *call) {
 	apply := store.BoundaryApply{Receipt: g.receipt(), InputUpdates: g.updates(c)}
-	if g.pick("with a snapshot", 2) == 1 {
-		c.session = &session{text: g.text(0)}
+	if g.pick("with a session", 2) == 1 {
 		if g.files && g.pick("filed", 2) == 1 {
-			c.session, c.key = g.filed(), g.sessionKey(c.runtime)
+			c.key = g.sessionKey(c.runtime)
 			apply.SessionStoreKey = new(c.key)
 		}
-		apply.Session = &store.SessionDelta{SessionSnapshot: []byte(c.session.text)}
+		apply.Session = new(g.change(c, apply.SessionStoreKey != nil))
 	}
 	c.args, c.receipt, c.inputs = apply, receiptOf(apply.Receipt), inputsOf(apply.InputUpdates)
-}
-
-// filed returns a session to be filed under a key. A store reads it, so it knows the digest
-// of a document.
-func (g *generator) filed() *session {
-	if g.pick("of a document", 2) == 0 {
-		return &session{text: g.text(0)}
-	}
-	doc := g.document()
-	return &doc.session
 }
 
 // sessionKey returns one of a runtime's two keys. They are no document's id. No other runtime
@@ -243,24 +247,22 @@ func (g *generator) receipt() store.RunBoundaryReceipt {
 }
 
 func (g *generator) commit(c *call) {
-	doc := g.document()
 	commit := store.BoundaryCommit{
-		Session:              store.SessionDelta{SessionSnapshot: []byte(doc.text)},
 		RunID:                g.run(),
 		Boundary:             g.boundary(),
 		ContributingInputIDs: g.contributing(),
 		InputUpdates:         g.updates(c),
 	}
-	if c.flaw == nil && g.flawed() {
-		commit.Session.SessionSnapshot, c.flaw = []byte(doc.text[1:]), store.ErrInvalidSnapshot // without its first brace
+	if g.growsNext(c.runtime) {
+		commit.Session = g.growing(c)
+	} else {
+		commit.Session = g.meerkat(c, true, true)
 	}
-	c.args, c.session, c.inputs = commit, &doc.session, inputsOf(commit.InputUpdates)
+	c.args, c.inputs = commit, inputsOf(commit.InputUpdates)
 	c.receipt = receiptOf(store.RunBoundaryReceipt{
 		RunID:                commit.RunID,
 		Boundary:             commit.Boundary,
 		ContributingInputIDs: commit.ContributingInputIDs,
-		ConversationDigest:   &doc.digest,
-		MessageCount:         doc.count,
 	})
 }
 

@@ -22,16 +22,29 @@ import (
 )
 
 // TestModel runs random programs on a Loop, and on a State behind a lock, and compares
-// each answer with the model's.
+// each answer with the model's. Some keep versions of sessions.
 func TestModel(t *testing.T) {
 	t.Run("Loop", rapid.MakeCheck(checkLoop))
 	t.Run("State", rapid.MakeCheck(func(t *rapid.T) {
-		lincheck.CheckProgram(t, func() store.RuntimeStore { return locked.New(new(state.State)) })
+		versions := drawVersions(t)
+		lincheck.CheckProgram(t, func() store.RuntimeStore {
+			return locked.New(&state.State{Retention: retaining(versions)})
+		}, lincheck.Config{Versions: versions})
 	}))
 }
 
+func drawVersions(t *rapid.T) int { return rapid.SampledFrom([]int{0, 3}).Draw(t, "versions") }
+
 func checkLoop(t *rapid.T) {
-	lincheck.CheckProgram(t, func() store.RuntimeStore { return loopstore.New(loopstore.Options{}) })
+	versions := drawVersions(t)
+	lincheck.CheckProgram(t, func() store.RuntimeStore {
+		return loopstore.New(loopstore.Options{Retention: retaining(versions)})
+	}, lincheck.Config{Versions: versions})
+}
+
+// retaining returns what keeps so many versions of a session.
+func retaining(versions int) store.Retention {
+	return store.Retention{Sessions: store.Keep{Last: versions}}
 }
 
 // A sorting store returns inputs by id, not in the order in which they were stored.
@@ -87,7 +100,7 @@ func falsify(t *testing.T, property func(*rapid.T)) *rapidListener {
 // batches shrink less reliably, so there are none.
 func TestFailingProgramsShrink(t *testing.T) {
 	l := falsify(t, func(t *rapid.T) {
-		lincheck.CheckProgram(t, func() store.RuntimeStore { return plainStore{&sorting{locked.New(new(state.State))}} })
+		lincheck.CheckProgram(t, func() store.RuntimeStore { return plainStore{&sorting{locked.New(new(state.State))}} }, lincheck.Config{})
 	})
 	t.Log(strings.Join(l.lines, "\n"))
 

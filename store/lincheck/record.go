@@ -49,6 +49,7 @@ func newRecorder(s store.RuntimeStore, cfg *Config) *recorder {
 func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*history, error) {
 	r, can := newRecorder(s, &cfg), abilitiesOf(s, &cfg)
 	can.files = can.files && !cfg.spans // those histories are short, and for batches
+	can.forks = can.history && cfg.spans
 	callers := make([]*caller, cfg.Callers)
 	for i := range callers {
 		share := (cfg.Operations + i) / cfg.Callers // the shares add up to all operations
@@ -184,6 +185,10 @@ func audit(callers []*caller, runtimes int, can abilities) []turn {
 			add(call{kind: ops.KindLoadBoundaryReceipt, runtime: k.runtime, receipt: receipt{run: k.run, sequence: k.sequence}})
 		}
 	}
+	if can.forks {
+		runtimes += forkIDs
+	}
+	versions := stored(callers)
 	for n := range runtimes {
 		id := runtimeID(n)
 		for _, kind := range []ops.Kind{ops.KindLoadInputStates, ops.KindLoadSessionSnapshot, ops.KindLoadRuntimeState} {
@@ -198,6 +203,15 @@ func audit(callers []*caller, runtimes int, can abilities) []turn {
 		for n := range byte(2) {
 			if can.files {
 				add(call{kind: ops.KindLoadSession, runtime: id, key: store.SessionID{14: id[len(id)-1], 15: n + 1}})
+			}
+		}
+		last := versions[id]
+		if can.views { // they show those that are kept
+			last = min(last, 2)
+		}
+		for number := range last + 1 {
+			if can.history {
+				add(call{kind: ops.KindLoadSessionAt, runtime: id, number: number + 1})
 			}
 		}
 		for run := range runIDs {
@@ -269,6 +283,13 @@ func (h *history) count(c *call, a *answer) {
 	}
 	if a.refusal != nil {
 		h.stats.Refused++
+		return
+	}
+	h.stats.past(c)
+	if c.batch != nil {
+		for _, w := range c.batch.writes {
+			h.stats.past(w)
+		}
 	}
 }
 

@@ -32,7 +32,10 @@ type restarting struct {
 	t       testing.TB
 }
 
-const callsBetweenRestarts = 300
+const (
+	callsBetweenRestarts = 300
+	restartingVersions   = 2
+)
 
 func newRestarting(t testing.TB, opened *atomic.Int64) *restarting {
 	s := &restarting{engine: journaltest.NewEngine(), opened: opened, turn: make(chan struct{}, 1), t: t}
@@ -42,7 +45,7 @@ func newRestarting(t testing.TB, opened *atomic.Int64) *restarting {
 }
 
 func (s *restarting) open() {
-	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "", loopstore.Options{InboxSize: 4})
+	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "", loopstore.Options{InboxSize: 4, Retention: retaining(restartingVersions)})
 	assert.NoError(s.t, err)
 	s.current.Store(l)
 	s.opened.Add(1)
@@ -83,7 +86,7 @@ func (s *restarting) Close() error { return s.current.Load().Close() }
 // TestLinearizableAcrossRestarts checks durable loops that are replaced while they are
 // called.
 func TestLinearizableAcrossRestarts(t *testing.T) {
-	cfg := lincheck.Config{Histories: histories / 4, Spanning: histories / 4}
+	cfg := lincheck.Config{Histories: histories / 4, Spanning: histories / 4, Versions: restartingVersions}
 	var opened atomic.Int64
 	stats := lincheck.Check(t, func() store.RuntimeStore { return newRestarting(t, &opened) }, cfg)
 	require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)

@@ -13,7 +13,8 @@ import (
 // then loads everything that could be there. It fails the test at the first answer that
 // is not the model's. The test's output shows the program up to that call; rapid
 // shrinks it. The store must be empty. It is closed at the end if it is an [io.Closer].
-func CheckProgram(t *rapid.T, open func() store.RuntimeStore) {
+// Of cfg it looks at Versions only.
+func CheckProgram(t *rapid.T, open func() store.RuntimeStore, cfg Config) {
 	s, err := opened(open)
 	if err != nil {
 		t.Fatal(err)
@@ -25,6 +26,7 @@ func CheckProgram(t *rapid.T, open func() store.RuntimeStore) {
 	}()
 	const runtimes = 2
 	can := abilitiesOf(s, &Config{})
+	can.forks = can.history
 	g := &generator{runtimes: runtimes, abilities: can, spans: true}
 	next := rapid.Custom(func(t *rapid.T) turn {
 		g.pick = func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(t, what) }
@@ -35,7 +37,7 @@ func CheckProgram(t *rapid.T, open func() store.RuntimeStore) {
 	// as well.
 	parts := rapid.SliceOfN(rapid.SliceOfN(next, 0, 40), 0, 40).Draw(t, "program")
 	c := &caller{program: slices.Concat(parts...)}
-	w := walk{t: t, to: access{store: s}, memory: make(memory), world: &world{exact: true}}
+	w := walk{t: t, to: access{store: s}, memory: make(memory), world: &world{exact: true, keep: max(cfg.Versions, 0)}}
 	w.run(c.program)
 	t.Log("and at the end:")
 	w.run(audit([]*caller{c}, runtimes, can))

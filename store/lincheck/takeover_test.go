@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/cluster"
@@ -82,6 +83,7 @@ func (s *overtaken) join(i int) {
 	w := &way{Directory: s.directory}
 	n, err := cluster.Join(context.WithoutCancel(s.t.Context()), cluster.Options{
 		Cluster: "c", Partitions: 1, Self: cluster.Member{Name: fmt.Sprint(i)}, Engine: s.engine, Directory: w, Lease: overtakenLease,
+		Loop: loopstore.Options{Retention: retaining(restartingVersions)},
 	})
 	assert.NoError(s.t, err)
 	s.mu.Lock()
@@ -151,7 +153,7 @@ func (s *overtaken) Close() error {
 // lease without knowing it. In a bubble, leases take no time.
 func TestLinearizableAcrossTakeOvers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := lincheck.Config{Histories: histories / 10, Spanning: histories / 10}
+		cfg := lincheck.Config{Histories: histories / 10, Spanning: histories / 10, Versions: restartingVersions}
 		var holders atomic.Int64
 		stats := lincheck.Check(t, func() store.RuntimeStore { return newOvertaken(t, &holders) }, cfg)
 		require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)

@@ -19,12 +19,6 @@ type input struct {
 	key      string // empty if absent
 }
 
-// A session is a snapshot as the model holds it.
-type session struct {
-	text   string
-	digest string // empty if the store does not know it
-}
-
 func inputOf(s store.InputState) input {
 	in := input{id: s.InputID, state: s.CurrentState}
 	if s.IdempotencyKey != nil {
@@ -49,16 +43,22 @@ func inputsOf(states []store.InputState) []input {
 	return all
 }
 
-// A receipt is a receipt as the model holds it. It is comparable, and has its key apart.
+// A receipt is a receipt as the model holds it. It is comparable, and has apart what is
+// minted.
 type receipt struct {
 	run      store.RunID
 	sequence uint64
-	body     string // the JSON, with a sequence of 0
+	digest   string // empty if absent
+	messages uint64
+	body     string // the JSON, without what stands above but for the run
 }
 
 func receiptOf(r store.RunBoundaryReceipt) receipt {
-	rec := receipt{run: r.RunID, sequence: r.Sequence}
-	r.Sequence = 0
+	rec := receipt{run: r.RunID, sequence: r.Sequence, messages: r.MessageCount}
+	if r.ConversationDigest != nil {
+		rec.digest = *r.ConversationDigest
+	}
+	r.Sequence, r.ConversationDigest, r.MessageCount = 0, nil, 0
 	rec.body = text(r)
 	return rec
 }
@@ -73,15 +73,12 @@ func text(v interface{ MarshalJSON() ([]byte, error) }) string {
 	return string(b)
 }
 
-// stateOf returns the state that a view shows, without the digest, which conditions
-// compare.
+// stateOf returns the state that a view shows.
 func stateOf(v *state.View) *model {
-	s := &model{version: v.Version(), inputs: inputsOf(slices.Collect(v.InputStates()))}
+	s := &model{version: v.Version(), inputs: inputsOf(slices.Collect(v.InputStates())), versions: versionsOf(v)}
+	s.origin, _ = v.Origin()
 	status, _ := v.RuntimeState()
 	s.status = string(status)
-	if snapshot, ok := v.Snapshot(); ok {
-		s.session = &session{text: snapshot.String()}
-	}
 	for id := range v.Runs() {
 		r := run{id: id}
 		for one := range v.Receipts(id) {

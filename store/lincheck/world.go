@@ -20,6 +20,7 @@ type world struct {
 	runtimes map[store.RuntimeID]*model
 	revision uint64 // of the last change, or its lower bound
 	exact    bool
+	keep     int // how many versions of a session a store keeps
 }
 
 func (w *world) at(id store.RuntimeID) *model {
@@ -37,9 +38,12 @@ func (w *world) step(c *call, got *answer) (want answer, after *world) {
 	if c.batch != nil {
 		return w.commit(c.batch, got.revision)
 	}
+	if c.kind == ops.KindFork {
+		return w.fork(c)
+	}
 	before := w.at(c.runtime)
 	want = before.answer(c)
-	next := before.after(c, &want)
+	next := before.after(c, &want, w.keep)
 	if next == before {
 		return want, w
 	}
@@ -90,8 +94,8 @@ func (w *world) put(id store.RuntimeID, s *model) {
 	w.runtimes[id] = s
 }
 
-// settle makes all that changed since before one revision. told is that revision as the
-// store's answer shows it, or 0.
+// settle makes all that changed since before one revision, and lets go of versions that
+// are not kept. told is that revision as the store's answer shows it, or 0.
 func (w *world) settle(before *world, told uint64) {
 	w.revision = before.revision + 1
 	guessed := !w.exact && told < w.revision
@@ -102,6 +106,7 @@ func (w *world) settle(before *world, told uint64) {
 		if s != before.runtimes[id] {
 			settled := *s
 			settled.version, settled.guessed = w.revision, guessed
+			settled.retain(w.keep)
 			w.runtimes[id] = &settled
 		}
 	}
@@ -129,7 +134,7 @@ func (w *world) commit(b *batched, told uint64) (want answer, after *world) {
 		if c.kind == ops.KindCommitSessionBoundary {
 			want.receipts = append(want.receipts, a.receipt)
 		}
-		s := before.after(c, &a)
+		s := before.after(c, &a, w.keep)
 		changed = changed || s != before
 		next.put(c.runtime, s)
 	}
@@ -171,10 +176,10 @@ func (s *model) holds(c batch.Condition) bool {
 	case batch.InputAbsent:
 		return s.find(c.InputID) < 0
 	case batch.SessionDigestIs:
-		if c.Digest == "" {
-			return s.session == nil
+		if last := s.session(); last != nil && c.Digest != "" {
+			return last.digest == c.Digest
 		}
-		return s.digest() == c.Digest
+		return s.session() == nil && c.Digest == ""
 	case batch.ReceiptAbsent:
 		_, ok := s.receipt(c.RunID, c.Sequence)
 		return !ok
@@ -188,13 +193,11 @@ func (w *world) equal(v *world) bool {
 	return w == v || w.revision == v.revision && maps.EqualFunc(w.runtimes, v.runtimes, (*model).equal)
 }
 
-// byRuntimes is the model, in porcupine's form, for histories that are checked runtime by
-// runtime; whole is the one for histories that are checked as one.
-var byRuntimes, whole = modelOf(false), modelOf(true)
-
-func modelOf(exact bool) porcupine.Model {
+// modelOf returns the model in porcupine's form. It is exact for histories that are
+// checked as one, and not for those that are checked runtime by runtime.
+func modelOf(exact bool, keep int) porcupine.Model {
 	m := porcupine.Model{
-		Init: func() any { return &world{exact: exact} },
+		Init: func() any { return &world{exact: exact, keep: keep} },
 		Step: func(w, c, a any) (bool, any) {
 			got := a.(*answer)
 			want, after := w.(*world).step(c.(*call), got)

@@ -2,11 +2,11 @@
 // behind a mutex: for services to whom half a microsecond per operation matters
 // more than what the loop gives, and to measure the loop against.
 //
-// It is a store.RuntimeStore with batches, views and watching. Only the step
-// that needs the state runs under the mutex; reading, hashing and copying do not.
-// What it lacks: a call that waits for the mutex cannot be given up, and a panic in
+// It is a store.RuntimeStore with batches, views, watching and the past of sessions,
+// within the Limits and the Retention of its State. Only the step that needs the state
+// runs under the mutex; reading, hashing and copying do not. What it lacks: a call that waits for the mutex cannot be given up, and a panic in
 // an operation unwinds its caller. There is no journal, and no method that deletes,
-// prunes, lists, exports, imports or loads a filed session; no limits, statistics or
+// prunes, lists, exports, imports or loads a filed session; no statistics or
 // log. While it is not in use, operations of package ops do those on its State.
 package locked
 
@@ -16,6 +16,7 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
@@ -84,7 +85,7 @@ func (s *Store) usable(ctx context.Context) error {
 }
 
 // apply does the step under the mutex, and wakes those who wait for it.
-func (s *Store) apply(step ops.Step) error {
+func (s *Store) apply(call ops.Call) error {
 	var waiters state.Waiters
 	defer func() { waiters.Wake() }()
 	s.mu.Lock()
@@ -96,7 +97,13 @@ func (s *Store) apply(step ops.Step) error {
 		return store.ErrClosed
 	}
 	s.failed = true // until this is done: after a panic the state may be half changed
-	err := step.Apply(s.state)
+	if s.state.Retention != (store.Retention{}) {
+		s.state.Now = store.TimeOf(time.Now())
+	}
+	err := call.Weigh().Check(s.state.Limits)
+	if err == nil {
+		err = ops.Apply(s.state, call)
+	}
 	waiters = s.state.Settle()
 	s.failed = false
 	return err

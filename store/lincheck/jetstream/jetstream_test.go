@@ -34,7 +34,10 @@ type replaced struct {
 	turn    sync.Mutex    // held by the call that replaces the loop
 }
 
-const callsOfALoop = 200
+const (
+	callsOfALoop = 200
+	versions     = 2 // of a session that are kept
+)
 
 func newReplaced(t testing.TB, e *jetstream.Engine, loops *atomic.Int64) *replaced {
 	s := &replaced{t: t, engine: e, loops: loops}
@@ -44,7 +47,7 @@ func newReplaced(t testing.TB, e *jetstream.Engine, loops *atomic.Int64) *replac
 }
 
 func (s *replaced) replace() {
-	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "p", loopstore.Options{})
+	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "p", loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: versions}}})
 	if !assert.NoError(s.t, err) {
 		return
 	}
@@ -72,9 +75,9 @@ func (s *replaced) Close() error { return s.current.Load().Close() }
 // TestLinearizableAcrossTakeOvers checks loops that are replaced while they are
 // called, on real streams.
 func TestLinearizableAcrossTakeOvers(t *testing.T) {
-	cfg := lincheck.Config{Histories: 8, Spanning: 8}
+	cfg := lincheck.Config{Histories: 8, Spanning: 8, Versions: versions}
 	if testing.Short() {
-		cfg = lincheck.Config{Histories: 2, Spanning: 2}
+		cfg = lincheck.Config{Histories: 2, Spanning: 2, Versions: versions}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
