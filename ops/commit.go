@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -17,6 +18,7 @@ type Commit struct {
 	Batch batch.Batch
 
 	writes []write
+	again  bool // Apply has asked for it
 }
 
 // A write is an operation of this package, or what there is no operation for.
@@ -68,7 +70,7 @@ func (op *Commit) open() {
 // Prepare checks everything, and copies what is to be stored.
 func (op *Commit) Prepare(standing Standing) error {
 	op.open()
-	ahead := ahead{standing, make(map[store.RuntimeID]*store.Snapshot)}
+	ahead := ahead{standing, op.again, make(map[store.RuntimeID]*store.Snapshot)}
 	for i, c := range op.Batch.If {
 		if err := validCondition(c); err != nil {
 			return store.InField("if["+strconv.Itoa(i)+"]", err)
@@ -108,6 +110,7 @@ func (op *Commit) Apply(s *state.State) error {
 		return nil
 	})
 	op.answer.Revision = s.Pending()
+	op.again = errors.Is(err, ErrAgain)
 	return err
 }
 

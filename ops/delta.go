@@ -53,7 +53,7 @@ func (d *delta) prepare(standing Standing, unset unset) error {
 	if g.Append {
 		return d.prepareAppend(standing, text)
 	}
-	if d.snapshot != nil { // it was prepared before, and is right whatever stands
+	if ahead, ok := standing.(ahead); ok && ahead.again && d.snapshot != nil { // it is right whatever stands
 		return nil
 	}
 	format := g.Format
@@ -152,6 +152,7 @@ func orEmpty(snapshot *store.Snapshot) store.Snapshot {
 // ahead is what stands as the earlier writes of a batch will leave it.
 type ahead struct {
 	before Standing
+	again  bool // the batch was prepared before
 	left   map[store.RuntimeID]*store.Snapshot
 }
 

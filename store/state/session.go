@@ -198,7 +198,7 @@ func (v *version) shown() *store.Snapshot {
 
 // A SessionVersion is a version of a runtime's session.
 type SessionVersion struct {
-	Number   uint64 // from 1, one more with each change of the session; never used again
+	Number   uint64 // from 1, one more with each change of the session, as long as the runtime is there
 	Snapshot store.Snapshot
 
 	// The receipt that the version was committed with, if there was one. It may have
