@@ -4,12 +4,15 @@ package session_test
 
 import (
 	"maps"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store/session"
 )
@@ -98,5 +101,22 @@ func TestReadingTakesBoundedMemory(t *testing.T) {
 			t.Logf("%.2f bytes for a byte, %v", float64(taken)/float64(len(text)), err)
 			assert.LessOrEqual(t, taken, uint64(8*len(text)))
 		})
+	}
+}
+
+// Appending takes memory for one part and the lists that it is on, whatever there is.
+func TestTextAppendTakesOnePart(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	more := chat(r, 1<<10)
+	for _, size := range []int{1 << 20, 10 << 20} {
+		text := session.TextOf(chat(r, size))
+		before := slices.Collect(text.Parts())
+		taken := allocated(func() { text = text.Append(more) })
+		t.Logf("%d bytes at %d MB", taken, size>>20)
+		assert.LessOrEqual(t, taken, uint64(session.MaxBytes+4<<10))
+		after := slices.Collect(text.Parts())
+		for i := range before[:len(before)-1] {
+			require.Same(t, unsafe.StringData(before[i]), unsafe.StringData(after[i]))
+		}
 	}
 }

@@ -5,18 +5,21 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Text is the text of a session: a rope of immutable parts, which texts share. It
 // is an immutable value, and copies share all of it. The zero value is empty.
 //
 // A text is cut where its bytes say so, so two texts that have a stretch in common
-// are cut alike there, wherever it stands. Parts are listed by others, as in a tree,
-// and these lists are cut the same way. So a text that comes in the place of another
-// takes memory for what is new, and for a list on each floor above it.
+// are soon cut alike there, wherever it stands. Only the bytes before a cut decide on
+// it, so what is appended changes no part but the last. Parts are listed by others,
+// as in a tree, and these lists are cut the same way. So a text that comes in the
+// place of another takes memory for what is new, and for a list on each floor above
+// it; and equal texts have equal parts, however they came about.
 type Text struct{ root *Part }
 
-// A Part is some bytes of a Text, up to 16 KiB, or a list of up to 64 parts. It never
+// A Part is some bytes of a Text, 8 KiB on average and up to 16 KiB, or a list of up to 64 parts. It never
 // changes.
 type Part struct {
 	bytes string // nil if it is a list
@@ -32,14 +35,17 @@ const (
 	MaxParts = 64
 )
 
+// Parts have 8 KiB on average. Few have as many as they may, so a text that moved by a
+// byte is soon cut as it was.
 const (
-	minBytes = 6 << 10
-	cutBits  = 13 // so after minBytes a cut comes within 8 KiB, on average
+	minBytes = 4 << 10
+	cutBits  = 12 // after minBytes, of 2^12 bytes one ends a part
 
 	minParts = 8
 	listBits = 5 // so a list has some 40 parts
 
-	window = 64 // bytes before a cut decide on it
+	window = 64              // bytes before a cut decide on it
+	rest   = utf8.UTFMax - 1 // bytes may be missing of a character
 )
 
 // gear has a random number for each byte: the first of SplitMix64.
@@ -62,23 +68,37 @@ func markOf(text string) (mark uint64) {
 	return mark
 }
 
-// cut returns how long the first part of a text is. FastCDC cuts like this: it looks
+// cut returns where the first part of a text ends. FastCDC cuts like this: it looks
 // for a place whose last bytes have a hash that begins with zeros. A character of
 // UTF-8 stays whole.
-func cut(text string) int {
-	if len(text) <= MaxBytes {
+func cut(text string) int { return cutAfter(0, text) }
+
+// cutAfter cuts a text that some bytes of its first part stand in front of. If there
+// are any, the part does not end in the first bytes of text, a window.
+func cutAfter(front int, text string) int {
+	at, end := max(minBytes-front, window), min(MaxBytes-rest-front, len(text))
+	if at >= len(text) {
 		return len(text)
 	}
-	at, mark := minBytes, markOf(text[:minBytes])
-	for ; at < MaxBytes && mark>>(64-cutBits) != 0; at++ {
+	mark := markOf(text[:at])
+	for ; at < end && mark>>(64-cutBits) != 0; at++ {
 		mark = mark<<1 + gear[text[at]]
 	}
-	for range 3 {
-		if text[at]&0xc0 == 0x80 {
-			at--
+	for range rest {
+		if at < len(text) && endsWithin(text[:at]) {
+			at++
 		}
 	}
 	return at
+}
+
+// endsWithin reports whether a text ends within a character.
+func endsWithin(text string) bool {
+	at := len(text) - 1
+	for at > len(text)-rest && !utf8.RuneStart(text[at]) {
+		at--
+	}
+	return !utf8.FullRuneInString(text[at:])
 }
 
 // TextOf returns a text with a copy of some bytes.
@@ -87,56 +107,64 @@ func TextOf(text string) Text { return Text{}.Replace(text) }
 // Replace returns a text with these bytes. It shares the parts that t has too, and
 // copies the others.
 func (t Text) Replace(text string) Text {
-	old := slices.Collect(t.leaves())
+	old := slices.Collect(t.leaves()) // nil is in the place of one that is shared, so none is there twice
 	b := builder{standing: t.lists()}
-	var where map[uint64]int // of old, by their marks
+	var where map[string]int // of old
 	for next := 0; len(text) > 0; {
-		if next < len(old) && strings.HasPrefix(text, old[next].bytes) && (next < len(old)-1 || len(text) == old[next].len) {
+		if next < len(old) && old[next].begins(text, next == len(old)-1) {
 			text = text[old[next].len:]
 			b.add(0, old[next])
+			old[next] = nil
 			next++
 			continue
 		}
-		n := cut(text)
-		leaf := LeafOf(text[:n])
+		bytes := text[:cut(text)]
+		text = text[len(bytes):]
 		if where == nil && next < len(old)-1 { // something else follows that may be in text too
-			where = make(map[uint64]int, len(old))
-			for i := len(old) - 1; i >= next; i-- {
-				where[old[i].mark] = i
+			where = make(map[string]int, len(old)-next)
+			for i, p := range slices.Backward(old) {
+				if p != nil {
+					where[p.bytes] = i
+				}
 			}
 		}
-		if i, ok := where[leaf.mark]; ok && i >= next && old[i].bytes == leaf.bytes { // so that none is there twice
-			leaf, next = old[i], i+1
+		if i, ok := where[bytes]; ok && old[i] != nil {
+			b.add(0, old[i])
+			old[i] = nil
+			next = i + 1
 		} else {
-			leaf.bytes = strings.Clone(leaf.bytes)
+			b.add(0, LeafOf(strings.Clone(bytes)))
 		}
-		text = text[n:]
-		b.add(0, leaf)
 	}
 	return b.text()
 }
 
+// begins reports whether p is the first part of a text. The last one of a text may be
+// shorter than it would be if more came.
+func (p *Part) begins(text string, last bool) bool {
+	return p != nil && strings.HasPrefix(text, p.bytes) && (!last || p.len == len(text))
+}
+
 // Append returns a text that has more bytes at its end, a copy of them. It costs
 // what is added, and the copy of one part and of the lists that it is on.
-func (t Text) Append(more string) Text {
-	if more == "" {
+func (t Text) Append(text string) Text {
+	if text == "" {
 		return t
 	}
 	var b builder
-	tail := b.begin(t.root)
-	for len(tail)+len(more) > 0 {
-		both := more
-		if tail != "" {
-			both = tail + more[:min(len(more), MaxBytes+1)]
+	if last := b.begin(t.root); last != nil {
+		seam := last.bytes[max(0, len(last.bytes)-window-rest):]
+		n := cutAfter(last.len-len(seam), seam+text[:min(len(text), MaxBytes)]) - len(seam)
+		if n > 0 {
+			last = LeafOf(last.bytes + text[:n])
+			text = text[n:]
 		}
-		n := cut(both)
-		bytes := both[:n]
-		if tail == "" || n < len(both) { // both is the caller's, or larger
-			bytes = strings.Clone(bytes)
-		}
-		b.add(0, LeafOf(bytes))
-		more = more[max(n-len(tail), 0):]
-		tail = tail[min(n, len(tail)):]
+		b.add(0, last)
+	}
+	for text != "" {
+		n := cut(text)
+		b.add(0, LeafOf(strings.Clone(text[:n])))
+		text = text[n:]
 	}
 	return b.text()
 }
@@ -302,17 +330,14 @@ type builder struct {
 	standing map[*Part]*Part // lists that there are, by their first parts
 }
 
-// begin lists all parts of a text but the last, and returns the bytes of that.
-func (b *builder) begin(root *Part) (tail string) {
-	if root == nil {
-		return ""
-	}
-	for p := root; p.parts != nil; p = p.parts[len(p.parts)-1] {
-		b.open = append(b.open, slices.Clone(p.parts[:len(p.parts)-1]))
-		root = p.parts[len(p.parts)-1]
+// begin lists all parts of a text but the last, which it returns, nil if there is
+// none.
+func (b *builder) begin(root *Part) (last *Part) {
+	for last = root; last != nil && last.parts != nil; last = last.parts[len(last.parts)-1] {
+		b.open = append(b.open, slices.Clone(last.parts[:len(last.parts)-1]))
 	}
 	slices.Reverse(b.open)
-	return root.bytes
+	return last
 }
 
 // add adds a part to the list of a floor. A full list is added to the next floor's.
