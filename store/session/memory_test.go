@@ -120,3 +120,39 @@ func TestTextAppendTakesOnePart(t *testing.T) {
 		}
 	}
 }
+
+// So it is for the other formats, however much there is.
+func TestReadingLinesTakesBoundedMemory(t *testing.T) {
+	fill := func(like string) string { return strings.Repeat(like, 10<<20/len(like)) }
+	for name, text := range map[string]string{
+		"numbers":       fill("1\n"),
+		"objects":       fill(`{"":0}` + "\n"),
+		"messages":      fill(`{"role":"user","content":"What is the weather?"}` + "\n"),
+		"one string":    `"` + fill("x") + "\"\n",
+		"escapes":       `"` + fill(`\u0041`) + "\"\n",
+		"one array":     "[" + fill("0,") + "0]\n",
+		"names":         "{" + fill(`"":0,`) + `"":0}` + "\n",
+		"long names":    fill(`{"` + strings.Repeat(`\n`, 500) + `":{"` + strings.Repeat("x", 5000) + `":0}}` + "\n"),
+		"deep":          fill(nested(10_000) + "\n"),
+		"deep objects":  fill(strings.Repeat(`{"a":`, 9_999) + "[]" + strings.Repeat("}", 9_999) + "\n"),
+		"blank":         fill("\n"),
+		"spaces":        fill(" "),
+		"too deep":      fill("["),
+		"over lines":    fill("[\n"),
+		"no UTF-8":      fill("{}\n") + "\xff",
+		"no line's end": fill("{}\n") + "{}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, format := range []session.Format{session.FormatLines, session.FormatOpaque, session.FormatUnset} {
+				var d *session.Document
+				taken := allocated(func() { d, _ = d.Replace(format, text, 0) })
+				t.Logf("%v: %.2f bytes for a byte", format, float64(taken)/float64(len(text)))
+				assert.LessOrEqual(t, taken, uint64(2*len(text)))
+				if d != nil { // and what is read again takes nearly none
+					taken = allocated(func() { _, _ = d.Replace(format, text, 0) })
+					assert.LessOrEqual(t, taken, uint64(64<<10))
+				}
+			}
+		})
+	}
+}
