@@ -201,7 +201,7 @@ func (d *Document) replace(text string) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	next.text = d.Text().Replace(text)
+	next.text = d.Text().replace(text, r.known)
 	return next, nil
 }
 
@@ -246,6 +246,9 @@ func (r *reader) resume(f *Facts, last *Document) *digester {
 	read, known := last.read.Load(), last.facts.To-last.facts.From
 	if read == nil || !last.text.isAt(last.facts.From, last.facts.To, stringOf(r.in[f.From:])) {
 		return newDigester(r.in)
+	}
+	if f.From == last.facts.From && last.text.isAt(0, f.From, stringOf(r.in)) {
+		r.known = last.facts.To
 	}
 	r.pos, f.Messages = f.From+known, last.facts.Messages
 	return &digester{hash: cloneHash(read), in: r.in}

@@ -19,6 +19,7 @@ type reader struct {
 	pos     int
 	depth   int
 	message int    // the index of the message it is in, or -1
+	known   int    // bytes that in and the document before it are known to begin with both
 	text    []byte // the last string that had escapes, decoded
 
 	// What rewrite writes.

@@ -106,20 +106,23 @@ func TextOf(text string) Text { return Text{}.Replace(text) }
 
 // Replace returns a text with these bytes. It shares the parts that t has too, and
 // copies the others.
-func (t Text) Replace(text string) Text {
+func (t Text) Replace(text string) Text { return t.replace(text, 0) }
+
+// replace is told how many bytes t and text are known to begin with both.
+func (t Text) replace(text string, known int) Text {
 	old := slices.Collect(t.leaves()) // nil is in the place of one that is shared, so none is there twice
 	b := builder{standing: t.lists()}
 	var where map[string]int // of old
 	for next := 0; len(text) > 0; {
-		if next < len(old) && old[next].begins(text, next == len(old)-1) {
-			text = text[old[next].len:]
+		if next < len(old) && old[next].begins(text, known, next == len(old)-1) {
+			text, known = text[old[next].len:], known-old[next].len
 			b.add(0, old[next])
 			old[next] = nil
 			next++
 			continue
 		}
 		bytes := text[:cut(text)]
-		text = text[len(bytes):]
+		text, known = text[len(bytes):], 0
 		if where == nil && next < len(old)-1 { // something else follows that may be in text too
 			where = make(map[string]int, len(old)-next)
 			for i, p := range slices.Backward(old) {
@@ -141,8 +144,8 @@ func (t Text) Replace(text string) Text {
 
 // begins reports whether p is the first part of a text. The last one of a text may be
 // shorter than it would be if more came.
-func (p *Part) begins(text string, last bool) bool {
-	return p != nil && strings.HasPrefix(text, p.bytes) && (!last || p.len == len(text))
+func (p *Part) begins(text string, known int, last bool) bool {
+	return p != nil && (p.len <= known || strings.HasPrefix(text, p.bytes)) && (!last || p.len == len(text))
 }
 
 // Append returns a text that has more bytes at its end, a copy of them. It costs
