@@ -155,3 +155,32 @@ func TestErrorsAfterAnotherDocumentNameTheirPlace(t *testing.T) {
 		assert.Equal(t, 3, where.Offset, "after %v %q", before.format, before.text)
 	}
 }
+
+// TestContinueSharesParts changes what stands before and after the messages of a long
+// conversation that goes on. The text has the very bytes, whatever was known of it.
+func TestContinueSharesParts(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	messages := make([]string, 60)
+	for i := range messages {
+		messages[i] = user(bytesLike(r, "words", 1000))
+	}
+	text := document("[" + strings.Join(messages, ",") + "]")
+	long := strings.Replace(text, `"metadata":{}`, `"metadata":{"a":"`+strings.Repeat("x", 40_000)+`"}`, 1)
+	grown := strings.Replace(text, messages[59], messages[59]+","+messages[3], 1)
+	for name, c := range map[string][2]string{
+		"the same":         {text, text},
+		"grown":            {text, grown},
+		"another id":       {text, strings.Replace(grown, "0195b1c2", "0195b1c3", 1)},
+		"a longer head":    {text, " " + grown},
+		"an edited one":    {text, strings.Replace(grown, messages[30], user("b"), 1)},
+		"another end":      {long, strings.Replace(long, "xxx", "xyx", 1)},
+		"cut":              {grown, text},
+		"the end is moved": {long, strings.Replace(text, messages[59], messages[59]+","+user(strings.Repeat("x", 40_000)), 1)},
+	} {
+		last, err := session.Read(c[0])
+		require.NoError(t, err, name)
+		next, ok := agree(t, last, c[1])
+		require.True(t, ok, name)
+		holds(t, next.Text(), c[1])
+	}
+}

@@ -39,8 +39,11 @@ func Restore(facts Facts, text Text) (d *Document, ok bool) {
 	if facts.Format.Grows() {
 		ok = ok && facts.ID == uuid.Nil && facts.From == 0 && facts.To == text.Len()
 	}
-	if facts.Format == FormatUnset {
+	switch facts.Format {
+	case FormatUnset:
 		ok = facts == Facts{}
+	case FormatLines:
+		ok = ok && facts.Messages <= uint64(text.Len()/len("0\n"))
 	}
 	return &Document{facts: facts, text: text}, ok
 }
@@ -99,23 +102,21 @@ func (d *Document) Replace(format Format, text string, messages uint64) (*Docume
 	case FormatMeerkat:
 		return d.replace(text)
 	}
-	known := 0
 	if d.Format() == format && d.text.isAt(0, d.text.Len(), text) {
-		known = d.text.Len()
-	}
-	more, err := ReadAddition(format, text[known:], messages)
-	if err != nil {
-		where := err.(*Error)
-		if known > 0 {
-			where.Offset += known
-			where.Line += int(d.MessageCount())
+		more, err := ReadAddition(format, text[d.text.Len():], messages)
+		if err != nil {
+			where := err.(*Error)
+			where.Offset += d.text.Len()
+			where.Line += int(d.facts.Messages)
+			return nil, where
 		}
-		return nil, where
-	}
-	if known > 0 {
 		return more.To(d), nil
 	}
-	return more.after(sha256.New().(hash.Cloner), d.Text().Replace(text), 0), nil
+	all, err := ReadAddition(format, text, messages)
+	if err != nil {
+		return nil, err
+	}
+	return all.after(sha256.New().(hash.Cloner), d.Text().Replace(text), 0), nil
 }
 
 // An Addition is what is to be appended to a text of FormatLines or FormatOpaque. It
@@ -130,11 +131,15 @@ type Addition struct {
 // messages all of the text will be. The error is an *Error, whose places are those in
 // bytes.
 func ReadAddition(format Format, bytes string, messages uint64) (Addition, error) {
-	if format == FormatLines {
+	switch format {
+	case FormatLines:
 		var err error
 		if messages, err = readLines(bytes); err != nil {
 			return Addition{}, err
 		}
+	case FormatOpaque:
+	default:
+		return Addition{}, &Error{Message: -1, Reason: "a format that nothing can be appended to"}
 	}
 	return Addition{format, bytes, messages}, nil
 }

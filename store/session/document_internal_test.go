@@ -27,6 +27,47 @@ func TestReplaceReadsOnlyWhatIsNew(t *testing.T) {
 	assert.Equal(t, sha256.Sum256([]byte(","+one+"]")), next.Digest())
 }
 
+// So it is with the other formats. A text that only looks as if it went on is read and
+// hashed as a whole.
+func TestGrowingReadsOnlyWhatIsNew(t *testing.T) {
+	const known, more = "{}\n[1]\n\"a\"\n", "true\n{}\n"
+	for _, format := range []Format{FormatLines, FormatOpaque} {
+		planted := func() *Document {
+			d, err := (*Document)(nil).Replace(format, known, 3)
+			require.NoError(t, err)
+			d.read.Store(&hashed{sha256.New().(hash.Cloner)})
+			return d
+		}
+		next, err := planted().Replace(format, known+more, 5)
+		require.NoError(t, err)
+		assert.Equal(t, sha256.Sum256([]byte(more)), next.Digest())
+		addition, err := ReadAddition(format, more, 5)
+		require.NoError(t, err)
+		assert.Equal(t, next.Facts(), addition.To(planted()).Facts())
+		assert.EqualValues(t, 5, next.MessageCount())
+
+		for _, other := range []string{
+			"{}\n[2]\n\"a\"\n" + more, "[]\n[1]\n\"a\"\n" + more, "{}\n[1]\n\"b\"\n" + more, // as long
+			"{}\n[1]\n", "{}\n[1]\n\"a\"\r\n", " " + known, more, "",
+		} {
+			want, err := (*Document)(nil).Replace(format, other, 7)
+			require.NoError(t, err)
+			got, err := planted().Replace(format, other, 7)
+			require.NoError(t, err)
+			assert.Equal(t, want.Facts(), got.Facts(), other)
+			assert.Equal(t, sha256.Sum256([]byte(other)), got.Digest())
+		}
+	}
+
+	opaque, err := (*Document)(nil).Replace(FormatOpaque, known, 3) // nor is another format gone on from
+	require.NoError(t, err)
+	opaque.read.Store(&hashed{sha256.New().(hash.Cloner)})
+	lines, err := opaque.Replace(FormatLines, known+more, 0)
+	require.NoError(t, err)
+	assert.Equal(t, sha256.Sum256([]byte(known+more)), lines.Digest())
+	assert.EqualValues(t, 5, lines.MessageCount())
+}
+
 // What is kept for each runtime beside the text is bounded.
 func TestDocumentSize(t *testing.T) {
 	const n = 10_000

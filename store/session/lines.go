@@ -25,27 +25,34 @@ func readLines(text string) (lines uint64, err error) {
 	}
 	dec := jsontext.NewDecoder(bytes.NewBuffer(bytesOf(text)), asLines...)
 	for at := 0; at < len(text); lines++ {
-		start := skipSpace(text, at)
-		if start == len(text) || text[start] == '\n' {
+		start, newline := skipSpace(text, at), at+indexOrEnd(text[at:], '\n')
+		if start == newline {
 			return fail(start, "expected a JSON value in the line")
 		}
-		if err := dec.SkipValue(); err != nil {
-			return fail(failedAt(err, dec), reasonOf(err))
+		end, reason := skipValue(dec)
+		switch {
+		case end > newline || end == newline && newline < len(text) && reason != "":
+			return fail(newline, "the line ends within a value")
+		case reason != "":
+			return fail(end, reason)
 		}
-		end := int(dec.InputOffset())
-		if n := strings.IndexByte(text[start:end], '\n'); n >= 0 {
-			return fail(start+n, "the line ends within a value")
-		}
-		end = skipSpace(text, end)
-		if end == len(text) {
+		switch end = skipSpace(text, end); {
+		case end == len(text):
 			return fail(end, `expected "\n" at the line's end`)
-		}
-		if text[end] != '\n' {
+		case end < newline:
 			return fail(end, `expected "\n" after the value`)
 		}
-		at = end + 1
+		at = newline + 1
 	}
 	return lines, nil
+}
+
+// indexOrEnd returns where c is first, or the text's length if it is nowhere.
+func indexOrEnd(text string, c byte) int {
+	if at := strings.IndexByte(text, c); at >= 0 {
+		return at
+	}
+	return len(text)
 }
 
 // skipSpace returns where something else than white space of a line comes.
@@ -68,14 +75,20 @@ func validLength(text string) int {
 	return len(text)
 }
 
-func failedAt(err error, dec *jsontext.Decoder) int {
-	if where, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return int(where.ByteOffset)
+// skipValue returns where a value ends. If there is none the reason says what is
+// wrong there, without quoting any of it.
+func skipValue(dec *jsontext.Decoder) (end int, reason string) {
+	err := dec.SkipValue()
+	end = int(dec.InputOffset())
+	if err == nil {
+		return end, ""
 	}
-	return int(dec.InputOffset())
+	if where, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		end = int(where.ByteOffset)
+	}
+	return end, reasonOf(err)
 }
 
-// reasonOf says what is wrong, without quoting any of it.
 func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):

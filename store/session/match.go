@@ -31,31 +31,29 @@ var gear = func() (table [256]uint64) {
 // looks for their ends: at each byte it compares the mark of the bytes before with
 // those of the parts, and where two agree the bytes.
 type matcher struct {
-	old    []*Part
-	first  map[uint64]int // of old, by marks
-	after  []int          // the next one with the same mark, or len(old)
+	old    []*Part // nil where one was found
+	first  map[uint64]int
+	after  []int // the next one with the same mark, 0 if there is none
 	filter [1 << 10]uint64
 	budget int // bytes that may still be compared
 }
 
-// newMatcher returns a matcher of the parts from one on.
-func newMatcher(old []*Part, from, budget int) *matcher {
-	m := &matcher{old: old, first: make(map[uint64]int, len(old)-from), after: make([]int, len(old)), budget: budget}
-	for i := len(old) - 1; i >= from; i-- {
-		mark := old[i].mark
-		m.after[i] = len(old)
-		if next, ok := m.first[mark]; ok {
-			m.after[i] = next
+func newMatcher(old []*Part, budget int) *matcher {
+	m := &matcher{old: old, first: make(map[uint64]int, len(old)), after: make([]int, len(old)), budget: budget}
+	for i, p := range slices.Backward(old) {
+		if p != nil {
+			m.after[i] = m.first[p.mark]
+			m.first[p.mark] = i
+			m.filter[p.mark>>54] |= 1 << (p.mark >> 48 & 63)
 		}
-		m.first[mark] = i
-		m.filter[mark>>54] |= 1 << (mark >> 48 & 63)
 	}
 	return m
 }
 
-// find returns the first place from at on at which a part stands, and which that is:
-// next or a later one. If there is none, that is the end of the text, and no part.
-func (m *matcher) find(text string, at, next int) (place, part int) {
+// find returns the first place from at on at which a part stands, and which that is.
+// If there is none, that is the end of the text.
+func (m *matcher) find(text string, at int) (place, part int) {
+	const most = 16 // parts that end alike
 	mark := markOf(text[:at])
 	for i := at; i < len(text) && m.budget > 0; i++ {
 		mark = mark<<1 + gear[text[i]]
@@ -63,16 +61,18 @@ func (m *matcher) find(text string, at, next int) (place, part int) {
 			continue
 		}
 		k, ok := m.first[mark]
-		for ; ok && k < next; k = m.after[k] {
-			m.first[mark] = m.after[k]
-		}
-		for tries := 0; ok && k < len(m.old) && tries < 4; tries, k = tries+1, m.after[k] {
-			if start := i + 1 - m.old[k].len; start >= at && m.stands(text[start:], k) {
-				return start, k
+		for range most {
+			if !ok {
+				break
+			}
+			if p := m.old[k]; p != nil && i+1-p.len >= at && m.stands(text[i+1-p.len:], k) {
+				return i + 1 - p.len, k
 			}
 			if k+1 < len(m.old) && m.stands(text[i+1:], k+1) {
 				return i + 1, k + 1
 			}
+			k = m.after[k]
+			ok = k > 0
 		}
 	}
 	return len(text), len(m.old)
@@ -82,7 +82,7 @@ func (m *matcher) find(text string, at, next int) (place, part int) {
 // one only at the end.
 func (m *matcher) stands(text string, part int) bool {
 	p := m.old[part]
-	if part == len(m.old)-1 && len(text) != p.len {
+	if p == nil || part == len(m.old)-1 && len(text) != p.len {
 		return false
 	}
 	for known := 0; ; known += 512 {
@@ -126,28 +126,30 @@ func (t Text) Replace(text string) Text { return t.replace(text, 0, 0) }
 // replace is Replace for a text that is known to have the same bytes from one place to
 // another.
 func (t Text) replace(text string, from, to int) Text {
-	var old []*Part
+	var old []*Part // nil where one is shared, so that none is there twice
 	if t.root != nil {
 		old = slices.AppendSeq(make([]*Part, 0, t.root.count), t.leaves())
 	}
 	b := builder{standing: t.lists()}
 	var m *matcher
-	at := 0
-	for next := 0; at < len(text); {
-		if next < len(old) {
-			p, known := old[next], m == nil && from <= at && at+old[next].len <= to
+	shared := 0
+	for at, next := 0, 0; at < len(text); {
+		if next < len(old) && old[next] != nil {
+			p := old[next]
+			known := m == nil && from <= at && at+p.len <= to
 			if (known || strings.HasPrefix(text[at:], p.bytes)) && (next < len(old)-1 || len(text)-at == p.len) {
 				b.add(0, p)
-				at, next = at+p.len, next+1
+				old[next] = nil
+				at, next, shared = at+p.len, next+1, shared+1
 				continue
 			}
 		}
 		place := len(text)
-		if next < len(old)-1 { // something else follows that may be in text too
+		if shared < len(old)-1 { // another than the last one may be in text too
 			if m == nil {
-				m = newMatcher(old, next, 4*len(text))
+				m = newMatcher(old, 4*len(text))
 			}
-			place, next = m.find(text, at, next)
+			place, next = m.find(text, at)
 			if place-at < minNew && next < len(old) { // too little for a part of its own
 				place, next = place+old[next].len, next+1
 			}

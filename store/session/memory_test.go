@@ -4,12 +4,15 @@ package session_test
 
 import (
 	"maps"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store/session"
 )
@@ -97,6 +100,59 @@ func TestReadingTakesBoundedMemory(t *testing.T) {
 			taken := allocated(func() { _, err = session.Read(text) })
 			t.Logf("%.2f bytes for a byte, %v", float64(taken)/float64(len(text)), err)
 			assert.LessOrEqual(t, taken, uint64(8*len(text)))
+		})
+	}
+}
+
+// Appending takes memory for one part and the lists that it is on, whatever there is.
+func TestTextAppendTakesOnePart(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	more := chat(r, 1<<10)
+	for _, size := range []int{1 << 20, 10 << 20} {
+		text := session.TextOf(chat(r, size))
+		before := slices.Collect(text.Parts())
+		taken := allocated(func() { text = text.Append(more) })
+		t.Logf("%d bytes at %d MB", taken, size>>20)
+		assert.LessOrEqual(t, taken, uint64(3*session.MaxBytes))
+		after := slices.Collect(text.Parts())
+		for i := range before[:len(before)-1] {
+			require.Same(t, unsafe.StringData(before[i]), unsafe.StringData(after[i]))
+		}
+	}
+}
+
+// So it is for the other formats, however much there is.
+func TestReadingLinesTakesBoundedMemory(t *testing.T) {
+	fill := func(like string) string { return strings.Repeat(like, 10<<20/len(like)) }
+	for name, text := range map[string]string{
+		"numbers":       fill("1\n"),
+		"objects":       fill(`{"":0}` + "\n"),
+		"messages":      fill(`{"role":"user","content":"What is the weather?"}` + "\n"),
+		"one string":    `"` + fill("x") + "\"\n",
+		"escapes":       `"` + fill(`\u0041`) + "\"\n",
+		"one array":     "[" + fill("0,") + "0]\n",
+		"names":         "{" + fill(`"":0,`) + `"":0}` + "\n",
+		"long names":    fill(`{"` + strings.Repeat(`\n`, 500) + `":{"` + strings.Repeat("x", 5000) + `":0}}` + "\n"),
+		"deep":          fill(nested(10_000) + "\n"),
+		"deep objects":  fill(strings.Repeat(`{"a":`, 9_999) + "[]" + strings.Repeat("}", 9_999) + "\n"),
+		"blank":         fill("\n"),
+		"spaces":        fill(" "),
+		"too deep":      fill("["),
+		"over lines":    fill("[\n"),
+		"no UTF-8":      fill("{}\n") + "\xff",
+		"no line's end": fill("{}\n") + "{}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, format := range []session.Format{session.FormatLines, session.FormatOpaque, session.FormatUnset} {
+				var d *session.Document
+				taken := allocated(func() { d, _ = d.Replace(format, text, 0) })
+				t.Logf("%v: %.2f bytes for a byte", format, float64(taken)/float64(len(text)))
+				assert.LessOrEqual(t, taken, uint64(2*len(text)))
+				if d != nil { // and what is read again takes nearly none
+					taken = allocated(func() { _, _ = d.Replace(format, text, 0) })
+					assert.LessOrEqual(t, taken, uint64(64<<10))
+				}
+			}
 		})
 	}
 }

@@ -57,7 +57,7 @@ func (t Text) Append(more string) Text {
 	for len(tail)+len(more) > 0 {
 		both := more
 		if tail != "" {
-			both = tail + more[:min(len(more), MaxBytes+1)]
+			both = tail + more[:min(len(more), MaxBytes+1-len(tail))]
 		}
 		n := cut(both)
 		bytes := both[:n]
@@ -263,16 +263,18 @@ func (b *builder) add(floor int, p *Part) {
 	b.open[floor], b.floors = list, max(b.floors, floor+1)
 	ends := p.mark<<(cutBits+floor*listBits)>>(64-listBits) == 0
 	if n := len(list); n == MaxParts || n >= minParts && ends {
-		b.open[floor] = nil
-		b.close(floor, list)
+		b.close(floor)
 	}
 }
 
-// close adds a list to the next floor's.
-func (b *builder) close(floor int, list []*Part) {
+// close adds a floor's list to the next floor's. One that stands is shared.
+func (b *builder) close(floor int) {
+	list := b.open[floor]
 	whole := b.standing[list[0]]
-	if whole == nil || !slices.Equal(whole.parts, list) {
-		whole = ListOf(list)
+	if whole != nil && slices.Equal(whole.parts, list) {
+		b.open[floor] = list[:0]
+	} else {
+		whole, b.open[floor] = ListOf(list), nil
 	}
 	b.add(floor+1, whole)
 }
@@ -284,7 +286,7 @@ func (b *builder) text() Text {
 		case len(list) == 1 && floor == b.floors-1:
 			return Text{list[0]}
 		case len(list) > 0:
-			b.close(floor, list)
+			b.close(floor)
 		}
 	}
 	return Text{}
