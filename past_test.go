@@ -121,11 +121,11 @@ func TestThePastIsShared(t *testing.T) {
 	}
 	text := make([]byte, 1<<20, 1<<20+versions<<10)
 	random := rand.NewChaCha8([32]byte{})
-	random.Read(text)
+	_, _ = random.Read(text)
 	commit(text, false)
 	for n := range versions {
 		more := text[len(text) : len(text)+1<<10]
-		random.Read(more)
+		_, _ = random.Read(more)
 		text = text[:len(text)+1<<10]
 		if n%2 == 0 {
 			commit(more, true)

@@ -198,7 +198,7 @@ func TestHostileFormats(t *testing.T) {
 			d, ok := session.Restore(facts, known.Text())
 			assert.False(t, ok && !format.Valid())
 			assert.False(t, d.Verify() && !ok, "%+v", facts)
-			d.Replace(format, "1\n2\n", 5) // whatever that gives
+			_, _ = d.Replace(format, "1\n2\n", 5) // whatever that gives
 		}
 	}
 	assert.False(t, session.Format(4).Valid())

@@ -166,7 +166,7 @@ func TestGrownSnapshotIsWrittenInItsNewParts(t *testing.T) {
 		return int(journal.Batch{Changes: changes}.Bytes())
 	}
 	text := make([]byte, 1<<20)
-	rand.NewChaCha8([32]byte{}).Read(text)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(text)
 	assert.Greater(t, put(text), 1<<20)
 	assert.Zero(t, put(text)/1024)
 	assert.Less(t, put(append(text, "more"...)), part)

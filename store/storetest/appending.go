@@ -254,7 +254,7 @@ func additionsUnderConditions(tr *trial) {
 		batch.SessionDigestIs{RuntimeID: "a"}, batch.SessionDigestIs{RuntimeID: "a", Digest: digestOf("{}")}, batch.VersionIs{RuntimeID: "a", Version: 77},
 		batch.RuntimeExists{RuntimeID: "b"}, batch.SessionDigestIs{RuntimeID: "b", Digest: digestOf("")},
 	} {
-		tr.conflictOf(batch.Batch{If: []batch.Condition{c}, Then: add})
+		_ = tr.conflictOf(batch.Batch{If: []batch.Condition{c}, Then: add})
 		require.Equal(tr, before, tr.everything(), "after a conflict with %+v", c)
 	}
 	holds := []batch.Condition{batch.SessionDigestIs{RuntimeID: "a", Digest: stands.digest}, batch.VersionIs{RuntimeID: "a", Version: tr.version("a")}, batch.SessionDigestIs{RuntimeID: "b"}}

@@ -146,7 +146,7 @@ func (tr *trial) holds(id store.RuntimeID, want content, when string) {
 	if has[batch.Committer](tr) && want.format != store.FormatUnset {
 		_, err := tr.tryBatch(batch.Batch{If: []batch.Condition{batch.SessionDigestIs{RuntimeID: id, Digest: want.digest}}})
 		require.NoError(tr, err, "%s: SessionDigestIs of %s", when, want.name)
-		tr.conflictOf(batch.Batch{If: []batch.Condition{batch.SessionDigestIs{RuntimeID: id, Digest: digestOf("other")}}})
+		_ = tr.conflictOf(batch.Batch{If: []batch.Condition{batch.SessionDigestIs{RuntimeID: id, Digest: digestOf("other")}}})
 	}
 }
 

@@ -68,7 +68,7 @@ func unsetIsWhatItWas(tr *trial) {
 		tr.holds(id, content{name: "as it came", text: "{}\n"}, w.name)
 		if has[batch.Committer](tr) { // it is there, and has no digest
 			for _, digest := range []string{"", digestOf("{}\n")} {
-				tr.conflictOf(batch.Batch{If: []batch.Condition{batch.SessionDigestIs{RuntimeID: id, Digest: digest}}})
+				_ = tr.conflictOf(batch.Batch{If: []batch.Condition{batch.SessionDigestIs{RuntimeID: id, Digest: digest}}})
 			}
 		}
 	}
@@ -98,14 +98,14 @@ func digestIsOfTheWholeText(tr *trial) {
 	line := func(n, size int) string {
 		return fmt.Sprintf(`{"n":%d,"text":"%s"}`+"\n", n, strings.Repeat("x", size))
 	}
-	var text string
+	var text strings.Builder
 	for n := range 300 {
-		text += line(n, n)
+		text.WriteString(line(n, n))
 	}
-	half := strings.Index(text[len(text)/2:], "\n") + len(text)/2 + 1
+	half := strings.Index(text.String()[len(text.String())/2:], "\n") + len(text.String())/2 + 1
 	for i, text := range []string{
-		text, text, text + line(1, 1), text + line(1, 2), line(7, 7) + text, text[half:], text[:half], text[:half] + line(2, 9) + text[half:],
-		strings.Replace(text, "xxxx", "xxxxyz", 1), strings.ToUpper(text), text[:half] + text[:half], "", text,
+		text.String(), text.String(), text.String() + line(1, 1), text.String() + line(1, 2), line(7, 7) + text.String(), text.String()[half:], text.String()[:half], text.String()[:half] + line(2, 9) + text.String()[half:],
+		strings.Replace(text.String(), "xxxx", "xxxxyz", 1), strings.ToUpper(text.String()), text.String()[:half] + text.String()[:half], "", text.String(),
 	} {
 		for _, w := range tr.sessionWays() {
 			c, o := linesOf(text), opaqueOf(text[:len(text)*9/10], uint64(i))

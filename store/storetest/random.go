@@ -165,7 +165,7 @@ func (p *player) playBatch() {
 	}
 	result, err := p.tryBatch(b)
 	if refused != nil {
-		p.trial.refused(p.when, err, refused)
+		p.refused(p.when, err, refused)
 		return
 	}
 	require.NoError(p, err, p.when)

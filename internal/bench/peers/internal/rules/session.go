@@ -36,9 +36,9 @@ func Read(d *store.SessionDelta, text string, unset store.Format, last *Session)
 		format = unset
 	}
 	s, err := &Session{Text: text, Format: format}, error(nil)
-	switch {
-	case format == store.FormatUnset:
-	case format == store.FormatMeerkat:
+	switch format {
+	case store.FormatUnset:
+	case store.FormatMeerkat:
 		err = s.readMeerkat(last)
 	default:
 		err = s.readRest(d, last)
