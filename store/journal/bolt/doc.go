@@ -13,20 +13,28 @@
 // machine's byte order; what this package adds is little-endian. A sum is a CRC32C
 // (Castagnoli). The file has these buckets and no others:
 //
-//   - heads. Under the key format: the version of the format described here, 1, in
+//   - heads. Under the key format: the version of the format described here, 2, in
 //     4 bytes, and the sum of that key and the version. Under p and a partition's
 //     name, the partition's head: the sum of that key and of what follows; epoch,
 //     index and number of keys, 8 bytes each; and the digest, four numbers of 8
-//     bytes, the lowest first (see [journal.Head] and [journal.Digest]).
+//     bytes, the lowest first (see [journal.Head] and [journal.Digest]). Under the
+//     key tx, the stamp: the sum of that key and of what follows; the number of the
+//     transaction, 8 bytes; and the digest of all heads, each under its key in this
+//     bucket. Every transaction writes it anew.
 //   - p and a partition's name: the partition's records. The key is k and the key
 //     of the record. The value is the sum of both, in 4 bytes, and the value.
 //
 // In addition, each of the two meta pages may have a seal at byte 512, which bbolt
-// leaves zero: the text loopseal, the number of a transaction in 8 bytes, and the
-// sum of both. The seal says that this transaction wrote the other meta page whole.
+// leaves zero: the text loopseal, the number of a transaction in 8 bytes, the sum of
+// both, the version of the format in 4 bytes, and the sum of all before. The seal says
+// that this transaction wrote the other meta page whole, and in which version.
 // It is written after the transaction is durable and before its batch is
 // acknowledged. It becomes durable itself with the next transaction or with Close,
 // at the latest.
+//
+// Version 1 has no stamp, and its seal ends with the first sum. Such a file is read
+// as it is; the first write, which is Open's, makes it one of version 2. A program
+// that knows only version 1 refuses that with journal.ErrNewerFormat.
 //
 // A new or compacted file is first written under the name with .new appended, and
 // renamed into place when it is whole. So a file in place is never unfinished, and
@@ -45,11 +53,14 @@
 //
 // Before bbolt may map the file, Open reads it and checks that its length is what
 // the newest meta page says, and that all pages in use are what they claim to be,
-// within their bounds, in order, and used once. Then, before it emits the first
-// record, it compares every record of the partition with its sum, and all of them
-// with the head. So
+// within their bounds, in order, and used once. It checks that the heads of all
+// partitions are those that the transaction of the newest meta page left, by the
+// stamp. Then, before it emits the first record, it compares every record of the
+// partition with its sum, and all of them with the head. So
 //
 //   - a record that is altered, lost, doubled or older than the head is found;
+//   - a page that is older than the newest meta page is found, wherever it is on the
+//     way to what is read, unless it leads to the same heads and records;
 //   - a file that was cut off is found, unless only unused room is missing;
 //   - damage to unused room is harmless, and not looked for.
 //
@@ -61,6 +72,10 @@
 // as its seal is there. It misses the damage if power fails before the seal has
 // reached the disk (the system writes it within seconds, the next batch or Close at
 // once) and damages just this page, or if the seal is damaged as well.
+//
+// A file of version 1 has no stamp, so Open and the readers can miss an older page of
+// its root bucket. Once it is of version 2 they find a page from before as well, by
+// the version in the seal, and miss it only if the seal is not there.
 //
 // All these findings are journal.ErrCorrupt. Append checks the sums of the values
 // that a batch replaces, too.

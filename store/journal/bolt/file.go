@@ -22,12 +22,13 @@ type file struct {
 	timeout  time.Duration // for the lock
 	readOnly bool
 
-	mu         sync.Mutex // guards all below, and every transaction
-	db         *bbolt.DB  // nil while it is not open
-	fd         *os.File   // of db
-	registered string     // the path in inProcess
-	failed     error      // why nothing is written any more
-	stuck      bool       // db has panicked while it held its locks
+	mu         sync.Mutex     // guards all below, and every transaction
+	db         *bbolt.DB      // nil while it is not open
+	fd         *os.File       // of db
+	heads      journal.Digest // of all heads in db
+	registered string         // the path in inProcess
+	failed     error          // why nothing is written any more
+	stuck      bool           // db has panicked while it held its locks
 }
 
 // inProcess has the paths of the files that this process has open. Another Engine
@@ -127,7 +128,8 @@ func (f *file) lock(ctx context.Context, fd *os.File) error {
 
 // openLocked checks the file before it gives it to bbolt.
 func (f *file) openLocked(ctx context.Context, fd *os.File) error {
-	if err := checkStructure(ctx, fd); err != nil {
+	m, err := checkStructure(ctx, fd)
+	if err != nil {
 		return err
 	}
 	db, err := openDB(fd, bbolt.Options{ReadOnly: f.readOnly})
@@ -136,25 +138,25 @@ func (f *file) openLocked(ctx context.Context, fd *os.File) error {
 	}
 	f.db, f.fd = db, fd
 	return f.view(func(tx *bbolt.Tx) error {
-		heads := tx.Bucket(headsBucket)
-		if heads == nil {
-			return corrupt("it is no file of this package")
+		version, heads, err := checkHeads(tx)
+		if err == nil && version < m.sealed {
+			err = corrupt("its heads are of version %d, and it was written in version %d since", version, m.sealed)
 		}
-		return checkFormat(heads.Get(formatKey))
+		f.heads = heads
+		return err
 	})
 }
 
-// checkStructure checks what bbolt takes on trust.
-func checkStructure(ctx context.Context, fd *os.File) error {
+// checkStructure checks what bbolt takes on trust. It returns the newest meta.
+func checkStructure(ctx context.Context, fd *os.File) (m meta, err error) {
 	info, err := fd.Stat()
 	if err != nil {
-		return err
+		return m, err
 	}
-	m, err := checkMetas(fd, info.Size())
-	if err != nil {
-		return err
+	if m, err = checkMetas(fd, info.Size()); err != nil {
+		return m, err
 	}
-	return checkPages(ctx, fd, m)
+	return m, checkPages(ctx, fd, m)
 }
 
 // openDB opens a file that is locked. An empty one becomes a database.
@@ -218,6 +220,9 @@ func (f *file) commit(change func(*bbolt.Tx) error) error {
 		}
 		txid = uint64(tx.ID())
 		if err := change(tx); err != nil {
+			return err
+		}
+		if err := f.stamp(tx); err != nil {
 			return err
 		}
 		return tx.Commit()

@@ -13,10 +13,12 @@ import (
 )
 
 const (
-	formatVersion = 1
-	formatSize    = 4 + 4
-	headSize      = 4 + 3*8 + 4*8
-	sumSize       = 4
+	formatVersion  = 2
+	stampedVersion = 2 // from which on a file has a stamp
+	formatSize     = 4 + 4
+	headSize       = 4 + 3*8 + 4*8
+	stampSize      = 4 + 8 + 4*8
+	sumSize        = 4
 
 	// MaxName is the most bytes that a partition's name can have.
 	MaxName = bbolt.MaxKeySize - 1
@@ -29,6 +31,7 @@ const (
 var (
 	headsBucket = []byte("heads") // no partition's, because their names begin with p
 	formatKey   = []byte("format")
+	stampKey    = []byte("tx")
 )
 
 // bucketOf returns the name of a partition's bucket. It is also the key of the
@@ -48,17 +51,18 @@ func encodeFormat(version uint32) []byte {
 	return binary.LittleEndian.AppendUint32(r, sumOf(formatKey, r))
 }
 
-func checkFormat(r []byte) error {
+// decodeFormat returns the version of a file that this program can read.
+func decodeFormat(r []byte) (version uint32, err error) {
 	if len(r) != formatSize || binary.LittleEndian.Uint32(r[4:]) != sumOf(formatKey, r[:4]) {
-		return corrupt("the format record is missing or damaged")
+		return 0, corrupt("the format record is missing or damaged")
 	}
-	switch version := binary.LittleEndian.Uint32(r); {
+	switch version = binary.LittleEndian.Uint32(r); {
 	case version > formatVersion:
-		return fmt.Errorf("%w: version %d, this program knows %d", journal.ErrNewerFormat, version, formatVersion)
-	case version != formatVersion:
-		return corrupt("format version %d was never used", version)
+		err = fmt.Errorf("%w: version %d, this program knows %d", journal.ErrNewerFormat, version, formatVersion)
+	case version == 0:
+		err = corrupt("format version 0 was never used")
 	}
-	return nil
+	return version, err
 }
 
 func encodeHead(bucket []byte, h journal.Head) []byte {
@@ -149,14 +153,11 @@ func checkPartition(ctx context.Context, tx *bbolt.Tx, bucket []byte) (journal.H
 
 // checkAll checks all partitions of a file, and that it holds nothing else.
 func checkAll(ctx context.Context, tx *bbolt.Tx) error {
-	heads := tx.Bucket(headsBucket)
-	if err := checkFormat(heads.Get(formatKey)); err != nil {
+	if _, _, err := checkHeads(tx); err != nil {
 		return err
 	}
-	if err := heads.ForEach(func(name, _ []byte) error {
-		if bytes.Equal(name, formatKey) {
-			return nil
-		}
+	heads := tx.Bucket(headsBucket)
+	if err := eachHead(heads, func(name, _ []byte) error {
 		_, _, err := checkPartition(ctx, tx, name)
 		return err
 	}); err != nil {

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -25,15 +26,17 @@ const (
 
 	sealOffset = 512 // in a meta page, in a sector of its own
 	sealMagic  = "loopseal"
-	sealSize   = 20
+	sealSize   = 28
+	sealSize1  = 20 // in version 1
 )
 
 // A meta is the content of a meta page of bbolt. A file has two meta pages, and
 // transactions write them in turn.
 type meta struct {
-	root uint64 // page of the root bucket
-	high uint64 // pages from here on are not in use
-	txid uint64
+	root   uint64 // page of the root bucket
+	high   uint64 // pages from here on are not in use
+	txid   uint64
+	sealed uint32 // the file is of this version at least, by its seal; 0 without one
 }
 
 // parseMeta reads a meta page. valid says whether its sum is right.
@@ -54,7 +57,9 @@ func parseMeta(page []byte) (m meta, version uint32, valid bool) {
 // that the transaction did not write, until the next transaction writes that.
 func sealOf(txid uint64) []byte {
 	s := binary.LittleEndian.AppendUint64([]byte(sealMagic), txid)
-	return binary.LittleEndian.AppendUint32(s, crc32.Checksum(s, castagnoli))
+	s = binary.LittleEndian.AppendUint32(s, sumOf(s)) // the end of it in version 1
+	s = binary.LittleEndian.AppendUint32(s, formatVersion)
+	return binary.LittleEndian.AppendUint32(s, sumOf(s))
 }
 
 // writeSeal writes the seal of a transaction that is durable.
@@ -63,14 +68,18 @@ func writeSeal(w io.WriterAt, txid uint64) error {
 	return err
 }
 
-// parseSeal returns the transaction of a page's seal, 0 if it has none.
-func parseSeal(page []byte) uint64 {
+// parseSeal returns the transaction of a page's seal, and the version of the format
+// that it wrote; 0 if there is no seal.
+func parseSeal(page []byte) (txid uint64, version uint32) {
 	s := page[sealOffset : sealOffset+sealSize]
-	txid := binary.LittleEndian.Uint64(s[8:])
-	if string(s) != string(sealOf(txid)) {
-		return 0
+	txid = binary.LittleEndian.Uint64(s[8:])
+	switch want := sealOf(txid); {
+	case bytes.Equal(s, want):
+		return txid, formatVersion
+	case bytes.Equal(s[:sealSize1], want[:sealSize1]):
+		return txid, 1
 	}
-	return txid
+	return 0, 0
 }
 
 // checkMetas returns the newest meta. It fails if a newer one was committed and is
@@ -103,7 +112,10 @@ func checkMetas(r io.ReaderAt, size int64) (meta, error) {
 			newest = m
 		}
 	}
-	switch sealed := max(parseSeal(pages[:pageSize]), parseSeal(pages[pageSize:])); {
+	sealed, version := parseSeal(pages[:pageSize])
+	other, otherVersion := parseSeal(pages[pageSize:])
+	sealed, newest.sealed = max(sealed, other), max(version, otherVersion)
+	switch {
 	case !known:
 		return meta{}, corrupt("it is not a file of bbolt")
 	case found == 0:

@@ -46,7 +46,7 @@ func (p *partition) start(ctx context.Context, emit func(journal.Change) error) 
 		if _, err := tx.CreateBucketIfNotExists(p.bucket); err != nil {
 			return err
 		}
-		return tx.Bucket(headsBucket).Put(p.bucket, encodeHead(p.bucket, p.head))
+		return p.file.putHead(tx, p.bucket, p.head)
 	}); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (p *partition) Append(_ context.Context, b journal.Batch) (journal.Position
 				return err
 			}
 		}
-		return tx.Bucket(headsBucket).Put(p.bucket, encodeHead(p.bucket, next))
+		return p.file.putHead(tx, p.bucket, next)
 	}); err != nil {
 		return journal.Position{}, p.wrap("append", err)
 	}

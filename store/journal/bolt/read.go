@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,10 +19,8 @@ func Partitions(ctx context.Context, path string, opts Options) (names []string,
 		if err := checkAll(ctx, tx); err != nil {
 			return err
 		}
-		return tx.Bucket(headsBucket).ForEach(func(name, _ []byte) error {
-			if !bytes.Equal(name, formatKey) {
-				names = append(names, string(name[1:]))
-			}
+		return eachHead(tx.Bucket(headsBucket), func(name, _ []byte) error {
+			names = append(names, string(name[1:]))
 			return nil
 		})
 	})

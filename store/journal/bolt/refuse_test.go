@@ -66,10 +66,14 @@ func foreign(t *testing.T, opts bbolt.Options, change func(*bbolt.Tx) error) str
 // ours are the options of this package's files.
 var ours = bbolt.Options{PageSize: 4096, NoFreelistSync: true}
 
+// sumOf returns the sum of a key and what it stands for.
+func sumOf(key string, r []byte) uint32 {
+	return crc32.Checksum(append([]byte(key), r...), crc32.MakeTable(crc32.Castagnoli))
+}
+
 func formatRecord(version uint32) func(*bbolt.Tx) error {
 	r := binary.LittleEndian.AppendUint32(nil, version)
-	sum := crc32.Checksum(append([]byte("format"), r...), crc32.MakeTable(crc32.Castagnoli))
-	r = binary.LittleEndian.AppendUint32(r, sum)
+	r = binary.LittleEndian.AppendUint32(r, sumOf("format", r))
 	return func(tx *bbolt.Tx) error {
 		heads, err := tx.CreateBucket([]byte("heads"))
 		if err != nil {
@@ -84,7 +88,8 @@ func TestOtherFormats(t *testing.T) {
 	require.ErrorIs(t, refused(t, foreign(t, bbolt.Options{}, empty)), journal.ErrCorrupt)
 	require.ErrorIs(t, refused(t, foreign(t, ours, empty)), journal.ErrCorrupt)
 	require.ErrorIs(t, refused(t, foreign(t, ours, formatRecord(0))), journal.ErrCorrupt)
-	require.ErrorIs(t, refused(t, foreign(t, ours, formatRecord(2))), journal.ErrNewerFormat)
+	require.ErrorIs(t, refused(t, foreign(t, ours, formatRecord(2))), journal.ErrCorrupt, "it has no stamp")
+	require.ErrorIs(t, refused(t, foreign(t, ours, formatRecord(3))), journal.ErrNewerFormat)
 	open(t, foreign(t, ours, formatRecord(1)))
 }
 

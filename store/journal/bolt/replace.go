@@ -25,11 +25,8 @@ func (f *file) create(ctx context.Context) error {
 			return err
 		}
 		return next.commit(func(tx *bbolt.Tx) error {
-			heads, err := tx.CreateBucket(headsBucket)
-			if err != nil {
-				return err
-			}
-			return heads.Put(formatKey, encodeFormat(formatVersion))
+			_, err := tx.CreateBucket(headsBucket)
+			return err
 		})
 	})
 	if err != nil {
@@ -83,7 +80,7 @@ func (f *file) writeBeside(ctx context.Context, mode fs.FileMode, fill func(next
 	if err := next.fd.Sync(); err != nil {
 		return nil, err
 	}
-	if err := checkStructure(ctx, next.fd); err != nil {
+	if _, err := checkStructure(ctx, next.fd); err != nil {
 		return nil, err
 	}
 	return next, next.view(func(tx *bbolt.Tx) error { return checkAll(ctx, tx) })
@@ -119,7 +116,7 @@ func (f *file) replaceBy(next *file) (err error) {
 		return errors.Join(err, next.discard())
 	}
 	replaced := f.db
-	f.db, f.fd = next.db, next.fd
+	f.db, f.fd, f.heads = next.db, next.fd, next.heads
 	f.failed = syncDir(filepath.Dir(f.path))
 	if replaced != nil {
 		err = guarded(replaced.Close)
@@ -127,8 +124,7 @@ func (f *file) replaceBy(next *file) (err error) {
 	return errors.Join(f.failed, err)
 }
 
-// copyTo copies the records of all partitions, and then, durably, the heads and
-// the format.
+// copyTo copies the records of all partitions, and then, durably, the heads.
 func (f *file) copyTo(ctx context.Context, next *file) error {
 	next.db.NoSync = true
 	return f.view(func(from *bbolt.Tx) error {
@@ -141,12 +137,13 @@ func (f *file) copyTo(ctx context.Context, next *file) error {
 			return err
 		}
 		next.db.NoSync = false
+		next.heads = f.heads
 		return next.commit(func(to *bbolt.Tx) error {
 			heads, err := to.CreateBucket(headsBucket)
 			if err != nil {
 				return err
 			}
-			return from.Bucket(headsBucket).ForEach(heads.Put)
+			return eachHead(from.Bucket(headsBucket), heads.Put)
 		})
 	})
 }
