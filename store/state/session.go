@@ -119,8 +119,7 @@ func snapshotAt(v *version, ok bool) *store.Snapshot {
 // that. Either may be nil.
 func (s *State) swapSession(rt *runtime, v *version) *version {
 	old := rt.session
-	s.texts.add(v.root())
-	s.texts.drop(old.root())
+	s.texts.replace(old.root(), v.root())
 	if rt.tally.uses != nil {
 		rt.tally.add(v.root())
 		rt.tally.drop(old.root())

@@ -59,6 +59,13 @@ func (t *texts) use(p *session.Part) heldPart {
 		for _, part := range p.Parts() {
 			t.use(part)
 		}
+	}
+	return t.put(p, h)
+}
+
+// put puts down what is known of a part that has got a use more.
+func (t *texts) put(p *session.Part, h heldPart) heldPart {
+	if h.uses == 1 {
 		t.count(h, 1)
 		t.bytes += partSize(p)
 		t.touched = append(t.touched, p)
@@ -69,6 +76,40 @@ func (t *texts) use(p *session.Part) heldPart {
 	}
 	t.held[p] = h
 	return h
+}
+
+// replace takes notice of one more text, which comes in the place of another. What both
+// have on the same floor keeps its uses.
+func (t *texts) replace(old, p *session.Part) {
+	before := t.held[old]
+	if old == p || old == nil || p == nil || old.Floor() != p.Floor() || p.Floor() == 0 || before.uses > 1 || t.held[p].uses > 0 {
+		t.add(p)
+		t.drop(old)
+		return
+	}
+	a, b := old.Parts(), p.Parts()
+	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	for len(a) > 0 && len(b) > 0 {
+		t.replace(a[0], b[0])
+		a, b = a[1:], b[1:]
+	}
+	for _, part := range b {
+		t.add(part)
+	}
+	for _, part := range a {
+		t.drop(part)
+	}
+	h := t.held[p]
+	h.old, h.uses = h.old || h.name == 0 && t.replaying, 1
+	t.put(p, h)
+	before.uses = 0
+	t.held[old] = before
+	t.ended(old, before)
 }
 
 // count counts a part that comes, or goes.
@@ -91,10 +132,15 @@ func (t *texts) drop(p *session.Part) {
 		for _, part := range p.Parts() {
 			t.drop(part)
 		}
-		t.count(h, -1)
-		t.bytes -= partSize(p)
-		t.touched = append(t.touched, p)
+		t.ended(p, h)
 	}
+}
+
+// ended takes notice of a part that nothing has any more.
+func (t *texts) ended(p *session.Part, h heldPart) {
+	t.count(h, -1)
+	t.bytes -= partSize(p)
+	t.touched = append(t.touched, p)
 }
 
 // restore takes notice of a part that a journal has.
