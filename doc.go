@@ -7,8 +7,8 @@
 // Nothing else touches the maps, so every operation is atomic by construction
 // and the data path has no lock.
 //
-// A [Loop] is the store. It promises what follows; each promise has a test whose
-// name begins with it.
+// A [Loop] is the store. [New] makes one in memory, [Open] one with a journal. It
+// promises what follows; each promise has a test whose name begins with it.
 //
 // # Atomic
 //
@@ -89,7 +89,7 @@
 //
 // # The past
 //
-// With a Retention of sessions a runtime's session keeps earlier versions. A version
+// With Options.Retention.Sessions a session keeps earlier versions. A version
 // never changes, its number is never used again, and what is made of it in a fork or
 // by going back is a version of its own. Versions share what they have in common,
 // and it counts once.

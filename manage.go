@@ -66,13 +66,18 @@ func (l *Loop) WouldPrune(ctx context.Context, id store.RuntimeID, keep store.Re
 	return view.WouldPrune(keep, op.Now), nil
 }
 
-// LoadSessionAt implements [state.Historian]: see store.Retention.Sessions.
+// LoadSessionAt returns the version of a runtime's session that has a number, if it
+// is there: the last one always is, earlier ones if store.Retention.Sessions keeps
+// them. See [state.View.Sessions] for the numbers.
 func (l *Loop) LoadSessionAt(ctx context.Context, id store.RuntimeID, number uint64) (store.Snapshot, bool, error) {
 	found, err := Do(ctx, l, ops.LoadSessionAt{RuntimeID: id, Number: number})
 	return found.Value, found.OK, err
 }
 
-// Fork implements [state.Historian]. It costs the same however long the session is.
+// Fork makes a runtime, to, whose session is a version of another's. Nothing else of
+// the other one comes along. The error is store.ErrNoVersion if there is no such
+// version, and store.ErrConflict if there is a runtime to. It costs the same however
+// long the session is.
 func (l *Loop) Fork(ctx context.Context, from store.RuntimeID, number uint64, to store.RuntimeID) error {
 	_, err := Do(ctx, l, ops.Fork{RuntimeID: from, Number: number, To: to})
 	return err

@@ -39,9 +39,10 @@ type Options struct {
 	// removes what it has made too many or too old, as if Prune came with it. It
 	// looks at some 1,000 records of a runtime (a run goes at once, with all its
 	// receipts), and at as many of each run that it writes to, and the next one goes
-	// on; so where there are more, some stay a little longer. What is too old may stay a 32nd of that age longer, if clocks differ; else a 64th. A runtime
-	// that does not change is left alone, also when it comes with an Import: Prune
-	// it. A negative number is taken for 0.
+	// on; so where there are more, some stay a little longer. What is too old may
+	// stay a 32nd of that age longer, if clocks differ; else a 64th. A runtime that
+	// does not change is left alone, also when it comes with an Import: Prune it. A
+	// negative number is taken for 0.
 	Retention store.Retention
 
 	// BytesInFlight bounds the payload bytes of all calls under way, see

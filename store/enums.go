@@ -29,7 +29,8 @@ func (s RuntimeState) MayAcceptInput() bool { return s == RuntimeIdle || s == Ru
 // MayProcessQueue reports whether the runtime works on what is queued.
 func (s RuntimeState) MayProcessQueue() bool { return s == RuntimeIdle || s == RuntimeRetired }
 
-// A RunApplyBoundary is the point of a run at which inputs are applied.
+// A RunApplyBoundary is the point of a run at which inputs are applied. A store keeps
+// it in the receipt, and does the same at each.
 type RunApplyBoundary string
 
 // The boundaries of a run.

@@ -55,20 +55,21 @@ type RuntimeStore interface {
 	// with the receipt that it mints, and the updates of inputs, which it
 	// stamps with the receipt's run and sequence. It returns the receipt.
 	//
-	// The snapshot is a session document, see package session. The receipt's
-	// sequence is one more than the highest stored for this runtime and run,
-	// or 0; its digest and message count are those of the snapshot's
-	// conversation; the contributing inputs are not looked up.
+	// The session is of the SessionDelta's Format: a session document of
+	// Meerkat's if none is named. The receipt's sequence is one more than the
+	// highest stored for this runtime and run, or 0; its digest and message
+	// count are those of the whole conversation, also when the commit appends
+	// to it; the contributing inputs are not looked up.
 	//
-	// A snapshot that is not a session document is refused with
-	// ErrInvalidSnapshot, a run with a receipt at 2^64-1 with
-	// ErrSequenceExhausted, an invalid update or boundary with
-	// ErrInvalidValue.
+	// A text that is not of its format is refused with ErrInvalidSnapshot, a
+	// run with a receipt at 2^64-1 with ErrSequenceExhausted, an invalid
+	// update, boundary or SessionDelta with ErrInvalidValue.
 	CommitSessionBoundary(ctx context.Context, id RuntimeID, commit BoundaryCommit) (RunBoundaryReceipt, error)
 
 	// AtomicApply stores a receipt that the caller made, with a snapshot and
-	// updates of inputs. The snapshot may be any bytes, the receipt's digest
-	// and count are not checked, and the updates are not stamped. A receipt
+	// updates of inputs. The snapshot may be any bytes if no Format is named,
+	// the receipt's digest and count are not checked, and the updates are not
+	// stamped. A receipt
 	// that stands at the same run and sequence is replaced, unless the store is
 	// strict: see ErrReceiptConflict.
 	AtomicApply(ctx context.Context, id RuntimeID, apply BoundaryApply) error
@@ -114,7 +115,9 @@ type SessionDelta struct {
 	// Append adds to the text that stands, an empty one if there is no session. Only
 	// FormatLines and FormatOpaque allow it, and the text that stands must be of the
 	// same format, or the error is ErrInvalidValue. Places in the error of what is not
-	// of the format are places in SessionSnapshot.
+	// of the format are places in SessionSnapshot. Of callers that append at once each
+	// succeeds, one after the other: package batch has a condition, SessionDigestIs,
+	// for one that is to append only to what it has seen.
 	Append bool
 	// Messages is how many messages there are in the whole text then, for FormatOpaque.
 	// Others count for themselves, and it must be 0.
@@ -124,9 +127,9 @@ type SessionDelta struct {
 // A BoundaryCommit is what CommitSessionBoundary stores.
 type BoundaryCommit struct {
 	Session              SessionDelta
-	RunID                RunID
-	Boundary             RunApplyBoundary
-	ContributingInputIDs []InputID // go into the receipt as they are
+	RunID                RunID            // any, the zero one too
+	Boundary             RunApplyBoundary // RunStart, say; there is no default
+	ContributingInputIDs []InputID        // go into the receipt as they are
 	InputUpdates         []InputState
 }
 

@@ -10,7 +10,7 @@ import "fmt"
 //
 // A call is checked against the first two before anything else is done with it.
 type Limits struct {
-	SnapshotBytes    int   `json:"snapshot_bytes"`     // of one session snapshot
+	SnapshotBytes    int   `json:"snapshot_bytes"`     // of one session, all of it, also when a call appends to it
 	BatchWrites      int   `json:"batch_writes"`       // of one Batch; and as many conditions
 	InputsPerRuntime int   `json:"inputs_per_runtime"` // input states of one runtime
 	TotalBytes       int64 `json:"total_bytes"`        // of all that is held, see Totals.Bytes

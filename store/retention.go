@@ -7,17 +7,17 @@ import "time"
 //
 // Whatever it says, these stay: inputs that are in no terminal state, the
 // receipt that was stored last, the run that this is of, and the session's last
-// version. A run whose
-// receipts have all gone leaves about 100 bytes behind, so that none of its
-// sequences is ever minted again.
+// version. A run whose receipts have all gone leaves about 100 bytes behind, so that
+// none of its sequences is ever minted again.
 type Retention struct {
 	ReceiptsPerRun int  // with the highest sequences of each run; 0 means all
 	Runs           int  // whose first receipts were stored last; 0 means all
 	Inputs         Keep // of the inputs in a terminal state
 	Payloads       Keep // of those that stay and have a PersistedInput: it alone goes
-	// Sessions are the versions of the session that are kept, by their numbers, the
-	// last one among them. If it is zero a version that is replaced goes, and those
-	// that were kept before stay.
+	// Sessions are the versions of the session that are kept, by their numbers. The
+	// last one counts: with Last 10 it is that one and nine before it. The zero Keep
+	// keeps no more of them: a version that is replaced goes. Only those that another
+	// Retention has kept stay, until a Prune. A Last of math.MaxInt keeps all.
 	Sessions Keep
 }
 

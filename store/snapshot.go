@@ -51,7 +51,8 @@ func (s Snapshot) Document() *session.Document {
 	return s.document
 }
 
-// Format returns what was read, FormatUnset if the snapshot was stored as it came.
+// Format returns the format that the bytes were read as, FormatUnset if the snapshot was
+// stored as it came.
 func (s Snapshot) Format() Format { return s.document.Format() }
 
 // Digest returns the conversation's digest as receipts spell it, empty if it is not
@@ -90,6 +91,7 @@ func (s Snapshot) AppendTo(b []byte) []byte { return s.Text().AppendTo(b) }
 func (s Snapshot) WriteTo(w io.Writer) (int64, error) { return s.Text().WriteTo(w) }
 
 // Reader returns a reader of the bytes, which copies them to where they are read to.
+// A json.Decoder on it reads the messages of FormatLines one by one.
 func (s Snapshot) Reader() io.Reader { return s.Text().Reader() }
 
 // Equal reports whether two snapshots have the same bytes, and the same is known of

@@ -38,8 +38,9 @@ type Committer interface {
 type Condition interface{ condition() }
 
 // A Write is a [PutInputState], [DeleteInputState], [PutReceipt],
-// [PutSnapshot], [PutRuntimeState], [CommitBoundary] or [DeleteRuntime], not a
-// pointer to one. Others are refused with ErrInvalidValue.
+// [PutSnapshot], [RestoreSession], [PutRuntimeState], [CommitBoundary] or
+// [DeleteRuntime], not a pointer to one. Others are refused with
+// ErrInvalidValue.
 type Write interface{ write() }
 
 // VersionIs is the [Condition] that a runtime has not changed since it had a
@@ -78,9 +79,8 @@ type InputAbsent struct {
 
 // SessionDigestIs is the [Condition] that the session snapshot has a
 // conversation digest, as receipts spell it. An empty one means that there is
-// no snapshot. A snapshot whose digest is not known has none, and not the empty
-// one either: bytes that are no session document, and what AtomicApply stored
-// without a SessionStoreKey.
+// no snapshot. A snapshot of store.FormatUnset has none, and not the empty one
+// either: that is what was stored as it came, without a format.
 type SessionDigestIs struct {
 	RuntimeID store.RuntimeID
 	Digest    string
@@ -129,18 +129,22 @@ type PutReceipt struct {
 	Receipt   store.RunBoundaryReceipt
 }
 
-// PutSnapshot is the [Write] that stores any bytes as the session snapshot. If
-// they are a session document, their digest is known.
+// PutSnapshot is the [Write] that stores a session without a receipt. Its fields
+// are those of store.SessionDelta, but that FormatUnset is any bytes, whose
+// digest is known if they are a session document of Meerkat's. An empty Snapshot
+// of store.FormatLines is a conversation without messages.
 type PutSnapshot struct {
 	RuntimeID store.RuntimeID
 	Snapshot  []byte
-	Format    store.Format // see store.SessionDelta; FormatUnset is any bytes
+	Format    store.Format
 	Append    bool
 	Messages  uint64
 }
 
 // RestoreSession is the [Write] that makes an earlier version of a session its next
-// one. If it is not there the error is store.ErrNoVersion.
+// one, without a receipt. If it is not there the error is store.ErrNoVersion: earlier
+// versions are there if Options.Retention.Sessions keeps them. A [CommitBoundary]
+// that comes after it in the batch can append to it.
 type RestoreSession struct {
 	RuntimeID store.RuntimeID
 	Number    uint64

@@ -14,7 +14,8 @@ type Format uint8
 // The formats.
 const (
 	// FormatUnset is that of a text that was stored as it came: nothing is known of
-	// it.
+	// it. In a call it is what that takes by default, Meerkat's document in a boundary
+	// commit.
 	FormatUnset Format = iota
 	// FormatMeerkat is a session document of Meerkat's: see the package. Its digest
 	// is that of the conversation, however it is spelled.

@@ -197,7 +197,10 @@ func (v *version) shown() *store.Snapshot {
 
 // A SessionVersion is a version of a runtime's session.
 type SessionVersion struct {
-	Number   uint64 // from 1, one more with each change of the session, as long as the runtime is there
+	// Number is 1 for the first, and one more with each change of the session, as long
+	// as the runtime is there. It is not View.Version, which counts the changes of all
+	// that the store holds.
+	Number   uint64
 	Snapshot store.Snapshot
 
 	// The receipt that the version was committed with, if there was one. It may have
@@ -206,8 +209,8 @@ type SessionVersion struct {
 	RunID     store.RunID
 	Sequence  uint64
 
-	// Made is when, in Unix seconds, 0 if that was not recorded: it is if a Retention
-	// keeps sessions.
+	// Made is when the version was made, in Unix seconds. It is recorded only if a
+	// Retention keeps sessions, and 0 if it was not.
 	Made int64
 }
 
@@ -222,7 +225,7 @@ type Origin struct {
 }
 
 // Sessions returns the versions of the session that are kept, by ascending numbers.
-// The last one is what Snapshot returns.
+// The last one is what Snapshot returns, and its number that of the session now.
 func (v *View) Sessions() iter.Seq[SessionVersion] {
 	return func(yield func(SessionVersion) bool) {
 		for one := range versions(v.past, v.session) {
@@ -245,7 +248,9 @@ func (v *View) SessionAt(number uint64) (version SessionVersion, ok bool) {
 }
 
 // BoundaryVersion returns the number of the version that was committed at a
-// boundary, the last one if there are several. It looks at all versions.
+// boundary, the last one if there are several. It looks at all versions. The session
+// before that boundary is version number-1, if that is kept; before version 1 there
+// was no session.
 func (v *View) BoundaryVersion(run store.RunID, sequence uint64) (number uint64, ok bool) {
 	for one := range versions(v.past, v.session) {
 		if one.boundary == (boundary{run, sequence, true}) {
