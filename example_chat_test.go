@@ -124,7 +124,7 @@ func Example_past() {
 	last, _ := view.Snapshot()
 	_, err = loop.Commit(ctx, batch.Batch{
 		If:   []batch.Condition{batch.SessionDigestIs{RuntimeID: "trip", Digest: last.Digest()}},
-		Then: []batch.Write{batch.RestoreSession{RuntimeID: "trip", Number: 1}},
+		Then: []batch.Write{batch.RestoreSession{RuntimeID: "trip", Number: number - 1}},
 	})
 	view, _ = loop.View(ctx, "trip")
 	fmt.Println("back to 1:", err)

@@ -25,7 +25,7 @@ type intake struct {
 func newIntake(opts Options) intake {
 	in := intake{limits: opts.Limits, refuseWhenFull: opts.RefuseWhenFull, taken: new(atomic.Int64)}
 	keep := opts.Retention
-	in.ages = keep.Inputs.For > 0 || keep.Payloads.For > 0 || keep.Sessions != (store.Keep{})
+	in.ages = keep.Inputs.For > 0 || keep.Payloads.For > 0 || !keep.Sessions.IsZero()
 	if opts.BytesInFlight > 0 {
 		in.most, in.room = opts.BytesInFlight, semaphore.NewWeighted(opts.BytesInFlight)
 	}

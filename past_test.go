@@ -105,6 +105,21 @@ func TestThePastNeverChanges(t *testing.T) {
 	assert.Equal(t, map[uint64]string{1: "\"new\"\n"}, versionsOf(view))
 }
 
+// A Retention that says nothing of sessions, or nonsense, keeps no earlier version.
+func TestThePastIsKeptOnRequest(t *testing.T) {
+	for _, keep := range []store.Keep{{}, {Last: -1}, {For: -1}, {Last: 1}} {
+		loop := storetest.New(t, loopstore.Options{Retention: store.Retention{Runs: 5, Sessions: keep}})
+		appendLine(t, loop, "a", "1")
+		appendLine(t, loop, "a", "2")
+		view, err := loop.View(t.Context(), "a")
+		require.NoError(t, err)
+		assert.Equal(t, map[uint64]string{2: "1\n2\n"}, versionsOf(view), "%+v", keep)
+		version, ok := view.Session()
+		assert.True(t, ok)
+		assert.EqualValues(t, 2, version.Number)
+	}
+}
+
 // What versions have in common counts once, is journaled once, and goes with the last
 // of them.
 func TestThePastIsShared(t *testing.T) {

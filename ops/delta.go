@@ -65,7 +65,10 @@ func (d *delta) prepare(standing Standing, unset unset) error {
 	if err != nil && g.Format == store.FormatUnset && unset == unsetEither {
 		snapshot, err = before.Replace(store.FormatUnset, text, 0)
 	}
-	if err != nil {
+	switch {
+	case err != nil && g.Format == store.FormatUnset:
+		return fmt.Errorf("%w: read as %v, as no format was given: %w", store.ErrInvalidSnapshot, format, err)
+	case err != nil:
 		return fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err)
 	}
 	d.snapshot = &snapshot

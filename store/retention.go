@@ -28,6 +28,9 @@ type Keep struct {
 	For  time.Duration // after UpdatedAt, or after the version was made; 0 means for ever
 }
 
+// IsZero reports whether neither part says anything.
+func (k Keep) IsZero() bool { return k.Last <= 0 && k.For <= 0 }
+
 // Removed says how much has gone.
 type Removed struct {
 	Totals

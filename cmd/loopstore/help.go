@@ -220,8 +220,9 @@ const verifyHelp = `usage: loopstore verify [flags] FILE
 verify checks a file written by Loop.Export or "loopstore demo -export": that no
 line was altered, lost or moved; that all values, sequences, counts and ids agree;
 and that every version of every session that has a format has its digest, which is
-computed again, once for each text. - is the standard input. It notes a latest receipt of another conversation than the one that
-is held: a caller may store such a receipt.
+computed again, once for each text. FILE may be -, the standard input. It notes a
+latest receipt of another conversation than the one that is held: a caller may store
+such a receipt.
 
 In a journal it checks the same, and all pages in use, every record of the partition
 against its checksum, and their number and digest against what the last append left.

@@ -1,10 +1,10 @@
-// Package session reads session documents: the JSON in which Meerkat, the agent
-// runtime, keeps a conversation. It computes the conversation's digest and counts
-// its messages.
+// Package session has the texts of sessions: as ropes of parts that they share, and
+// with what is read of them by their formats, the digest and the number of messages.
 //
-// # Document
+// # Meerkat's document
 //
-// A document with one message and nothing that may be left out:
+// FormatMeerkat is the JSON in which Meerkat, the agent runtime, keeps a conversation. A
+// document with one message and nothing that may be left out:
 //
 //	{
 //	  "id": "0195b1c2-0000-7000-8000-000000000001",

@@ -34,7 +34,7 @@ func boundaryOf(receipt *Receipt) (b boundary) {
 // PutSnapshot makes a snapshot the next version of the runtime's session, with the
 // receipt that it was committed with, nil if there is none.
 func (s *State) PutSnapshot(id store.RuntimeID, snapshot *store.Snapshot, by *Receipt) {
-	s.putVersion(s.open(id), &version{snapshot: snapshot, boundary: boundaryOf(by)}, s.Retention.Sessions != (store.Keep{}))
+	s.putVersion(s.open(id), &version{snapshot: snapshot, boundary: boundaryOf(by)}, !s.Retention.Sessions.IsZero())
 }
 
 // putVersion makes v the next version. The one before it may be kept.
@@ -234,6 +234,14 @@ func (v *View) Sessions() iter.Seq[SessionVersion] {
 			}
 		}
 	}
+}
+
+// Session returns the last version of the session, if there is one.
+func (v *View) Session() (version SessionVersion, ok bool) {
+	if v.session == nil {
+		return version, false
+	}
+	return v.session.value(), true
 }
 
 // SessionAt returns one version of the session.
