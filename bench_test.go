@@ -136,7 +136,12 @@ func BenchmarkLocked(b *testing.B) {
 func BenchmarkCommit(b *testing.B) {
 	for _, size := range []int{1 << 10, 10 << 10, 100 << 10, 1 << 20, 10 << 20} {
 		one := measure.Session(size)
-		for name, sessions := range map[string][2][]byte{"scratch": measure.Sessions(size), "grown": {one, measure.Grown(one)}} {
+		scratch := measure.Sessions(size)
+		for name, sessions := range map[string][2]store.SessionDelta{
+			"scratch":  {{SessionSnapshot: scratch[0]}, {SessionSnapshot: scratch[1]}},
+			"grown":    {{SessionSnapshot: one}, {SessionSnapshot: measure.Grown(one)}},
+			"appended": {{SessionSnapshot: one, Format: store.FormatOpaque}, {SessionSnapshot: make([]byte, 1<<10), Format: store.FormatOpaque, Append: true}},
+		} {
 			b.Run(fmt.Sprintf("session=%dKB/%s", size>>10, name), func(b *testing.B) {
 				for _, callers := range []int{1, 8} {
 					b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { benchmarkCommit(b, callers, sessions) })
@@ -158,16 +163,16 @@ func BenchmarkCommit(b *testing.B) {
 
 // benchmarkCommit has every caller commit two sessions in turn, and reports
 // how long it waits for the second.
-func benchmarkCommit(b *testing.B, callers int, sessions [2][]byte) {
+func benchmarkCommit(b *testing.B, callers int, sessions [2]store.SessionDelta) {
 	l := loopstore.New(loopstore.Options{})
 	defer l.Close()
 	var waited atomic.Int64
 	each(b, callers, func(ctx context.Context, caller, _ int) (err error) {
 		var began time.Time
-		for _, snapshot := range sessions {
+		for _, session := range sessions {
 			began = time.Now()
 			_, err = l.CommitSessionBoundary(ctx, store.RuntimeID(fmt.Sprint(caller)), store.BoundaryCommit{
-				Session:  store.SessionDelta{SessionSnapshot: snapshot},
+				Session:  session,
 				Boundary: store.RunCheckpoint,
 			})
 		}
