@@ -106,6 +106,26 @@ func TestTheOwnerAppendsForWhoAlwaysComesLate(t *testing.T) {
 	assert.Equal(t, before+4*2+2, s.Snapshot("a").Len())
 }
 
+// A caller may take his bytes back while the owner has the last step to do, as one does
+// whose context has ended.
+func TestTheOwnerAppendsACopy(t *testing.T) {
+	s := new(state.State)
+	text := []byte("1\n")
+	op := committing("")
+	op.Commit.Session.SessionSnapshot = text
+	for range 3 {
+		require.NoError(t, op.Prepare(s))
+		put(t, s, "0\n")
+		require.ErrorIs(t, apply(s, op), ops.ErrAgain)
+	}
+	require.NoError(t, op.Prepare(s))
+	put(t, s, "0\n")
+	copy(text, "x\n")
+	require.NoError(t, apply(s, op))
+	assert.Equal(t, "0\n0\n0\n0\n1\n", s.Snapshot("a").String())
+	assert.Equal(t, linesDigest("0\n0\n0\n0\n1\n"), *op.Answer().ConversationDigest)
+}
+
 // The hash of all of a text is never made on the owner.
 func TestTheOwnerHashesNoWholeText(t *testing.T) {
 	restored := func() *store.Snapshot {

@@ -119,6 +119,25 @@ func cut(text string) int {
 	return at
 }
 
+// edited returns how long the beginning of a text is that is a part with an edit of a
+// few bytes at one place, 0 if there is none. What follows moved by as much: that is
+// seen here even if it repeats, and would stand anywhere.
+func (p *Part) edited(text string) int {
+	const most, alike = 16, window // of the edit, and after it
+	same := 0
+	for same < min(p.len, len(text)) && p.bytes[same] == text[same] {
+		same++
+	}
+	for gone := 0; gone <= most && p.len-same-gone >= alike; gone++ {
+		for more := range most + 1 {
+			if n := p.len - gone + more; n <= len(text) && p.bytes[same+gone:] == text[same+more:n] {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
 // Replace returns a text with these bytes. It shares the parts that t has too, wherever
 // they stand now, and copies the others.
 func (t Text) Replace(text string) Text { return t.replace(text, 0, 0) }
@@ -132,7 +151,7 @@ func (t Text) replace(text string, from, to int) Text {
 	}
 	b := builder{standing: t.lists()}
 	var m *matcher
-	shared := 0
+	shared, edits := 0, 16 // so many are looked for
 	for at, next := 0, 0; at < len(text); {
 		if next < len(old) && old[next] != nil {
 			p := old[next]
@@ -144,8 +163,13 @@ func (t Text) replace(text string, from, to int) Text {
 				continue
 			}
 		}
-		place := len(text)
-		if shared < len(old)-1 { // another than the last one may be in text too
+		place, edited := len(text), 0
+		if edits--; edits >= 0 && next < len(old)-1 && old[next] != nil {
+			edited = old[next].edited(text[at:])
+		}
+		if edited > 0 {
+			place, next = at+edited, next+1
+		} else if shared < len(old)-1 { // another than the last one may be in text too
 			if m == nil {
 				m = newMatcher(old, 4*len(text))
 			}

@@ -361,6 +361,28 @@ func TestTextSharing(t *testing.T) {
 	}
 }
 
+// An edit of a few bytes moves all that follows. That is shared even if it repeats, so
+// that any place looks like any other.
+func TestTextThatRepeatsIsEdited(t *testing.T) {
+	const more = "and something more"
+	for _, size := range []int{1, 200, 2000, 4000, 16_000, 64_000, 1 << 20} {
+		message := `{"role":"user","content":"` + strings.Repeat("x", size) + "\"}\n"
+		messages := strings.Repeat(message, 1+1<<20/len(message))
+		text := textOf(t, `{"count":9}`+messages+`{"count":9}`+messages)
+		for name, next := range map[string]string{
+			"a digit more":         `{"count":10}` + messages + `{"count":9}` + messages + more,
+			"a digit less":         `{"count":}` + messages + `{"count":9}` + messages + more,
+			"another digit":        `{"count":8}` + messages + `{"count":9}` + messages + more,
+			"two digits elsewhere": `{"count":10}` + messages + `{"count":10}` + messages + more,
+		} {
+			edited := borrowed(t, next, text.Replace)
+			require.True(t, next == edited.String())
+			isTree(t, edited)
+			assert.LessOrEqual(t, fresh(text, edited), 5*session.MaxBytes, "%s, %d", name, size)
+		}
+	}
+}
+
 // 100 versions of 1 MB that grows share nearly all of it, whichever way it grows.
 func TestTextVersions(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/internal/fixture"
+	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/state"
 )
@@ -97,6 +98,51 @@ func TestDurableChangesOfRecordsOfVersion1(t *testing.T) {
 		again, err := k.replay()
 		require.NoError(t, err)
 		fixture.Compare(t, fixture.At(want, fixture.RuntimePlaces), fixture.At(fixture.OnState(t, again), fixture.RuntimePlaces))
+	}
+}
+
+// What stands in the way of version 1 goes when it is replaced, or its runtime deleted,
+// with all of its records.
+func TestDurableSnapshotsOfVersion1AreReplaced(t *testing.T) {
+	const snapshot, chunk = 5, 6 // in the tenth byte of a key
+	left := func(k kept) (n int) {
+		for key := range k {
+			if len(key) >= 10 && (key[9] == snapshot || key[9] == chunk) {
+				n++
+			}
+		}
+		return n
+	}
+	for name, change := range map[string]func(s *state.State, id store.RuntimeID){
+		"replaced": func(s *state.State, id store.RuntimeID) {
+			one := new(store.SnapshotOf([]byte("1")))
+			s.PutSnapshot(id, one, nil)
+			for n := range 256 {
+				if key := (store.SessionID{0: 3, 15: byte(n)}); s.Session(key) != nil {
+					s.PutSession(id, key, one)
+				}
+			}
+		},
+		"deleted": func(s *state.State, id store.RuntimeID) { s.DeleteRuntime(id) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			held, err := replay(recordsOfVersion1(t))
+			require.NoError(t, err)
+			k := kept{}
+			k.apply(recordsOfVersion1(t))
+			require.Positive(t, left(k))
+			held.Begin()
+			for _, rt := range held.Runtimes(state.Paging{}).Items {
+				change(held, rt.RuntimeID)
+			}
+			held.Settle()
+			k.apply(held.Changes())
+			held.Commit()
+			assert.Zero(t, left(k))
+			again, err := k.replay()
+			require.NoError(t, err)
+			assert.Equal(t, keptOf(held), keptOf(again))
+		})
 	}
 }
 
