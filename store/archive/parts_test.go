@@ -106,9 +106,10 @@ func TestBombsAreRefused(t *testing.T) {
 		}
 		return past(1, int(lists)+1, lines...)
 	}
-	read(t, tower(16))
-	assert.EqualError(t, refused(t, tower(17)), "line 21: a list of parts on other levels, or on too many")
-	assert.EqualError(t, refused(t, tower(1000)), "line 21: a list of parts on other levels, or on too many")
+	read(t, tower(session.MaxFloor))
+
+	assert.EqualError(t, refused(t, tower(session.MaxFloor+1)), "line 17: a list of parts on other levels, or on too many")
+	assert.EqualError(t, refused(t, tower(1000)), "line 17: a list of parts on other levels, or on too many")
 }
 
 // The parts of a text come in the one order in which Write gives them, so that a file

@@ -12,10 +12,6 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// maxLevels is how many lists may be in one another. A text of so many has more bytes
-// than any memory.
-const maxLevels = 16
-
 // texts are what was read of the sessions' texts.
 type texts struct {
 	parts   []*session.Part // by number, from 1
@@ -190,7 +186,7 @@ func (t *texts) list(numbers numbers, before uint64) (*session.Part, error) {
 		}
 	}
 	for _, p := range listed {
-		if levels := levelsOf(p); levels != levelsOf(listed[0]) || levels == maxLevels {
+		if floor := p.Floor(); floor != listed[0].Floor() || floor == session.MaxFloor {
 			return nil, errLevels
 		}
 	}
@@ -199,12 +195,4 @@ func (t *texts) list(numbers numbers, before uint64) (*session.Part, error) {
 	}
 	t.open = t.open[:max(from, 0)]
 	return session.ListOf(listed), nil
-}
-
-// levelsOf returns how many lists are in one another.
-func levelsOf(p *session.Part) (n int) {
-	for ; p.Parts() != nil; p = p.Parts()[0] {
-		n++
-	}
-	return n
 }

@@ -55,7 +55,9 @@ func (r *Replay) part(name uint64, b *payloadReader) string {
 			if part == nil || len(parts) == session.MaxParts {
 				return "a part that is not there, or one too many"
 			}
-			parts = append(parts, part)
+			if parts = append(parts, part); part.Floor() != parts[0].Floor() {
+				return "a list of parts on other floors"
+			}
 		}
 		if len(parts) > 0 {
 			p = session.ListOf(parts)
