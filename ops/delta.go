@@ -27,6 +27,7 @@ type delta struct {
 	base  *store.Snapshot // that the snapshot goes on from, nil if from none
 	stood *store.Snapshot // what stood in its place
 	tries int
+	own   bool // more is a copy, so the owner may append it
 }
 
 // An unset says what a delta without a format is.
@@ -88,7 +89,7 @@ func (d *delta) valid() error {
 // prepareAppend makes the snapshot, from what stood at the last try. The first try
 // goes on from what probably stands.
 func (d *delta) prepareAppend(standing Standing, text string) (err error) {
-	if d.tries == ownerTries && len(text) <= ownerBytes {
+	if d.own = d.tries == ownerTries && len(text) <= ownerBytes; d.own {
 		text = strings.Clone(text) // the caller may go away while the owner reads it
 	}
 	if d.more, err = session.ReadAddition(d.given.Format, text, d.given.Messages); err != nil {
@@ -133,7 +134,7 @@ func (d *delta) apply(s *state.State) error {
 	if d.base == d.stood {
 		return nil
 	}
-	if d.tries < ownerTries || len(d.given.SessionSnapshot) > ownerBytes || !orEmpty(d.stood).Document().Hashed() {
+	if !d.own || !orEmpty(d.stood).Document().Hashed() {
 		d.tries = min(d.tries+1, ownerTries)
 		return ErrAgain
 	}
