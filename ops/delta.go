@@ -27,6 +27,7 @@ type delta struct {
 	base  *store.Snapshot // that the snapshot goes on from, nil if from none
 	stood *store.Snapshot // what stood in its place
 	tries int
+	own   bool // more is a copy, so the owner may append it
 }
 
 // An unset says what a delta without a format is.
@@ -91,24 +92,25 @@ func (d *delta) valid() error {
 // prepareAppend makes the snapshot, from what stood at the last try. The first try
 // goes on from what probably stands.
 func (d *delta) prepareAppend(standing Standing, text string) (err error) {
-	if d.tries == ownerTries && len(text) <= ownerBytes {
+	if d.own = d.tries == ownerTries && len(text) <= ownerBytes; d.own {
 		text = strings.Clone(text) // the caller may go away while the owner reads it
 	}
 	if d.more, err = session.ReadAddition(d.given.Format, text, d.given.Messages); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err)
 	}
 	base := d.stood
-	if ahead, ok := standing.(ahead); d.tries == 0 || ok && ahead.knows(d.runtime) {
+	ahead, _ := standing.(ahead)
+	if d.tries == 0 || ahead.knows(d.runtime) {
 		base = standing.Standing(d.runtime)
 	}
 	if base != nil && base.Format() != d.given.Format {
 		base = nil // Apply looks whether it stands
 	}
-	// What was made before stays, if it can: a later write of the batch may go on from it.
-	if d.snapshot == nil || d.base != base {
-		d.base = base
-		d.goOn()
+	if ahead.again && d.snapshot != nil && d.base == base { // a later write of the batch may go on from it
+		return nil
 	}
+	d.base = base
+	d.goOn()
 	return nil
 }
 
@@ -136,7 +138,7 @@ func (d *delta) apply(s *state.State) error {
 	if d.base == d.stood {
 		return nil
 	}
-	if d.tries < ownerTries || len(d.given.SessionSnapshot) > ownerBytes || !orEmpty(d.stood).Document().Hashed() {
+	if !d.own || !orEmpty(d.stood).Document().Hashed() {
 		d.tries = min(d.tries+1, ownerTries)
 		return ErrAgain
 	}

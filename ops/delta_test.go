@@ -126,6 +126,23 @@ func TestTheOwnerAppendsACopy(t *testing.T) {
 	assert.Equal(t, linesDigest("0\n0\n0\n0\n1\n"), *op.Answer().ConversationDigest)
 }
 
+// An operation may be applied again as it was prepared, when a journal has rejected its
+// round. Its caller may have vanished since, and uses the bytes for something else.
+func TestTheOwnerAppendsItsOwnCopy(t *testing.T) {
+	s := new(state.State)
+	put(t, s, "1\n")
+	late := committing("2\n")
+	require.NoError(t, late.Prepare(unknown))
+	for range 10 {
+		require.ErrorIs(t, apply(s, late), ops.ErrAgain)
+	}
+	require.NoError(t, late.Prepare(unknown))
+	put(t, s, "3\n")
+	copy(late.Commit.Session.SessionSnapshot, "xx")
+	require.NoError(t, apply(s, late))
+	assert.Equal(t, "1\n3\n2\n", s.Snapshot("a").String())
+}
+
 // The hash of all of a text is never made on the owner.
 func TestTheOwnerHashesNoWholeText(t *testing.T) {
 	restored := func() *store.Snapshot {

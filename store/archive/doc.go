@@ -83,10 +83,10 @@
 // session, forks, and filed sessions. A part stands in the file once, where the first
 // text that has it does, so a version takes a part or two and the lists above them. A
 // text has a tree of parts: all those that a list lists are lists of as many levels, up
-// to 16, or are none. What comes with a text are the parts that no text before it
+// to 12, or are none. What comes with a text are the parts that no text before it
 // has, in the order of a walk over the tree that visits a list after what it lists. The
-// last of them is the part that has all of the text. A list has no part twice, and no
-// text is longer than the bytes of all parts that are before it in the file.
+// last of them is the part that has all of the text. A text has no part twice, and none
+// is longer than the bytes of all parts that are before it in the file.
 //
 // # Version 1
 //

@@ -40,6 +40,7 @@ var (
 	errPartNext = errors.New("not the number of the part that comes next")
 	errListed   = errors.New("a list of parts that do not come before it, in their order, each once")
 	errLevels   = errors.New("a list of parts on other levels, or on too many")
+	errRepeated = errors.New("a text that has a part twice")
 	errTooLong  = errors.New("a text longer than all that the file has")
 	errRoot     = errors.New("a text of parts that are not there, or do not belong to it")
 	errRunID    = errors.New("a receipt of another run")

@@ -3,6 +3,7 @@ package archive_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"regexp"
 	"strings"
@@ -106,9 +107,36 @@ func TestBombsAreRefused(t *testing.T) {
 		}
 		return past(1, int(lists)+1, lines...)
 	}
-	read(t, tower(16))
-	assert.EqualError(t, refused(t, tower(17)), "line 21: a list of parts on other levels, or on too many")
-	assert.EqualError(t, refused(t, tower(1000)), "line 21: a list of parts on other levels, or on too many")
+	read(t, tower(session.MaxFloor))
+
+	assert.EqualError(t, refused(t, tower(session.MaxFloor+1)), "line 17: a list of parts on other levels, or on too many")
+	assert.EqualError(t, refused(t, tower(1000)), "line 17: a list of parts on other levels, or on too many")
+}
+
+// A text that had a part twice could be opened from a journal only as long as others are
+// there.
+func TestNoTextHasAPartTwice(t *testing.T) {
+	lines := []string{
+		versionLine(1, 1, 1), leafLine(1, "shared"),
+		versionLine(2, 1, 2), leafLine(2, "goes away"),
+		versionLine(3, 2, 4), leafLine(3, "a"), listLine(4, 1, 3),
+	}
+	read(t, past(3, 4, lines...))
+	lines = append(lines, versionLine(4, 3, 7), leafLine(5, "b"), listLine(6, 1, 5), listLine(7, 4, 6))
+	assert.EqualError(t, refused(t, past(4, 7, lines...)), "line 10: a text that has a part twice")
+}
+
+// The number of a version leaves room for those to come.
+func TestNumbersOfVersionsLeaveRoom(t *testing.T) {
+	s := read(t, past(1, 1, versionLine(math.MaxInt64/2, 1, 1), leafLine(1, "x")))
+	s.PutSnapshot("a", new(store.SnapshotOf([]byte("y"))), nil)
+	s.Settle()
+	again := state.NewReplay(new(state.State))
+	for record := range s.Records() {
+		require.NoError(t, again.Put(record))
+	}
+	require.NoError(t, again.Done())
+	_ = refused(t, past(1, 1, versionLine(math.MaxInt64/2+1, 1, 1), leafLine(1, "x")))
 }
 
 // The parts of a text come in the one order in which Write gives them, so that a file

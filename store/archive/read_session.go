@@ -12,10 +12,6 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// maxLevels is how many lists may be in one another. A text of so many has more bytes
-// than any memory.
-const maxLevels = 16
-
 // texts are what was read of the sessions' texts.
 type texts struct {
 	parts   []*session.Part // by number, from 1
@@ -25,6 +21,7 @@ type texts struct {
 	numbers numbers         // its buffer
 	checker session.Checker
 	checked map[checked]*store.Snapshot
+	uses    uses // in the text that was checked last
 }
 
 // A checked text need not be read again.
@@ -40,7 +37,7 @@ func (r *reader) sessionVersion(id store.RuntimeID, last uint64) (uint64, error)
 	if err := r.take(&l); err != nil {
 		return 0, err
 	}
-	if l.Number <= last || l.Number > math.MaxInt64 { // as in a journal
+	if l.Number <= last || l.Number > math.MaxInt64/2 { // a journal takes as many again
 		return 0, r.fail(errNumber)
 	}
 	s, err := r.content(l.content)
@@ -108,6 +105,9 @@ func (r *reader) content(c content) (*store.Snapshot, error) {
 	}
 	s := r.texts.checked[what]
 	if s == nil {
+		if r.texts.uses.replace(what.root) {
+			return nil, fail(errRepeated)
+		}
 		d, err := r.texts.checker.Read(c.Format, session.TextWith(what.root), what.messages)
 		if err != nil {
 			return nil, fail(fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err))
@@ -190,7 +190,7 @@ func (t *texts) list(numbers numbers, before uint64) (*session.Part, error) {
 		}
 	}
 	for _, p := range listed {
-		if levels := levelsOf(p); levels != levelsOf(listed[0]) || levels == maxLevels {
+		if floor := p.Floor(); floor != listed[0].Floor() || floor == session.MaxFloor {
 			return nil, errLevels
 		}
 	}
@@ -201,10 +201,48 @@ func (t *texts) list(numbers numbers, before uint64) (*session.Part, error) {
 	return session.ListOf(listed), nil
 }
 
-// levelsOf returns how many lists are in one another.
-func levelsOf(p *session.Part) (n int) {
-	for ; p.Parts() != nil; p = p.Parts()[0] {
-		n++
+// uses count how often a text has each of its parts. What the next text has too is not
+// looked at again.
+type uses struct {
+	root     *session.Part
+	of       map[*session.Part]int
+	repeated int // parts that it has more than once
+}
+
+// replace counts those of another text, and reports whether that has a part twice.
+func (u *uses) replace(root *session.Part) bool {
+	if u.of == nil {
+		u.of = make(map[*session.Part]int)
 	}
-	return n
+	if root != nil {
+		u.add(root)
+	}
+	if u.root != nil {
+		u.drop(u.root)
+	}
+	u.root = root
+	return u.repeated > 0
+}
+
+func (u *uses) add(p *session.Part) {
+	switch u.of[p]++; u.of[p] {
+	case 1:
+		for _, part := range p.Parts() {
+			u.add(part)
+		}
+	case 2:
+		u.repeated++
+	}
+}
+
+func (u *uses) drop(p *session.Part) {
+	switch u.of[p]--; u.of[p] {
+	case 0:
+		delete(u.of, p)
+		for _, part := range p.Parts() {
+			u.drop(part)
+		}
+	case 1:
+		u.repeated--
+	}
 }

@@ -52,6 +52,9 @@ func (t Text) Append(more string) Text {
 	if more == "" {
 		return t
 	}
+	if t.root != nil && t.root.floor >= MaxFloor { // whoever made it had other rules
+		t = TextOf(t.String())
+	}
 	var b builder
 	tail := b.begin(t.root)
 	for len(tail)+len(more) > 0 {

@@ -145,7 +145,7 @@ func (s *State) Commit() Waiters {
 	ended := s.groupEnds()
 	s.texts.store(s.group.adopted != nil)
 	s.texts.settle()
-	if len(s.log) == 0 { // the journal has not been told
+	if len(s.log) == 0 && s.group.adopted == nil { // the journal has not been told
 		s.texts.names = s.group.names
 	}
 	s.group = nil

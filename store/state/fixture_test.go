@@ -3,6 +3,9 @@ package state_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"testing"
@@ -157,4 +160,150 @@ func TestDurableRecordsOfVersion1AreChecked(t *testing.T) {
 		_, err := replay(altered)
 		assert.ErrorIs(t, err, journal.ErrCorrupt, "byte %d of the value of key %x", at, c.Key)
 	}
+}
+
+// ofVersion1 returns what version 1's records say, and a runtime whose session stands as
+// they have it.
+func ofVersion1(t *testing.T) (k kept, s *state.State, id store.RuntimeID) {
+	t.Helper()
+	all := recordsOfVersion1(t)
+	s, err := replay(all)
+	require.NoError(t, err)
+	k = kept{}
+	k.apply(all)
+	return k, s, "talk"
+}
+
+// told makes changes in a group of their own, which the journal takes, and opens that.
+func told(t *testing.T, k kept, s *state.State, changes func() error) {
+	t.Helper()
+	s.Begin()
+	_ = s.Do(changes)
+	s.Settle()
+	k.apply(s.Changes())
+	s.Commit()
+	require.Equal(t, keysOf(keptOf(s)), keysOf(k))
+	_, err := k.replay()
+	require.NoError(t, err)
+}
+
+// What shares the text of a snapshot of version 1 has records of its parts, which go
+// with it: the snapshot itself has none.
+func TestWhatSharesASnapshotOfVersion1GoesWithItsParts(t *testing.T) {
+	k, s, id := ofVersion1(t)
+	was := len(k)
+	told(t, k, s, func() error { return s.Fork(id, 1, "fork") })
+	assert.Greater(t, len(k), was+2)
+	told(t, k, s, func() error { s.DeleteRuntime("fork"); return nil })
+	assert.Len(t, k, was)
+}
+
+// What is taken back has touched a snapshot of version 1, and the journal knows nothing
+// of that.
+func TestTakenBackLeavesASnapshotOfVersion1(t *testing.T) {
+	remove := func(s *state.State, id store.RuntimeID) func() error {
+		return func() error { s.DeleteRuntime(id); return errors.New("failed") }
+	}
+	for name, takeBack := range map[string]func(k kept, s *state.State, id store.RuntimeID){
+		"alone": func(k kept, s *state.State, id store.RuntimeID) { told(t, k, s, remove(s, id)) },
+		"beside another": func(k kept, s *state.State, id store.RuntimeID) {
+			told(t, k, s, func() error {
+				s.PutRuntimeState("other", store.RuntimeIdle)
+				s.DeleteRuntime(id)
+				return errors.New("failed")
+			})
+			s.Begin()
+			_ = s.Do(remove(s, id))
+			s.Settle()
+			s.PutRuntimeState("other", store.RuntimeIdle)
+			s.Settle()
+			k.apply(s.Changes())
+			s.Commit()
+		},
+		"rejected": func(_ kept, s *state.State, id store.RuntimeID) {
+			s.Begin()
+			require.NoError(t, s.Fork(id, 1, "fork"))
+			s.DeleteRuntime(id)
+			s.Settle()
+			s.Rollback()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, s, id := ofVersion1(t)
+			takeBack(k, s, id)
+			require.Equal(t, keysOf(keptOf(s)), keysOf(k))
+			told(t, k, s, func() error { s.PutSnapshot("new", new(store.SnapshotOf([]byte("new"))), nil); return nil })
+			told(t, k, s, func() error { return s.Fork(id, 1, "fork") })
+			told(t, k, s, remove(s, "fork"))
+			told(t, k, s, func() error { s.DeleteRuntime(id); return nil })
+		})
+	}
+}
+
+// Whatever is done to what version 1's records made, and taken back, the journal has what
+// is held, and it opens.
+func TestGroupsOnVersion1(t *testing.T) {
+	ids, sessions := runtimeIDs, sessionIDs
+	defer func() { runtimeIDs, sessionIDs = ids, sessions }()
+	runtimeIDs = []store.RuntimeID{"talk", "again", "retained", "filed large", "filed by two", "filed by other", "one byte more", "new", "newer"}
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		k, s, _ := ofVersion1(t)
+		sessionIDs = nil
+		for id := range s.Image().Sessions() {
+			sessionIDs = append(sessionIDs, id)
+		}
+		var keep store.Retention
+		if seed%2 == 0 {
+			keep = someRetention(r)
+		}
+		for range 30 {
+			s.Retention = keep
+			s.Begin()
+			for range r.IntN(4) {
+				operate(s, r.Uint64())
+			}
+			if r.IntN(3) == 0 {
+				s.Rollback()
+			} else {
+				k.apply(s.Changes())
+				s.Commit()
+			}
+			require.Equal(t, keysOf(keptOf(s)), keysOf(k), "seed %d", seed)
+			if r.IntN(10) == 0 { // compacted
+				k = keptOf(s)
+			}
+			if r.IntN(5) > 0 {
+				continue
+			}
+			again, err := k.replay()
+			require.NoError(t, err, "seed %d", seed)
+			require.Equal(t, textsOf(s), textsOf(again), "seed %d", seed)
+			s = again
+		}
+	}
+}
+
+// keysOf returns the keys of records, in hex: what has not changed since is still of
+// version 1.
+func keysOf(k kept) (keys []string) {
+	for key := range k {
+		keys = append(keys, fmt.Sprintf("%x", key))
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// textsOf returns all texts that are held, by runtime and number.
+func textsOf(s *state.State) map[string]string {
+	texts := make(map[string]string)
+	for v := range s.Image().Views() {
+		for one := range v.Sessions() {
+			texts[fmt.Sprint(v.RuntimeID(), " ", one.Number)] = fmt.Sprint(one.Snapshot.Format(), one.Snapshot.Digest(), one.Snapshot)
+		}
+	}
+	for id, filed := range s.Image().Sessions() {
+		texts[fmt.Sprint(id)] = fmt.Sprint(filed.By, filed.Snapshot.Format(), filed.Snapshot)
+	}
+	return texts
 }

@@ -124,8 +124,7 @@ func (s *State) Changes() []journal.Change {
 		rt   *runtime
 		part part
 	}
-	changes, parts := s.texts.records()
-	changes = append(changes, s.rootRecord(parts))
+	changes := append(s.texts.records(), s.rootRecord())
 	seen := make(map[where]bool, len(s.log))
 	for _, c := range s.log {
 		if at := (where{c.rt, c.part}); !seen[at] { // the first knows what the journal has
@@ -207,7 +206,7 @@ func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
 // be changed meanwhile.
 func (s *State) Records() iter.Seq[journal.Change] {
 	return func(yield func(journal.Change) bool) {
-		more := yield(s.rootRecord(s.texts.live - s.texts.old))
+		more := yield(s.rootRecord())
 		emit := func(c change) bool {
 			records := s.standing(c)
 			if records == nil {
@@ -266,10 +265,10 @@ func (rt *runtime) parts() iter.Seq[part] {
 	}
 }
 
-func (s *State) rootRecord(parts int) journal.Change {
+func (s *State) rootRecord() journal.Change {
 	return put(rootKey, func(b []byte) []byte {
 		return appendNumbers(b, s.revision, s.next, uint64(s.order.len), uint64(s.sessions.values.len), s.sessions.next,
-			uint64(parts), s.texts.names)
+			uint64(s.texts.written), s.texts.names)
 	})
 }
 

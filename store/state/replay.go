@@ -98,7 +98,7 @@ func (r *Replay) Done() error {
 		reason = fmt.Sprintf("%d of %d parts of texts are there", len(r.parts), r.root.parts)
 	}
 	for _, p := range r.parts {
-		if reason == "" && s.texts.held[p].uses == 0 {
+		if reason == "" && s.texts.held[p].writes == 0 {
 			reason = "a part of no text"
 		}
 	}
@@ -297,13 +297,12 @@ func (r *Replay) finish() (reason string) {
 			if own := s.Snapshot(f.by); own != nil && own.Equal(*snapshot) {
 				snapshot = own // one text for both
 			}
-			f.snapshot, f.chunks, s.texts.replaying = snapshot, 1+o.chunks, true
+			f.snapshot, f.chunks = snapshot, 1+o.chunks
 		}
 		if f.snapshot == nil {
 			return "a filed snapshot is missing"
 		}
 		s.swap(nil, part{kind: aFiled, at: o.place}, &value{filed: &f})
-		s.texts.replaying = false
 		return ""
 	}
 	rt := o.rt
@@ -311,9 +310,7 @@ func (r *Replay) finish() (reason string) {
 		if rt.session != nil {
 			return "two snapshots"
 		}
-		s.texts.replaying = true
 		s.swap(rt, part{kind: theSession}, &value{version: &version{number: 1, snapshot: snapshot, chunks: 1 + o.chunks}})
-		s.texts.replaying = false
 		if o.first {
 			o.counts[4] = 1
 		}

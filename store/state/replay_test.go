@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,6 +197,34 @@ func TestAdoptedIsToldWhole(t *testing.T) {
 		assert.Equal(t, all(new(state.State)), all(&s))
 	}
 	assert.Equal(t, want, all(other))
+}
+
+// No part that comes after what was adopted has the name of another.
+func TestWhatWasAdoptedGoesOn(t *testing.T) {
+	other := &state.State{}
+	text := strings.Repeat("0123456789\n", 1000)
+	other.PutSnapshot("a", new(store.SnapshotOf([]byte(text))), nil)
+	other.Settle()
+	s, k := new(state.State), kept{}
+	for _, step := range []func(){
+		func() { require.NoError(t, s.Adopt(other)) },
+		func() {
+			longer, err := s.Snapshot("a").Replace(store.FormatUnset, text+text, 0)
+			require.NoError(t, err)
+			s.PutSnapshot("a", &longer, nil)
+		},
+		func() { s.PutSnapshot("b", new(store.SnapshotOf([]byte(text))), nil) },
+		func() { s.DeleteRuntime("a") },
+	} {
+		s.Begin()
+		step()
+		s.Settle()
+		k.apply(s.Changes())
+		s.Commit()
+		require.Equal(t, keptOf(s), k)
+		_, err := k.replay()
+		require.NoError(t, err)
+	}
 }
 
 // Whatever is lost, doubled, altered or put elsewhere is found.

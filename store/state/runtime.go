@@ -13,16 +13,18 @@ func (s *State) swapRuntime(rt *runtime, there bool) bool {
 	case there:
 		s.setRuntime(rt)
 		s.held = plus(s.held, rt.held)
-		for v := range rt.versions() {
-			s.texts.add(v.root())
+		for v := range rt.past.all() {
+			s.texts.add(v.root(), true)
 		}
+		s.texts.add(rt.session.root(), rt.session.inParts())
 	default:
 		delete(s.runtimes, rt.id)
 		s.order.remove(rt.place)
 		s.held = minus(s.held, rt.held)
-		for v := range rt.versions() {
-			s.texts.drop(v.root())
+		for v := range rt.past.all() {
+			s.texts.drop(v.root(), true)
 		}
+		s.texts.drop(rt.session.root(), rt.session.inParts())
 		s.Snapshots.replace(rt.id, rt.session.shown(), nil)
 	}
 	rt.deleted = !there
@@ -102,8 +104,8 @@ func (s *State) PutSession(id store.RuntimeID, key store.SessionID, snapshot *st
 // not changed.
 func (s *State) swapFiled(at uint64, f *filed) *filed {
 	old, _ := s.sessions.values.get(at)
-	s.texts.add(f.root())
-	s.texts.drop(old.root())
+	s.texts.add(f.root(), f.inParts())
+	s.texts.drop(old.root(), old.inParts())
 	if old != nil {
 		delete(s.runtimes[old.by].sessions, old.session)
 	}
@@ -130,3 +132,6 @@ func (f *filed) root() *session.Part {
 	}
 	return f.snapshot.Text().Root()
 }
+
+// inParts reports whether the journal has the text in parts.
+func (f *filed) inParts() bool { return f != nil && f.chunks == 0 }

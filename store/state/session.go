@@ -119,7 +119,12 @@ func snapshotAt(v *version, ok bool) *store.Snapshot {
 // that. Either may be nil.
 func (s *State) swapSession(rt *runtime, v *version) *version {
 	old := rt.session
-	s.texts.replace(old.root(), v.root())
+	if v.inParts() && old.inParts() {
+		s.texts.replace(old.root(), v.root())
+	} else {
+		s.texts.add(v.root(), v.inParts())
+		s.texts.drop(old.root(), old.inParts())
+	}
 	if rt.tally.uses != nil {
 		rt.tally.add(v.root())
 		rt.tally.drop(old.root())
@@ -142,8 +147,8 @@ func (s *State) swapPast(rt *runtime, number uint64, v *version) (old *version) 
 	} else {
 		old = rt.past.remove(number)
 	}
-	s.texts.add(v.root())
-	s.texts.drop(old.root())
+	s.texts.add(v.root(), true)
+	s.texts.drop(old.root(), true)
 	rt.tally.add(v.root())
 	rt.tally.drop(old.root())
 	if rt.past.len == 0 {
@@ -186,6 +191,10 @@ func (v *version) root() *session.Part {
 	}
 	return v.snapshot.Text().Root()
 }
+
+// inParts reports whether the journal has the text in parts, as long as the version is
+// the last one.
+func (v *version) inParts() bool { return v != nil && v.chunks == 0 }
 
 // shown returns the snapshot, nil if there is none.
 func (v *version) shown() *store.Snapshot {

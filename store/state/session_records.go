@@ -55,7 +55,9 @@ func (r *Replay) part(name uint64, b *payloadReader) string {
 			if part == nil || len(parts) == session.MaxParts {
 				return "a part that is not there, or one too many"
 			}
-			parts = append(parts, part)
+			if parts = append(parts, part); part.Floor() != parts[0].Floor() {
+				return "a list of parts on other floors"
+			}
 		}
 		if len(parts) > 0 {
 			p = session.ListOf(parts)
@@ -83,7 +85,7 @@ func (r *Replay) version(last bool, number uint64, b *payloadReader) string {
 	switch v.snapshot, reason = r.snapshot(b); {
 	case reason != "":
 		return reason
-	case b.version < 2 || v.number == 0 || v.number > maxPlace:
+	case b.version < 2 || v.number == 0 || v.number > maxPlace/2: // it leaves room for those that come
 		return "malformed"
 	case last:
 		s.swap(rt, part{kind: theSession}, &value{version: v})

@@ -13,78 +13,86 @@ import (
 // texts are the parts of all texts that a State holds. Each is held once, however many
 // texts have it, and goes with the last of them.
 type texts struct {
-	held  map[*session.Part]heldPart
-	live  int // of these, how many have uses
-	old   int // of these, how many only stand in snapshots of a journal's version 1
-	bytes int64
-	names uint64 // the last one given
+	held    map[*session.Part]heldPart
+	live    int // of these, how many have uses
+	written int // of these, how many have a record in a journal
+	bytes   int64
+	names   uint64 // the last one given
 
-	// Since the last settle, or in the group: parts of which more or fewer have them
-	// now. One that nothing has any more stays in held until then, since it may come
-	// back.
+	// Since the last settle, or in the group: parts that nothing has any more, and those
+	// whose records come or go. They stay in held until then, since they may come back.
 	touched []*session.Part
-
-	replaying bool // such snapshots
 }
 
 // A heldPart is what a State knows of a part. A list has a higher name than its
 // parts.
 type heldPart struct {
-	name   uint64 // in the journal, never used again
+	name   uint64 // in the journal, never used again; 0 if there is no record
 	uses   int32  // by texts as a whole, and by lists
+	writes int32  // of these, by texts and lists that have records: not by a snapshot of version 1
 	stored bool   // the journal has a record of it
-	old    bool   // it has stood in a snapshot of a journal's version 1
 }
 
-// add takes notice of one more text. nil is the root of an empty one.
-func (t *texts) add(p *session.Part) {
-	if p == nil {
-		return
-	}
-	if h := t.use(p); h.uses > 1 && !h.stored {
-		t.touched = append(t.touched, p)
+// add takes notice of one more text, and whether it stands in parts that have records.
+// nil is the root of an empty one.
+func (t *texts) add(p *session.Part, writes bool) { t.change(p, 1, writes) }
+
+// drop takes notice of one text less.
+func (t *texts) drop(p *session.Part, writes bool) { t.change(p, -1, writes) }
+
+func (t *texts) change(p *session.Part, n int32, writes bool) {
+	switch {
+	case p == nil:
+	case writes:
+		t.count(p, n, n)
+	default:
+		t.count(p, n, 0)
 	}
 }
 
-// use takes notice of one more use of a part, and returns what is known of it.
-func (t *texts) use(p *session.Part) heldPart {
-	h, ok := t.held[p]
-	if !ok {
-		if t.held == nil {
-			t.held = make(map[*session.Part]heldPart)
-		}
-		h.old = t.replaying
+// count adds to the uses and the writes of a part, each 1, 0 or -1. What comes into use,
+// or into the journal, uses the parts that it lists.
+func (t *texts) count(p *session.Part, uses, writes int32) {
+	h := t.held[p]
+	h.uses, h.writes = h.uses+uses, h.writes+writes
+	if h.uses != max(uses, 0) {
+		uses = 0
 	}
-	if h.uses++; h.uses == 1 {
+	if h.writes != max(writes, 0) {
+		writes = 0
+	}
+	if uses != 0 || writes != 0 {
 		for _, part := range p.Parts() {
-			t.use(part)
+			t.count(part, uses, writes)
 		}
 	}
-	return t.put(p, h)
+	t.put(p, h, uses, writes)
 }
 
-// put puts down what is known of a part that has got a use more.
-func (t *texts) put(p *session.Part, h heldPart) heldPart {
-	if h.uses == 1 {
-		t.count(h, 1)
-		t.bytes += partSize(p)
+// put puts down what is known of a part that comes or goes, or neither.
+func (t *texts) put(p *session.Part, h heldPart, uses, writes int32) {
+	t.live, t.written = t.live+int(uses), t.written+int(writes)
+	t.bytes += int64(uses) * partSize(p)
+	if uses < 0 || writes != 0 {
 		t.touched = append(t.touched, p)
 	}
-	if h.name == 0 {
+	if h.writes > 0 && h.name == 0 { // those that it lists have theirs
 		t.names++
 		h.name = t.names
 	}
+	if t.held == nil {
+		t.held = make(map[*session.Part]heldPart)
+	}
 	t.held[p] = h
-	return h
 }
 
-// replace takes notice of one more text, which comes in the place of another. What both
-// have on the same floor keeps its uses.
+// replace takes notice of one more text, which comes in the place of another; both stand
+// in parts that have records. What both have on the same floor keeps its uses.
 func (t *texts) replace(old, p *session.Part) {
-	before := t.held[old]
-	if old == p || old == nil || p == nil || old.Floor() != p.Floor() || p.Floor() == 0 || before.uses > 1 || t.held[p].uses > 0 {
-		t.add(p)
-		t.drop(old)
+	before, after := t.held[old], t.held[p]
+	if old == nil || p == nil || old.Floor() != p.Floor() || p.Floor() == 0 || before.uses > 1 || before.writes > 1 || after.uses > 0 {
+		t.add(p, true)
+		t.drop(old, true)
 		return
 	}
 	a, b := old.Parts(), p.Parts()
@@ -99,48 +107,15 @@ func (t *texts) replace(old, p *session.Part) {
 		a, b = a[1:], b[1:]
 	}
 	for _, part := range b {
-		t.add(part)
+		t.add(part, true)
 	}
 	for _, part := range a {
-		t.drop(part)
+		t.drop(part, true)
 	}
-	h := t.held[p]
-	h.old, h.uses = h.old || h.name == 0 && t.replaying, 1
-	t.put(p, h)
-	before.uses = 0
-	t.held[old] = before
-	t.ended(old, before)
-}
-
-// count counts a part that comes, or goes.
-func (t *texts) count(h heldPart, n int) {
-	t.live += n
-	if h.old && !h.stored {
-		t.old += n
-	}
-}
-
-// drop takes notice of one use less.
-func (t *texts) drop(p *session.Part) {
-	if p == nil {
-		return
-	}
-	h := t.held[p]
-	h.uses--
-	t.held[p] = h
-	if h.uses == 0 {
-		for _, part := range p.Parts() {
-			t.drop(part)
-		}
-		t.ended(p, h)
-	}
-}
-
-// ended takes notice of a part that nothing has any more.
-func (t *texts) ended(p *session.Part, h heldPart) {
-	t.count(h, -1)
-	t.bytes -= partSize(p)
-	t.touched = append(t.touched, p)
+	after.uses, after.writes = 1, 1
+	t.put(p, after, 1, 1)
+	before.uses, before.writes = 0, 0
+	t.put(old, before, -1, -1)
 }
 
 // restore takes notice of a part that a journal has.
@@ -151,49 +126,35 @@ func (t *texts) restore(p *session.Part, name uint64) {
 	t.held[p] = heldPart{name: name, stored: true}
 }
 
-// settle forgets the parts that nothing has any more.
+// settle forgets the parts that nothing has any more, and the names of those that have
+// no records.
 func (t *texts) settle() {
 	for _, p := range t.touched {
-		if h, ok := t.held[p]; ok && h.uses == 0 {
+		switch h, ok := t.held[p]; {
+		case !ok:
+		case h.uses == 0:
 			delete(t.held, p)
+		case h.writes == 0:
+			h.name = 0
+			t.held[p] = h
 		}
 	}
 	clear(t.touched)
 	t.touched = t.touched[:0]
 }
 
-// records returns what there is to change in a journal of the parts that were touched,
-// and how many it has then.
-func (t *texts) records() (to []journal.Change, n int) {
-	put, n := make(map[*session.Part]bool), t.live-t.old
+// records returns what there is to change in a journal of the parts that were touched.
+// One may be there twice.
+func (t *texts) records() (to []journal.Change) {
 	for _, p := range t.touched {
 		switch h := t.held[p]; {
-		case h.uses > 0:
-			to = t.appendNew(to, p, put)
-		case h.stored:
+		case h.writes > 0 && !h.stored:
+			to = append(to, t.record(p))
+		case h.writes == 0 && h.stored:
 			to = append(to, remove(partKey(h.name)))
 		}
 	}
-	for p := range put {
-		if t.held[p].old {
-			n++
-		}
-	}
-	return to, n
-}
-
-// appendNew appends the records of a part that the journal does not have, and of the
-// parts that it lists.
-func (t *texts) appendNew(to []journal.Change, p *session.Part, put map[*session.Part]bool) []journal.Change {
-	h := t.held[p]
-	if h.stored || put[p] {
-		return to
-	}
-	put[p] = true
-	for _, part := range p.Parts() {
-		to = t.appendNew(to, part, put)
-	}
-	return append(to, t.record(p))
+	return to
 }
 
 // record is the record of a part.
@@ -213,9 +174,7 @@ func (t *texts) record(p *session.Part) journal.Change {
 // store takes notice that the journal has what records has said, or all.
 func (t *texts) store(all bool) {
 	for _, p := range t.touched {
-		if h := t.held[p]; h.uses > 0 {
-			t.storePart(p)
-		}
+		t.storePart(p)
 	}
 	if all {
 		for p := range t.held {
@@ -225,21 +184,16 @@ func (t *texts) store(all bool) {
 }
 
 func (t *texts) storePart(p *session.Part) {
-	if h := t.held[p]; !h.stored {
-		t.count(h, -1)
-		h.stored = true
-		t.count(h, 1)
+	if h, ok := t.held[p]; ok {
+		h.stored = h.writes > 0
 		t.held[p] = h
-		for _, part := range p.Parts() {
-			t.storePart(part)
-		}
 	}
 }
 
 // all returns the parts that have records, by ascending names.
 func (t *texts) all() iter.Seq[*session.Part] {
 	parts := slices.Collect(maps.Keys(t.held))
-	parts = slices.DeleteFunc(parts, func(p *session.Part) bool { return t.held[p].old && !t.held[p].stored })
+	parts = slices.DeleteFunc(parts, func(p *session.Part) bool { return t.held[p].writes == 0 })
 	slices.SortFunc(parts, func(a, b *session.Part) int { return cmp.Compare(t.held[a].name, t.held[b].name) })
 	return slices.Values(parts)
 }
