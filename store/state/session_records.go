@@ -85,7 +85,7 @@ func (r *Replay) version(last bool, number uint64, b *payloadReader) string {
 	switch v.snapshot, reason = r.snapshot(b); {
 	case reason != "":
 		return reason
-	case b.version < 2 || v.number == 0 || v.number > maxPlace/2: // it leaves room for those that come
+	case b.version < 2 || v.number == 0 || v.number > maxPlace:
 		return "malformed"
 	case last:
 		s.swap(rt, part{kind: theSession}, &value{version: v})
