@@ -130,7 +130,7 @@ func TestVerifyReadsEveryVersion(t *testing.T) {
 
 // A text whose digest is wrong is found wherever it is, and named.
 func TestVerifyNamesTheVersionThatIsWrong(t *testing.T) {
-	good, err := store.Snapshot{}.Replace(store.FormatLines, "1\n", 0)
+	good, err := store.Snapshot{}.Replace(store.FormatLines, "100\n", 0)
 	require.NoError(t, err)
 	for i, change := range []func(*session.Facts){
 		func(f *session.Facts) { f.Digest[0]++ },
