@@ -1,6 +1,9 @@
 package model
 
-import "slices"
+import (
+	"hash/maphash"
+	"slices"
+)
 
 // A Report is what an exploration has found.
 type Report struct {
@@ -15,9 +18,9 @@ type Report struct {
 // promise, all are visited, or there are more than most. A trace is as short as
 // can be.
 func Explore(p Protocol, most int) Report {
-	x := explorer{moves: moves{Protocol: p}, seen: map[state]uint32{}, most: most}
+	x := explorer{moves: moves{Protocol: p}, seed: maphash.MakeSeed(), table: make([]uint32, 1<<10)}
 	x.visit(start(), 0)
-	for at := 0; at < len(x.found) && x.Violation == "" && x.Visited <= most; at++ {
+	for at := 0; at < x.Visited && x.Violation == "" && x.Visited < most; at++ {
 		x.expand(uint32(at))
 	}
 	return x.Report
@@ -26,9 +29,9 @@ func Explore(p Protocol, most int) Report {
 type explorer struct {
 	moves
 	Report
-	seen  map[state]uint32
-	found []node
-	most  int
+	found [][]node // in the order in which they were found, in chunks that are never copied
+	table []uint32 // their places, from 1, by hash; a power of two, and never full
+	seed  maphash.Seed
 }
 
 type node struct {
@@ -36,21 +39,45 @@ type node struct {
 	from uint32
 }
 
+const chunk = 1 << 12
+
 // visit adds a state, unless it was found before.
 func (x *explorer) visit(s state, from uint32) {
 	s, orbit := x.canonical(s)
-	if _, old := x.seen[s]; old {
+	at := x.place(&s)
+	if x.table[at] != 0 {
 		return
 	}
-	x.seen[s] = uint32(len(x.found))
-	x.found = append(x.found, node{s, from})
+	if x.Visited%chunk == 0 {
+		x.found = append(x.found, make([]node, chunk))
+	}
+	*x.node(uint32(x.Visited)) = node{s, from}
 	x.Visited++
 	x.States += orbit
+	x.table[at] = uint32(x.Visited)
+	if 2*x.Visited > len(x.table) {
+		x.table = make([]uint32, 2*len(x.table))
+		for i := range uint32(x.Visited) {
+			x.table[x.place(&x.node(i).state)] = i + 1
+		}
+	}
+}
+
+func (x *explorer) node(at uint32) *node { return &x.found[at/chunk][at%chunk] }
+
+// place is where a state stands in the table, or would.
+func (x *explorer) place(s *state) int {
+	last := len(x.table) - 1
+	at := int(maphash.Comparable(x.seed, *s)) & last
+	for x.table[at] != 0 && x.node(x.table[at]-1).state != *s {
+		at = (at + 1) & last
+	}
+	return at
 }
 
 // expand takes each step that can be done in a state.
 func (x *explorer) expand(at uint32) {
-	s := x.found[at].state
+	s := x.node(at).state
 	x.list(&s)
 	if broken := x.standing(&s); broken != "" {
 		x.refute(at, broken)
@@ -80,12 +107,14 @@ func (x *explorer) canonical(s state) (state, int) {
 	for i := range x.Callers {
 		keys[i] = s.key(&s.callers[i])<<8 | uint64(i)
 	}
-	named := keys[:x.Callers]
-	slices.Sort(named)
-	closers := s.closers[:x.Closers]
-	slices.Sort(closers)
-	orbit := ways(named, func(a, b uint64) bool { return a>>8 == b>>8 }) *
-		ways(closers, func(a, b uint8) bool { return a == b })
+	named, orbit := keys[:x.Callers], 1
+	if !x.AllNames {
+		closers := s.closers[:x.Closers]
+		slices.Sort(named)
+		slices.Sort(closers)
+		orbit = ways(named, func(a, b uint64) bool { return a>>8 == b>>8 }) *
+			ways(closers, func(a, b uint8) bool { return a == b })
+	}
 
 	n := s
 	n.requests = [maxRequests + 1]request{}

@@ -34,9 +34,8 @@ type Protocol struct {
 	Closers int // goroutines that may call Close, at most 3
 	Without Rules
 
-	// AllOrders has every order of steps, those too of which it is known that they
-	// lead to nothing else.
-	AllOrders bool
+	AllOrders bool // also orders of steps that lead nowhere else: see private
+	AllNames  bool // also states that differ by the names of callers and closers only
 }
 
 // Rules are the checks of the protocol. One that is set is left out.

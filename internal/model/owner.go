@@ -95,7 +95,7 @@ func (m *moves) take(won, lost state, swaps bool) {
 	r := &won.requests[won.owner.request]
 	if r.claim != queued && swaps {
 		lost.owner.request = 0
-		m.step(lost, "drops a request that was abandoned")
+		m.step(lost, "cannot take the request, and drops it")
 		return
 	}
 	r.claim = claimed

@@ -33,8 +33,7 @@ func (m *moves) list(s *state) {
 	for p := theOwner; p < closerOf+process(m.Closers); p++ {
 		if !m.AllOrders && m.private(s, p) {
 			m.of(s, p)
-			m.going |= 1 << p // nothing else was asked
-			m.going |= 1 << theOwner
+			m.going |= 1<<p | 1<<theOwner // which was not asked
 			return
 		}
 	}
@@ -100,6 +99,9 @@ func (m *moves) choice(next state, what string) {
 
 // standing returns the promise that a state breaks, whose steps are listed.
 func (m *moves) standing(s *state) string {
+	if at := s.owner.at; at != receiving && at != gone && m.going&(1<<theOwner) == 0 {
+		return "a caller holds up the owner"
+	}
 	closed := slices.Contains(s.closers[:m.Closers], returned)
 	for i := range s.callers[:m.Callers] {
 		c := &s.callers[i]

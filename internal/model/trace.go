@@ -11,14 +11,14 @@ import (
 func (x *explorer) refute(at uint32, broken string) {
 	x.Violation = broken
 	var path []uint32
-	for ; at != 0; at = x.found[at].from {
+	for ; at != 0; at = x.node(at).from {
 		path = append(path, at)
 	}
 	s := start()
 	for len(path) > 0 {
 		x.list(&s)
 		for _, step := range x.all {
-			if next, _ := x.canonical(step.next); x.seen[next] == path[len(path)-1] {
+			if next, _ := x.canonical(step.next); next == x.node(path[len(path)-1]).state {
 				x.Trace = append(x.Trace, line(&s, step))
 				s = step.next
 				break
@@ -67,7 +67,7 @@ func changes(s, n *state) []string {
 	add(s.inbox != n.inbox, "inbox [%s]", n.listed())
 	for i := range s.requests {
 		was, is := &s.requests[i], &n.requests[i]
-		add(is.claim != was.claim, "r%d %s", i, claims[is.claim])
+		add(is.claim != was.claim && (is.claim != queued || is.fate == was.fate), "r%d %s", i, claims[is.claim])
 		add(is.applied && !was.applied, "r%d applied", i)
 		add(is.answer != none && is.answer != was.answer, "r%d answered %q", i, answers[is.answer])
 		add(is.fate == pooled && was.fate != pooled, "r%d in the pool", i)
