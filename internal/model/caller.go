@@ -200,9 +200,10 @@ func (m *moves) closer(s *state, i int) {
 		}
 		if int(n.length) < m.Inbox {
 			for _, r := range n.inbox[:n.length] {
-				if r != stop && n.requests[r].claim == queued {
-					n.requests[r].inTime = true
+				if r == stop || n.owner.at >= ending {
+					break // these stand behind another request to stop
 				}
+				n.requests[r].inTime = n.requests[r].claim == queued
 			}
 			n.put(stop)
 			if m.Without.StopInTurn {

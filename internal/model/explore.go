@@ -15,8 +15,8 @@ type Report struct {
 }
 
 // Explore visits the states of a protocol, the nearest first, until one breaks a
-// promise, all are visited, or there are more than most. A trace is as short as
-// can be.
+// promise, all are visited, or the number of them is most. No trace is shorter than
+// the one it finds.
 func Explore(p Protocol, most int) Report {
 	x := explorer{moves: moves{Protocol: p}, seed: maphash.MakeSeed(), table: make([]uint32, 1<<10)}
 	x.visit(start(), 0)

@@ -23,7 +23,7 @@ func all(t *testing.T, p Protocol, most int) Report {
 
 // What is left out changes no verdict, and the states are counted right.
 func TestReductionsLoseNothing(t *testing.T) {
-	p := Protocol{Callers: 2, Calls: 2, Inbox: 1, Closers: 2}
+	p := Protocol{Callers: 2, Calls: 1, Retries: 1, Inbox: 1, Closers: 2}
 	few := all(t, p, 1<<20)
 	p.AllNames = true
 	named := all(t, p, 1<<20)
@@ -45,12 +45,12 @@ func TestEveryCheckIsNeeded(t *testing.T) {
 	)
 	one := Protocol{Callers: 1, Calls: 1, Inbox: 1, Closers: 1}
 	next := Protocol{Callers: 1, Calls: 2, Retries: 1, Inbox: 1, Closers: 1}
-	most := Protocol{Callers: 2, Calls: 2, Inbox: 1, Closers: 2}
-	for without, want := range map[string]struct {
+	two := Protocol{Callers: 2, Calls: 1, Retries: 1, Inbox: 1, Closers: 2}
+	rules := map[string]struct {
 		in     Protocol
 		broken string
 	}{
-		"PhaseFirst":         {most, notNeeded}, // it spares a call its preparation; who sends too late sees ended after that
+		"PhaseFirst":         {two, notNeeded}, // it spares a call its preparation; who sends too late sees ended after that
 		"PhaseAfterSend":     {one, early},
 		"DoneWhileFull":      {next, lost},
 		"CallerCAS":          {one, "a call was applied and given up"},
@@ -68,11 +68,13 @@ func TestEveryCheckIsNeeded(t *testing.T) {
 		"DoneAfterDrain":     {one, early},
 		"InboxStaysOpen":     {one, "a send to a closed inbox panics"},
 		"ClosingCAS":         {next, early},
-		"OneStop":            {most, notNeeded}, // it spares a place in the inbox; the owner drops a second request to stop
+		"OneStop":            {two, notNeeded}, // it spares a place in the inbox; the owner drops a second request to stop
 		"StopInTurn":         {Protocol{Callers: 1, Calls: 1, Inbox: 2, Closers: 1}, "a call is refused that stood before Close's request"},
 		"StopOrDone":         {next, stuck},
 		"CloseWaits":         {one, early},
-	} {
+	}
+	assert.Len(t, rules, reflect.TypeFor[Rules]().NumField())
+	for without, want := range rules {
 		t.Run(without, func(t *testing.T) {
 			rule := reflect.ValueOf(&want.in.Without).Elem().FieldByName(without)
 			require.True(t, rule.IsValid())

@@ -62,7 +62,8 @@ func (m *moves) of(s *state, p process) {
 // private reports whether a process can do its next step at once, before any of
 // another. The orders that this leaves out lead nowhere else:
 //
-//   - checking, abandoning: the step before touched nothing that others see.
+//   - checking, abandoning: the step before touched nothing that others see, but
+//     for the pool, whose requests are all alike.
 //   - refusing: that only saw that the phase is ended, and so it stays.
 //   - returning: only this caller can reach its request.
 //   - applying: so with the owner, since it took the request.
