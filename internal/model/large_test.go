@@ -1,0 +1,46 @@
+//go:build !race
+
+package model
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var most = flag.Int("states", 0, "explore larger protocols, up to so many states of each")
+
+func TestEveryRunKeepsThePromises(t *testing.T) {
+	const enough = 100_000_000
+	for _, p := range []Protocol{
+		{Callers: 3, Calls: 2, Inbox: 1, Closers: 2},
+		{Callers: 3, Calls: 2, Inbox: 2, Closers: 2},
+		{Callers: 2, Calls: 2, Inbox: 2, Closers: 2, Without: Rules{PhaseFirst: true}},
+		{Callers: 2, Calls: 2, Inbox: 2, Closers: 2, Without: Rules{OneStop: true}},
+		{Callers: 3, Calls: 1, Retries: 1, Inbox: 2, Closers: 2},
+		{Callers: 2, Calls: 2, Retries: 1, Inbox: 1, Closers: 2},
+		{Callers: 1, Calls: 3, Retries: 2, Inbox: 1, Closers: 3},
+	} {
+		r := all(t, p, enough)
+		require.Less(t, r.Visited, enough, "not all was explored")
+		if p.Callers == 3 {
+			assert.Greater(t, r.States, 1_000_000)
+		}
+	}
+}
+
+func TestEveryRunOfLargerProtocolsKeepsThePromises(t *testing.T) {
+	if *most == 0 {
+		t.Skip("without -states")
+	}
+	for _, p := range []Protocol{
+		{Callers: 3, Calls: 2, Retries: 1, Inbox: 1, Closers: 2},
+		{Callers: 3, Calls: 2, Retries: 1, Inbox: 2, Closers: 2},
+		{Callers: 4, Calls: 1, Inbox: 3, Closers: 3},
+		{Callers: 3, Calls: 3, Inbox: 1, Closers: 2},
+	} {
+		all(t, p, *most)
+	}
+}
