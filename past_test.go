@@ -86,7 +86,9 @@ func TestThePastNeverChanges(t *testing.T) {
 	_, err = loop.Commit(t.Context(), batch.Batch{Then: []batch.Write{batch.RestoreSession{RuntimeID: "a", Number: 1}}})
 	require.ErrorIs(t, err, store.ErrNoVersion)
 	require.ErrorIs(t, loop.Fork(t.Context(), "a", 6, "c"), store.ErrNoVersion)
-	require.ErrorIs(t, loop.Fork(t.Context(), "a", 5, "b"), store.ErrConflict)
+	err = loop.Fork(t.Context(), "a", 5, "b")
+	require.ErrorIs(t, err, store.ErrConflict)
+	require.ErrorContains(t, err, `conflict: runtime "b": want no runtime, but there is version `)
 	require.ErrorIs(t, loop.Fork(t.Context(), "a", 5, "\xff"), store.ErrInvalidValue)
 	check(loop)
 
