@@ -83,6 +83,23 @@ func spied(t *testing.T, cell string, goal time.Duration) []seen {
 	return s.seen[:len(s.seen)-1]
 }
 
+// spiedUntil is spied for as long as it takes to see more than so many calls that count,
+// however slow the machine is.
+func spiedUntil(t *testing.T, cell string, more int, counts func(seen) bool) (calls []seen) {
+	t.Helper()
+	for goal, n := 20*time.Millisecond, 0; n <= more && goal < time.Minute; goal *= 2 {
+		calls, n = spied(t, cell, goal), 0
+		for _, c := range calls {
+			if counts(c) {
+				n++
+			}
+		}
+	}
+	return calls
+}
+
+func anyCall(seen) bool { return true }
+
 // Each operation finds what it loads, and replaces what it stores.
 func TestOperationsDoWhatTheySay(t *testing.T) {
 	for name, want := range map[string]seen{
@@ -135,7 +152,7 @@ func goesOn(first, second []byte) bool {
 
 func TestCommitsFromScratchGoOnFromNothing(t *testing.T) {
 	for _, cell := range []string{"commit=scratch/session=10KB/callers=1", "operation=commit_session_boundary_10KB/callers=1"} {
-		sessions := sessionsOf(spied(t, cell, 100*time.Millisecond))
+		sessions := sessionsOf(spiedUntil(t, cell, 8, anyCall))
 		require.Greater(t, len(sessions), 3, cell)
 		for i := range sessions[1:] {
 			require.False(t, goesOn(sessions[i], sessions[i+1]), cell)
@@ -147,7 +164,7 @@ func TestCommitsFromScratchGoOnFromNothing(t *testing.T) {
 func TestGrownCommitsGoOnFromWhatIsHeld(t *testing.T) {
 	held := map[store.RuntimeID][]byte{}
 	measured := 0
-	for _, c := range spied(t, "commit=grown/session=1KB/callers=8", 300*time.Millisecond) {
+	for _, c := range spiedUntil(t, "commit=grown/session=1KB/callers=8", 8*64+8, anyCall) {
 		session := c.arg.(store.BoundaryCommit).Session.SessionSnapshot
 		if bytes.Equal(session, measure.Session(1<<10)) {
 			require.False(t, held[c.id] != nil && goesOn(held[c.id], session))
@@ -167,7 +184,7 @@ func TestAppendedCommitsSendTheLineAlone(t *testing.T) {
 	for cell, size := range map[string]int{"commit=appended/session=10KB/callers=8": 10 << 10, "commit=appended/session=1MB/callers=1": 1 << 20} {
 		held := map[store.RuntimeID]int{}
 		appended := 0
-		for _, c := range spied(t, cell, 50*time.Millisecond) {
+		for _, c := range spiedUntil(t, cell, 8, func(c seen) bool { return c.arg.(store.BoundaryCommit).Session.Append }) {
 			d := c.arg.(store.BoundaryCommit).Session
 			require.Equal(t, store.FormatLines, d.Format, cell)
 			if d.Append {
@@ -202,7 +219,7 @@ func TestWholeTextsGoOnFromWhatIsHeld(t *testing.T) {
 }
 
 func TestATurnIsAnInputsWholeLife(t *testing.T) {
-	calls := spied(t, "turn/callers=1", 100*time.Millisecond)
+	calls := spiedUntil(t, "turn/callers=1", 10*7, anyCall)
 	require.Greater(t, len(calls), 10*7)
 	for i := range 10 {
 		turn := calls[i*7 : (i+1)*7]
@@ -270,9 +287,12 @@ func TestGrowthIsFilledAnewBeforeItHasGrownMuch(t *testing.T) {
 		spies = append(spies, newSpy())
 		return spies[len(spies)-1], nil
 	}
-	_, err := measure.Run(t.Context(), []measure.Subject{{Name: "spy", Open: open}},
-		measure.Config{Rounds: 1, Time: 200 * time.Millisecond, Only: only("^growth/receipts=0$")})
-	require.NoError(t, err)
+	for goal := 20 * time.Millisecond; len(spies) < 2 && goal < time.Minute; goal *= 2 {
+		spies = nil
+		_, err := measure.Run(t.Context(), []measure.Subject{{Name: "spy", Open: open}},
+			measure.Config{Rounds: 1, Time: goal, Only: only("^growth/receipts=0$")})
+		require.NoError(t, err)
+	}
 	require.Greater(t, len(spies), 1)
 	for _, s := range spies {
 		require.LessOrEqual(t, len(sessionsOf(s.seen)), 65)
