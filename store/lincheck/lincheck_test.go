@@ -49,7 +49,7 @@ func TestLinearizable(t *testing.T) {
 	assert.Greater(t, stats.Batches, stats.Conflicts/2, "about half of the conditions hold")
 	assert.Greater(t, stats.Conflicts, stats.Batches/4)
 	assert.Greater(t, stats.Views, stats.Operations/20)
-	assert.Greater(t, stats.Appends, stats.Operations/50)
-	assert.Greater(t, stats.Restores, stats.Operations/1000)
-	assert.Greater(t, stats.Forks, cfg.Spanning/2)
+	assert.Greater(t, stats.Appends, stats.Operations/100)
+	assert.Greater(t, stats.Restores, stats.Operations/2000)
+	assert.Greater(t, stats.Forks, cfg.Spanning/4)
 }
