@@ -70,7 +70,7 @@ func (op *Commit) open() {
 // Prepare checks everything, and copies what is to be stored.
 func (op *Commit) Prepare(standing Standing) error {
 	op.open()
-	ahead := ahead{standing, op.again, make(map[store.RuntimeID]*store.Snapshot)}
+	ahead := &ahead{before: standing, again: op.again}
 	for i, c := range op.Batch.If {
 		if err := validCondition(c); err != nil {
 			return store.InField("if["+strconv.Itoa(i)+"]", err)

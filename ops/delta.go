@@ -54,7 +54,7 @@ func (d *delta) prepare(standing Standing, unset unset) error {
 	if g.Append {
 		return d.prepareAppend(standing, text)
 	}
-	if ahead, ok := standing.(ahead); ok && ahead.again && d.snapshot != nil { // it is right whatever stands
+	if ahead, ok := standing.(*ahead); ok && ahead.again && d.snapshot != nil { // it is right whatever stands
 		return nil
 	}
 	format := g.Format
@@ -99,14 +99,14 @@ func (d *delta) prepareAppend(standing Standing, text string) (err error) {
 		return fmt.Errorf("%w: %w", store.ErrInvalidSnapshot, err)
 	}
 	base := d.stood
-	ahead, _ := standing.(ahead)
-	if d.tries == 0 || ahead.knows(d.runtime) {
+	ahead, batch := standing.(*ahead)
+	if d.tries == 0 || batch && ahead.knows(d.runtime) {
 		base = standing.Standing(d.runtime)
 	}
 	if base != nil && base.Format() != d.given.Format {
 		base = nil // Apply looks whether it stands
 	}
-	if ahead.again && d.snapshot != nil && d.base == base { // a later write of the batch may go on from it
+	if batch && ahead.again && d.snapshot != nil && d.base == base { // a later write of the batch may go on from it
 		return nil
 	}
 	d.base = base
@@ -157,14 +157,14 @@ func orEmpty(snapshot *store.Snapshot) store.Snapshot {
 // ahead is what stands as the earlier writes of a batch will leave it.
 type ahead struct {
 	before Standing
-	again  bool // the batch was prepared before
-	left   map[store.RuntimeID]*store.Snapshot
+	again  bool                                // the batch was prepared before
+	left   map[store.RuntimeID]*store.Snapshot // nil until one is known
 }
 
-func (a ahead) knows(id store.RuntimeID) bool { _, ok := a.left[id]; return ok }
+func (a *ahead) knows(id store.RuntimeID) bool { _, ok := a.left[id]; return ok }
 
 // Standing implements [Standing].
-func (a ahead) Standing(id store.RuntimeID) *store.Snapshot {
+func (a *ahead) Standing(id store.RuntimeID) *store.Snapshot {
 	if snapshot, ok := a.left[id]; ok {
 		return snapshot
 	}
@@ -172,16 +172,22 @@ func (a ahead) Standing(id store.RuntimeID) *store.Snapshot {
 }
 
 // note takes notice of a write that was prepared.
-func (a ahead) note(w write) {
-	id, _ := w.Runtime()
+func (a *ahead) note(w write) {
 	switch w := w.(type) {
 	case *CommitSessionBoundary:
-		a.left[id] = w.session.snapshot
+		a.leave(w.RuntimeID, w.session.snapshot)
 	case *putSnapshot:
-		a.left[id] = w.session.snapshot
+		a.leave(w.session.runtime, w.session.snapshot)
 	case *DeleteRuntime:
-		a.left[id] = nil
+		a.leave(w.RuntimeID, nil)
 	case *restoreSession: // that will be found out
-		delete(a.left, id)
+		delete(a.left, w.RuntimeID)
 	}
+}
+
+func (a *ahead) leave(id store.RuntimeID, snapshot *store.Snapshot) {
+	if a.left == nil {
+		a.left = make(map[store.RuntimeID]*store.Snapshot)
+	}
+	a.left[id] = snapshot
 }
