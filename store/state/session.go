@@ -98,21 +98,10 @@ func (s *State) PutSessionVersion(id store.RuntimeID, v SessionVersion) {
 
 // SessionAt returns a version of the session, nil if it is not there.
 func (s *State) SessionAt(id store.RuntimeID, number uint64) *store.Snapshot {
-	rt := s.runtimes[id]
-	if rt == nil || rt.session == nil {
-		return nil
+	if rt := s.runtimes[id]; rt != nil {
+		return versionAt(rt.past, rt.session, number).shown()
 	}
-	if rt.session.number == number {
-		return rt.session.snapshot
-	}
-	return snapshotAt(rt.past.get(number))
-}
-
-func snapshotAt(v *version, ok bool) *store.Snapshot {
-	if !ok {
-		return nil
-	}
-	return v.snapshot
+	return nil
 }
 
 // swapSession puts a version in the place of the runtime's last one, and returns
@@ -182,6 +171,15 @@ func versions(earlier list[*version], last *version) iter.Seq[*version] {
 			yield(last)
 		}
 	}
+}
+
+// versionAt returns the version with a number, nil if there is none.
+func versionAt(earlier list[*version], last *version, number uint64) *version {
+	if last != nil && last.number == number {
+		return last
+	}
+	found, _ := earlier.get(number)
+	return found
 }
 
 // root returns the root of the text, nil if there is none.
@@ -255,11 +253,8 @@ func (v *View) Session() (version SessionVersion, ok bool) {
 
 // SessionAt returns one version of the session.
 func (v *View) SessionAt(number uint64) (version SessionVersion, ok bool) {
-	if v.session != nil && v.session.number == number {
-		return v.session.value(), true
-	}
-	if earlier, ok := v.past.get(number); ok {
-		return earlier.value(), true
+	if found := versionAt(v.past, v.session, number); found != nil {
+		return found.value(), true
 	}
 	return version, false
 }
