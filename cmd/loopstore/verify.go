@@ -106,6 +106,7 @@ func (h *holding) readTexts(ctx context.Context) (texts readTexts, err error) {
 		facts session.Facts
 	}
 	known := make(map[text]bool)
+	var checker session.Checker
 	check := func(snapshot store.Snapshot) bool {
 		d := snapshot.Document()
 		if d == nil {
@@ -115,7 +116,7 @@ func (h *holding) readTexts(ctx context.Context) (texts readTexts, err error) {
 		if text := (text{d.Text().Root(), d.Facts()}); !known[text] {
 			known[text] = true
 			texts.read++
-			return d.Verify()
+			return checker.Verify(d)
 		}
 		return true
 	}

@@ -34,6 +34,16 @@ func (c *Checker) Read(format Format, text Text, messages uint64) (d *Document, 
 	return d, err
 }
 
+// Verify reads a document's text again, and reports whether it is what the document
+// says.
+func (c *Checker) Verify(d *Document) bool {
+	if !d.facts.Format.Valid() {
+		return false
+	}
+	again, err := c.Read(d.facts.Format, d.text, d.facts.Messages)
+	return err == nil && again.facts == d.facts
+}
+
 func (c *Checker) readMeerkat(text Text) (*Document, error) {
 	c.reader.again(c.join(text))
 	d := &Document{facts: Facts{Format: FormatMeerkat}, text: text}

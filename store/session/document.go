@@ -84,12 +84,9 @@ func (d *Document) Text() Text {
 	return d.text
 }
 
-// Verify reads the text again, and reports whether it is what the document says. It
-// joins the parts.
-func (d *Document) Verify() bool {
-	again, err := (*Document)(nil).Replace(d.facts.Format, d.text.String(), d.facts.Messages)
-	return err == nil && again.facts == d.facts
-}
+// Verify reads the text again, and reports whether it is what the document says. A
+// [Checker] does so for many.
+func (d *Document) Verify() bool { return new(Checker).Verify(d) }
 
 // Replace reads a whole text that comes in the place of d, which may be nil. What
 // text has from d is shared, and is neither read nor hashed again: equal bytes read
