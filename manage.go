@@ -46,8 +46,8 @@ func (l *Loop) DeleteRuntime(ctx context.Context, id store.RuntimeID) (store.Rem
 // Prune removes what a retention lets go of a runtime, in one step, and says
 // what that was. It takes the owner some microseconds for each input or run that
 // goes, up to 15 for a version of a session, and less than one for a receipt
-// (BenchmarkPrune), and some nanoseconds for each record that stays. Ages are by the wall clock, now and when a caller set
-// UpdatedAt.
+// (BenchmarkPrune), and some nanoseconds for each record that stays. Ages are by the
+// wall clock, now and when a caller set UpdatedAt.
 func (l *Loop) Prune(ctx context.Context, id store.RuntimeID, keep store.Retention) (store.Removed, error) {
 	return Do(ctx, l, ops.Prune{RuntimeID: id, Keep: keep, Now: store.TimeOf(time.Now())})
 }

@@ -184,10 +184,7 @@ func versionAt(view *state.View, number *uint64) (found state.SessionVersion, ok
 	if number != nil {
 		return view.SessionAt(*number)
 	}
-	for v := range view.Sessions() {
-		found, ok = v, true
-	}
-	return found, ok
+	return view.Session()
 }
 
 type runDetails struct {

@@ -148,10 +148,7 @@ func (r *reader) part(before uint64) error {
 }
 
 func (t *texts) part(l *part, before uint64) (*session.Part, error) {
-	bytes := unsafe.String(unsafe.SliceData(l.Base64), len(l.Base64)) // which nobody changes
-	if l.Text != nil {
-		bytes = *l.Text
-	}
+	bytes := bytesIn(l.Text, l.Base64)
 	switch {
 	case l.Number != uint64(len(t.parts))+1:
 		return nil, errPartNext
@@ -164,6 +161,14 @@ func (t *texts) part(l *part, before uint64) (*session.Part, error) {
 	}
 	t.bytes += int64(len(bytes))
 	return session.LeafOf(bytes), nil
+}
+
+// bytesIn returns the bytes of a line that has them as a text or as base64.
+func bytesIn(text *string, base64 []byte) string {
+	if text != nil {
+		return *text
+	}
+	return unsafe.String(unsafe.SliceData(base64), len(base64)) // which nobody changes
 }
 
 // list returns a list of the parts with some numbers. Those of them that are the

@@ -3,7 +3,6 @@ package archive
 import (
 	"fmt"
 	"unicode/utf8"
-	"unsafe"
 
 	"github.com/loopstore/loopstore/store"
 )
@@ -96,10 +95,7 @@ func (r *reader) snapshot1(id store.RuntimeID, snapshots uint64) error {
 // snapshotOf1 returns the snapshot of a line. It reads a session document and
 // compares the digest.
 func (r *reader) snapshotOf1(l *snapshot1) (*store.Snapshot, error) {
-	text := unsafe.String(unsafe.SliceData(l.Base64), len(l.Base64)) // which nobody changes
-	if l.Text != nil {
-		text = *l.Text
-	}
+	text := bytesIn(l.Text, l.Base64)
 	if (l.Text != nil) == (l.Base64 != nil) || l.Base64 != nil && utf8.ValidString(text) {
 		return nil, r.fail(errSpelling)
 	}

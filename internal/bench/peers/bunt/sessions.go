@@ -10,15 +10,6 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// readAhead reads a whole text before the transaction begins. It returns nil if the
-// call appends: what stands may change until then.
-func readAhead(d *store.SessionDelta, unset store.Format) (*rules.Session, error) {
-	if d.Append {
-		return nil, nil
-	}
-	return rules.Read(d, string(d.SessionSnapshot), unset, nil)
-}
-
 // readAppended reads what stands, and what is appended to it.
 func readAppended(tx *buntdb.Tx, id store.RuntimeID, d *store.SessionDelta) (*rules.Session, error) {
 	var last *rules.Session

@@ -167,7 +167,7 @@ func (s *Store) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, c
 	if err := cmp.Or(s.gate.Enter(ctx), rules.CheckCommit(id, &commit)); err != nil {
 		return none, err
 	}
-	session, err := readAhead(&commit.Session, store.FormatMeerkat)
+	session, err := rules.ReadAhead(&commit.Session, store.FormatMeerkat)
 	if err != nil {
 		return none, err
 	}
@@ -206,7 +206,7 @@ func (s *Store) AtomicApply(ctx context.Context, id store.RuntimeID, apply store
 	}
 	var session *rules.Session
 	if apply.Session != nil {
-		if session, err = readAhead(apply.Session, store.FormatUnset); err != nil {
+		if session, err = rules.ReadAhead(apply.Session, store.FormatUnset); err != nil {
 			return err
 		}
 	}

@@ -49,6 +49,15 @@ func Read(d *store.SessionDelta, text string, unset store.Format, last *Session)
 	return s, nil
 }
 
+// ReadAhead is Read of a whole text before a transaction begins, from the start. It
+// returns nil if the call appends: what stands may change until then.
+func ReadAhead(d *store.SessionDelta, unset store.Format) (*Session, error) {
+	if d.Append {
+		return nil, nil
+	}
+	return Read(d, string(d.SessionSnapshot), unset, nil)
+}
+
 // valid refuses what does not go together.
 func valid(d *store.SessionDelta, last *Session) error {
 	switch {
