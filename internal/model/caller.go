@@ -65,7 +65,7 @@ func (m *moves) caller(s *state, i int) {
 		}
 		m.check((c.got == ok) == r.applied, "what a call returns is not what was done")
 		n := to(idle)
-		n.finish(i, m.Retries)
+		n.finish(i)
 		if r.claim == abandoned && !m.Without.AbandonedIsDropped {
 			m.step(n, "returns")
 			return
@@ -75,7 +75,7 @@ func (m *moves) caller(s *state, i int) {
 	}
 }
 
-func (s *state) finish(i, retries int) {
+func (s *state) finish(i int) {
 	s.callers[i] = caller{calls: s.callers[i].calls, at: idle}
 }
 
@@ -146,7 +146,7 @@ func (m *moves) vanish(s *state, i int) {
 	n := *s
 	r := n.callers[i].request
 	n.requests[r].fate = vanished
-	n.finish(i, m.Retries)
+	n.finish(i)
 	if m.Without.VanishedIsDropped {
 		m.recycle(&n, r)
 	}
