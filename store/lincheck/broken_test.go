@@ -31,7 +31,7 @@ func (l *listener) Errorf(format string, args ...any) {
 func refute(t *testing.T, open func(*loopstore.Loop) store.RuntimeStore) string {
 	l := &listener{T: t}
 	lincheck.Check(l, func() store.RuntimeStore { return open(loopstore.New(loopstore.Options{})) },
-		lincheck.Config{Histories: 5, Dir: t.ArtifactDir()})
+		lincheck.Config{Histories: 5, Spanning: 1000, Dir: t.ArtifactDir()})
 	require.Len(t, l.failures, 1)
 	t.Log(l.failures[0])
 	assert.Contains(t, l.failures[0], "not linearizable")

@@ -68,9 +68,11 @@
 //
 // There are also smaller histories (Config.Spanning) of three runtimes that are checked
 // as one. Batches span runtimes, callers look at one runtime after another, and every
-// version and revision is exact. These histories find batches that are seen by halves.
-// They have forks too, mostly to three more runtimes, to which little else is written and
-// which are deleted more often. CheckProgram is as exact, but has no readers.
+// version and revision is exact. They have an audit after every 40 calls, so that the
+// checker need not try each order in one runtime with each in the others. These histories
+// find batches that are seen by halves. They have forks too, mostly to three more
+// runtimes, to which little else is written and which are deleted more often.
+// CheckProgram is as exact, but has no readers.
 //
 // # The model
 //

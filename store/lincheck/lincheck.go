@@ -36,11 +36,15 @@ type Config struct {
 	Reader func(s store.RuntimeStore, id store.RuntimeID) Look
 
 	spans bool
+	round int // calls of each caller from one audit to the next
 }
 
-// spanning returns the Config of the histories whose batches span runtimes.
+// spanning returns the Config of the histories whose batches span runtimes. They are
+// checked whole, so the orders that are open in one runtime multiply with those of the
+// others, until an audit leaves one.
 func (c Config) spanning() Config {
 	c.Histories, c.Operations, c.Runtimes, c.Callers, c.spans = c.Spanning, 200, 3, 4, true
+	c.round = 10
 	return c
 }
 
@@ -51,6 +55,7 @@ func (c Config) withDefaults() Config {
 	c.Callers = cmp.Or(max(c.Callers, 0), 6)
 	c.Spanning = cmp.Or(max(c.Spanning, 0), 50)
 	c.Versions = max(c.Versions, 0)
+	c.round = c.Operations
 	return c
 }
 
@@ -226,7 +231,7 @@ func (c *check) lookAgain(ctx context.Context) error {
 }
 
 func (o opening) lookAgain(ctx context.Context) error {
-	again := &caller{program: make([]turn, len(o.audit))}
+	again := &caller{program: make([]turn, len(o.audit)), due: len(o.audit)}
 	for i := range o.audit {
 		again.program[i].call = o.audit[i].call
 	}

@@ -189,7 +189,7 @@ func (s *Stats) past(c *call) {
 func stored(callers []*caller) map[store.RuntimeID]uint64 {
 	n := make(map[store.RuntimeID]uint64)
 	for _, c := range callers {
-		for _, t := range c.program {
+		for _, t := range c.program[:c.due] {
 			writes := []*call{t.call}
 			if t.call.batch != nil {
 				writes = t.call.batch.writes

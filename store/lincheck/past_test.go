@@ -34,7 +34,7 @@ func keepingLoop() *loopstore.Loop {
 // do so within few programs. It returns both failures.
 func refutePast(t *testing.T, versions int, open func() store.RuntimeStore) (concurrent, sequential string) {
 	l := &listener{T: t}
-	cfg := lincheck.Config{Histories: 5, Dir: t.ArtifactDir(), Versions: versions}
+	cfg := lincheck.Config{Histories: 5, Spanning: 1000, Dir: t.ArtifactDir(), Versions: versions}
 	lincheck.Check(l, open, cfg)
 	require.Len(t, l.failures, 1)
 	t.Log(l.failures[0])

@@ -20,6 +20,7 @@ import (
 // A caller makes the calls of a program, one after the other.
 type caller struct {
 	program []turn
+	due     int          // how many of them it makes before the next audit
 	made    atomic.Int64 // calls that have returned. Others may read these, and the next one's arguments
 	memory  memory
 	readers map[store.RuntimeID]Look // the caller's own
@@ -28,7 +29,7 @@ type caller struct {
 // A history is what was recorded on one store.
 type history struct {
 	operations []porcupine.Operation // without the cancelled ones
-	audit      []turn
+	audit      []turn // the last one
 	stats      Stats
 }
 
@@ -44,7 +45,8 @@ func newRecorder(s store.RuntimeStore, cfg *Config) *recorder {
 	return &recorder{store: s, readers: readersOf(s, cfg)}
 }
 
-// record runs a history's programs side by side, and then an audit. On an error it
+// record runs a history's programs side by side, with an audit after each round and at the
+// end. On an error it
 // returns the history of the calls that were made.
 func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*history, error) {
 	r, can := newRecorder(s, &cfg), abilitiesOf(s, &cfg)
@@ -55,17 +57,27 @@ func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*hist
 		share := (cfg.Operations + i) / cfg.Callers // the shares add up to all operations
 		callers[i] = &caller{program: program(cfg, can, n, i, share), readers: readersOf(s, &cfg)}
 	}
-	auditor := new(caller)
-	err := r.run(ctx, callers...)
-	if err == nil {
-		auditor.program = audit(callers, cfg.Runtimes, can)
-		err = r.run(context.WithoutCancel(ctx), auditor)
+	auditor, audited := new(caller), 0
+	var err error
+	for more := true; more && err == nil; {
+		more = false
+		for _, c := range callers {
+			c.due = min(c.due+cfg.round, len(c.program))
+			more = more || c.due < len(c.program)
+		}
+		if err = r.run(ctx, callers...); err == nil {
+			audited = len(auditor.program)
+			auditor.program = append(auditor.program, audit(callers, cfg.Runtimes, can)...)
+			auditor.due = len(auditor.program)
+			err = r.run(context.WithoutCancel(ctx), auditor)
+		}
 	}
 	h, wrong := collect(callers, auditor)
+	h.audit = h.audit[min(audited, len(h.audit)):]
 	return h, errors.Join(wrong, err)
 }
 
-// run has callers make their calls. Its error names a call that hangs.
+// run has callers make their calls that are due. Its error names a call that hangs.
 func (r *recorder) run(ctx context.Context, callers ...*caller) error {
 	start, done := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
@@ -74,7 +86,7 @@ func (r *recorder) run(ctx context.Context, callers ...*caller) error {
 			<-start
 			to := access{store: r.store}
 			to.readers[bySharedOne], to.readers[byOwnOne] = r.readers, c.readers
-			for i := range c.program {
+			for i := int(c.made.Load()); i < c.due; i++ {
 				r.take(ctx, &wg, to, &c.program[i])
 				c.next(i)
 			}
@@ -114,7 +126,7 @@ func watch(done <-chan struct{}, callers []*caller) error {
 		}
 		for i, c := range callers {
 			made := c.made.Load()
-			if made == before[i] && made < int64(len(c.program)) {
+			if made == before[i] && made < int64(c.due) {
 				return hanging(c.program[made].call)
 			}
 			before[i] = made
@@ -167,7 +179,7 @@ func (r *recorder) take(ctx context.Context, wg *sync.WaitGroup, to access, t *t
 	t.returned = r.clock.Add(1)
 }
 
-// audit returns a program that loads everything that the callers' programs could have
+// audit returns a program that loads everything that the calls which were due could have
 // stored. It shows a write that was lost, and one that should not have been applied,
 // even if no load of those programs did.
 func audit(callers []*caller, runtimes int, can abilities) []turn {
@@ -219,7 +231,7 @@ func audit(callers []*caller, runtimes int, can abilities) []turn {
 		}
 	}
 	for _, c := range callers {
-		for i := range c.program {
+		for i := range c.program[:c.due] {
 			c.program[i].stored(func(id store.RuntimeID, r receipt) {
 				look(key{id, r.run, r.sequence})
 				look(key{id, r.run, r.sequence + 1}) // a cancelled commit would show there

@@ -37,6 +37,7 @@ func CheckProgram(t *rapid.T, open func() store.RuntimeStore, cfg Config) {
 	// as well.
 	parts := rapid.SliceOfN(rapid.SliceOfN(next, 0, 40), 0, 40).Draw(t, "program")
 	c := &caller{program: slices.Concat(parts...)}
+	c.due = len(c.program)
 	w := walk{t: t, to: access{store: s}, memory: make(memory), world: &world{exact: true, keep: max(cfg.Versions, 0)}}
 	w.run(c.program)
 	t.Log("and at the end:")
