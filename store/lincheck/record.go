@@ -29,7 +29,7 @@ type caller struct {
 // A history is what was recorded on one store.
 type history struct {
 	operations []porcupine.Operation // without the cancelled ones
-	audit      []turn // the last one
+	audit      []turn                // the last one
 	stats      Stats
 }
 
