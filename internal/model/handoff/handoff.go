@@ -1,10 +1,6 @@
-// Package model has the hand-off between callers and owner as a model, and explores
-// all of its runs.
+// Package handoff has the hand-off between callers and owner as a model.
 //
-// A process is a caller, the owner or a caller of Close. Each does one step at a
-// time, and a step touches what is shared at most once: a channel, the phase, or a
-// claim. [Explore] visits each state that any order of steps leads to, and checks in
-// each what the protocol promises:
+// A process is a caller, the owner or a caller of Close. The model promises:
 //
 //   - A call is answered once or given up once, never both.
 //   - A call that returns nil was applied once, and any other never.
@@ -15,15 +11,15 @@
 //   - Nobody waits for ever, as long as the owner goes on: it needs no other caller,
 //     no ctx that ends, and no Close. Only a second Close needs the first to go on.
 //
-// The last is checked without looking for cycles. Each step raises a rank, so every
-// run ends, and each state in which a process and the owner both stand still is one
-// in which the process waits for nothing.
-//
 // A caller's code is in caller.go, the owner's in owner.go, step by step as in
 // request.go and loop.go of the root.
-package model
+package handoff
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/loopstore/loopstore/internal/model"
+)
 
 // A Protocol says how large a model is, and which of its checks are missing.
 type Protocol struct {
@@ -133,7 +129,7 @@ const ( // fates of requests
 )
 
 // Where callers stand. The order is the one in which they come to it, and so are
-// those below: see rank.
+// those below: see Rank.
 const (
 	idle = iota
 	checking
@@ -167,20 +163,26 @@ const ( // where the owner stands
 	gone
 )
 
-func start() state { return state{owner: owner{at: receiving}} }
+// Explore visits the states of a protocol, at most so many.
+func Explore(p Protocol, most int) model.Report {
+	return model.Explore(&machine{Protocol: p}, most)
+}
 
-// rank grows with each step. A message counts less while it is in the inbox, so
-// the owner, which goes round, gains when it receives one.
-func (p *Protocol) rank(s *state) int {
+// Start returns the state in which nobody has called.
+func (*machine) Start() state { return state{owner: owner{at: receiving}} }
+
+// Rank counts a message less while it is in the inbox, so the owner, which goes
+// round, gains when it receives one.
+func (m *machine) Rank(s *state) int {
 	sum := 0
-	for i := range p.Callers {
+	for i := range m.Callers {
 		c := &s.callers[i]
-		sum += int(c.at) + 16*int(c.calls)*(p.Retries+2)
+		sum += int(c.at) + 16*int(c.calls)*(m.Retries+2)
 		if c.at != idle {
 			sum -= 16 * (int(c.left) + 1) // tries, this one too
 		}
 	}
-	for i := range p.Closers {
+	for i := range m.Closers {
 		sum += int(s.closers[i])
 	}
 	return 32*sum - 16*int(s.length) + int(s.owner.at)

@@ -1,7 +1,7 @@
-package model
+package handoff
 
 // caller adds the steps that a caller can do. See do, run and handOff.
-func (m *moves) caller(s *state, i int) {
+func (m *machine) caller(s *state, i int) {
 	c, r := s.callers[i], s.requests[s.callers[i].request]
 	to := func(at uint8) state {
 		n := *s
@@ -18,14 +18,14 @@ func (m *moves) caller(s *state, i int) {
 		m.begin(s, i)
 	case checking:
 		if s.phase != serving && !m.Without.PhaseFirst {
-			m.step(result(refused), "sees the phase")
+			m.Step(result(refused), "sees the phase")
 			return
 		}
-		m.step(to(sending), "sees the phase")
-		m.choice(result(cancelled), "its ctx has ended")
+		m.Step(to(sending), "sees the phase")
+		m.Choice(result(cancelled), "its ctx has ended")
 	case sending:
 		if int(s.length) == m.Inbox {
-			m.step(to(full), "finds the inbox full")
+			m.Step(to(full), "finds the inbox full")
 		} else {
 			m.send(to(sent), c.request)
 		}
@@ -33,22 +33,22 @@ func (m *moves) caller(s *state, i int) {
 		if int(s.length) < m.Inbox {
 			m.send(to(sent), c.request)
 		}
-		m.choice(result(cancelled), "its ctx ends")
+		m.Choice(result(cancelled), "its ctx ends")
 		m.vanish(s, i)
 		if s.done && !m.Without.DoneWhileFull {
-			m.step(result(refused), "sees done")
+			m.Step(result(refused), "sees done")
 		}
 	case sent:
 		if s.phase == ended && !m.Without.PhaseAfterSend {
-			m.step(to(refusing), "sees the phase after its send")
+			m.Step(to(refusing), "sees the phase after its send")
 		} else {
-			m.step(to(waiting), "sees the phase after its send")
+			m.Step(to(waiting), "sees the phase after its send")
 		}
 	case refusing:
 		m.abandon(result(refused), to(waiting), i)
 	case waiting:
 		m.receive(s, i)
-		m.choice(to(abandoning), "its ctx ends")
+		m.Choice(to(abandoning), "its ctx ends")
 		m.vanish(s, i)
 	case abandoning:
 		lost := to(owed)
@@ -63,15 +63,15 @@ func (m *moves) caller(s *state, i int) {
 			m.again(s, i)
 			return
 		}
-		m.check((c.got == ok) == r.applied, "what a call returns is not what was done")
+		m.Check((c.got == ok) == r.applied, "what a call returns is not what was done")
 		n := to(idle)
 		n.finish(i)
 		if r.claim == abandoned && !m.Without.AbandonedIsDropped {
-			m.step(n, "returns")
+			m.Step(n, "returns")
 			return
 		}
 		m.recycle(&n, c.request)
-		m.step(n, "returns, and recycles its request")
+		m.Step(n, "returns, and recycles its request")
 	}
 }
 
@@ -80,7 +80,7 @@ func (s *state) finish(i int) {
 }
 
 // begin takes a request: any of the pool, or else a new one.
-func (m *moves) begin(s *state, i int) {
+func (m *machine) begin(s *state, i int) {
 	if int(s.callers[i].calls) == m.Calls {
 		return
 	}
@@ -90,7 +90,7 @@ func (m *moves) begin(s *state, i int) {
 		c.at, c.request = checking, r
 		c.calls, c.left = c.calls+1, uint8(m.Retries)
 		n.requests[r].fate = held
-		m.choice(n, "begins a call")
+		m.Choice(n, "begins a call")
 	}
 	var fresh uint8
 	found := false
@@ -111,38 +111,38 @@ func (m *moves) begin(s *state, i int) {
 	}
 }
 
-func (m *moves) send(n state, r uint8) {
-	m.check(!n.done || !m.Without.InboxStaysOpen, "a send to a closed inbox panics")
+func (m *machine) send(n state, r uint8) {
+	m.Check(!n.done || !m.Without.InboxStaysOpen, "a send to a closed inbox panics")
 	n.put(r)
-	m.step(n, "sends its request")
+	m.Step(n, "sends its request")
 }
 
 // receive takes the answer out of its channel.
-func (m *moves) receive(s *state, i int) {
+func (m *machine) receive(s *state, i int) {
 	n := *s
 	c := &n.callers[i]
 	r := &n.requests[c.request]
 	if r.answer != none {
 		c.at, c.got = returning, r.answer
 		r.answer = none
-		m.step(n, "receives its answer")
+		m.Step(n, "receives its answer")
 	}
 }
 
 // abandon is the caller's half of the claim.
-func (m *moves) abandon(won, lost state, i int) {
+func (m *machine) abandon(won, lost state, i int) {
 	r := &won.requests[won.callers[i].request]
 	if r.claim != queued && !m.Without.CallerCAS {
-		m.step(lost, "cannot abandon its request")
+		m.Step(lost, "cannot abandon its request")
 		return
 	}
-	m.check(!r.applied, "a call was applied and given up")
+	m.Check(!r.applied, "a call was applied and given up")
 	r.claim, r.fate, r.inTime = abandoned, givenUp, false
-	m.step(won, "abandons its request")
+	m.Step(won, "abandons its request")
 }
 
 // vanish ends a caller's call where its context panics.
-func (m *moves) vanish(s *state, i int) {
+func (m *machine) vanish(s *state, i int) {
 	n := *s
 	r := n.callers[i].request
 	n.requests[r].fate = vanished
@@ -150,10 +150,10 @@ func (m *moves) vanish(s *state, i int) {
 	if m.Without.VanishedIsDropped {
 		m.recycle(&n, r)
 	}
-	m.choice(n, "vanishes: its context panics")
+	m.Choice(n, "vanishes: its context panics")
 }
 
-func (m *moves) again(s *state, i int) {
+func (m *machine) again(s *state, i int) {
 	n := *s
 	n.callers[i].got = none
 	n.callers[i].left--
@@ -163,14 +163,14 @@ func (m *moves) again(s *state, i int) {
 	if !m.Without.QueuedAgain {
 		r.claim = queued
 	}
-	m.step(n, "prepares its request again")
+	m.Step(n, "prepares its request again")
 	n = *s
 	n.callers[i].left, n.callers[i].got = 0, cancelled
-	m.choice(n, "its ctx has ended")
+	m.Choice(n, "its ctx has ended")
 }
 
-func (m *moves) recycle(n *state, r uint8) {
-	m.check(!n.reached(r), "a request is recycled while the owner may touch it")
+func (m *machine) recycle(n *state, r uint8) {
+	m.Check(!n.reached(r), "a request is recycled while the owner may touch it")
 	claim := n.requests[r].claim
 	n.requests[r] = request{fate: pooled}
 	if m.Without.QueuedInPool {
@@ -179,7 +179,7 @@ func (m *moves) recycle(n *state, r uint8) {
 }
 
 // closer adds the steps that a caller of Close can do.
-func (m *moves) closer(s *state, i int) {
+func (m *machine) closer(s *state, i int) {
 	n := *s
 	at := &n.closers[i]
 	switch *at {
@@ -192,11 +192,11 @@ func (m *moves) closer(s *state, i int) {
 		if first || m.Without.ClosingCAS {
 			n.phase = closing
 		}
-		m.choice(n, "calls Close")
+		m.Choice(n, "calls Close")
 	case stopping:
 		*at = awaiting
 		if n.done && !m.Without.StopOrDone {
-			m.step(n, "sees done")
+			m.Step(n, "sees done")
 		}
 		if int(n.length) < m.Inbox {
 			for _, r := range n.inbox[:n.length] {
@@ -210,12 +210,12 @@ func (m *moves) closer(s *state, i int) {
 				copy(n.inbox[1:n.length], s.inbox[:])
 				n.inbox[0] = stop
 			}
-			m.step(n, "sends the request to stop")
+			m.Step(n, "sends the request to stop")
 		}
 	case awaiting:
 		*at = returned
 		if n.done || m.Without.CloseWaits {
-			m.step(n, "returns from Close")
+			m.Step(n, "returns from Close")
 		}
 	}
 }

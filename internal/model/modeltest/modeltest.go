@@ -1,0 +1,67 @@
+// Package modeltest has what the tests of all models share.
+package modeltest
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/internal/model"
+)
+
+// most is far more states than a protocol of these tests has.
+const most = 100_000_000
+
+// Holds expects a protocol to keep its promises, in all of its states.
+func Holds(t *testing.T, protocol any, explore func(most int) model.Report) model.Report {
+	t.Helper()
+	r := HoldsUpTo(t, most, protocol, explore)
+	require.Less(t, r.Visited, most, "not all was explored")
+	return r
+}
+
+// HoldsUpTo is Holds for at most so many states.
+func HoldsUpTo(t *testing.T, most int, protocol any, explore func(most int) model.Report) model.Report {
+	t.Helper()
+	began := time.Now()
+	r := explore(most)
+	t.Logf("%v: %d states, %d visited, %d steps, %v", protocol, r.States, r.Visited, r.Steps, time.Since(began).Round(time.Millisecond))
+	require.Empty(t, r.Violation, "%s", strings.Join(r.Trace, "\n"))
+	return r
+}
+
+// A Rule is what breaks when a rule of a protocol P is left out.
+type Rule[P any] struct {
+	in     P
+	broken string
+}
+
+// Breaks names the promise that breaks, and the smallest protocol that shows it. ""
+// stands for none: the rule is not for safety.
+func Breaks[P any](in P, promise string) Rule[P] { return Rule[P]{in, promise} }
+
+// Rules expects of each field of P's field Without, the rules, that leaving it out breaks
+// what it is said to break.
+func Rules[P any](t *testing.T, rules map[string]Rule[P], explore func(p P, most int) model.Report) {
+	t.Helper()
+	all, ok := reflect.TypeFor[P]().FieldByName("Without")
+	require.True(t, ok)
+	assert.Len(t, rules, all.Type.NumField())
+	for without, rule := range rules {
+		t.Run(without, func(t *testing.T) {
+			p := rule.in
+			left := reflect.ValueOf(&p).Elem().FieldByName("Without").FieldByName(without)
+			require.True(t, left.IsValid())
+			left.SetBool(true)
+			r := explore(p, most)
+			require.Less(t, r.Visited, most)
+			t.Logf("%d states, %d steps: %s\n%s", r.Visited, len(r.Trace), r.Violation, strings.Join(r.Trace, "\n"))
+			assert.Equal(t, rule.broken, r.Violation)
+			assert.Equal(t, rule.broken == "", len(r.Trace) == 0)
+		})
+	}
+}
