@@ -335,6 +335,34 @@ func TestFailsClosedDurable(t *testing.T) {
 		})
 	})
 
+	t.Run("in a request that is tried again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l, faulty, first, letGo := heldAppend(t)
+			faulty.Next(journaltest.Reject())
+			errs := make(chan error, 3)
+			tries := 0
+			go func() {
+				errs <- runTestOp(t.Context(), l, "b", func() {
+					if tries++; tries == 2 {
+						panic("half way")
+					}
+				})
+			}()
+			synctest.Wait()
+			for range 2 {
+				go func() { errs <- l.PersistRuntimeState(t.Context(), "c", store.RuntimeIdle) }()
+			}
+			synctest.Wait()
+			letGo()
+			require.NoError(t, <-first)
+			for range cap(errs) {
+				require.ErrorIs(t, <-errs, store.ErrFailed)
+			}
+			assert.Equal(t, 2, tries)
+			require.ErrorIs(t, l.Close(), store.ErrFailed)
+		})
+	})
+
 	t.Run("while a batch is with the journal", func(t *testing.T) {
 		for name, fault := range map[string]error{"that stores it": nil, "that loses it": journal.ErrAmbiguous} {
 			t.Run(name, func(t *testing.T) {

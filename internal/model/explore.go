@@ -190,3 +190,16 @@ func (x *explorer[S]) expand(at uint32) {
 		x.visit(step.Next, at)
 	}
 }
+
+// Ways is the number of orders of things, of which some are alike and side by side.
+func Ways[T any](things []T, alike func(a, b T) bool) int {
+	n, same := 1, 1
+	for i := 1; i < len(things); i++ {
+		same++
+		if !alike(things[i-1], things[i]) {
+			same = 1
+		}
+		n = n * (i + 1) / same
+	}
+	return n
+}

@@ -1,6 +1,10 @@
 package handoff
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/loopstore/loopstore/internal/model"
+)
 
 // Canonical renames callers, closers and requests, so that states that differ by
 // names only are equal. It returns how many such states with other names of callers
@@ -16,8 +20,8 @@ func (m *machine) Canonical(s state) (state, int) {
 		closers := s.closers[:m.Closers]
 		slices.Sort(named)
 		slices.Sort(closers)
-		orbit = ways(named, func(a, b uint64) bool { return a>>8 == b>>8 }) *
-			ways(closers, func(a, b uint8) bool { return a == b })
+		orbit = model.Ways(named, func(a, b uint64) bool { return a>>8 == b>>8 }) *
+			model.Ways(closers, func(a, b uint8) bool { return a == b })
 	}
 
 	n := s
@@ -72,17 +76,4 @@ func (s *state) key(c *caller) uint64 {
 		}
 	}
 	return key<<8 | where
-}
-
-// ways is the number of orders of things, of which some are alike and side by side.
-func ways[T any](things []T, alike func(a, b T) bool) int {
-	n, same := 1, 1
-	for i := 1; i < len(things); i++ {
-		same++
-		if !alike(things[i-1], things[i]) {
-			same = 1
-		}
-		n = n * (i + 1) / same
-	}
-	return n
 }
