@@ -69,10 +69,9 @@ func (l *Loop) ownDurable(d *durable) {
 	}
 }
 
-// over reports whether all that was taken is answered and nothing more comes.
-func (d *durable) over() bool {
-	return d.stopped || d.closing && !d.appending && d.waiting()+len(d.again)+len(d.compactions) == 0
-}
+// over reports, after begin, whether all that was taken is answered and nothing more
+// comes: without a round under way, begin leaves nothing that waits.
+func (d *durable) over() bool { return d.stopped || d.closing && !d.appending }
 
 func (d *durable) waiting() int { return len(d.loads) + len(d.writes) }
 

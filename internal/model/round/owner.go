@@ -18,7 +18,7 @@ func (m *machine) ownerSteps(s *state) {
 		case n.append != off && !m.Without.OneRound:
 			o.at = receiving
 			m.Step(n, "goes back to wait, since a round is with the journal")
-		case o.over(m):
+		case o.closing && m.Without.CloseServes:
 			m.leave(&n)
 			m.Step(n, "leaves")
 		default:
@@ -70,11 +70,6 @@ func (m *machine) ownerSteps(s *state) {
 		o.at, n.done = gone, true
 		m.Step(n, "closes done")
 	}
-}
-
-// over reports whether all that was taken is answered and nothing more comes.
-func (o *owner) over(m *machine) bool {
-	return o.closing && (o.loads.len+o.writes.len+o.again.len == 0 || m.Without.CloseServes)
 }
 
 // accept takes a message out of the inbox. A load that no round is in the way of is
@@ -161,7 +156,7 @@ func (m *machine) choose(n state) {
 		o.current = o.writes.next()
 		m.take(n, choosing)
 	default:
-		if o.at = receiving; o.over(m) {
+		if o.at = receiving; o.closing {
 			m.leave(&n)
 		}
 		m.Step(n, "finds nothing to do")

@@ -54,7 +54,7 @@ type Rules struct {
 	LeaveAgain     bool // and those that wait for another try
 	LeaveQueues    bool // and those that wait for a round, or for its end
 	AnswerPanicked bool // and the one in which it panicked
-	CloseServes    bool // Close's request ends the service only when nothing waits
+	CloseServes    bool // after Close's request it serves what waits
 	FenceFirst     bool // an engine fences the earlier holder before it reads what stands
 }
 
