@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -394,12 +395,40 @@ func TestCompactThatPanicsIsAnswered(t *testing.T) {
 	refused(t, l, nil)
 }
 
-// Writers that never pause do not keep Compact waiting.
+// An exclusive engine fails a test in which an Append and a Compact overlap.
+type exclusive struct {
+	journal.Engine
+	journal.Journal
+	t    *testing.T
+	busy *atomic.Bool
+}
+
+func (e exclusive) Open(ctx context.Context, partition string, emit func(journal.Change) error) (_ journal.Journal, err error) {
+	e.Journal, err = e.Engine.Open(ctx, partition, emit)
+	return e, err
+}
+
+func (e exclusive) alone() func() {
+	assert.True(e.t, e.busy.CompareAndSwap(false, true), "an Append and a Compact overlap")
+	return func() { e.busy.Store(false) }
+}
+
+func (e exclusive) Append(ctx context.Context, b journal.Batch) (journal.Position, error) {
+	defer e.alone()()
+	return e.Journal.Append(ctx, b)
+}
+
+func (e exclusive) Compact(ctx context.Context, live iter.Seq[journal.Change]) error {
+	defer e.alone()()
+	return e.Journal.Compact(ctx, live)
+}
+
+// Writers that never pause do not keep Compact waiting, and it waits for their append.
 func TestCompactBesideWriters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		faulty := journaltest.NewFaulty(journaltest.NewEngine())
 		faulty.Script(func(int, journal.Batch) journaltest.Fault { return journaltest.Late(time.Second) })
-		l := openLoop(t, faulty, Options{})
+		l := openLoop(t, exclusive{Engine: faulty, t: t, busy: new(atomic.Bool)}, Options{})
 		writing, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for _, id := range []store.RuntimeID{"a", "b", "c"} {
