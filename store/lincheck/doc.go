@@ -74,6 +74,11 @@
 // runtimes, to which little else is written and which are deleted more often.
 // CheckProgram is as exact, but has no readers.
 //
+// # How much has been checked
+//
+// With Config.Record, Check adds a line about each of its runs to a file, and logs what
+// all runs in it come to: for how long, and how many operations, nothing was found.
+//
 // # The model
 //
 // The model holds each runtime in plain lists that are never changed in place. It is

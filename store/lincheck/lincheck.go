@@ -26,6 +26,7 @@ type Config struct {
 	Seed       uint64 // of the programs. How they interleave is not repeatable
 	Spanning   int    // further histories of 200 operations, whose batches span runtimes; 0 means 50
 	Dir        string // for the page of a refuted history; for empty see Check
+	Record     string // a file, to which Check adds a line of JSON about each run, and logs what all come to; "" for none
 
 	// Versions is how many versions of a session the stores keep, the last one among
 	// them: Last of their store.Retention.Sessions. 0 means that this is zero.
@@ -117,10 +118,23 @@ func Check(t TB, open func() store.RuntimeStore, cfg Config) Stats {
 	t.Helper()
 	c := check{cfg: cfg.withDefaults()}
 	c.cfg.Dir = cmp.Or(c.cfg.Dir, pages(t))
-	if err := errors.Join(c.run(t.Context(), open), c.close()); err != nil {
+	began := time.Now()
+	err := errors.Join(c.run(t.Context(), open), c.close())
+	if err != nil {
 		t.Errorf("%v", err)
 	}
 	t.Logf("%v", c.stats)
+	if cfg.Record != "" {
+		ended := time.Now()
+		all, err := note(cfg.Record, finished{
+			Ended: ended, Seconds: ended.Sub(began).Seconds(), Histories: c.stats.Histories,
+			Operations: c.stats.Operations + c.stats.Audited, Fault: err != nil,
+		})
+		if err != nil {
+			t.Errorf("the run is not recorded: %v", err)
+		}
+		t.Logf("%s", all)
+	}
 	return c.stats
 }
 

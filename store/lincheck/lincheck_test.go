@@ -21,7 +21,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-var long = flag.Bool("lincheck.long", false, "check ten times as many histories")
+var (
+	long   = flag.Bool("lincheck.long", false, "check ten times as many histories")
+	record = os.Getenv("LOOPSTORE_LINCHECK_RECORD") // of clean runs
+)
 
 func reader(s store.RuntimeStore, id store.RuntimeID) lincheck.Look {
 	return s.(*loopstore.Loop).Reader(id).View
@@ -30,7 +33,7 @@ func reader(s store.RuntimeStore, id store.RuntimeID) lincheck.Look {
 // TestLinearizable checks Loops with inboxes from one place up, so that callers are
 // cancelled while they wait for a place and while they wait for an answer.
 func TestLinearizable(t *testing.T) {
-	cfg := lincheck.Config{Histories: histories, Operations: 2000, Runtimes: 4, Spanning: histories, Reader: reader, Versions: 3}
+	cfg := lincheck.Config{Histories: histories, Operations: 2000, Runtimes: 4, Spanning: histories, Reader: reader, Versions: 3, Record: record}
 	if *long {
 		cfg.Histories *= 10
 		cfg.Spanning *= 10

@@ -86,7 +86,7 @@ func (s *restarting) Close() error { return s.current.Load().Close() }
 // TestLinearizableAcrossRestarts checks durable loops that are replaced while they are
 // called.
 func TestLinearizableAcrossRestarts(t *testing.T) {
-	cfg := lincheck.Config{Histories: histories / 4, Spanning: histories / 4, Versions: restartingVersions}
+	cfg := lincheck.Config{Histories: histories / 4, Spanning: histories / 4, Versions: restartingVersions, Record: record}
 	var opened atomic.Int64
 	stats := lincheck.Check(t, func() store.RuntimeStore { return newRestarting(t, &opened) }, cfg)
 	require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
@@ -100,7 +100,7 @@ func TestLinearizableAcrossRestarts(t *testing.T) {
 // rounds gather many calls and loads run beside them. Rounds on several runtimes are
 // rejected, and then made again call by call.
 func TestLinearizableDurable(t *testing.T) {
-	cfg := lincheck.Config{Histories: histories / 4, Spanning: histories / 4, Reader: reader}
+	cfg := lincheck.Config{Histories: histories / 4, Spanning: histories / 4, Reader: reader, Record: record}
 	opened, rejected := 0, 0
 	stats := lincheck.Check(t, func() store.RuntimeStore {
 		faulty := journaltest.NewFaulty(journaltest.NewEngine())

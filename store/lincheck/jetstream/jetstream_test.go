@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -75,9 +76,9 @@ func (s *replaced) Close() error { return s.current.Load().Close() }
 // TestLinearizableAcrossTakeOvers checks loops that are replaced while they are
 // called, on real streams.
 func TestLinearizableAcrossTakeOvers(t *testing.T) {
-	cfg := lincheck.Config{Histories: 8, Spanning: 8, Versions: versions}
+	cfg := lincheck.Config{Histories: 8, Spanning: 8, Versions: versions, Record: os.Getenv("LOOPSTORE_LINCHECK_RECORD")}
 	if testing.Short() {
-		cfg = lincheck.Config{Histories: 2, Spanning: 2, Versions: versions}
+		cfg = lincheck.Config{Histories: 2, Spanning: 2, Versions: versions, Record: os.Getenv("LOOPSTORE_LINCHECK_RECORD")}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
