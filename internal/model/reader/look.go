@@ -15,7 +15,9 @@ func (m *machine) reader(s *state, i int) {
 			n := *s
 			l := &n.looks[i]
 			n.begin(l, uint8(x))
-			l.floor = n.runtimes[x].upTo(l.floor)
+			if l.floor != shut { // what it must show says as much
+				l.floor = n.runtimes[x].upTo(l.floor)
+			}
 			if l.view = s.last[x]; l.view.moment != 0 {
 				l.at = looking
 			}
@@ -166,8 +168,10 @@ func (m *machine) journal(s *state) {
 	m.Step(n, "stores the round")
 	n.round.at = rejected
 	m.Step(n, "rejects it")
-	n.round.at = unknown
-	m.Step(n, "cannot say")
+	if !m.Calm {
+		n.round.at = unknown
+		m.Step(n, "cannot say")
+	}
 }
 
 // closes adds the steps of a caller of Close.

@@ -131,7 +131,7 @@ func (s *state) digest() uint64 {
 	}
 	for x := range s.last {
 		rt, old := &s.runtimes[x], &s.round.old[x]
-		mix(bit(rt.there) | bit(old.changed)<<1 | bit(old.there)<<2 | uint64(rt.view)<<8 | uint64(rt.changes)<<16 |
+		mix(uint64(rt.rest)<<56 | bit(rt.there) | bit(old.changed)<<1 | bit(old.there)<<2 | uint64(rt.view)<<8 | uint64(rt.changes)<<16 |
 			uint64(old.view)<<24 | uint64(s.absences[x])<<32 | uint64(s.last[x].moment)<<40 | uint64(s.last[x].shows)<<48)
 	}
 	for i := range s.looks {

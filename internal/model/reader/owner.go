@@ -34,6 +34,9 @@ func (m *machine) owner(s *state) {
 		}
 	case settling:
 		m.finish(s)
+		if m.Without.ViewsAfterSettle {
+			m.load(s)
+		}
 	case waking:
 		m.wake(s)
 	case early, replying:
@@ -134,17 +137,24 @@ func (m *machine) apply(n *state, a, b uint8) {
 		}
 	}
 	if m.Without.OneSettle && a != none {
-		n.owner.rest, b = b, none
+		n.runtimes[1].rest, b = b, none
 	}
 	ended := m.change(n, 0, a) | m.change(n, 1, b)
-	switch {
-	case m.Group > 0:
+	if m.Group > 0 {
 		n.finishing(ended, gathering)
-	case m.Without.OverBeforeAnswer:
-		n.owner.at, n.owner.flags = early, ended
-	default:
-		n.finishing(ended, replying)
+		return
 	}
+	m.stands(n, ended)
+}
+
+// stands ends the views of what a write or a round has changed, which stands now, and
+// then it is answered.
+func (m *machine) stands(n *state, ended set) {
+	if m.Without.OverBeforeAnswer {
+		n.owner.at, n.owner.flags = early, ended
+		return
+	}
+	n.finishing(ended, replying)
 }
 
 // change changes a runtime, and returns the moments that are ended now. See revise.
@@ -190,7 +200,7 @@ func (m *machine) end(s *state) {
 	case stored:
 		ended := n.roundEnds()
 		n.round = round{}
-		n.finishing(ended, replying)
+		m.stands(&n, ended)
 		m.Step(n, "commits the round")
 	case rejected: // its calls are told that nothing was applied
 		for x := range r.old {
@@ -224,13 +234,19 @@ func (n *state) roundEnds() (ended set) {
 }
 
 // panics ends the service where a call panics. It may be a load. A write may have deleted
-// all by then, and may have been settled, when those who wait were not woken yet.
+// all by then, or imported all, and may have been settled when nobody was woken yet.
 func (m *machine) panics(s *state) {
+	if m.Calm {
+		return
+	}
 	n := *s
 	n.broken = true
 	n.owner.found = 0
 	switch {
 	case m.Without.FailsClosed:
+		if s.broken {
+			return
+		}
 		n.runtimes[0].there, n.runtimes[1].there = false, false
 		n.owner.at = receiving
 	case m.Without.EndBeforeFailure:
@@ -238,6 +254,9 @@ func (m *machine) panics(s *state) {
 	default:
 		if m.Without.EndCoversUnsettled {
 			n.runtimes[0].view, n.runtimes[1].view = 0, 0
+		}
+		if m.Without.EndCoversAdopted && n.writes == 0 {
+			n.absences = [2]uint8{}
 		}
 		m.endAll(&n, denying)
 	}
@@ -299,6 +318,9 @@ func (m *machine) finish(s *state) {
 		m.Check(*end != closed || !m.Without.EndedOnce, "a channel is closed twice: that panics")
 		if *end != closed {
 			n.owner.found.add(*end)
+		}
+		if m.Without.Wakes {
+			n.owner.found = 0
 		}
 		if !m.Without.EndSwapped {
 			*end = closed

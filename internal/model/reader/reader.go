@@ -34,9 +34,11 @@ type Protocol struct {
 	Watchers int  // at most 2
 	Shared   bool // views of what is not there share a moment, whichever runtime it is
 	Group    int  // writes in a round in front of a journal, 0 without one
+	Calm     bool // no call panics, the journal stores or rejects, and nobody calls Close
 	Without  Rules
 
 	AllNames bool // also states that differ by names only
+	AllSteps bool // also what makes no difference: see tidy
 }
 
 // Rules are the checks of the code, and the orders that it keeps. One that is set is
@@ -50,11 +52,13 @@ type Rules struct {
 	DeletionEnds       bool // so does a deletion
 	AbsenceEnds        bool // a new runtime ends the moment of what was not there
 	OneSettle          bool // a batch is settled as a whole
+	ViewsAfterSettle   bool // no view is given before all that stood are over
 	OverBeforeAnswer   bool // a write is answered when the views of what it changed are over
 	AllOverFirst       bool // the flags of all moments are set before the first end
 	OverBeforeEnd      bool // the flag of a moment is set before its end
 	EndSwapped         bool // the end is swapped, not loaded
 	EndedOnce          bool // a moment may have ended before
+	Wakes              bool // who waits for the end of a view is woken
 	WakeAside          bool // a goroutine of its own wakes those who wait
 	EndLoadedFirst     bool // who waits for an end makes a channel only if there is none
 	EndCAS             bool // and puts it in its place by compare-and-swap
@@ -69,6 +73,7 @@ type Rules struct {
 	EndBeforeFailure   bool // before a call is told of the failure
 	EndCoversUnsettled bool // those of changes that are not settled too
 	EndCoversAbsences  bool // those of what is not there too
+	EndCoversAdopted   bool // those that an import has dropped too, and did not end yet
 	EndCoversGroup     bool // those that the round has dropped too
 	CloseWaitsForWakes bool // Close waits for the goroutines that wake
 	EndsAtCommit       bool // the views of what a round changes end when it is stored
@@ -117,6 +122,7 @@ type owner struct {
 type runtime struct {
 	there   bool
 	view    uint8 // its moment, 0 if none
+	rest    uint8 // what the write has still to do here, if it is settled piece by piece
 	changes uint8 // a bit for each write that has changed it; write 0 has left nothing
 }
 
@@ -163,11 +169,11 @@ const (
 // Where the owner stands. The order is the one in which it comes to it, and so are
 // those below: see Rank.
 const (
-	early     = iota // answers before it settles, if the rule is missing
-	gathering        // takes another write of the round, or hands it to the journal
+	gathering = iota // takes another write of the round, or hands it to the journal
 	settling         // sets the flags of moments, then swaps their ends
 	waking           // closes the channels that it found, or starts a goroutine that does
 	appending        // waits for the journal, if the rule is missing
+	early            // answers before it settles, if that rule is missing
 	replying
 	receiving
 	denying // tells those of a call that panicked, and of a round that is lost

@@ -30,8 +30,10 @@ func (m *machine) List(s *state, moves *model.Moves[state]) {
 	m.waker(s)
 	m.Of(theJournal)
 	m.journal(s)
-	m.Of(theCloser)
-	m.closes(s)
+	if !m.Calm {
+		m.Of(theCloser)
+		m.closes(s)
+	}
 	for i := range m.Readers {
 		m.Of(lookOf + model.Process(i))
 		m.reader(s, i)
@@ -55,6 +57,13 @@ func (m *machine) Choice(next state, what string) { m.tidy(&next); m.Moves.Choic
 //     good as a new one.
 //   - a channel that is to be closed, if nobody waits for it or can.
 func (m *machine) tidy(n *state) {
+	if !m.AllSteps {
+		m.forget(n)
+	}
+	m.goOn(n)
+}
+
+func (m *machine) forget(n *state) {
 	var out, channels set
 	if !m.Without.AsksCurrent && !m.Without.OwnersView {
 		for x := range n.last {
@@ -90,7 +99,6 @@ func (m *machine) tidy(n *state) {
 	n.round.absent &= out
 	n.owner.found &= channels
 	n.wakes &= channels
-	m.goOn(n)
 }
 
 // goOn is what comes when the moments are ended, and those who wait are woken.
@@ -102,11 +110,13 @@ func (m *machine) goOn(n *state) {
 	if o.at != waking || o.found != 0 {
 		return
 	}
-	if does := o.rest; does != none {
-		o.rest = none
-		n.finishing(m.change(n, 1, does), o.then)
-		m.tidy(n)
-		return
+	for x := range n.runtimes {
+		if does := n.runtimes[x].rest; does != none {
+			n.runtimes[x].rest = none
+			n.finishing(m.change(n, uint8(x), does), o.then)
+			m.tidy(n)
+			return
+		}
 	}
 	o.at, o.then = o.then, 0
 }
@@ -147,8 +157,8 @@ func (m *machine) Rank(s *state) int {
 	case o.at == receiving && s.round.at != noRound:
 		at = appending
 	}
-	if o.rest != none {
-		left += 24
+	if s.runtimes[0].rest+s.runtimes[1].rest != none {
+		left += 40
 	}
 	left += o.flags.len() + 2*o.ends.len() + o.found.len() + s.wakes.len()
 	sum := 2048*int(s.writes) + 128*at - left + int(s.round.at) + int(s.closer)

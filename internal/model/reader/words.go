@@ -16,6 +16,9 @@ func (p Protocol) String() string {
 	if p.Shared {
 		size += ", one absence"
 	}
+	if p.Calm {
+		size += ", calm"
+	}
 	return size
 }
 
@@ -54,25 +57,19 @@ func (*machine) Changes(s, n *state) []string {
 	add(n.writes > s.writes, "write %d", n.writes)
 	for i := range n.looks {
 		was, is := &s.looks[i].view, &n.looks[i].view
-		add(was.moment == 0 && is.moment != 0, "it has %s of write %d", named(is.moment), is.shows)
+		add(was.moment == 0 && is.moment == gone, "it has one that is over")
+		add(was.moment == 0 && is.moment != 0 && is.moment != gone, "it has m%d of write %d", is.moment, is.shows)
 		add(s.looks[i].channel == 0 && n.looks[i].channel != 0, "it waits")
 	}
 	for x := range n.last {
 		was, is := s.last[x], n.last[x]
-		add(was != is && is.moment != gone, "the last of %s is %s of write %d", names[x], named(is.moment), is.shows)
+		add(was != is && is.moment != gone, "the last of %s is m%d of write %d", names[x], is.moment, is.shows)
 	}
 	for i := range n.moments {
 		was, is := s.moments[i], n.moments[i]
-		add(is.over != 0 && was.over == 0, "%s over", named(uint8(i)))
-		add(was.end != closed && is.end == closed, "the end of %s closed", named(uint8(i)))
+		add(is.over != 0 && was.over == 0, "m%d over", i)
+		add(was.end != closed && is.end == closed, "the end of m%d closed", i)
 	}
 	add(s.done != n.done, "done closed")
 	return all
-}
-
-func named(moment uint8) string {
-	if moment == gone {
-		return "one that is over"
-	}
-	return fmt.Sprintf("m%d", moment)
 }
