@@ -24,7 +24,7 @@ func (m *machine) reader(s *state, i int) {
 			m.Choice(n, "begins to read "+names[x]+": loads the last view")
 		}
 	case looking:
-		if s.current(l.view.moment) || m.Without.AsksCurrent {
+		if s.moments[l.view.moment].over == 0 || m.Without.AsksCurrent {
 			m.returns(&n, i)
 			m.Step(n, "finds that it is current, and returns it")
 			return
@@ -59,9 +59,6 @@ func (m *machine) reader(s *state, i int) {
 func (n *state) begin(l *look, x uint8) {
 	*l = look{at: asking, of: x, reads: l.reads, floor: max(n.known, n.woken), told: n.woken > n.known}
 }
-
-// current reports whether the flag of a moment is not set.
-func (s *state) current(at uint8) bool { return at != gone && s.moments[at].over == 0 }
 
 // give answers who has asked the owner.
 func (m *machine) give(n *state, i int, v view) {

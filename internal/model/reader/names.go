@@ -1,24 +1,32 @@
 package reader
 
+import (
+	"hash/maphash"
+	"math"
+)
+
+var seed = maphash.MakeSeed()
+
 // Canonical renames moments and channels, and then runtimes and those who read or watch,
-// so that states that differ by names only are equal. It tries all names of the latter,
-// and takes those whose digest is the least.
+// so that states that differ by names only are equal. Of the latter it tries all names,
+// and takes those with the least hash.
 func (m *machine) Canonical(s state) (state, int) {
 	if m.AllNames {
-		return m.renamed(&s, false, first), 1
+		return m.renamed(&s, first, false), 1
 	}
 	var least state
-	lowest, tried, same := ^uint64(0), 0, 0
-	for _, names := range orders[m.Readers][m.Watchers] {
+	lowest, tried, same := uint64(math.MaxUint64), 0, 0
+	for _, names := range m.orders {
 		for _, swapped := range []bool{false, true} {
-			n := m.renamed(&s, swapped, names)
-			d := n.digest()
-			tried++
-			if d == lowest {
-				same++
-			} else if d < lowest {
-				least, lowest, same = n, d, 1
+			n := m.renamed(&s, names, swapped)
+			hash := maphash.Comparable(seed, n)
+			if hash < lowest {
+				least, lowest, same = n, hash, 0
 			}
+			if hash == lowest {
+				same++
+			}
+			tried++
 		}
 	}
 	return least, tried / same
@@ -29,30 +37,17 @@ type order [maxReaders + maxWatchers]uint8
 
 var first = order{0, 1, 2, 3, 4}
 
-// orders of each number of readers and watchers.
-var orders = func() (all [maxReaders + 1][maxWatchers + 1][]order) {
-	for readers := range all {
-		for watchers := range all[readers] {
-			of := &all[readers][watchers]
-			permute(first, 0, readers, func(o order) {
-				permute(o, maxReaders, maxReaders+watchers, func(o order) { *of = append(*of, o) })
-			})
-		}
-	}
-	return all
-}()
-
-// permute calls do with each order of what is between two places.
-func permute(o order, from, to int, do func(order)) {
+// permuted returns all orders in which those from one place to another may stand.
+func permuted(o order, from, to int) (all []order) {
 	if from >= to {
-		do(o)
-		return
+		return []order{o}
 	}
 	for i := from; i < to; i++ {
 		n := o
-		n[from], n[i] = n[i], n[from]
-		permute(n, from+1, to, do)
+		n[from], n[i] = o[i], o[from]
+		all = append(all, permuted(n, from+1, to)...)
 	}
+	return all
 }
 
 // A naming gives names in the order in which it is asked.
@@ -62,7 +57,7 @@ type naming struct {
 }
 
 func (n *naming) of(old uint8) uint8 {
-	if old == 0 || old == gone {
+	if old == 0 || old == closed {
 		return old
 	}
 	if n.names[old] == 0 {
@@ -79,27 +74,29 @@ func (n *naming) set(old set) (renamed set) {
 	return renamed
 }
 
-// renamed gives those who look another order, and the runtimes too if they are swapped;
-// moments and channels are renamed in the order in which they stand there.
-func (m *machine) renamed(s *state, swapped bool, names order) state {
+// renamed gives those who look another order, and the runtimes too if they are swapped.
+// Moments and channels are renamed in the order in which they stand there.
+func (m *machine) renamed(s *state, names order, swapped bool) state {
 	n := *s
+	m.forget(&n)
+	old := n
 	if swapped {
-		n.runtimes[0], n.runtimes[1] = s.runtimes[1], s.runtimes[0]
-		n.last[0], n.last[1] = s.last[1], s.last[0]
-		n.round.old[0], n.round.old[1] = s.round.old[1], s.round.old[0]
+		swap(&n.runtimes)
+		swap(&n.last)
+		swap(&n.round.old)
 		if !m.Shared {
-			n.absences[0], n.absences[1] = s.absences[1], s.absences[0]
+			swap(&n.absences)
 		}
 	}
 	var moments, channels naming
+	moments.names[gone] = gone
 	for x := range n.last {
-		n.runtimes[x].view = moments.of(n.runtimes[x].view)
-		n.absences[x] = moments.of(n.absences[x])
-		n.round.old[x].view = moments.of(n.round.old[x].view)
-		n.last[x].moment = moments.of(n.last[x].moment)
+		for _, at := range append(n.kept(x), &n.last[x].moment) {
+			*at = moments.of(*at)
+		}
 	}
 	for i, at := range names {
-		n.looks[i] = s.looks[at]
+		n.looks[i] = old.looks[at]
 		l := &n.looks[i]
 		if swapped && l.at != idle && l.at != refused {
 			l.of = 1 - l.of
@@ -107,68 +104,74 @@ func (m *machine) renamed(s *state, swapped bool, names order) state {
 		l.view.moment = moments.of(l.view.moment)
 		l.channel = channels.of(l.channel)
 	}
-	n.round.absent = moments.set(s.round.absent)
-	n.owner.flags, n.owner.ends = moments.set(s.owner.flags), moments.set(s.owner.ends)
+	for _, all := range []*set{&n.round.absent, &n.owner.flags, &n.owner.ends} {
+		*all = moments.set(*all)
+	}
 	n.moments = [maxMoments + 1]moment{}
-	for at := range uint8(maxMoments + 1) {
-		if to := moments.names[at]; to != 0 {
-			n.moments[to] = s.moments[at]
+	for at, to := range moments.names[:maxMoments+1] {
+		if to != 0 {
+			n.moments[to] = old.moments[at]
 		}
 	}
 	for at := range n.moments {
 		n.moments[at].end = channels.of(n.moments[at].end)
 	}
-	n.owner.found, n.wakes = channels.set(s.owner.found), channels.set(s.wakes)
+	n.owner.found, n.wakes = channels.set(n.owner.found), channels.set(n.wakes)
 	return n
 }
 
-// digest is another number for another state, most likely, and always the same.
-func (s *state) digest() uint64 {
-	d := uint64(14695981039346656037)
-	mix := func(word uint64) {
-		d = (d ^ word) * 0x9e3779b97f4a7c15
-		d ^= d >> 29
-	}
-	for x := range s.last {
-		rt, old := &s.runtimes[x], &s.round.old[x]
-		mix(uint64(rt.rest)<<56 | bit(rt.there) | bit(old.changed)<<1 | bit(old.there)<<2 | uint64(rt.view)<<8 | uint64(rt.changes)<<16 |
-			uint64(old.view)<<24 | uint64(s.absences[x])<<32 | uint64(s.last[x].moment)<<40 | uint64(s.last[x].shows)<<48)
-	}
-	for i := range s.looks {
-		l := &s.looks[i]
-		mix(uint64(l.at) | uint64(l.of)<<4 | bit(l.told)<<5 | uint64(l.reads)<<8 | uint64(l.floor)<<16 |
-			uint64(l.view.moment)<<24 | uint64(l.view.shows)<<32 | uint64(l.channel)<<40)
-	}
-	for i := 1; i < len(s.moments) && s.moments[i] != (moment{}); i += 3 {
-		word := uint64(0)
-		for j := i; j < i+3; j++ {
-			word = word<<16 | uint64(s.moments[j].over)<<8 | uint64(s.moments[j].end)
+func swap[T any](of *[2]T) { of[0], of[1] = of[1], of[0] }
+
+// forget drops what makes no difference any more: what a view shows that only a Reader
+// has, once it is over; which moment the owner keeps, if nobody has a view of it and it
+// is current, since it is as good as a new one; and a channel that nobody waits for.
+func (m *machine) forget(n *state) {
+	if !m.Without.AsksCurrent && !m.Without.OwnersView {
+		for x := range n.last {
+			if n.moments[n.last[x].moment].over != 0 {
+				n.last[x] = view{moment: gone}
+			}
 		}
-		mix(word)
 	}
-	mix(uint64(s.owner.flags)<<32 | uint64(s.owner.ends)<<16 | uint64(s.round.absent))
-	mix(uint64(s.owner.found)<<16 | uint64(s.wakes))
-	return d
+	held := n.held()
+	for x := range n.last {
+		for _, at := range n.kept(x) {
+			if n.moments[*at].over == 0 && !held.has(*at) {
+				*at = 0
+			}
+		}
+	}
+	var awaited set
+	for i := range n.looks {
+		awaited.add(n.looks[i].channel)
+		awaited.add(n.moments[n.looks[i].view.moment].end)
+	}
+	n.wakes &= awaited
 }
 
-func bit(b bool) uint64 {
-	if b {
-		return 1
+// kept returns the moments that the owner keeps.
+func (s *state) kept(x int) []*uint8 {
+	return []*uint8{&s.runtimes[x].view, &s.absences[x], &s.round.old[x].view}
+}
+
+// held returns the moments of which somebody has a view.
+func (s *state) held() (held set) {
+	for x := range s.last {
+		held.add(s.last[x].moment)
 	}
-	return 0
+	for i := range s.looks {
+		held.add(s.looks[i].view.moment)
+	}
+	return held
 }
 
 // fresh returns a moment that nobody has.
 func (s *state) fresh() uint8 {
-	used := s.owner.flags | s.owner.ends | s.round.absent
+	used := s.held() | s.owner.flags | s.owner.ends | s.round.absent
 	for x := range s.last {
-		used.add(s.runtimes[x].view)
-		used.add(s.absences[x])
-		used.add(s.round.old[x].view)
-		used.add(s.last[x].moment)
-	}
-	for i := range s.looks {
-		used.add(s.looks[i].view.moment)
+		for _, at := range s.kept(x) {
+			used.add(*at)
+		}
 	}
 	at := (used | 1).free()
 	s.moments[at] = moment{}

@@ -43,7 +43,7 @@ func (m *machine) owner(s *state) {
 		n.learn(n.writes)
 		o.at = receiving
 		if s.owner.at == early {
-			n.finishing(o.flags, receiving)
+			m.finishing(&n, o.flags, receiving)
 		}
 		m.Step(n, "answers")
 	case denying:
@@ -141,7 +141,7 @@ func (m *machine) apply(n *state, a, b uint8) {
 	}
 	ended := m.change(n, 0, a) | m.change(n, 1, b)
 	if m.Group > 0 {
-		n.finishing(ended, gathering)
+		m.finishing(n, ended, gathering)
 		return
 	}
 	m.stands(n, ended)
@@ -154,7 +154,7 @@ func (m *machine) stands(n *state, ended set) {
 		n.owner.at, n.owner.flags = early, ended
 		return
 	}
-	n.finishing(ended, replying)
+	m.finishing(n, ended, replying)
 }
 
 // change changes a runtime, and returns the moments that are ended now. See revise.
@@ -217,7 +217,7 @@ func (m *machine) end(s *state) {
 			ended = 0
 		}
 		n.round = round{}
-		n.finishing(ended, receiving)
+		m.finishing(&n, ended, receiving)
 		m.Step(n, "takes the round back")
 	case unknown:
 		m.endAll(&n, denying)
@@ -288,13 +288,35 @@ func (m *machine) endAll(n *state, then uint8) {
 	if m.Without.EndAtLast {
 		ended = 0
 	}
-	n.finishing(ended, then)
+	m.finishing(n, ended, then)
 }
 
-// finishing lets the owner end moments, and go on at then.
-func (n *state) finishing(ended set, then uint8) {
+// finishing lets the owner end moments, and go on at then. What happens to one that
+// nobody has a view of makes no difference.
+func (m *machine) finishing(n *state, ended set, then uint8) {
+	ended &= n.held()
 	n.owner.at, n.owner.then = settling, then
 	n.owner.flags, n.owner.ends = ended, ended
+	m.goOn(n)
+}
+
+// goOn is what comes when the moments are ended, and those who wait are woken.
+func (m *machine) goOn(n *state) {
+	o := &n.owner
+	if o.at == settling && o.flags|o.ends == 0 {
+		o.at = waking
+	}
+	if o.at != waking || o.found != 0 {
+		return
+	}
+	for x := range n.runtimes {
+		if does := n.runtimes[x].rest; does != none {
+			n.runtimes[x].rest = none
+			m.finishing(n, m.change(n, uint8(x), does), o.then)
+			return
+		}
+	}
+	o.at, o.then = o.then, 0
 }
 
 // finish ends moments, in any order. See finish.
@@ -305,6 +327,7 @@ func (m *machine) finish(s *state) {
 		if n.moments[at].over == 0 {
 			n.moments[at].over = n.ending()
 		}
+		m.goOn(&n)
 		m.Step(n, "sets a flag")
 	}
 	for at := range s.owner.ends.all() {
@@ -325,6 +348,7 @@ func (m *machine) finish(s *state) {
 		if !m.Without.EndSwapped {
 			*end = closed
 		}
+		m.goOn(&n)
 		m.Step(n, "swaps an end")
 	}
 }
@@ -345,12 +369,14 @@ func (m *machine) wake(s *state) {
 			n := *s
 			n.owner.found.remove(c)
 			n.close(c)
+			m.goOn(&n)
 			m.Step(n, "wakes")
 		}
 	} else {
 		n := *s
 		n.wakes |= n.owner.found
 		n.owner.found = 0
+		m.goOn(&n)
 		m.Step(n, "starts a goroutine that wakes")
 	}
 	if s.ending() != shut {

@@ -38,7 +38,6 @@ type Protocol struct {
 	Without  Rules
 
 	AllNames bool // also states that differ by names only
-	AllSteps bool // also what makes no difference: see tidy
 }
 
 // Rules are the checks of the code, and the orders that it keeps. One that is set is
@@ -87,7 +86,7 @@ type Rules struct {
 const (
 	maxReaders  = 3
 	maxWatchers = 2
-	maxMoments  = 15
+	maxMoments  = 15 // gone is the last
 	maxChannels = 7
 )
 
@@ -161,9 +160,9 @@ type look struct {
 }
 
 const (
-	gone   = 255 // a moment that is over, of a view that nobody will show
-	closed = 255 // a channel; nobody minds which
-	shut   = 255 // instead of a write: the end of the service
+	gone   = maxMoments // the moment of views that are over and will not be shown: they are all alike
+	closed = 255        // a channel; nobody minds which
+	shut   = 255        // instead of a write: the end of the service
 )
 
 // Where the owner stands. The order is the one in which it comes to it, and so are
@@ -217,10 +216,16 @@ const ( // what a write does to a runtime
 
 // Explore visits the states of a protocol, at most so many.
 func Explore(p Protocol, most int) model.Report {
-	return model.Explore(&machine{Protocol: p}, most)
+	m := machine{Protocol: p}
+	for _, o := range permuted(first, 0, p.Readers) {
+		m.orders = append(m.orders, permuted(o, maxReaders, maxReaders+p.Watchers)...)
+	}
+	return model.Explore(&m, most)
 }
 
 // Start returns the state in which nothing is there.
 func (*machine) Start() state {
-	return state{owner: owner{at: receiving}, runtimes: [2]runtime{{changes: 1}, {changes: 1}}}
+	s := state{owner: owner{at: receiving}, runtimes: [2]runtime{{changes: 1}, {changes: 1}}}
+	s.moments[gone] = moment{shut, closed}
+	return s
 }

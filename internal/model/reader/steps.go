@@ -18,6 +18,7 @@ const (
 // A machine is a Protocol, with the steps of the state that is explored.
 type machine struct {
 	Protocol
+	orders []order
 	*model.Moves[state]
 }
 
@@ -44,83 +45,6 @@ func (m *machine) List(s *state, moves *model.Moves[state]) {
 	}
 }
 
-// Step adds a step, and Choice one that nobody may count on.
-func (m *machine) Step(next state, what string)   { m.tidy(&next); m.Moves.Step(next, what) }
-func (m *machine) Choice(next state, what string) { m.tidy(&next); m.Moves.Choice(next, what) }
-
-// tidy lets the owner go on where it has nothing left to do, and forgets what makes no
-// difference any more:
-//
-//   - what a view shows that only a Reader has, once it is over: it is never served.
-//   - that a moment is to be ended which no view has outside: nobody sees that.
-//   - which view the owner keeps, if nobody else has it and it is current: it is as
-//     good as a new one.
-//   - a channel that is to be closed, if nobody waits for it or can.
-func (m *machine) tidy(n *state) {
-	if !m.AllSteps {
-		m.forget(n)
-	}
-	m.goOn(n)
-}
-
-func (m *machine) forget(n *state) {
-	var out, channels set
-	if !m.Without.AsksCurrent && !m.Without.OwnersView {
-		for x := range n.last {
-			if !n.current(n.last[x].moment) {
-				n.last[x] = view{moment: gone}
-			}
-		}
-		for i := range n.looks {
-			if l := &n.looks[i]; !n.current(l.view.moment) && (l.at == looking || l.at == storing) {
-				l.view.moment = gone
-			}
-		}
-	}
-	for x := range n.last {
-		out.add(n.last[x].moment)
-	}
-	for i := range n.looks {
-		out.add(n.looks[i].view.moment)
-		channels.add(n.looks[i].channel)
-	}
-	for at := range out.all() {
-		channels.add(n.moments[at].end)
-	}
-	for x := range n.runtimes {
-		for _, at := range []*uint8{&n.runtimes[x].view, &n.round.old[x].view, &n.absences[x]} {
-			if n.current(*at) && !out.has(*at) {
-				*at = 0
-			}
-		}
-	}
-	n.owner.flags &= out
-	n.owner.ends &= out
-	n.round.absent &= out
-	n.owner.found &= channels
-	n.wakes &= channels
-}
-
-// goOn is what comes when the moments are ended, and those who wait are woken.
-func (m *machine) goOn(n *state) {
-	o := &n.owner
-	if o.at == settling && o.flags|o.ends == 0 {
-		o.at = waking
-	}
-	if o.at != waking || o.found != 0 {
-		return
-	}
-	for x := range n.runtimes {
-		if does := n.runtimes[x].rest; does != none {
-			n.runtimes[x].rest = none
-			n.finishing(m.change(n, uint8(x), does), o.then)
-			m.tidy(n)
-			return
-		}
-	}
-	o.at, o.then = o.then, 0
-}
-
 // Standing returns the promise that a state breaks, whose steps are listed.
 func (m *machine) Standing(s *state, moves *model.Moves[state]) string {
 	lastRound := s.owner.at == denying && s.round.at == appended // it may wait for that
@@ -132,7 +56,7 @@ func (m *machine) Standing(s *state, moves *model.Moves[state]) string {
 		switch {
 		case l.at == idle || l.at == refused:
 		case l.at == waiting:
-			missed := !s.current(l.view.moment) || s.done || l.view.shows != s.runtimes[l.of].upTo(s.writes)
+			missed := s.moments[l.view.moment].over != 0 || s.done || l.view.shows != s.runtimes[l.of].upTo(s.writes)
 			if missed && !moves.Going(self, theOwner, theWaker, theJournal) {
 				return "a watcher waits for ever, though its view is over"
 			}
@@ -182,7 +106,7 @@ func (m *machine) Rank(s *state) int {
 type set uint16
 
 func (s *set) add(n uint8) {
-	if n != 0 && n != gone {
+	if n != 0 && n != closed {
 		*s |= 1 << n
 	}
 }

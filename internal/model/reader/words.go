@@ -57,13 +57,12 @@ func (*machine) Changes(s, n *state) []string {
 	add(n.writes > s.writes, "write %d", n.writes)
 	for i := range n.looks {
 		was, is := &s.looks[i].view, &n.looks[i].view
-		add(was.moment == 0 && is.moment == gone, "it has one that is over")
-		add(was.moment == 0 && is.moment != 0 && is.moment != gone, "it has m%d of write %d", is.moment, is.shows)
+		add(was.moment == 0 && is.moment != 0, "it has m%d of write %d", is.moment, is.shows)
 		add(s.looks[i].channel == 0 && n.looks[i].channel != 0, "it waits")
 	}
 	for x := range n.last {
 		was, is := s.last[x], n.last[x]
-		add(was != is && is.moment != gone, "the last of %s is m%d of write %d", names[x], is.moment, is.shows)
+		add(was != is, "the last of %s is m%d of write %d", names[x], is.moment, is.shows)
 	}
 	for i := range n.moments {
 		was, is := s.moments[i], n.moments[i]
