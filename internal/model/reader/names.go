@@ -1,70 +1,53 @@
 package reader
 
-import (
-	"hash/maphash"
-	"math"
-)
-
-var seed = maphash.MakeSeed()
-
-// Canonical renames moments and channels, and then runtimes and those who read or watch,
-// so that states that differ by names only are equal. Of the latter it tries all names,
-// and takes those with the least hash.
+// Canonical forgets what makes no difference any more, and renames moments and channels
+// in the order in which they stand there, so that states that differ by names only are
+// equal.
 func (m *machine) Canonical(s state) (state, int) {
-	if m.AllNames {
-		return m.renamed(&s, first, false), 1
+	if !m.AllViews {
+		m.forget(&s)
 	}
-	var least state
-	lowest, tried, same := uint64(math.MaxUint64), 0, 0
-	for _, names := range m.orders {
-		for _, swapped := range []bool{false, true} {
-			n := m.renamed(&s, names, swapped)
-			hash := maphash.Comparable(seed, n)
-			if hash < lowest {
-				least, lowest, same = n, hash, 0
-			}
-			if hash == lowest {
-				same++
-			}
-			tried++
+	n := s
+	var moments, channels naming
+	moments[gone] = gone
+	for x := range n.last {
+		for _, at := range n.kept(x) {
+			*at = moments.of(*at)
+		}
+		n.last[x].moment = moments.of(n.last[x].moment)
+	}
+	for i := range n.looks {
+		l := &n.looks[i]
+		l.view.moment, l.channel = moments.of(l.view.moment), channels.of(l.channel)
+	}
+	for _, all := range []*set{&n.round.absent, &n.owner.flags, &n.owner.ends} {
+		*all = moments.set(*all)
+	}
+	n.moments = [maxMoments + 1]moment{}
+	for at, to := range moments {
+		if to != 0 {
+			n.moments[to] = s.moments[at]
 		}
 	}
-	return least, tried / same
-}
-
-// An order has those who look, in another order.
-type order [maxReaders + maxWatchers]uint8
-
-var first = order{0, 1, 2, 3, 4}
-
-// permuted returns all orders in which those from one place to another may stand.
-func permuted(o order, from, to int) (all []order) {
-	if from >= to {
-		return []order{o}
+	for at := range n.moments {
+		n.moments[at].end = channels.of(n.moments[at].end)
 	}
-	for i := from; i < to; i++ {
-		n := o
-		n[from], n[i] = o[i], o[from]
-		all = append(all, permuted(n, from+1, to)...)
-	}
-	return all
+	n.owner.found, n.wakes = channels.set(n.owner.found), channels.set(n.wakes)
+	return n, 1
 }
 
-// A naming gives names in the order in which it is asked.
-type naming struct {
-	names [256]uint8
-	count uint8
-}
+// A naming gives names from 1, in the order in which it is asked.
+type naming [maxMoments + 1]uint8
 
 func (n *naming) of(old uint8) uint8 {
 	if old == 0 || old == closed {
 		return old
 	}
-	if n.names[old] == 0 {
-		n.count++
-		n.names[old] = n.count
+	if n[old] == 0 {
+		n[old] = n[0] + 1
+		n[0]++
 	}
-	return n.names[old]
+	return n[old]
 }
 
 func (n *naming) set(old set) (renamed set) {
@@ -73,54 +56,6 @@ func (n *naming) set(old set) (renamed set) {
 	}
 	return renamed
 }
-
-// renamed gives those who look another order, and the runtimes too if they are swapped.
-// Moments and channels are renamed in the order in which they stand there.
-func (m *machine) renamed(s *state, names order, swapped bool) state {
-	n := *s
-	m.forget(&n)
-	old := n
-	if swapped {
-		swap(&n.runtimes)
-		swap(&n.last)
-		swap(&n.round.old)
-		if !m.Shared {
-			swap(&n.absences)
-		}
-	}
-	var moments, channels naming
-	moments.names[gone] = gone
-	for x := range n.last {
-		for _, at := range append(n.kept(x), &n.last[x].moment) {
-			*at = moments.of(*at)
-		}
-	}
-	for i, at := range names {
-		n.looks[i] = old.looks[at]
-		l := &n.looks[i]
-		if swapped && l.at != idle && l.at != refused {
-			l.of = 1 - l.of
-		}
-		l.view.moment = moments.of(l.view.moment)
-		l.channel = channels.of(l.channel)
-	}
-	for _, all := range []*set{&n.round.absent, &n.owner.flags, &n.owner.ends} {
-		*all = moments.set(*all)
-	}
-	n.moments = [maxMoments + 1]moment{}
-	for at, to := range moments.names[:maxMoments+1] {
-		if to != 0 {
-			n.moments[to] = old.moments[at]
-		}
-	}
-	for at := range n.moments {
-		n.moments[at].end = channels.of(n.moments[at].end)
-	}
-	n.owner.found, n.wakes = channels.set(n.owner.found), channels.set(n.wakes)
-	return n
-}
-
-func swap[T any](of *[2]T) { of[0], of[1] = of[1], of[0] }
 
 // forget drops what makes no difference any more: what a view shows that only a Reader
 // has, once it is over; which moment the owner keeps, if nobody has a view of it and it
@@ -150,8 +85,8 @@ func (m *machine) forget(n *state) {
 }
 
 // kept returns the moments that the owner keeps.
-func (s *state) kept(x int) []*uint8 {
-	return []*uint8{&s.runtimes[x].view, &s.absences[x], &s.round.old[x].view}
+func (s *state) kept(x int) [3]*uint8 {
+	return [...]*uint8{&s.runtimes[x].view, &s.absences[x], &s.round.old[x].view}
 }
 
 // held returns the moments of which somebody has a view.
@@ -167,25 +102,25 @@ func (s *state) held() (held set) {
 
 // fresh returns a moment that nobody has.
 func (s *state) fresh() uint8 {
-	used := s.held() | s.owner.flags | s.owner.ends | s.round.absent
+	used := s.held() | s.owner.flags | s.owner.ends | s.round.absent | 1
 	for x := range s.last {
 		for _, at := range s.kept(x) {
 			used.add(*at)
 		}
 	}
-	at := (used | 1).free()
+	at := used.free()
 	s.moments[at] = moment{}
 	return at
 }
 
 // channel returns a channel that nobody has.
 func (s *state) channel() uint8 {
-	used := s.owner.found | s.wakes
+	used := s.owner.found | s.wakes | 1
 	for i := range s.looks {
 		used.add(s.looks[i].channel)
 	}
 	for i := range s.moments {
 		used.add(s.moments[i].end)
 	}
-	return (used | 1).free()
+	return used.free()
 }

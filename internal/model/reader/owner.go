@@ -14,7 +14,10 @@ func (m *machine) owner(s *state) {
 		case s.round.at == noRound:
 			m.take(s)
 			if s.closer == closing {
-				m.leave(&n)
+				o.at = leaving
+				if !m.Without.EndBeforeDone {
+					m.endAll(&n, leaving)
+				}
 				m.Step(n, "receives the request to stop")
 			}
 		}
@@ -261,14 +264,6 @@ func (m *machine) panics(s *state) {
 		m.endAll(&n, denying)
 	}
 	m.Choice(n, "panics in a call")
-}
-
-// leave is the owner's way out when it has served.
-func (m *machine) leave(n *state) {
-	n.owner.at = leaving
-	if !m.Without.EndBeforeDone {
-		m.endAll(n, leaving)
-	}
 }
 
 // endAll ends all views. See State.End.

@@ -37,7 +37,7 @@ type Protocol struct {
 	Calm     bool // no call panics, the journal stores or rejects, and nobody calls Close
 	Without  Rules
 
-	AllNames bool // also states that differ by names only
+	AllViews bool // also those that make no difference any more: see forget
 }
 
 // Rules are the checks of the code, and the orders that it keeps. One that is set is
@@ -216,11 +216,7 @@ const ( // what a write does to a runtime
 
 // Explore visits the states of a protocol, at most so many.
 func Explore(p Protocol, most int) model.Report {
-	m := machine{Protocol: p}
-	for _, o := range permuted(first, 0, p.Readers) {
-		m.orders = append(m.orders, permuted(o, maxReaders, maxReaders+p.Watchers)...)
-	}
-	return model.Explore(&m, most)
+	return model.Explore(&machine{Protocol: p}, most)
 }
 
 // Start returns the state in which nothing is there.

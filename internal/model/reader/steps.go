@@ -18,7 +18,6 @@ const (
 // A machine is a Protocol, with the steps of the state that is explored.
 type machine struct {
 	Protocol
-	orders []order
 	*model.Moves[state]
 }
 
