@@ -37,7 +37,7 @@ type Protocol struct {
 	Calm     bool // no call panics, the journal stores or rejects, and nobody calls Close
 	Without  Rules
 
-	AllViews bool // also those that make no difference any more: see forget
+	AllViews bool // also states that differ by what makes no difference: see forget
 }
 
 // Rules are the checks of the code, and the orders that it keeps. One that is set is
@@ -87,7 +87,6 @@ const (
 	maxReaders  = 3
 	maxWatchers = 2
 	maxMoments  = 15 // gone is the last
-	maxChannels = 7
 )
 
 // A state is all that is shared, what the owner holds, where each process stands, and
@@ -115,7 +114,6 @@ type owner struct {
 	flags    set   // moments whose flag is to be set
 	ends     set   // moments whose end is to be swapped
 	found    set   // channels to close
-	rest     uint8 // of a batch that is settled piece by piece: what it does to B, none if nothing
 }
 
 type runtime struct {
