@@ -78,30 +78,32 @@ func (s *State) forgetTouched() {
 //
 // In a group all of that but the revision waits for its Commit.
 func (s *State) Settle() Waiters {
-	ended := s.over
-	s.over = nil
 	if len(s.changed) > 0 {
-		ended = s.revise(ended)
+		s.revise()
 	}
+	ended := s.over
 	if s.group != nil {
 		s.group.absent = append(s.group.absent, ended...)
+		s.over = nil
 		return nil
 	}
 	s.texts.settle()
-	return finish(ended)
+	waiters := finish(ended)
+	s.over = nil
+	return waiters
 }
 
-// revise makes the changes a revision, and appends the moments that end with it.
-func (s *State) revise(ended []*moment) []*moment {
+// revise makes the changes a revision, and notes the moments that end with it.
+func (s *State) revise() {
 	s.revision++
 	for _, t := range s.changed {
 		rt, version := t.rt, t.rt.version
 		if rt.view != nil && s.group == nil {
-			ended = append(ended, rt.view.moment)
+			s.over = append(s.over, rt.view.moment)
 		}
 		if !rt.deleted {
 			if version == 0 {
-				ended = s.endAbsence(absence(rt.id), ended)
+				s.over = s.endAbsence(absence(rt.id), s.over)
 			}
 			version = s.revision
 		}
@@ -111,7 +113,6 @@ func (s *State) revise(ended []*moment) []*moment {
 		}
 	}
 	s.forgetTouched()
-	return ended
 }
 
 // A group is any number of operations whose changes are kept or taken back

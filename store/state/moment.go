@@ -58,7 +58,7 @@ func finish(moments []*moment) (waiters Waiters) {
 // End ends all Views, those of changes that are not settled too. None is
 // current any more.
 func (s *State) End() Waiters {
-	var ended []*moment
+	ended := s.over
 	end := func(rt *runtime) {
 		if rt.view != nil {
 			ended = append(ended, rt.view.moment)
@@ -77,6 +77,7 @@ func (s *State) End() Waiters {
 	if s.group != nil {
 		ended = append(ended, s.groupEnds()...)
 	}
+	s.over = nil
 	return finish(ended)
 }
 

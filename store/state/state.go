@@ -44,7 +44,7 @@ type State struct {
 	trying   bool        // within Try
 	group    *group      // nil outside one
 	absences [64]*moment // of views of what is not there, by a hash of the id
-	over     []*moment   // ended by Adopt
+	over     []*moment   // to end with the next Settle
 }
 
 // A runtime is what is held of one runtime. It does not change any more once

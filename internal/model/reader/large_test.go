@@ -1,0 +1,52 @@
+//go:build !race
+
+package reader
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/loopstore/loopstore/internal/model"
+	"github.com/loopstore/loopstore/internal/model/modeltest"
+)
+
+var most = flag.Int("states", 0, "explore larger protocols, up to so many states of each")
+
+func TestEveryRunKeepsThePromises(t *testing.T) {
+	largest := 0
+	for _, p := range []Protocol{
+		{Writes: 2, Readers: 2, Reads: 2},
+		{Writes: 2, Readers: 3, Reads: 1, Calm: true},
+		{Writes: 2, Readers: 1, Reads: 2, Watchers: 1, Shared: true, Calm: true},
+		{Writes: 1, Readers: 2, Reads: 1, Watchers: 1},
+		{Writes: 2, Watchers: 2, Calm: true},
+		{Writes: 1, Watchers: 2, Group: 1, Shared: true},
+		{Writes: 3, Readers: 1, Reads: 2, Group: 2, Calm: true},
+		{Writes: 2, Readers: 1, Reads: 2, Watchers: 1, Group: 2, Calm: true},
+		{Writes: 2, Readers: 1, Reads: 2, Without: Rules{KeepsLast: true}},
+		{Writes: 2, Watchers: 1, Group: 1, Without: Rules{WakeAside: true}},
+		{Writes: 3, Watchers: 1, Without: Rules{EndLoadedFirst: true}},
+	} {
+		largest = max(largest, all(t, p).States)
+	}
+	assert.Greater(t, largest, 1_000_000)
+}
+
+func TestEveryRunOfLargerProtocolsKeepsThePromises(t *testing.T) {
+	if *most == 0 {
+		t.Skip("without -states")
+	}
+	for _, p := range []Protocol{
+		{Writes: 3, Readers: 2, Reads: 2, Shared: true},
+		{Writes: 2, Readers: 3, Reads: 2, Calm: true},
+		{Writes: 2, Readers: 2, Reads: 2, Group: 2},
+		{Writes: 2, Readers: 1, Reads: 2, Watchers: 1},
+		{Writes: 3, Readers: 2, Reads: 1, Watchers: 1, Group: 2, Calm: true},
+		{Writes: 2, Watchers: 2},
+		{Writes: 2, Readers: 1, Reads: 1, Watchers: 2, Shared: true, Calm: true},
+	} {
+		modeltest.HoldsUpTo(t, *most, p, func(most int) model.Report { return Explore(p, most) })
+	}
+}
