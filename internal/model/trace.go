@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// Broken returns the promise that a step breaks, "" if none.
+func (m *Move[S]) Broken() string { return m.broken }
+
 // refute notes that a state that was found breaks a promise, by itself or by a
 // step, and how one gets there. The run is gone through again with the names that
 // it began with.

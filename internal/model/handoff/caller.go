@@ -17,12 +17,12 @@ func (m *machine) caller(s *state, i int) {
 	case idle:
 		m.begin(s, i)
 	case checking:
-		if s.phase != serving && !m.Without.PhaseFirst {
-			m.Step(result(refused), "sees the phase")
-			return
-		}
-		m.Step(to(sending), "sees the phase")
 		m.Choice(result(cancelled), "its ctx has ended")
+		if s.phase != serving && !m.Without.PhaseFirst {
+			m.Step(result(refused), "finds the phase not serving")
+		} else {
+			m.Step(to(sending), "finds the phase serving")
+		}
 	case sending:
 		if int(s.length) == m.Inbox {
 			m.Step(to(full), "finds the inbox full")
@@ -40,9 +40,9 @@ func (m *machine) caller(s *state, i int) {
 		}
 	case sent:
 		if s.phase == ended && !m.Without.PhaseAfterSend {
-			m.Step(to(refusing), "sees the phase after its send")
+			m.Step(to(refusing), "finds the phase ended after its send")
 		} else {
-			m.Step(to(waiting), "sees the phase after its send")
+			m.Step(to(waiting), "finds the phase not ended after its send")
 		}
 	case refusing:
 		m.abandon(result(refused), to(waiting), i)
@@ -184,15 +184,15 @@ func (m *machine) closer(s *state, i int) {
 	at := &n.closers[i]
 	switch *at {
 	case open:
-		first := n.phase == serving
+		first, what := n.phase == serving, "calls Close, which stores nothing"
 		*at = awaiting
 		if first || m.Without.OneStop {
 			*at = stopping
 		}
 		if first || m.Without.ClosingCAS {
-			n.phase = closing
+			n.phase, what = closing, "calls Close, which stores closing"
 		}
-		m.Choice(n, "calls Close")
+		m.Choice(n, what)
 	case stopping:
 		*at = awaiting
 		if n.done && !m.Without.StopOrDone {

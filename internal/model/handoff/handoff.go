@@ -12,7 +12,8 @@
 //     no ctx that ends, and no Close. Only a second Close needs the first to go on.
 //
 // A caller's code is in caller.go, the owner's in owner.go, step by step as in
-// request.go and loop.go of the root.
+// request.go and loop.go of the root. That the code does these steps and no others is
+// checked too: Logs are what a run of it has done.
 package handoff
 
 import (

@@ -78,12 +78,12 @@ func TestTraceIsReadable(t *testing.T) {
 	r := Explore(Protocol{Callers: 1, Calls: 1, Inbox: 1, Closers: 1, Without: Rules{DoneAfterDrain: true}}, 1<<20)
 	assert.Equal(t, strings.TrimSpace(`
 caller 1  begins a call                                  it has r1
-caller 1  sees the phase
-closer 1  calls Close                                    phase closing
+caller 1  finds the phase serving
+closer 1  calls Close, which stores closing              phase closing
 closer 1  sends the request to stop                      inbox [stop]
 owner     receives the request to stop                   inbox []
 caller 1  sends its request                              inbox [r1]
-caller 1  sees the phase after its send
+caller 1  finds the phase not ended after its send
 owner     stores ended                                   phase ended, done closed
 closer 1  returns from Close`), strings.Join(r.Trace, "\n"))
 }
