@@ -59,7 +59,7 @@ func (m *machine) Standing(s *state, moves *model.Moves[state]) string {
 			if missed && !moves.Going(self, theOwner, theWaker, theJournal) {
 				return "a watcher waits for ever, though its view is over"
 			}
-		case !moves.Going(self, theOwner) && !(moves.Going(theJournal) && (lastRound || s.round.old[l.of].changed)):
+		case !moves.Going(self, theOwner) && (!moves.Going(theJournal) || !lastRound && !s.round.old[l.of].changed):
 			return "a read waits for ever"
 		}
 	}

@@ -114,7 +114,7 @@ func (m *machine) take(n state, then uint8) {
 	o := &n.owner
 	r := &n.requests[o.current]
 	r.steps++
-	if r.claim == abandoned && !(m.Without.TakeCAS && r.kind != load) {
+	if r.claim == abandoned && (r.kind == load || !m.Without.TakeCAS) {
 		o.at, o.current = gathering, 0
 		if then == choosing {
 			o.at = choosing
@@ -226,10 +226,13 @@ func (m *machine) end(s *state) {
 	for _, at := range o.round.all() {
 		n.requests[at].steps++
 	}
-	leaving := o.at == settling
+	leaving, stands := o.at == settling, n.outcome == isStored
+	if leaving && (stands && m.Without.LeaveStored || !stands && m.Without.LeaveDenies) {
+		stands = !stands
+	}
 	o.at, o.next = gathering, 0
 	switch {
-	case n.outcome == isStored && !(leaving && m.Without.LeaveStored), leaving && n.outcome != isStored && m.Without.LeaveDenies:
+	case stands:
 		o.at = answering
 		m.Step(n, "ends a round that stands")
 	case n.outcome != isRejected || leaving:
