@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type file struct {
 	mu         sync.Mutex     // guards all below, and every transaction
 	db         *bbolt.DB      // nil while it is not open
 	fd         *os.File       // of db
+	dir        *os.File       // to make the file's name durable; nil of one that is written beside
 	heads      journal.Digest // of all heads in db
 	registered string         // the path in inProcess
 	failed     error          // why nothing is written any more
@@ -35,7 +37,7 @@ type file struct {
 // finds its file here at once, instead of waiting for a lock that is not released.
 var inProcess sync.Map
 
-var errMoved = errors.New("another file has taken its place")
+var errMoved = errors.New("it was removed, or another file has taken its place")
 
 // start opens the file, or creates it, if it is not open yet.
 func (f *file) start(ctx context.Context) error {
@@ -53,7 +55,10 @@ func (f *file) start(ctx context.Context) error {
 		return fmt.Errorf("%w: this process has it open", journal.ErrInUse)
 	}
 	f.path, f.registered = path, path
-	for err = errMoved; errors.Is(err, errMoved); {
+	if !f.readOnly {
+		f.dir, err = os.Open(filepath.Dir(path))
+	}
+	for err = cmp.Or(err, errMoved); errors.Is(err, errMoved); {
 		err = f.open(ctx)
 	}
 	if err != nil {
@@ -120,7 +125,7 @@ func (f *file) lock(ctx context.Context, fd *os.File) error {
 			return context.Cause(ctx)
 		}
 	}
-	if now, err := os.Stat(fd.Name()); err != nil || !os.SameFile(now, opened) {
+	if now, err := os.Lstat(fd.Name()); err != nil || !os.SameFile(now, opened) {
 		return errMoved
 	}
 	return nil
@@ -137,14 +142,40 @@ func (f *file) openLocked(ctx context.Context, fd *os.File) error {
 		return err
 	}
 	f.db, f.fd = db, fd
-	return f.view(func(tx *bbolt.Tx) error {
+	if err := f.view(func(tx *bbolt.Tx) error {
 		version, heads, err := checkHeads(tx)
 		if err == nil && version < m.sealed {
 			err = corrupt("its heads are of version %d, and it was written in version %d since", version, m.sealed)
 		}
 		f.heads = heads
 		return err
-	})
+	}); err != nil || f.readOnly {
+		return err
+	}
+	f.clearBeside()
+	return f.settle()
+}
+
+// settle makes the file durable as it was found, its name too. What a killed process
+// has written may be in the system's memory alone, and what is written next builds on it.
+func (f *file) settle() error { return errors.Join(syncFile(f.fd), syncFile(f.dir)) }
+
+// syncFile makes a file, or the names in a directory, durable.
+var syncFile = (*os.File).Sync // but for tests
+
+// inPlace checks that the file is still at its path, unless it has yet to come there.
+func (f *file) inPlace() error {
+	if f.dir == nil {
+		return nil
+	}
+	opened, err := f.fd.Stat()
+	if err != nil {
+		return err
+	}
+	if now, err := os.Stat(f.path); err != nil || !os.SameFile(now, opened) {
+		return errMoved
+	}
+	return nil
 }
 
 // checkStructure checks what bbolt takes on trust. It returns the newest meta.
@@ -234,6 +265,10 @@ func (f *file) commit(change func(*bbolt.Tx) error) error {
 		}
 		return f.failed
 	}
+	if err := f.inPlace(); err != nil {
+		f.failed = fmt.Errorf("%w: the batch was stored in a file that is no longer at its path: %w", journal.ErrAmbiguous, err)
+		return f.failed
+	}
 	if err := writeSeal(f.fd, txid); err != nil {
 		f.failed = fmt.Errorf("the last batch was stored, but its seal was not written: %w", err)
 	}
@@ -252,9 +287,12 @@ func (f *file) close() (err error) {
 			err = errors.Join(err, guarded(f.db.Close))
 		}
 	}
+	if f.dir != nil {
+		err = errors.Join(err, f.dir.Close())
+	}
 	if f.registered != "" {
 		inProcess.Delete(f.registered)
 	}
-	f.db, f.fd, f.registered = nil, nil, ""
+	f.db, f.fd, f.dir, f.registered = nil, nil, nil, ""
 	return err
 }

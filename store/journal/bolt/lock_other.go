@@ -13,4 +13,6 @@ func tryLock(*os.File) (bool, error) {
 	return false, fmt.Errorf("%w on %s: it has no flock", errors.ErrUnsupported, runtime.GOOS)
 }
 
-func syncDir(string) error { return errors.ErrUnsupported }
+const noFollow = 0
+
+func sameOwner(*os.File, os.FileInfo) error { return errors.ErrUnsupported }

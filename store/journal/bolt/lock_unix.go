@@ -25,11 +25,18 @@ func tryLock(f *os.File) (bool, error) {
 	return failed == nil, failed
 }
 
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
+// noFollow makes an open of a symbolic link fail.
+const noFollow = syscall.O_NOFOLLOW
+
+// sameOwner gives a file to whom another one belongs.
+func sameOwner(f *os.File, other os.FileInfo) error {
+	mine, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	is, want := mine.Sys().(*syscall.Stat_t), other.Sys().(*syscall.Stat_t)
+	if is.Uid == want.Uid && is.Gid == want.Gid {
+		return nil
+	}
+	return f.Chown(int(want.Uid), int(want.Gid))
 }

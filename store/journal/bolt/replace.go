@@ -4,20 +4,56 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"go.etcd.io/bbolt"
 )
 
 // beside is where a file is written before it takes its place. Whoever holds the
 // lock on it may write it; a file that a killed process left there is overwritten.
-func (f *file) beside() string { return f.path + ".new" }
+func (f *file) beside() string {
+	folder, name := filepath.Split(f.path)
+	if len(name) > maxFileName-len(suffix) {
+		name = fmt.Sprintf("%s.%08x", strings.ToValidUTF8(name[:maxFileName/2], ""), crc32.Checksum([]byte(name), castagnoli))
+	}
+	return folder + name + suffix
+}
+
+const (
+	suffix      = ".new"
+	maxFileName = 255 // bytes, of most file systems
+)
+
+// clearBeside removes what a killed process has left beside, unless somebody is
+// writing there. To leave it does no harm.
+func (f *file) clearBeside() {
+	info, err := os.Lstat(f.beside())
+	switch {
+	case err != nil:
+	case info.Mode().Type() == fs.ModeSymlink:
+		_ = os.Remove(f.beside())
+	default:
+		fd, err := os.OpenFile(f.beside(), os.O_RDWR|noFollow, 0)
+		if err != nil {
+			return
+		}
+		if locked, err := tryLock(fd); err == nil && locked {
+			if now, err := os.Lstat(f.beside()); err == nil && os.SameFile(now, info) {
+				_ = os.Remove(f.beside())
+			}
+		}
+		_ = fd.Close()
+	}
+}
 
 // create writes a new file, without partitions, and puts it in place.
 func (f *file) create(ctx context.Context) error {
-	next, err := f.writeBeside(ctx, 0o600, func(next *file) error {
+	next, err := f.writeBeside(ctx, nil, func(next *file) error {
 		if _, err := os.Lstat(f.path); !errors.Is(err, fs.ErrNotExist) {
 			if _, err = os.Stat(f.path); err == nil {
 				err = errMoved // another process was faster; else it is a link to nothing
@@ -53,17 +89,22 @@ func (f *file) compact(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next, err := f.writeBeside(ctx, info.Mode().Perm(), func(next *file) error { return f.copyTo(ctx, next) })
+	next, err := f.writeBeside(ctx, info, func(next *file) error { return f.copyTo(ctx, next) })
 	if err != nil {
 		return err
+	}
+	if err := f.inPlace(); err != nil { // others take its place only while they hold the lock beside
+		f.failed = err
+		return errors.Join(err, next.discard())
 	}
 	return f.replaceBy(next)
 }
 
-// writeBeside returns a new file that fill has written, durable and checked.
-func (f *file) writeBeside(ctx context.Context, mode fs.FileMode, fill func(next *file) error) (_ *file, err error) {
+// writeBeside returns a new file that fill has written, durable and checked. It belongs
+// to whom the replaced one belongs, if there is one.
+func (f *file) writeBeside(ctx context.Context, replaced fs.FileInfo, fill func(next *file) error) (_ *file, err error) {
 	next := &file{path: f.path, timeout: f.timeout}
-	if next.fd, err = next.openBeside(ctx, mode); err != nil {
+	if next.fd, err = next.openBeside(ctx, replaced); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -87,13 +128,24 @@ func (f *file) writeBeside(ctx context.Context, mode fs.FileMode, fill func(next
 }
 
 // openBeside returns an empty file, locked.
-func (f *file) openBeside(ctx context.Context, mode fs.FileMode) (*os.File, error) {
-	fd, err := os.OpenFile(f.beside(), os.O_RDWR|os.O_CREATE, mode)
+func (f *file) openBeside(ctx context.Context, replaced fs.FileInfo) (*os.File, error) {
+	if info, err := os.Lstat(f.beside()); err == nil && info.Mode().Type() == fs.ModeSymlink {
+		if err := os.Remove(f.beside()); err != nil { // it leads to what is not ours
+			return nil, err
+		}
+	}
+	fd, err := os.OpenFile(f.beside(), os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	if err = f.lock(ctx, fd); err == nil {
-		err = errors.Join(fd.Truncate(0), fd.Chmod(mode))
+		err = fd.Truncate(0)
+	}
+	if mode := fs.FileMode(0o600); err == nil {
+		if replaced != nil {
+			mode, err = replaced.Mode().Perm(), sameOwner(fd, replaced)
+		}
+		err = errors.Join(err, fd.Chmod(mode))
 	}
 	if err != nil {
 		return nil, errors.Join(err, fd.Close())
@@ -117,7 +169,7 @@ func (f *file) replaceBy(next *file) (err error) {
 	}
 	replaced := f.db
 	f.db, f.fd, f.heads = next.db, next.fd, next.heads
-	f.failed = syncDir(filepath.Dir(f.path))
+	f.failed = syncFile(f.dir)
 	if replaced != nil {
 		err = guarded(replaced.Close)
 	}
