@@ -6,12 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"strings"
 )
 
 // WriteFile writes a file that only its user may read and write. The file gets
 // its name once it is whole and on disk, and replaces what had the name before.
-// After an error the old file is still there, with one exception: if the folder
-// cannot be synced, the new file is there, but a power failure may undo that.
+// After an error the old file is still there, with one exception: if the sync of the
+// folder fails, the new file is there, but a power failure may undo that.
 // No other file is left behind, even if write panics or ends the goroutine.
 //
 // If name is a link, the file that it leads to is replaced, and the link stays.
@@ -26,6 +27,14 @@ func WriteFile(name string, write func(io.Writer) error) error {
 	folder, base := filepath.Split(name)
 	if folder == "" {
 		folder = "."
+	}
+	names, err := openFolder(folder) // before the rename, after which only its sync may fail
+	if err != nil {
+		return err
+	}
+	defer func() { _ = names.Close() }()
+	if room := maxFileName - len(".4294967295"); len(base) > room {
+		base = strings.ToValidUTF8(base[:room], "")
 	}
 	file, err := os.CreateTemp(folder, base+".*")
 	if err != nil {
@@ -50,19 +59,20 @@ func WriteFile(name string, write func(io.Writer) error) error {
 	if err := os.Rename(file.Name(), name); err != nil {
 		return err
 	}
-	named = true
-	return syncFolder(folder)
-}
-
-// syncFolder puts the names in a folder on disk. Windows cannot be asked to.
-func syncFolder(name string) error {
-	if goruntime.GOOS == "windows" {
+	if named = true; names == nil {
 		return nil
 	}
-	folder, err := os.Open(name)
-	if err != nil {
-		return err
+	return names.Sync()
+}
+
+// maxFileName is the most bytes that a name has in most file systems.
+const maxFileName = 255
+
+// openFolder opens a folder, to put the names in it on disk. Windows cannot be asked to:
+// there it is nil.
+func openFolder(name string) (*os.File, error) {
+	if goruntime.GOOS == "windows" {
+		return nil, nil
 	}
-	defer func() { _ = folder.Close() }()
-	return folder.Sync()
+	return os.Open(name)
 }

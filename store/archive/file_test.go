@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -43,6 +44,10 @@ func TestWriteFileReplacesAFile(t *testing.T) {
 		assert.Equal(t, os.FileMode(0o600), info.Mode())
 	}
 	assert.Equal(t, []string{"a"}, names(t, folder))
+
+	long := filepath.Join(t.TempDir(), strings.Repeat("ü", 127)+"x") // 255 bytes
+	require.NoError(t, archive.WriteFile(long, text("a long name")))
+	assert.FileExists(t, long)
 
 	t.Chdir(folder)
 	require.NoError(t, archive.WriteFile("a", text("third")), "a name without a folder")

@@ -36,15 +36,24 @@
 // as it is; the first write, which is Open's, makes it one of version 2. A program
 // that knows only version 1 refuses that with journal.ErrNewerFormat.
 //
-// A new or compacted file is first written under the name with .new appended, and
-// renamed into place when it is whole. So a file in place is never unfinished, and
-// a .new file that was left behind is overwritten.
+// A new or compacted file is first written under the name with .new appended (of a name
+// that leaves no room for that, a part and a sum of it), and renamed into place when it
+// is whole. So a file in place is never unfinished. A .new file that was left behind is
+// removed by the next Open, and a link of that name is not followed. A compacted file
+// has the owner and the mode of the one that it replaces, or replaces none.
 //
 // # What is promised
 //
 // A batch is one transaction. When Append returns nil, bbolt has synced its pages
 // and then its meta page. Whatever ends the process, every acknowledged batch is
 // there, one more may be, and none is there in part.
+//
+// What a killed process has written last may be in the system's memory alone, and what
+// is written next builds on it. So an Open that takes a partition over first syncs the
+// file, and the directory for its name. After each batch, before it is acknowledged, the
+// file must still be at its path: in one that was removed, moved or replaced, nothing
+// would be found again. Such a batch is journal.ErrAmbiguous, and a Compact does not
+// replace another's file.
 //
 // After a write or a sync fails, nothing is tried again. That call and all later
 // ones, of all journals of the file, return journal.ErrAmbiguous with the cause.

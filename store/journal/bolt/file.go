@@ -181,6 +181,9 @@ func (f *file) inPlace() error {
 // checkStructure checks what bbolt takes on trust. It returns the newest meta.
 func checkStructure(ctx context.Context, fd *os.File) (m meta, err error) {
 	info, err := fd.Stat()
+	if err == nil {
+		err = checkVersion(fd)
+	}
 	if err != nil {
 		return m, err
 	}

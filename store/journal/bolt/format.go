@@ -58,7 +58,7 @@ func decodeFormat(r []byte) (version uint32, err error) {
 	}
 	switch version = binary.LittleEndian.Uint32(r); {
 	case version > formatVersion:
-		err = fmt.Errorf("%w: version %d, this program knows %d", journal.ErrNewerFormat, version, formatVersion)
+		err = newer(version)
 	case version == 0:
 		err = corrupt("format version 0 was never used")
 	}

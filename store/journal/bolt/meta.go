@@ -82,6 +82,53 @@ func parseSeal(page []byte) (txid uint64, version uint32) {
 	return 0, 0
 }
 
+// checkVersion refuses a file of a later version than this program knows, before anything
+// else of it is judged: of such a file nothing is known, not even what is damage. It says
+// nothing of a file whose version it does not find.
+func checkVersion(r io.ReaderAt) error {
+	for at := range int64(2) {
+		page := make([]byte, pageSize)
+		if _, err := r.ReadAt(page, at*pageSize); err != nil {
+			return nil
+		}
+		version := formatOf(r, page)
+		s := page[sealOffset : sealOffset+sealSize]
+		if bytes.HasPrefix(s, []byte(sealMagic)) && binary.LittleEndian.Uint32(s[24:]) == sumOf(s[:24]) {
+			version = max(version, binary.LittleEndian.Uint32(s[sealSize1:]))
+		}
+		if version > formatVersion {
+			return newer(version)
+		}
+	}
+	return nil
+}
+
+func newer(version uint32) error {
+	return fmt.Errorf("%w: version %d, this program knows %d", journal.ErrNewerFormat, version, formatVersion)
+}
+
+// formatOf returns the version in the format record that a meta page leads to, 0 if it
+// leads to none.
+func formatOf(r io.ReaderAt, page []byte) uint32 {
+	m, _, valid := parseMeta(page)
+	if !valid {
+		return 0
+	}
+	heads := find(r, m.root, headsBucket)
+	if len(heads) < bucketHeader {
+		return 0
+	}
+	record := find(r, native.Uint64(heads), formatKey)
+	if inline := heads[bucketHeader:]; len(inline) >= pageHeader {
+		it, _, _ := lookUp(0, inline, formatKey)
+		record = it.value
+	}
+	if len(record) != formatSize || binary.LittleEndian.Uint32(record[4:]) != sumOf(formatKey, record[:4]) {
+		return 0
+	}
+	return binary.LittleEndian.Uint32(record)
+}
+
 // checkMetas returns the newest meta. It fails if a newer one was committed and is
 // damaged.
 func checkMetas(r io.ReaderAt, size int64) (meta, error) {

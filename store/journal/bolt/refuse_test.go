@@ -93,6 +93,47 @@ func TestOtherFormats(t *testing.T) {
 	open(t, foreign(t, ours, formatRecord(1)))
 }
 
+// Of a file of a later version nothing else is judged, and nothing is written to it.
+func TestTheVersionIsReadFirst(t *testing.T) {
+	many := func(tx *bbolt.Tx) error {
+		for i := range 1000 {
+			if _, err := tx.CreateBucket(fmt.Appendf(nil, "a bucket of a later version %0100d", i)); err != nil {
+				return err
+			}
+		}
+		return formatRecord(3)(tx)
+	}
+	sealed := foreign(t, ours, formatRecord(1))
+	seal := binary.LittleEndian.AppendUint64([]byte("loopseal"), 2)
+	for _, version := range [][]byte{nil, {3, 0, 0, 0}} {
+		seal = append(seal, version...)
+		seal = binary.LittleEndian.AppendUint32(seal, sumOf("", seal))
+	}
+	file, err := os.OpenFile(sealed, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = file.WriteAt(seal, 512)
+	require.NoError(t, errors.Join(err, file.Close()))
+	for name, path := range map[string]string{
+		"its seal says so":            sealed,
+		"it has a list of free pages": foreign(t, bbolt.Options{PageSize: 4096}, formatRecord(3)),
+		"it has many buckets":         foreign(t, ours, many),
+		"its heads fill pages": foreign(t, bbolt.Options{PageSize: 4096}, func(tx *bbolt.Tx) error {
+			err := formatRecord(3)(tx)
+			for i := range 1000 {
+				err = errors.Join(err, tx.Bucket([]byte("heads")).Put(fmt.Appendf(nil, "%0100d", i), []byte("?")))
+			}
+			return err
+		}),
+	} {
+		before, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.ErrorIs(t, refused(t, path), journal.ErrNewerFormat, name)
+		after, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, before, after, name)
+	}
+}
+
 func TestASecondEngineOfThisProcessIsRefusedAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "journal")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 )
 
 const (
@@ -174,4 +175,46 @@ func (w *walker) bucket(id uint64, i int, value []byte, depth int) error {
 		return err
 	}
 	return w.leaf(id, items, depth, false)
+}
+
+// find returns what stands under a key below a page, or nil. It asks no more of the pages
+// than that they lead there: the file may be of another version.
+func find(r io.ReaderAt, id uint64, key []byte) []byte {
+	const deepest, largest = 64, 256 // levels, and pages of one; damage may lead round
+	for range deepest {
+		header := make([]byte, pageHeader)
+		if _, err := r.ReadAt(header, int64(id)*pageSize); id < 2 || id > 1<<40 || err != nil {
+			return nil
+		}
+		page := make([]byte, min(native.Uint32(header[12:]), largest-1)*pageSize+pageSize)
+		if _, err := r.ReadAt(page, int64(id)*pageSize); err != nil {
+			return nil
+		}
+		it, leaf, found := lookUp(id, page, key)
+		switch {
+		case !found:
+			return nil
+		case leaf:
+			return it.value
+		}
+		id = it.child
+	}
+	return nil
+}
+
+// lookUp returns the item of a page that has a key, or leads to it.
+func lookUp(id uint64, page, key []byte) (it item, leaf, found bool) {
+	items, err := itemsOf(id, page, nil, nil)
+	if err != nil {
+		return it, false, false
+	}
+	at, found := slices.BinarySearchFunc(items, key, func(it item, key []byte) int { return bytes.Compare(it.key, key) })
+	leaf = native.Uint16(page[8:]) == leafFlag
+	if !found && !leaf {
+		at, found = at-1, at > 0
+	}
+	if !found {
+		return it, leaf, false
+	}
+	return items[at], leaf, true
 }
