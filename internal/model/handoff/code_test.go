@@ -417,8 +417,8 @@ func TestTheCodeIsTheModels(t *testing.T) {
 	})
 
 	rules := reflect.TypeFor[Rules]()
-	for i := range rules.NumField() {
-		bug := rules.Field(i).Name
+	for field := range rules.Fields() {
+		bug := field.Name
 		t.Run(bug, func(t *testing.T) {
 			out, err := run(t, binary, bug, "-runs=20000")
 			require.Error(t, err, "nothing is wrong with it")
