@@ -36,6 +36,7 @@ type durable struct {
 	current     *request // that is being served
 
 	round     []entry
+	stands    bool // the round is stored, or has changed nothing
 	appending bool // the round's changes are with the journal
 	appended  chan appended
 }
@@ -247,7 +248,7 @@ func (d *durable) apply() {
 	}
 	changes := d.state.Changes()
 	if len(changes) == 0 {
-		d.finish(d.state.Commit())
+		d.finish()
 		return
 	}
 	d.appending = true
@@ -272,7 +273,7 @@ func (d *durable) end(a appended) {
 	d.loop.durable.meter.End(a.position, a.err)
 	switch {
 	case a.err == nil:
-		d.finish(d.state.Commit())
+		d.finish()
 	case errors.Is(a.err, journal.ErrRejected):
 		d.loop.wake(d.state.Rollback())
 		d.reject(a.err)
@@ -281,16 +282,17 @@ func (d *durable) end(a appended) {
 	}
 }
 
-// finish answers a round that stands.
-func (d *durable) finish(waiters state.Waiters) {
-	d.loop.wake(waiters)
-	round := d.leaveRound()
-	if len(round) > 1 {
-		d.answered = len(round)
+// finish answers a round that stands, whatever panics from here on.
+func (d *durable) finish() {
+	d.stands = true
+	d.loop.wake(d.state.Commit())
+	if len(d.round) > 1 {
+		d.answered = len(d.round)
 	}
-	for _, e := range round {
-		d.loop.reply(d.state, e.request, e.err)
+	for ; len(d.round) > 0; d.round = d.round[1:] {
+		d.loop.reply(d.state, d.round[0].request, d.round[0].err)
 	}
+	d.round, d.stands = nil, false
 }
 
 // leaveRound returns the requests of the round, which is over.
@@ -352,26 +354,31 @@ func (d *durable) leave() {
 	for _, c := range d.compactions {
 		c.answer <- d.loop.unavailable()
 	}
-	d.loop.durable.closeErr = d.journal.Close(context.Background())
+	d.loop.durable.closeErr = d.close()
+}
+
+func (d *durable) close() (err error) {
+	defer recoverEngine(&err)
+	return d.journal.Close(context.Background())
 }
 
 // leaveLastRound answers the round during which the owner panicked.
 func (d *durable) leaveLastRound() {
-	if !d.appending {
-		for _, e := range d.leaveRound() {
-			if e.request != d.current {
-				d.loop.reply(nil, e.request, d.loop.unavailable())
-			}
+	if d.appending {
+		a := <-d.appended
+		d.loop.durable.meter.End(a.position, a.err)
+		if a.err != nil {
+			d.deny(a.err)
+			return
 		}
-		return
+		d.stands = true
 	}
-	a := <-d.appended
-	d.loop.durable.meter.End(a.position, a.err)
-	if a.err != nil {
-		d.deny(a.err)
-		return
-	}
-	for _, e := range d.leaveRound() { // it was stored
-		d.loop.reply(nil, e.request, e.err)
+	for _, e := range d.leaveRound() {
+		switch {
+		case d.stands:
+			d.loop.reply(nil, e.request, e.err)
+		case e.request != d.current:
+			d.loop.reply(nil, e.request, d.loop.unavailable())
+		}
 	}
 }

@@ -352,6 +352,57 @@ func TestFailsClosedBesideAFailingAppend(t *testing.T) {
 	}
 }
 
+// While a round is with the journal, only its append says that the journal is fenced: the
+// round may be stored.
+func TestFencedHintWaitsForTheAppend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, faulty, first, letGo := heldAppend(t)
+		faulty.NoticeFence()
+		synctest.Wait()
+		require.Empty(t, first)
+		letGo()
+		require.NoError(t, <-first)
+	})
+}
+
+// A round that stands is answered so, also if the owner panics before it has done it.
+func TestFailsClosedAfterAnAppend(t *testing.T) {
+	j, err := journaltest.NewEngine().Open(t.Context(), "p", func(journal.Change) error { return nil })
+	require.NoError(t, err)
+	d := &durable{loop: prepare(Options{}), state: new(state.State), journal: j}
+	d.loop.durable = new(journaled)
+	for _, err := range []error{nil, store.ErrConflict} {
+		d.round = append(d.round, entry{request: &request{answer: make(chan error, 1)}, err: err})
+	}
+	round := d.round
+	d.stands = true
+	func() {
+		defer d.leave()
+		panic("after an append")
+	}()
+	for _, e := range round {
+		require.ErrorIs(t, <-e.answer, e.err)
+	}
+	require.ErrorIs(t, d.loop.unavailable(), store.ErrFailed)
+}
+
+// An engine that panics in its Close is an error of Close.
+func TestCloseThatPanicsIsAnError(t *testing.T) {
+	l := openLoop(t, panickyClose{journaltest.NewEngine()}, Options{})
+	require.ErrorContains(t, l.Close(), "the engine panicked: in Close")
+}
+
+type panickyClose struct{ journal.Engine }
+
+func (e panickyClose) Open(ctx context.Context, partition string, emit func(journal.Change) error) (journal.Journal, error) {
+	j, err := e.Engine.Open(ctx, partition, emit)
+	return panickyJournal{j}, err
+}
+
+type panickyJournal struct{ journal.Journal }
+
+func (panickyJournal) Close(context.Context) error { panic("in Close") }
+
 // What a round holds that may be taken back is in no figure, and what came of it
 // is right afterwards.
 func TestStatsShowNothingThatIsNotStored(t *testing.T) {

@@ -45,7 +45,11 @@ func (m *machine) caller(s *state, i int) {
 			m.Step(to(waiting), "finds the phase not ended after its send")
 		}
 	case refusing:
-		m.abandon(result(refused), to(waiting), i)
+		lost := to(waiting)
+		if m.Without.RefusedWhenLeft {
+			lost = result(refused)
+		}
+		m.abandon(result(refused), lost, i)
 	case waiting:
 		m.receive(s, i)
 		m.Choice(to(abandoning), "its ctx ends")

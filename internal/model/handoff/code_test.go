@@ -170,7 +170,7 @@ func (l *Loop) closeTraced(t *trace) error {
 	if !bug("PhaseAfterSend") {
 		phase = l.phase.Load()
 	}
-	if t.phaseAfter(r, phase) == ended && r.abandon(t) {
+	if t.phaseAfter(r, phase) == ended && (r.abandon(t) || bug("RefusedWhenLeft")) {
 `, 1},
 	{"request.go", "	case err := <-r.answer:\n		return err\n	case <-ctx.Done():\n		if r.abandon() {\n", `	case err := <-r.answer:
 		return t.receives(r, err)

@@ -40,6 +40,7 @@ type Rules struct {
 	PhaseFirst         bool // a call looks at the phase before it begins
 	PhaseAfterSend     bool // a sender looks at the phase again, and abandons its request
 	DoneWhileFull      bool // who waits for a place in the inbox waits for done too
+	RefusedWhenLeft    bool // that call is refused only if nobody has taken the request
 	CallerCAS          bool // a caller abandons its request by compare-and-swap
 	AnswerWhenClaimed  bool // a caller that cannot abandon its request waits for the answer
 	QueuedAgain        bool // a retry makes the request queued
@@ -115,7 +116,7 @@ const ( // claims
 const ( // answers, and what a call gets
 	none = iota
 	ok
-	again  // nothing was applied: prepare it again. Any error of an operation does the same
+	again  // nothing was applied: prepare it again. Any other error of an operation is returned
 	failed // it panicked
 	refused
 	cancelled

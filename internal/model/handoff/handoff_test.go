@@ -29,7 +29,7 @@ func TestReductionsLoseNothing(t *testing.T) {
 	assert.Less(t, few.Visited, orders.Visited)
 }
 
-// Each check of the code is left out in turn, in the smallest protocol that shows it.
+// Each check of the code is left out in turn, in a small protocol.
 func TestEveryCheckIsNeeded(t *testing.T) {
 	const (
 		lost      = "a caller waits for ever"
@@ -46,6 +46,7 @@ func TestEveryCheckIsNeeded(t *testing.T) {
 		"PhaseFirst":         breaks(two, notNeeded), // it spares a call its preparation; who sends too late sees ended after that
 		"PhaseAfterSend":     breaks(one, early),
 		"DoneWhileFull":      breaks(next, lost),
+		"RefusedWhenLeft":    breaks(one, shared),
 		"CallerCAS":          breaks(one, "a call was applied and given up"),
 		"AnswerWhenClaimed":  breaks(one, "what a call returns is not what was done"),
 		"QueuedAgain":        breaks(next, lost),

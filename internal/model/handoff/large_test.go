@@ -28,6 +28,9 @@ func TestEveryRunKeepsThePromises(t *testing.T) {
 		if p.Callers == 3 {
 			assert.Greater(t, r.States, 1_000_000)
 		}
+		if p.Inbox == 2 && p.Callers == 3 && p.Calls == 2 {
+			modeltest.Documented(t, r.States, r.Visited)
+		}
 	}
 }
 

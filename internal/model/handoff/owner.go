@@ -32,6 +32,7 @@ func (m *machine) owner(s *state) {
 	case applying:
 		fate := s.requests[o.request].fate
 		m.Check(fate == held || fate == vanished, "the owner applies what was given up")
+		m.Check(!s.requests[o.request].applied, "the owner applies a call twice")
 		n := result(ok)
 		n.requests[o.request].applied = true
 		m.Step(n, "applies a request")

@@ -2,7 +2,9 @@
 package modeltest
 
 import (
+	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,20 @@ func HoldsUpTo(t *testing.T, most int, protocol any, explore func(most int) mode
 	t.Logf("%v: %d states, %d visited, %d steps, %v", protocol, r.States, r.Visited, r.Steps, time.Since(began).Round(time.Millisecond))
 	require.Empty(t, r.Violation, "%s", strings.Join(r.Trace, "\n"))
 	return r
+}
+
+// Documented expects the numbers of states in docs/design.md.
+func Documented(t *testing.T, numbers ...int) {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/design.md")
+	require.NoError(t, err)
+	for _, n := range numbers {
+		digits := strconv.Itoa(n)
+		for at := len(digits) - 3; at > 0; at -= 3 {
+			digits = digits[:at] + "," + digits[at:]
+		}
+		assert.Contains(t, string(text), digits)
+	}
 }
 
 // A Rule is what breaks when a rule of a protocol P is left out.

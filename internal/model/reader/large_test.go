@@ -32,6 +32,7 @@ func TestEveryRunKeepsThePromises(t *testing.T) {
 		largest = max(largest, all(t, p).States)
 	}
 	assert.Greater(t, largest, 1_000_000)
+	modeltest.Documented(t, largest)
 }
 
 func TestEveryRunOfLargerProtocolsKeepsThePromises(t *testing.T) {

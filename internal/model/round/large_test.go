@@ -18,12 +18,15 @@ func TestEveryRunKeepsThePromises(t *testing.T) {
 	for _, p := range []Protocol{
 		{Callers: 1, Calls: 3, Closes: true, Panics: true},
 		{Callers: 3, Calls: 1},
-		{Callers: 3, Calls: 1, Closes: true},
+		{Callers: 3, Calls: 1, Closes: true, Panics: true},
 		{Callers: 2, Calls: 1, Closes: true, Panics: true, Without: Rules{AgainFirst: true}},
 	} {
 		r := all(t, p)
 		if p.Callers == 3 {
 			assert.Greater(t, r.States, 1_000_000)
+		}
+		if p.Callers == 3 && p.Panics {
+			modeltest.Documented(t, r.States, r.Visited)
 		}
 	}
 }
@@ -33,7 +36,6 @@ func TestEveryRunOfLargerProtocolsKeepsThePromises(t *testing.T) {
 		t.Skip("without -states")
 	}
 	for _, p := range []Protocol{
-		{Callers: 3, Calls: 1, Closes: true, Panics: true},
 		{Callers: 2, Calls: 2, Closes: true, Panics: true},
 		{Callers: 4, Calls: 1},
 	} {

@@ -10,7 +10,7 @@ func (m *machine) ownerSteps(s *state) {
 	case receiving:
 		m.accept(s)
 		m.end(s)
-		if n.noticed && n.append == off {
+		if n.noticed && (n.append == off || m.Without.FenceWaits) {
 			m.stop(n, isFenced, "notices the other holder")
 		}
 	case gathering:
@@ -36,7 +36,7 @@ func (m *machine) ownerSteps(s *state) {
 		o.at = choosing
 		m.Step(n, "chooses a round")
 	case serving:
-		m.take(n, loading)
+		m.takeLoad(n)
 	case loading:
 		r := n.requests[o.current]
 		m.fails(n)
@@ -109,26 +109,34 @@ func (o *owner) changing(s *state, runtime uint8) bool {
 	})
 }
 
-// take is the owner's half of the claim.
-func (m *machine) take(n state, then uint8) {
+// takeLoad is the owner's half of the claim of a load.
+func (m *machine) takeLoad(n state) {
 	o := &n.owner
 	r := &n.requests[o.current]
 	r.steps++
-	if r.claim == abandoned && (r.kind == load || !m.Without.TakeCAS) {
+	if r.claim == abandoned {
 		o.at, o.current = gathering, 0
-		if then == choosing {
-			o.at = choosing
-		}
+		m.Step(n, "drops what was given up")
+		return
+	}
+	r.claim = claimed
+	o.at = loading
+	m.Step(n, "takes a request")
+}
+
+// takeWrite is that of a write, which it puts into the round.
+func (m *machine) takeWrite(n state) {
+	o := &n.owner
+	at := o.writes.next()
+	r := &n.requests[at]
+	r.steps++
+	if r.claim == abandoned && !m.Without.TakeCAS {
 		m.Step(n, "drops what was given up")
 		return
 	}
 	m.Check(r.claim != abandoned, "the owner applies what was given up")
 	r.claim = claimed
-	o.at = then
-	if then == choosing {
-		o.round.put(o.current)
-		o.current = 0
-	}
+	o.round.put(at)
 	m.Step(n, "takes a request")
 }
 
@@ -153,8 +161,7 @@ func (m *machine) choose(n state) {
 		o.begin()
 		m.Step(n, "begins a round of one that was rejected with others")
 	case o.writes.len > 0:
-		o.current = o.writes.next()
-		m.take(n, choosing)
+		m.takeWrite(n)
 	default:
 		if o.at = receiving; o.closing {
 			m.leave(&n)
@@ -203,15 +210,19 @@ func (m *machine) apply(n state) {
 	m.Step(n, "applies a write")
 }
 
-// fails adds the panic of the current operation.
+// fails adds a panic, of the current operation or of what comes of a round that stands.
 func (m *machine) fails(n state) {
-	if !m.Panics {
+	if !m.Panics || n.owner.failed {
 		return
 	}
 	o := &n.owner
 	o.failed = true
-	o.round.drop(o.current)
-	m.leave(&n)
+	if !m.Without.CurrentOnce {
+		o.round.drop(o.current)
+	}
+	if o.at != answering || m.Without.LeaveStands {
+		m.leave(&n)
+	}
 	m.Choice(n, "panics")
 }
 
@@ -270,6 +281,9 @@ func (m *machine) stop(n state, outcome uint8, what string) {
 // answerRound answers the next request of a round that stands, or of one that does not.
 func (m *machine) answerRound(n state) {
 	o := &n.owner
+	if o.at == answering {
+		m.fails(n)
+	}
 	stands, at := o.at == answering, o.round.next()
 	if o.round.len == 0 {
 		o.at = gathering

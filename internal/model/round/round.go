@@ -47,10 +47,13 @@ type Rules struct {
 	Unknown        bool // a write whose append may be stored has no definite answer
 	KnownUnchanged bool // but one that changed nothing has
 	KnownFenced    bool // and so have all when the journal was fenced
+	FenceWaits     bool // while a round is with the journal, only its append says that it is fenced
 	LeaveWaits     bool // an owner that panics waits for its append
 	LeaveStored    bool // and acknowledges it, if it was stored
 	LeaveDenies    bool // or else answers as at any end of the service
+	LeaveStands    bool // it answers what stands as it would have
 	LeaveRound     bool // it answers the others of the round that it panicked in
+	CurrentOnce    bool // but not the one that it panicked in, which has an answer of its own
 	LeaveAgain     bool // and those that wait for another try
 	LeaveQueues    bool // and those that wait for a round, or for its end
 	AnswerPanicked bool // and the one in which it panicked
@@ -89,7 +92,7 @@ type versions [runtimes]uint8
 
 // A durable of the root, its stack too.
 type owner struct {
-	at, next uint8 // next is an index of the round
+	at, next uint8 // the next entry of the round
 	current  uint8 // request
 	failed   bool  // it has panicked, or the journal takes nothing more
 	closing  bool

@@ -16,7 +16,7 @@ func all(t *testing.T, p Protocol) model.Report {
 	return modeltest.Holds(t, p, func(most int) model.Report { return Explore(p, most) })
 }
 
-// Each rule of the code is left out in turn, in the smallest protocol that shows it.
+// Each rule of the code is left out in turn, in a small protocol.
 func TestEveryRuleIsNeeded(t *testing.T) {
 	const (
 		lost      = "a caller waits for ever"
@@ -43,6 +43,9 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 		"LeaveWaits":     breaks(two, stored),
 		"LeaveStored":    breaks(two, stored),
 		"LeaveDenies":    breaks(two, unstored),
+		"FenceWaits":     breaks(two, stored),
+		"LeaveStands":    breaks(two, stored),
+		"CurrentOnce":    breaks(two, "the owner answers twice"),
 		"LeaveRound":     breaks(two, lost),
 		"LeaveAgain":     breaks(two, lost),
 		"LeaveQueues":    breaks(two, lost),
