@@ -14,9 +14,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/internal/meter"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -118,6 +120,62 @@ func TestSettledBeforeAnswered(t *testing.T) {
 	}
 	require.NoError(t, <-r.answer)
 	<-served
+}
+
+// At the end of the service too: no view is current when the first learns of it. What a
+// call has done is counted when it is answered.
+func TestEndedBeforeAnswered(t *testing.T) {
+	t.Run("by a panic", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := New(Options{})
+			view, err := l.View(t.Context(), "a")
+			require.NoError(t, err)
+			r := broken()
+			r.answer = make(chan error) // which holds up the owner
+			l.inbox <- r
+			synctest.Wait()
+			assert.False(t, view.Current())
+			require.ErrorIs(t, <-r.answer, store.ErrFailed)
+		})
+	})
+	for name, fault := range map[string]journaltest.Fault{
+		"by the journal":                     journaltest.Ambiguous(false),
+		"by a panic beside an append":        {},
+		"by a panic beside one that is lost": journaltest.Ambiguous(false),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				faulty := journaltest.NewFaulty(journaltest.NewEngine())
+				l := openLoop(t, faulty, Options{})
+				view, err := l.View(t.Context(), "b")
+				require.NoError(t, err)
+				release := make(chan struct{})
+				fault.Before = journaltest.Held(release).Before
+				faulty.Next(fault)
+				r := &request{sample: meter.SampleOf(ops.KindPersistRuntimeState), op: &testOp{id: "a", do: func() {}}, answer: make(chan error)}
+				l.inbox <- r
+				synctest.Wait()
+				if name != "by the journal" {
+					l.inbox <- &request{sample: meter.SampleOf(ops.KindLoadRuntimeState), op: &loadOp{id: "b", do: func() { panic("load") }}, answer: make(chan error, 1)}
+					synctest.Wait()
+				}
+				close(release)
+				synctest.Wait()
+				assert.False(t, view.Current())
+				assert.Equal(t, fault.Err != nil, <-r.answer != nil)
+			})
+		})
+	}
+	t.Run("counted", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLoop(t, Options{})
+			r := &request{sample: meter.SampleOf(ops.KindPersistRuntimeState), op: &testOp{id: "a", do: func() {}}, answer: make(chan error)}
+			l.inbox <- r
+			synctest.Wait()
+			assert.Equal(t, 1, l.Stats().Held.Runtimes)
+			require.NoError(t, <-r.answer)
+		})
+	})
 }
 
 // A lossyOp has a defect after it has ended views, and so nobody wakes those
