@@ -357,11 +357,6 @@ func (d *durable) leave() {
 	d.loop.durable.closeErr = d.close()
 }
 
-func (d *durable) close() (err error) {
-	defer recoverEngine(&err)
-	return d.journal.Close(context.Background())
-}
-
 // leaveLastRound answers the round during which the owner panicked.
 func (d *durable) leaveLastRound() {
 	if d.appending {
@@ -371,11 +366,10 @@ func (d *durable) leaveLastRound() {
 			d.deny(a.err)
 			return
 		}
-		d.stands = true
 	}
 	for _, e := range d.leaveRound() {
 		switch {
-		case d.stands:
+		case d.appending || d.stands:
 			d.loop.reply(nil, e.request, e.err)
 		case e.request != d.current:
 			d.loop.reply(nil, e.request, d.loop.unavailable())

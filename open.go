@@ -77,6 +77,12 @@ func (d *durable) open(ctx context.Context, engine journal.Engine, partition str
 	return nil
 }
 
+// close gives the journal up.
+func (d *durable) close() (err error) {
+	defer recoverEngine(&err)
+	return d.journal.Close(context.Background())
+}
+
 // A compaction is a call of Compact, on its way to the owner.
 type compaction struct {
 	ctx    until      // the caller's, but no code of its runs on the owner's goroutine

@@ -392,10 +392,3 @@ func (n *state) close(c uint8) {
 		}
 	}
 }
-
-// learn notes that somebody knows of a write, outside.
-func (n *state) learn(write uint8) {
-	if n.known = max(n.known, write); n.woken <= n.known {
-		n.woken = 0
-	}
-}

@@ -128,3 +128,10 @@ func (s set) free() uint8 { return uint8(bits.TrailingZeros16(^uint16(s))) }
 func (rt *runtime) upTo(write uint8) uint8 {
 	return uint8(bits.Len8(rt.changes&(2<<min(write, 7)-1)) - 1)
 }
+
+// learn notes that somebody knows of a write, outside.
+func (n *state) learn(write uint8) {
+	if n.known = max(n.known, write); n.woken <= n.known {
+		n.woken = 0
+	}
+}
