@@ -123,6 +123,32 @@ func TestDefinite(t *testing.T) {
 	})
 }
 
+// A sender that comes too late gives back its room: the owner may never come to its
+// request, and others may wait for that room.
+func TestALateSenderGivesBackItsRoom(t *testing.T) {
+	l := prepare(Options{BytesInFlight: 10})
+	l.phase.Store(ended)
+	r := &request{answer: make(chan error, 1)}
+	require.True(t, l.intake.room.TryAcquire(10))
+	r.taken.Store(10)
+	require.ErrorIs(t, r.handOff(t.Context(), l), store.ErrClosed)
+	assert.True(t, l.intake.room.TryAcquire(10))
+}
+
+// Close waits for the goroutines that wake those who wait for the end of views.
+func TestClosingWaitsForWakers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLoop(t, Options{})
+		l.wakers.Add(1)
+		closed := make(chan error, 1)
+		go func() { closed <- l.Close() }()
+		synctest.Wait()
+		assert.Empty(t, closed)
+		l.wakers.Done()
+		require.NoError(t, <-closed)
+	})
+}
+
 type ownContext struct {
 	context.Context
 	done chan struct{}
