@@ -125,7 +125,7 @@ func (f *file) lock(ctx context.Context, fd *os.File) error {
 			return context.Cause(ctx)
 		}
 	}
-	if now, err := os.Lstat(fd.Name()); err != nil || !os.SameFile(now, opened) {
+	if now, err := os.Stat(fd.Name()); err != nil || !os.SameFile(now, opened) {
 		return errMoved
 	}
 	return nil
