@@ -52,7 +52,7 @@ type Move[S comparable] struct {
 	Next   S
 	Who    Process
 	What   string
-	broken string
+	Broken string // the promise that it breaks, "" if none
 }
 
 // Reset forgets all steps.
@@ -179,11 +179,11 @@ func (x *explorer[S]) expand(at uint32) {
 	rank := x.Rank(&s)
 	for i := range x.moves.All {
 		step := &x.moves.All[i]
-		if step.broken == "" && x.Rank(&step.Next) <= rank {
-			step.broken = "a step leads back: a run may have no end"
+		if step.Broken == "" && x.Rank(&step.Next) <= rank {
+			step.Broken = "a step leads back: a run may have no end"
 		}
-		if step.broken != "" {
-			x.refute(at, step.broken)
+		if step.Broken != "" {
+			x.refute(at, step.Broken)
 			return
 		}
 		x.Steps++

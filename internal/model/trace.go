@@ -5,9 +5,6 @@ import (
 	"strings"
 )
 
-// Broken returns the promise that a step breaks, "" if none.
-func (m *Move[S]) Broken() string { return m.broken }
-
 // refute notes that a state that was found breaks a promise, by itself or by a
 // step, and how one gets there. The run is gone through again with the names that
 // it began with.
@@ -31,7 +28,7 @@ func (x *explorer[S]) refute(at uint32, broken string) {
 	}
 	x.list(&s)
 	for _, step := range x.moves.All {
-		if step.broken == broken {
+		if step.Broken == broken {
 			x.Trace = append(x.Trace, x.line(&s, &step))
 			return
 		}

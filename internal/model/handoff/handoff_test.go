@@ -10,22 +10,16 @@ import (
 	"github.com/loopstore/loopstore/internal/model/modeltest"
 )
 
-// all explores a protocol that keeps its promises.
-func all(t *testing.T, p Protocol) model.Report {
-	t.Helper()
-	return modeltest.Holds(t, p, func(most int) model.Report { return Explore(p, most) })
-}
-
 // What is left out changes no verdict, and the states are counted right.
 func TestReductionsLoseNothing(t *testing.T) {
 	p := Protocol{Callers: 2, Calls: 1, Retries: 1, Inbox: 1, Closers: 2}
-	few := all(t, p)
+	few := modeltest.Holds(t, p, Explore)
 	p.AllNames = true
-	named := all(t, p)
+	named := modeltest.Holds(t, p, Explore)
 	assert.Equal(t, named.Visited, few.States)
 	assert.Less(t, few.Visited, named.Visited)
 	p.AllNames, p.AllOrders = false, true
-	orders := all(t, p)
+	orders := modeltest.Holds(t, p, Explore)
 	assert.Less(t, few.Visited, orders.Visited)
 }
 

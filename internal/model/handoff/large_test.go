@@ -3,16 +3,12 @@
 package handoff
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/loopstore/loopstore/internal/model"
 	"github.com/loopstore/loopstore/internal/model/modeltest"
 )
-
-var most = flag.Int("states", 0, "explore larger protocols, up to so many states of each")
 
 func TestEveryRunKeepsThePromises(t *testing.T) {
 	for _, p := range []Protocol{
@@ -24,7 +20,7 @@ func TestEveryRunKeepsThePromises(t *testing.T) {
 		{Callers: 2, Calls: 2, Retries: 1, Inbox: 1, Closers: 2},
 		{Callers: 1, Calls: 3, Retries: 2, Inbox: 1, Closers: 3},
 	} {
-		r := all(t, p)
+		r := modeltest.Holds(t, p, Explore)
 		if p.Callers == 3 {
 			assert.Greater(t, r.States, 1_000_000)
 		}
@@ -35,15 +31,10 @@ func TestEveryRunKeepsThePromises(t *testing.T) {
 }
 
 func TestEveryRunOfLargerProtocolsKeepsThePromises(t *testing.T) {
-	if *most == 0 {
-		t.Skip("without -states")
-	}
-	for _, p := range []Protocol{
-		{Callers: 3, Calls: 2, Retries: 1, Inbox: 1, Closers: 2},
-		{Callers: 3, Calls: 2, Retries: 1, Inbox: 2, Closers: 2},
-		{Callers: 4, Calls: 1, Inbox: 3, Closers: 3},
-		{Callers: 3, Calls: 3, Inbox: 1, Closers: 2},
-	} {
-		modeltest.HoldsUpTo(t, *most, p, func(most int) model.Report { return Explore(p, most) })
-	}
+	modeltest.HoldLarger(t, Explore,
+		Protocol{Callers: 3, Calls: 2, Retries: 1, Inbox: 1, Closers: 2},
+		Protocol{Callers: 3, Calls: 2, Retries: 1, Inbox: 2, Closers: 2},
+		Protocol{Callers: 4, Calls: 1, Inbox: 3, Closers: 3},
+		Protocol{Callers: 3, Calls: 3, Inbox: 1, Closers: 2},
+	)
 }

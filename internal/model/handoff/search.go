@@ -117,7 +117,7 @@ func (c *checker) step(p *point, i int) (point, bool) {
 		return point{}, false
 	}
 	for _, move := range c.moves(&p.state, i) {
-		if move.What != e.What || move.Broken() != "" {
+		if move.What != e.What || move.Broken != "" {
 			continue
 		}
 		next := point{at: p.at, calls: p.calls, state: move.Next}

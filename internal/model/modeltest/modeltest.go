@@ -2,6 +2,8 @@
 package modeltest
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"reflect"
 	"strconv"
@@ -18,20 +20,32 @@ import (
 // most is far more states than a protocol of these tests has.
 const most = 100_000_000
 
+var states = flag.Int("states", 0, "explore larger protocols, up to so many states of each")
+
 // Holds expects a protocol to keep its promises, in all of its states.
-func Holds(t *testing.T, protocol any, explore func(most int) model.Report) model.Report {
+func Holds[P fmt.Stringer](t *testing.T, p P, explore func(p P, most int) model.Report) model.Report {
 	t.Helper()
-	r := HoldsUpTo(t, most, protocol, explore)
+	r := holds(t, p, explore, most)
 	require.Less(t, r.Visited, most, "not all was explored")
 	return r
 }
 
-// HoldsUpTo is Holds for at most so many states.
-func HoldsUpTo(t *testing.T, most int, protocol any, explore func(most int) model.Report) model.Report {
+// HoldLarger is Holds for larger protocols, up to as many states as the flag says.
+func HoldLarger[P fmt.Stringer](t *testing.T, explore func(p P, most int) model.Report, larger ...P) {
+	t.Helper()
+	if *states == 0 {
+		t.Skip("without -states")
+	}
+	for _, p := range larger {
+		holds(t, p, explore, *states)
+	}
+}
+
+func holds[P fmt.Stringer](t *testing.T, p P, explore func(p P, most int) model.Report, most int) model.Report {
 	t.Helper()
 	began := time.Now()
-	r := explore(most)
-	t.Logf("%v: %d states, %d visited, %d steps, %v", protocol, r.States, r.Visited, r.Steps, time.Since(began).Round(time.Millisecond))
+	r := explore(p, most)
+	t.Logf("%v: %d states, %d visited, %d steps, %v", p, r.States, r.Visited, r.Steps, time.Since(began).Round(time.Millisecond))
 	require.Empty(t, r.Violation, "%s", strings.Join(r.Trace, "\n"))
 	return r
 }
@@ -56,7 +70,7 @@ type Rule[P any] struct {
 	broken string
 }
 
-// Breaks names the promise that breaks, and the smallest protocol that shows it. ""
+// Breaks names the promise that breaks, and a protocol that shows it. ""
 // stands for none: the rule is not for safety.
 func Breaks[P any](in P, promise string) Rule[P] { return Rule[P]{in, promise} }
 

@@ -3,16 +3,12 @@
 package reader
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/loopstore/loopstore/internal/model"
 	"github.com/loopstore/loopstore/internal/model/modeltest"
 )
-
-var most = flag.Int("states", 0, "explore larger protocols, up to so many states of each")
 
 func TestEveryRunKeepsThePromises(t *testing.T) {
 	largest := 0
@@ -29,25 +25,20 @@ func TestEveryRunKeepsThePromises(t *testing.T) {
 		{Writes: 2, Watchers: 1, Group: 1, Without: Rules{WakeAside: true}},
 		{Writes: 3, Watchers: 1, Without: Rules{EndLoadedFirst: true}},
 	} {
-		largest = max(largest, all(t, p).States)
+		largest = max(largest, modeltest.Holds(t, p, Explore).States)
 	}
 	assert.Greater(t, largest, 1_000_000)
 	modeltest.Documented(t, largest)
 }
 
 func TestEveryRunOfLargerProtocolsKeepsThePromises(t *testing.T) {
-	if *most == 0 {
-		t.Skip("without -states")
-	}
-	for _, p := range []Protocol{
-		{Writes: 3, Readers: 2, Reads: 2, Shared: true},
-		{Writes: 2, Readers: 3, Reads: 2, Calm: true},
-		{Writes: 2, Readers: 2, Reads: 2, Group: 2},
-		{Writes: 2, Readers: 1, Reads: 2, Watchers: 1},
-		{Writes: 3, Readers: 2, Reads: 1, Watchers: 1, Group: 2, Calm: true},
-		{Writes: 2, Watchers: 2},
-		{Writes: 2, Readers: 1, Reads: 1, Watchers: 2, Shared: true, Calm: true},
-	} {
-		modeltest.HoldsUpTo(t, *most, p, func(most int) model.Report { return Explore(p, most) })
-	}
+	modeltest.HoldLarger(t, Explore,
+		Protocol{Writes: 3, Readers: 2, Reads: 2, Shared: true},
+		Protocol{Writes: 2, Readers: 3, Reads: 2, Calm: true},
+		Protocol{Writes: 2, Readers: 2, Reads: 2, Group: 2},
+		Protocol{Writes: 2, Readers: 1, Reads: 2, Watchers: 1},
+		Protocol{Writes: 3, Readers: 2, Reads: 1, Watchers: 1, Group: 2, Calm: true},
+		Protocol{Writes: 2, Watchers: 2},
+		Protocol{Writes: 2, Readers: 1, Reads: 1, Watchers: 2, Shared: true, Calm: true},
+	)
 }

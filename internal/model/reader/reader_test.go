@@ -10,12 +10,6 @@ import (
 	"github.com/loopstore/loopstore/internal/model/modeltest"
 )
 
-// all explores a protocol that keeps its promises.
-func all(t *testing.T, p Protocol) model.Report {
-	t.Helper()
-	return modeltest.Holds(t, p, func(most int) model.Report { return Explore(p, most) })
-}
-
 func TestSmallProtocolsKeepThePromises(t *testing.T) {
 	for _, p := range []Protocol{
 		{Writes: 2, Readers: 2, Reads: 1},
@@ -27,7 +21,7 @@ func TestSmallProtocolsKeepThePromises(t *testing.T) {
 		{Writes: 5, Readers: 1, Reads: 2, Calm: true},
 		{Writes: 1, Readers: 3, Reads: 1, Calm: true},
 	} {
-		all(t, p)
+		modeltest.Holds(t, p, Explore)
 	}
 }
 
@@ -38,9 +32,9 @@ func TestForgettingLosesNothing(t *testing.T) {
 		{Writes: 1, Watchers: 2, Group: 1},
 		{Writes: 1, Readers: 1, Reads: 2, Watchers: 1, Shared: true, Calm: true},
 	} {
-		few := all(t, p)
+		few := modeltest.Holds(t, p, Explore)
 		p.AllViews = true
-		assert.Less(t, few.Visited, all(t, p).Visited)
+		assert.Less(t, few.Visited, modeltest.Holds(t, p, Explore).Visited)
 	}
 }
 

@@ -3,16 +3,12 @@
 package round
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/loopstore/loopstore/internal/model"
 	"github.com/loopstore/loopstore/internal/model/modeltest"
 )
-
-var most = flag.Int("states", 0, "explore larger protocols, up to so many states of each")
 
 func TestEveryRunKeepsThePromises(t *testing.T) {
 	for _, p := range []Protocol{
@@ -21,7 +17,7 @@ func TestEveryRunKeepsThePromises(t *testing.T) {
 		{Callers: 3, Calls: 1, Closes: true, Panics: true},
 		{Callers: 2, Calls: 1, Closes: true, Panics: true, Without: Rules{AgainFirst: true}},
 	} {
-		r := all(t, p)
+		r := modeltest.Holds(t, p, Explore)
 		if p.Callers == 3 {
 			assert.Greater(t, r.States, 1_000_000)
 		}
@@ -32,13 +28,8 @@ func TestEveryRunKeepsThePromises(t *testing.T) {
 }
 
 func TestEveryRunOfLargerProtocolsKeepsThePromises(t *testing.T) {
-	if *most == 0 {
-		t.Skip("without -states")
-	}
-	for _, p := range []Protocol{
-		{Callers: 2, Calls: 2, Closes: true, Panics: true},
-		{Callers: 4, Calls: 1},
-	} {
-		modeltest.HoldsUpTo(t, *most, p, func(most int) model.Report { return Explore(p, most) })
-	}
+	modeltest.HoldLarger(t, Explore,
+		Protocol{Callers: 2, Calls: 2, Closes: true, Panics: true},
+		Protocol{Callers: 4, Calls: 1},
+	)
 }

@@ -6,15 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/loopstore/loopstore/internal/model"
 	"github.com/loopstore/loopstore/internal/model/modeltest"
 )
-
-// all explores a protocol that keeps its promises.
-func all(t *testing.T, p Protocol) model.Report {
-	t.Helper()
-	return modeltest.Holds(t, p, func(most int) model.Report { return Explore(p, most) })
-}
 
 // Each rule of the code is left out in turn, in a small protocol.
 func TestEveryRuleIsNeeded(t *testing.T) {
@@ -58,9 +51,9 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 
 func TestNamesAreCounted(t *testing.T) {
 	p := Protocol{Callers: 2, Calls: 1, Closes: true, Panics: true}
-	few := all(t, p)
+	few := modeltest.Holds(t, p, Explore)
 	p.AllNames = true
-	named := all(t, p)
+	named := modeltest.Holds(t, p, Explore)
 	assert.Equal(t, named.Visited, few.States)
 	assert.Less(t, few.Visited, named.Visited)
 }
