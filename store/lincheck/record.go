@@ -46,8 +46,7 @@ func newRecorder(s store.RuntimeStore, cfg *Config) *recorder {
 }
 
 // record runs a history's programs side by side, with an audit after each round and at the
-// end. On an error it
-// returns the history of the calls that were made.
+// end. On an error it returns the history of the calls that were made.
 func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*history, error) {
 	r, can := newRecorder(s, &cfg), abilitiesOf(s, &cfg)
 	can.files = can.files && !cfg.spans // those histories are short, and for batches

@@ -125,10 +125,7 @@ func (f *file) lock(ctx context.Context, fd *os.File) error {
 			return context.Cause(ctx)
 		}
 	}
-	if now, err := os.Stat(fd.Name()); err != nil || !os.SameFile(now, opened) {
-		return errMoved
-	}
-	return nil
+	return stillAt(fd.Name(), opened)
 }
 
 // openLocked checks the file before it gives it to bbolt.
@@ -172,7 +169,11 @@ func (f *file) inPlace() error {
 	if err != nil {
 		return err
 	}
-	if now, err := os.Stat(f.path); err != nil || !os.SameFile(now, opened) {
+	return stillAt(f.path, opened)
+}
+
+func stillAt(path string, opened os.FileInfo) error {
+	if now, err := os.Stat(path); err != nil || !os.SameFile(now, opened) {
 		return errMoved
 	}
 	return nil

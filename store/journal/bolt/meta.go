@@ -118,10 +118,12 @@ func formatOf(r io.ReaderAt, page []byte) uint32 {
 	if len(heads) < bucketHeader {
 		return 0
 	}
-	record := find(r, native.Uint64(heads), formatKey)
+	var record []byte
 	if inline := heads[bucketHeader:]; len(inline) >= pageHeader {
 		it, _, _ := lookUp(0, inline, formatKey)
 		record = it.value
+	} else {
+		record = find(r, native.Uint64(heads), formatKey)
 	}
 	if len(record) != formatSize || binary.LittleEndian.Uint32(record[4:]) != sumOf(formatKey, record[:4]) {
 		return 0

@@ -30,7 +30,8 @@ const (
 )
 
 // clearBeside removes what a killed process has left beside, unless somebody is
-// writing there. To leave it does no harm.
+// writing there, and a link, which leads to what is not ours. To leave it does no harm:
+// it is written anew, and a link is not followed.
 func (f *file) clearBeside() {
 	info, err := os.Lstat(f.beside())
 	switch {
@@ -129,11 +130,7 @@ func (f *file) writeBeside(ctx context.Context, replaced fs.FileInfo, fill func(
 
 // openBeside returns an empty file, locked.
 func (f *file) openBeside(ctx context.Context, replaced fs.FileInfo) (*os.File, error) {
-	if info, err := os.Lstat(f.beside()); err == nil && info.Mode().Type() == fs.ModeSymlink {
-		if err := os.Remove(f.beside()); err != nil { // it leads to what is not ours
-			return nil, err
-		}
-	}
+	f.clearBeside()
 	fd, err := os.OpenFile(f.beside(), os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
 		return nil, err
