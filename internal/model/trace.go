@@ -39,3 +39,13 @@ func (x *explorer[S]) refute(at uint32, broken string) {
 func (x *explorer[S]) line(s *S, step *Move[S]) string {
 	return strings.TrimRight(fmt.Sprintf("%-9s %-46s %s", x.Who(step.Who), step.What, strings.Join(x.Changes(s, &step.Next), ", ")), " ")
 }
+
+// Words say what is other after a step.
+type Words []string
+
+// Add adds words, if that is so.
+func (w *Words) Add(so bool, form string, values ...any) {
+	if so {
+		*w = append(*w, fmt.Sprintf(form, values...))
+	}
+}

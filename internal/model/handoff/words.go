@@ -25,12 +25,8 @@ func (*machine) Who(p model.Process) string {
 
 // Changes are those that others see.
 func (*machine) Changes(s, n *state) []string {
-	var all []string
-	add := func(changed bool, form string, values ...any) {
-		if changed {
-			all = append(all, fmt.Sprintf(form, values...))
-		}
-	}
+	var all model.Words
+	add := all.Add
 	for i := range s.callers {
 		was, is := &s.callers[i], &n.callers[i]
 		add(is.at == checking && was.at == idle, "it has r%d", is.request)

@@ -48,12 +48,8 @@ func words(does ...uint8) string {
 
 // Changes are those that others see.
 func (*machine) Changes(s, n *state) []string {
-	var all []string
-	add := func(changed bool, form string, values ...any) {
-		if changed {
-			all = append(all, fmt.Sprintf(form, values...))
-		}
-	}
+	var all model.Words
+	add := all.Add
 	add(n.writes > s.writes, "write %d", n.writes)
 	for i := range n.looks {
 		was, is := &s.looks[i].view, &n.looks[i].view

@@ -28,12 +28,8 @@ func (*machine) Who(p model.Process) string {
 
 // Changes are those that others see, and what the owner holds.
 func (*machine) Changes(s, n *state) []string {
-	var all []string
-	add := func(changed bool, form string, values ...any) {
-		if changed {
-			all = append(all, fmt.Sprintf(form, values...))
-		}
-	}
+	var all model.Words
+	add := all.Add
 	for i := range s.requests {
 		was, is := &s.requests[i], &n.requests[i]
 		add(is.kind != 0 && was.kind == 0, "r%d", i)
