@@ -117,6 +117,16 @@ type Journal interface {
 	Close(ctx context.Context) error
 }
 
+// A Beside is a Journal that compacts beside its holder's other calls. Its Compact needs
+// nothing of the holder, and is CompactBeside.
+type Beside interface {
+	Journal
+
+	// CompactBeside does what Compact does. It may be called by any goroutine,
+	// beside Append and Close. When the journal is closed it returns an error.
+	CompactBeside(ctx context.Context) error
+}
+
 // The errors of engines and journals. Any other error of Append counts as
 // ErrAmbiguous.
 var (

@@ -1,4 +1,4 @@
-package bolt
+package pages
 
 import (
 	"bytes"
@@ -13,19 +13,18 @@ import (
 )
 
 const (
-	formatVersion  = 2
+	formatVersion  = 3
 	stampedVersion = 2 // from which on a file has a stamp
+	loggedVersion  = 3 // and which has the place in the log
 	formatSize     = 4 + 4
 	headSize       = 4 + 3*8 + 4*8
-	stampSize      = 4 + 8 + 4*8
 	sumSize        = 4
 
 	// MaxName is the most bytes that a partition's name can have.
 	MaxName = bbolt.MaxKeySize - 1
 
-	maxKey   = bbolt.MaxKeySize - 1
-	maxValue = 256 << 20
-	maxBatch = 512 << 20
+	// MaxKey is the most bytes that a key can have.
+	MaxKey = bbolt.MaxKeySize - 1
 )
 
 var (

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package bolt
+package files
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// tryLock takes the lock that bbolt takes, unless somebody else has it. The lock
+// TryLock takes the lock that bbolt takes, unless somebody else has it. The lock
 // belongs to the open file, so bbolt, which gets the same one, has it already.
-func tryLock(f *os.File) (bool, error) {
+func TryLock(f *os.File) (bool, error) {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return false, err
@@ -28,8 +28,8 @@ func tryLock(f *os.File) (bool, error) {
 // noFollow makes an open of a symbolic link fail.
 const noFollow = syscall.O_NOFOLLOW
 
-// sameOwner gives a file to whom another one belongs.
-func sameOwner(f *os.File, other os.FileInfo) error {
+// SameOwner gives a file to whom another one belongs.
+func SameOwner(f *os.File, other os.FileInfo) error {
 	mine, err := f.Stat()
 	if err != nil {
 		return err

@@ -1,6 +1,6 @@
 //go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
 
-package bolt
+package files
 
 import (
 	"errors"
@@ -9,10 +9,10 @@ import (
 	"runtime"
 )
 
-func tryLock(*os.File) (bool, error) {
+func TryLock(*os.File) (bool, error) {
 	return false, fmt.Errorf("%w on %s: it has no flock", errors.ErrUnsupported, runtime.GOOS)
 }
 
 const noFollow = 0
 
-func sameOwner(*os.File, os.FileInfo) error { return errors.ErrUnsupported }
+func SameOwner(*os.File, os.FileInfo) error { return errors.ErrUnsupported }

@@ -112,4 +112,4 @@
 // values with neighbouring keys can share one. Compact rewrites the whole file, if
 // at least a quarter of it is free; the file's other partitions wait meanwhile.
 // Open reads all pages in use, and then all records of its partition again.
-package bolt
+package disk

@@ -1,4 +1,4 @@
-package bolt
+package pages
 
 import (
 	"bytes"
@@ -7,9 +7,11 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
 )
 
-// A stamp says which heads a transaction left. Each commit writes it beside them.
+// A stamp says which heads a transaction left, and how far it brought the log. Each
+// commit writes it beside the heads.
 //
 // Without it an older page of the root bucket could stand for the newer one: the
 // heads and records that it leads to are whole and agree with each other. The
@@ -19,28 +21,31 @@ import (
 type stamp struct {
 	Tx    uint64         // as in the meta page
 	Heads journal.Digest // of all heads, under the keys that they have in their bucket
+	Log   wal.Mark       // since version 3
 }
 
-func encodeStamp(s stamp) []byte {
+const stampSize = 4 + 8 + 4*8 + 24
+
+// encode returns the stamp as it is stored in a file of a version, nil where none is.
+func (s stamp) encode(version uint32) []byte {
+	if version < stampedVersion {
+		return nil
+	}
 	r, _ := binary.Append(make([]byte, sumSize, stampSize), binary.LittleEndian, s)
+	if version < loggedVersion {
+		r = r[:stampSize-24]
+	}
 	binary.LittleEndian.PutUint32(r, sumOf(stampKey, r[sumSize:]))
 	return r
 }
 
-// stamp ends a change: it writes the format and the stamp. A file of an older version
-// becomes one of this version.
-func (f *file) stamp(tx *bbolt.Tx) error {
-	heads, format := tx.Bucket(headsBucket), encodeFormat(formatVersion)
-	if !bytes.Equal(heads.Get(formatKey), format) { // its page may be another than the stamp's
-		if err := heads.Put(formatKey, format); err != nil {
-			return err
-		}
-	}
-	return heads.Put(stampKey, encodeStamp(stamp{uint64(tx.ID()), f.heads}))
+// stamp ends a change: it writes the stamp.
+func (f *File) stamp(tx *bbolt.Tx, log wal.Mark) error {
+	return tx.Bucket(headsBucket).Put(stampKey, stamp{uint64(tx.ID()), f.heads, log}.encode(formatVersion))
 }
 
 // putHead writes a partition's head.
-func (f *file) putHead(tx *bbolt.Tx, bucket []byte, h journal.Head) error {
+func (f *File) putHead(tx *bbolt.Tx, bucket []byte, h journal.Head) error {
 	heads, r := tx.Bucket(headsBucket), encodeHead(bucket, h)
 	if old := heads.Get(bucket); old != nil {
 		f.heads.Remove(bucket, old)
@@ -59,28 +64,29 @@ func eachHead(heads *bbolt.Bucket, look func(bucket, r []byte) error) error {
 	})
 }
 
-// checkHeads returns the format's version and the digest of all heads. It checks that
-// the newest transaction left just these, which a file of version 1 does not say.
-func checkHeads(tx *bbolt.Tx) (version uint32, all journal.Digest, err error) {
+// checkHeads returns the format's version and what the stamp should be. It checks that the
+// newest transaction left just these heads, which a file of version 1 does not say.
+func checkHeads(tx *bbolt.Tx) (version uint32, s stamp, err error) {
 	heads := tx.Bucket(headsBucket)
 	if heads == nil {
-		return 0, all, corrupt("it is no file of this package")
+		return 0, s, corrupt("it is no file of this package")
 	}
 	if version, err = decodeFormat(heads.Get(formatKey)); err != nil {
-		return version, all, err
+		return version, s, err
 	}
+	stored := heads.Get(stampKey)
+	s.Tx = uint64(tx.ID())
 	if err := eachHead(heads, func(bucket, r []byte) error {
-		all.Add(bucket, r)
+		s.Heads.Add(bucket, r)
 		return nil
 	}); err != nil {
-		return version, all, err
+		return version, s, err
 	}
-	var want []byte
-	if version >= stampedVersion {
-		want = encodeStamp(stamp{uint64(tx.ID()), all})
+	if version >= loggedVersion && len(stored) == stampSize {
+		_, _ = binary.Decode(stored[stampSize-24:], binary.LittleEndian, &s.Log)
 	}
-	if !bytes.Equal(heads.Get(stampKey), want) {
+	if !bytes.Equal(stored, s.encode(version)) {
 		err = corrupt("its heads are not those that transaction %d left", tx.ID())
 	}
-	return version, all, err
+	return version, s, err
 }

@@ -1,4 +1,4 @@
-package bolt
+package pages
 
 import (
 	"bytes"
@@ -28,6 +28,8 @@ const (
 	sealMagic  = "loopseal"
 	sealSize   = 28
 	sealSize1  = 20 // in version 1
+
+	sealedVersion = 2 // the last that has seals
 )
 
 // A meta is the content of a meta page of bbolt. A file has two meta pages, and
@@ -53,19 +55,14 @@ func parseMeta(page []byte) (m meta, version uint32, valid bool) {
 	}, version, valid
 }
 
-// sealOf returns the seal of a committed transaction. It stands on the meta page
+// sealOf returns the seal of a committed transaction in a file of version 2. Since version
+// 3 there are none: the log tells what a lost meta page has reached. It stands on the meta page
 // that the transaction did not write, until the next transaction writes that.
 func sealOf(txid uint64) []byte {
 	s := binary.LittleEndian.AppendUint64([]byte(sealMagic), txid)
 	s = binary.LittleEndian.AppendUint32(s, sumOf(s)) // the end of it in version 1
-	s = binary.LittleEndian.AppendUint32(s, formatVersion)
+	s = binary.LittleEndian.AppendUint32(s, sealedVersion)
 	return binary.LittleEndian.AppendUint32(s, sumOf(s))
-}
-
-// writeSeal writes the seal of a transaction that is durable.
-func writeSeal(w io.WriterAt, txid uint64) error {
-	_, err := w.WriteAt(sealOf(txid), int64((txid+1)%2)*pageSize+sealOffset)
-	return err
 }
 
 // parseSeal returns the transaction of a page's seal, and the version of the format
@@ -75,7 +72,7 @@ func parseSeal(page []byte) (txid uint64, version uint32) {
 	txid = binary.LittleEndian.Uint64(s[8:])
 	switch want := sealOf(txid); {
 	case bytes.Equal(s, want):
-		return txid, formatVersion
+		return txid, sealedVersion
 	case bytes.Equal(s[:sealSize1], want[:sealSize1]):
 		return txid, 1
 	}

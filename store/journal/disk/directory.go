@@ -1,0 +1,207 @@
+package disk
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/files"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/pages"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
+)
+
+// The names in a directory, beside those of the log's segments.
+const (
+	formatName = "format"
+	pagesName  = "pages"
+)
+
+// A directory is a journal's directory that is open.
+type directory struct {
+	path     string
+	opts     Options
+	writable bool
+	dir      *os.File
+	format   *os.File // has the lock
+	log      *wal.Log
+	opened   []place // what must still be at its path when something is acknowledged
+
+	writer
+	checkpointer
+}
+
+// A place is a path, and what stood there.
+type place struct {
+	path string
+	info fs.FileInfo
+}
+
+// inProcess has the paths of the directories that this process has open. Another Engine
+// finds its directory here at once, instead of waiting for a lock that is not released.
+var inProcess sync.Map
+
+// openDirectory opens a directory, and checks it. If it is writable, it is created if there
+// is none, and made durable as it was found.
+func openDirectory(ctx context.Context, path string, opts Options, writable bool) (_ *directory, err error) {
+	d := &directory{opts: opts, writable: writable}
+	if d.path, err = fullPath(path); err != nil {
+		return nil, err
+	}
+	if _, taken := inProcess.LoadOrStore(d.path, true); taken {
+		return nil, fmt.Errorf("%w: this process has it open", journal.ErrInUse)
+	}
+	if err := d.open(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// fullPath returns a path without symbolic links, as far as something stands there.
+func fullPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path, nil
+}
+
+func (d *directory) open(ctx context.Context) (err error) {
+	made, err := d.openDir()
+	if err != nil {
+		return err
+	}
+	var id wal.ID
+	for err = files.ErrMoved; errors.Is(err, files.ErrMoved); {
+		id, err = d.lock(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	dir := d.dir
+	if !d.writable {
+		dir = nil
+	}
+	file, err := pages.Open(ctx, d.file(pagesName), dir, d.opts.Timeout)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = corrupt("it has no file %q", pagesName)
+	}
+	if err != nil {
+		return err
+	}
+	d.pages = make(chan *pages.File, 1)
+	d.pages <- file
+	if d.positions, err = file.Positions(); err != nil {
+		return err
+	}
+	d.log, d.reader, err = wal.Open(d.dir, id, d.opts.segment, file.Log(), d.writable, d.positions.Add)
+	if err != nil || !d.writable {
+		return err
+	}
+	d.inPlace = file.InPlace
+	return cmp.Or(d.log.Settle(), files.Sync(d.dir), d.syncParent(made), d.remember())
+}
+
+// openDir opens the directory, and makes it if there is none.
+func (d *directory) openDir() (made bool, err error) {
+	info, err := os.Stat(d.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && d.writable:
+		if err := files.Mkdir(d.path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return false, err
+		}
+		made = true
+	case err != nil:
+		return false, err
+	case !info.IsDir():
+		return false, fmt.Errorf("it is no directory but %w", errFile)
+	}
+	d.dir, err = os.Open(d.path)
+	return made, err
+}
+
+var errFile = errors.New("a file: Carry and loopstore carry bring a journal of an earlier version into a directory")
+
+// syncParent makes the directory's name durable. One that this process has not made may
+// stand where it must not look.
+func (d *directory) syncParent(made bool) error {
+	parent, err := os.Open(filepath.Dir(d.path))
+	if errors.Is(err, fs.ErrPermission) && !made {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(files.Sync(parent), parent.Close())
+}
+
+// remember notes what must be at its path later on.
+func (d *directory) remember() error {
+	for path, f := range map[string]*os.File{d.path: d.dir, d.file(formatName): d.format} {
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		d.opened = append(d.opened, place{path, info})
+	}
+	return nil
+}
+
+// stillThere checks that the directory and its files are at their paths: in what was
+// removed, moved or replaced, nothing would be found again.
+func (d *directory) stillThere() error {
+	for _, p := range d.opened {
+		if err := files.StillAt(p.path, p.info); err != nil {
+			return fmt.Errorf("%q: %w", p.path, err)
+		}
+	}
+	if err := d.inPlace(); err != nil {
+		return fmt.Errorf("%q: %w", d.file(pagesName), err)
+	}
+	return nil
+}
+
+func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
+
+// close closes the files, so that others can open the directory.
+func (d *directory) close() (err error) {
+	if d.pages != nil {
+		err = (<-d.pages).Close()
+	}
+	if d.log != nil {
+		err = errors.Join(err, d.log.Close())
+	}
+	for _, f := range []*os.File{d.format, d.dir} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	inProcess.Delete(d.path)
+	return err
+}
+
+// start starts the goroutines of a directory that is written to.
+func (d *directory) start() {
+	d.writer.start(d)
+	d.checkpointer.start(d)
+}
+
+// stop ends the goroutines, and closes the directory. Nobody appends any more.
+func (d *directory) stop() error {
+	d.writer.stop()
+	d.checkpointer.stop()
+	return d.close()
+}
+
+// corrupt returns journal.ErrCorrupt with what was found, never with a payload.
+func corrupt(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", journal.ErrCorrupt, fmt.Sprintf(format, args...))
+}

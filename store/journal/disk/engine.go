@@ -1,0 +1,169 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/pages"
+)
+
+// Options configure an [Engine]. The zero value is useful.
+type Options struct {
+	// Timeout is how long Open waits for a directory that another process has locked.
+	// 0 means a second; a negative Timeout does not wait.
+	Timeout time.Duration
+
+	// CheckpointBytes is how much of the log is brought into the pages at a time. A
+	// larger one writes less in all, and takes more memory, room, and time to open.
+	// 0 means 32 MiB.
+	CheckpointBytes int64
+
+	// CompactAt is the free share of the pages, from 0 to 1, at which a checkpoint is
+	// followed by a compaction. 0 means a half; a negative CompactAt leaves it to
+	// Compact.
+	CompactAt float64
+
+	// Logger is told of a checkpoint or a compaction that fails, and when it is
+	// mended. The log grows meanwhile. nil means slog.Default.
+	Logger *slog.Logger
+
+	segment int64 // the size of one of the log; tests alone change it
+}
+
+const (
+	defaultCheckpoint = 32 << 20
+	defaultCompactAt  = 0.5
+
+	maxKey   = pages.MaxKey
+	maxValue = 256 << 20
+	maxBatch = 512 << 20
+
+	// MaxName is the most bytes that a partition's name can have.
+	MaxName = pages.MaxName
+)
+
+// An Engine is a [journal.Engine] on one directory. The first Open opens the directory,
+// and creates it if there is none; the Close of the last journal closes it. Until then
+// no other process, and no other Engine, can open it.
+//
+// emit must not call this engine, nor its journals.
+type Engine struct {
+	path string
+	opts Options
+
+	mu      sync.Mutex      // while the directory is opened or closed, too
+	current *directory      // nil while no partition is open
+	open    map[string]bool // by the partition's name
+}
+
+// An Error says what failed, and in which directory. It wraps the cause and, where one
+// fits, an error of package journal.
+type Error struct {
+	Op, Path string
+	Err      error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("disk: %s %q: %v", e.Op, e.Path, e.Err) }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// wrapped returns an error that says what failed, nil for nil. An error of emit
+// stays as it is.
+func wrapped(op, path string, err error) error {
+	if emitted, ok := errors.AsType[pages.EmitError](err); ok {
+		return emitted.Unwrap()
+	}
+	if err != nil {
+		return &Error{op, path, err}
+	}
+	return nil
+}
+
+// New returns an engine on the directory at path. It touches nothing; Open does.
+func New(path string, opts Options) *Engine {
+	return &Engine{path: path, opts: opts.withDefaults(), open: map[string]bool{}}
+}
+
+func (o Options) withDefaults() Options {
+	if o.Timeout == 0 {
+		o.Timeout = time.Second
+	}
+	if o.CheckpointBytes <= 0 {
+		o.CheckpointBytes = defaultCheckpoint
+	}
+	if o.CompactAt == 0 {
+		o.CompactAt = defaultCompactAt
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+// Open implements [journal.Engine]. A partition that is open already, or a directory
+// that another process or Engine has open, is journal.ErrInUse. A name of more than
+// [MaxName] bytes is refused. Opening the directory checks all of its structure, and
+// every record of the partition is checked before the first is emitted.
+func (e *Engine) Open(ctx context.Context, name string, emit func(journal.Change) error) (_ journal.Journal, err error) {
+	defer func() { err = wrapped("open", e.path, err) }()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if len(name) > MaxName {
+		return nil, fmt.Errorf("the partition's name has %d bytes, the limit is %d", len(name), MaxName)
+	}
+	d, err := e.reserve(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	opened := false
+	defer func() {
+		if !opened { // or emit has panicked
+			err = errors.Join(err, e.release(name))
+		}
+	}()
+	p := &partition{engine: e, directory: d, name: name}
+	if err := p.start(ctx, emit); err != nil {
+		return nil, err
+	}
+	opened = true
+	return p, nil
+}
+
+// reserve notes that a partition is open, and returns the directory.
+func (e *Engine) reserve(ctx context.Context, name string) (*directory, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.open[name] {
+		return nil, fmt.Errorf("%w: partition %.40q is open already", journal.ErrInUse, name)
+	}
+	if e.current == nil {
+		d, err := openDirectory(ctx, e.path, e.opts, true)
+		if err != nil {
+			return nil, err
+		}
+		d.start()
+		e.current = d
+	}
+	e.open[name] = true
+	return e.current, nil
+}
+
+// release undoes reserve, and closes the directory with the last partition.
+func (e *Engine) release(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.open, name)
+	if len(e.open) > 0 {
+		return nil
+	}
+	d := e.current
+	e.current = nil
+	return d.stop()
+}

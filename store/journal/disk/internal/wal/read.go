@@ -1,0 +1,296 @@
+package wal
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/loopstore/loopstore/store/journal/disk/internal/files"
+)
+
+// Open opens the log in a directory, and calls look with each entry behind from. It
+// checks all frames from there on, and that the log has the frame of from. size is that
+// of its segments; 0 means SegmentSize. It changes nothing, unless it is writable: then
+// it removes what a killed process has left unfinished.
+//
+// The reader that it returns stands behind from.
+func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(Entry) error) (_ *Log, _ *Reader, err error) {
+	l := &Log{dir: dir, id: id, size: sizeOf(size), spare: make(chan spare, 1)}
+	all, err := l.list(writable)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll(all))
+		}
+	}()
+	if err != nil {
+		return nil, nil, err
+	}
+	at := start(all, from)
+	if at < 0 {
+		return nil, nil, corrupt("the log has no segment with frame %d, which the pages have reached", from.Number)
+	}
+	for _, s := range all[at:] {
+		if s.size.Load() < l.size {
+			return nil, nil, corrupt("segment %d of the log has %d bytes, less than its size", s.number, s.size.Load())
+		}
+	}
+	r, err := l.recover(all[at:], from, look)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.free = all[:at]
+	return l, r, l.adopt(all[at+len(l.segments):], writable)
+}
+
+// list returns the segments of a directory in order. The first frame of each is looked
+// at, but not checked.
+func (l *Log) list(writable bool) (all []*segment, err error) {
+	entries, err := os.ReadDir(l.dir.Name())
+	if err != nil {
+		return nil, err
+	}
+	flag := os.O_RDONLY
+	if writable {
+		flag = os.O_RDWR
+	}
+	for _, e := range entries {
+		path := filepath.Join(l.dir.Name(), e.Name())
+		if writable && strings.HasPrefix(e.Name(), Prefix) && strings.HasSuffix(e.Name(), unmade) {
+			if err := files.Remove(path); err != nil {
+				return all, err
+			}
+		}
+		s := &segment{}
+		if n, err := fmt.Sscanf(e.Name(), numbered, &s.number); n != 1 || err != nil || path != l.path(s.number) {
+			continue
+		}
+		if s.file, err = files.OpenFile(path, flag, 0); err != nil {
+			return all, err
+		}
+		all = append(all, s)
+		if s.info, err = s.file.Stat(); err != nil {
+			return all, err
+		}
+		s.size.Store(s.info.Size())
+		h, ok, err := l.headerAt(s, 0)
+		if err != nil {
+			return all, err
+		}
+		if ok {
+			s.first = h.Number
+		}
+	}
+	slices.SortFunc(all, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
+	return all, nil
+}
+
+func closeAll(all []*segment) (err error) {
+	for _, s := range all {
+		err = errors.Join(err, s.file.Close())
+	}
+	return err
+}
+
+// start returns which segment the frame of a mark is in, if it is there; -1 if there is
+// no such. A segment that waits to be used again begins with a lower number than one
+// before it.
+func start(all []*segment, from Mark) int {
+	at, first := -1, uint64(0)
+	for i, s := range all {
+		if s.first > first && s.first <= max(from.Number, 1) {
+			at, first = i, s.first
+		}
+	}
+	if at < 0 && from.Number == 0 && len(all) > 0 {
+		return 0
+	}
+	return at
+}
+
+// recover reads the frames of segments until there are no more, and judges why.
+func (l *Log) recover(segments []*segment, from Mark, look func(Entry) error) (*Reader, error) {
+	r := &Reader{log: l, segment: segments[0]}
+	if from.Number > 0 { // what the first frame follows is not there any more
+		h, _, err := l.headerAt(r.segment, 0)
+		if err != nil {
+			return nil, err
+		}
+		r.mark = Mark{h.Number - 1, h.Before}
+	}
+	var passed *Reader
+	used := 1
+	for {
+		if r.mark.Number == from.Number {
+			if r.mark != from {
+				return nil, corrupt("frame %d of the log is not the one that the pages have reached", from.Number)
+			}
+			place := *r
+			passed = &place
+		}
+		f, err := r.frame()
+		if err != nil {
+			return nil, err
+		}
+		if f == nil && used < len(segments) && segments[used].first == r.mark.Number+1 {
+			in := *r
+			r.segment, r.at = segments[used], 0
+			if f, err = r.frame(); err != nil {
+				return nil, err
+			}
+			if f == nil {
+				*r = in
+			} else {
+				used++
+			}
+		}
+		if f == nil {
+			break
+		}
+		if r.mark.Number > from.Number {
+			l.backlog.Add(f.size)
+			if err := f.each(look); err != nil {
+				return nil, fmt.Errorf("frame %d of the log: %w", r.mark.Number, err)
+			}
+		}
+	}
+	if passed == nil {
+		return nil, corrupt("the log ends with frame %d, and the pages have reached frame %d", r.mark.Number, from.Number)
+	}
+	l.segments, l.end, l.at = segments[:used:used], r.mark, r.at
+	return passed, r.torn(segments[used-1:])
+}
+
+// torn checks that what a reader has found behind the last whole frame is what was being
+// written when the process ended, and no damage: that no later frame follows.
+func (r *Reader) torn(segments []*segment) error {
+	for i, s := range segments {
+		at := int64(0)
+		if i == 0 {
+			at = r.at
+		}
+		rest := make([]byte, max(s.size.Load()-at, 0))
+		if _, err := s.file.ReadAt(rest, at); err != nil {
+			return err
+		}
+		if later := laterFrame(r.log.id, rest, r.mark.Number+1); later >= 0 {
+			return corrupt("frame %d of the log, at byte %d of segment %d, is damaged: a later one follows at byte %d of segment %d",
+				r.mark.Number+1, r.at, r.segment.number, at+int64(later), s.number)
+		}
+	}
+	return nil
+}
+
+// adopt takes over the segments behind the last that is in use.
+func (l *Log) adopt(rest []*segment, writable bool) error {
+	if len(rest) > 0 && writable && rest[0].number == l.segments[len(l.segments)-1].number+1 {
+		l.pending, rest[0].first = true, 0
+		l.spare <- spare{segment: rest[0]}
+		rest = rest[1:]
+	}
+	err := closeAll(rest)
+	if writable {
+		for _, s := range rest {
+			err = errors.Join(err, files.Remove(l.path(s.number)))
+		}
+	}
+	return err
+}
+
+// A Reader stands behind a frame of a log.
+type Reader struct {
+	log     *Log
+	segment *segment
+	at      int64
+	mark    Mark
+}
+
+// Mark returns the frame behind which the reader stands.
+func (r *Reader) Mark() Mark { return r.mark }
+
+// Next reads the next frame, and calls look with its entries. It returns how many bytes
+// the frame takes, 0 if there is none.
+func (r *Reader) Next(look func(Entry) error) (size int64, err error) {
+	l := r.log
+	l.mu.Lock()
+	end, next := l.end, (*segment)(nil)
+	if i := slices.Index(l.segments, r.segment); i >= 0 && i+1 < len(l.segments) {
+		next = l.segments[i+1]
+	}
+	l.mu.Unlock()
+	if r.mark == end {
+		return 0, nil
+	}
+	f, err := r.frame()
+	if f == nil && err == nil && next != nil {
+		r.segment, r.at = next, 0
+		f, err = r.frame()
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case f == nil:
+		return 0, corrupt("frame %d of the log, at byte %d of segment %d, is damaged", r.mark.Number+1, r.at, r.segment.number)
+	}
+	return f.size, f.each(look)
+}
+
+// A frame is a whole frame that was read.
+type frame struct {
+	body []byte
+	size int64
+}
+
+// frame reads the frame that follows, and passes it. It returns nil if none does that is
+// whole.
+func (r *Reader) frame() (*frame, error) {
+	h, ok, err := r.log.headerAt(r.segment, r.at)
+	if err != nil || !ok || h.Number != r.mark.Number+1 || h.Length > uint64(r.segment.size.Load()-r.at-headerSize) {
+		return nil, err
+	}
+	if h.Before != r.mark.Hash {
+		return nil, corrupt("frame %d of the log, at byte %d of segment %d, does not follow the one before", h.Number, r.at, r.segment.number)
+	}
+	whole := make([]byte, headerSize+h.Length)
+	if _, err := r.segment.file.ReadAt(whole, r.at); err != nil {
+		return nil, err
+	}
+	if sumOf(whole[headerSize:]) != h.BodySum {
+		return nil, nil
+	}
+	r.at += h.size()
+	r.mark = Mark{h.Number, hashOf(whole)}
+	return &frame{whole[headerSize:], h.size()}, nil
+}
+
+// headerAt returns the header at a place of a segment, if there is one.
+func (l *Log) headerAt(s *segment, at int64) (h header, ok bool, err error) {
+	b := make([]byte, headerSize)
+	switch _, err := s.file.ReadAt(b, at); {
+	case errors.Is(err, io.EOF):
+		return h, false, nil
+	case err != nil:
+		return h, false, err
+	}
+	h, ok = parseHeader(l.id, b)
+	return h, ok, nil
+}
+
+// each calls look with each entry of a frame.
+func (f *frame) each(look func(Entry) error) error {
+	for body := f.body; len(body) > 0; {
+		e, rest, err := parseEntry(body)
+		if err != nil {
+			return corrupt("%v", err)
+		}
+		if err := look(e); err != nil {
+			return err
+		}
+		body = rest
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
+)
+
+// A partition is a [journal.Journal].
+type partition struct {
+	*directory
+	engine *Engine
+	name   string
+	at     journal.Position
+	closed bool
+}
+
+var errClosed = errors.New("the journal is closed, nothing was stored")
+
+// start checks the partition, takes it over, and emits it.
+func (p *partition) start(ctx context.Context, emit func(journal.Change) error) error {
+	file, err := p.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.give(file)
+	if err := file.Check(ctx, p.name); err != nil {
+		return err
+	}
+	p.at = p.position(p.name)
+	p.at.Epoch++
+	if err := p.append(wal.Entry{Partition: p.name, Position: p.at}); err != nil {
+		return err
+	}
+	pending, err := p.pending(file, p.name)
+	if err == nil {
+		_, err = file.Emit(ctx, p.name, pending, emit)
+	}
+	return err
+}
+
+// Append implements [journal.Journal]. It ignores ctx, because a write to a disk
+// cannot be called off.
+func (p *partition) Append(_ context.Context, b journal.Batch) (journal.Position, error) {
+	if p.closed {
+		return journal.Position{}, p.wrap("append", errClosed)
+	}
+	if err := p.Limits().Check(b); err != nil {
+		return journal.Position{}, p.wrap("append", err)
+	}
+	next := p.at
+	next.Index++
+	if err := p.append(wal.Entry{Partition: p.name, Position: next, Changes: b.Changes}); err != nil {
+		return journal.Position{}, p.wrap("append", err)
+	}
+	p.at = next
+	return next, nil
+}
+
+// Compact implements [journal.Journal]. It brings the log into the pages and, if at least
+// a quarter of them is free, writes them anew, those of all partitions. It may be called
+// beside Append and Close.
+func (p *partition) Compact(ctx context.Context, _ iter.Seq[journal.Change]) error {
+	return p.CompactBeside(ctx)
+}
+
+// CompactBeside implements [journal.Beside].
+func (p *partition) CompactBeside(ctx context.Context) error {
+	return p.wrap("compact", p.compact(ctx))
+}
+
+// Limits implements [journal.Journal].
+func (p *partition) Limits() journal.Limits {
+	return journal.Limits{KeyBytes: maxKey, ValueBytes: maxValue, BatchBytes: maxBatch}
+}
+
+// Fenced implements [journal.Journal]: nobody can take the lock away.
+func (p *partition) Fenced() <-chan struct{} { return nil }
+
+// Close implements [journal.Journal].
+func (p *partition) Close(context.Context) error {
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	return p.wrap("close", p.engine.release(p.name))
+}
+
+func (p *partition) wrap(op string, err error) error { return wrapped(op, p.engine.path, err) }

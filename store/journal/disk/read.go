@@ -1,0 +1,70 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/pages"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
+)
+
+// Partitions returns the names of the partitions in a directory, in ascending order. It
+// checks all of them as Open does, and changes nothing: read permission is enough. Nobody
+// else can open the directory meanwhile; one that somebody has open is journal.ErrInUse.
+func Partitions(ctx context.Context, path string, opts Options) (names []string, err error) {
+	err = read(ctx, path, opts, func(d *directory, file *pages.File) error {
+		names = slices.Sorted(maps.Keys(d.positions))
+		return file.CheckAll(ctx)
+	})
+	return names, err
+}
+
+// Read emits every key of a partition, as Open does, and returns its head. It takes
+// nothing over and changes nothing, like [Partitions].
+func Read(ctx context.Context, path, partition string, opts Options, emit func(journal.Change) error) (head journal.Head, err error) {
+	err = read(ctx, path, opts, func(d *directory, file *pages.File) error {
+		if _, ok := d.positions[partition]; !ok {
+			return fmt.Errorf("it has no partition %.40q", partition)
+		}
+		if err := file.Check(ctx, partition); err != nil {
+			return err
+		}
+		pending, err := d.pending(file, partition)
+		if err == nil {
+			head, err = file.Emit(ctx, partition, pending, emit)
+		}
+		return err
+	})
+	return head, err
+}
+
+// read opens a directory for look alone.
+func read(ctx context.Context, path string, opts Options, look func(*directory, *pages.File) error) error {
+	d, err := openDirectory(ctx, path, opts.withDefaults(), false)
+	if err == nil {
+		file := <-d.pages
+		err = look(d, file)
+		d.pages <- file
+		err = errors.Join(err, d.close())
+	}
+	return wrapped("read", path, err)
+}
+
+// pending returns what the log holds of a partition and the pages do not.
+func (d *directory) pending(file *pages.File, partition string) (*pages.Pending, error) {
+	pending, err := file.Pending()
+	r := *d.reader
+	for size := int64(1); size > 0 && err == nil; {
+		size, err = r.Next(func(e wal.Entry) error {
+			if e.Partition != partition {
+				return nil
+			}
+			return pending.Add(e)
+		})
+	}
+	return pending, err
+}
