@@ -557,3 +557,66 @@ func TestLoadsWaitForTheirOwnRuntimeAlone(t *testing.T) {
 		})
 	})
 }
+
+// A besides engine has journals that compact beside their holder, as compact does.
+type besides struct {
+	journal.Engine
+	journal.Journal
+	compact func(context.Context) error
+}
+
+func (e besides) Open(ctx context.Context, partition string, emit func(journal.Change) error) (_ journal.Journal, err error) {
+	e.Journal, err = e.Engine.Open(ctx, partition, emit)
+	return e, err
+}
+
+func (e besides) CompactBeside(ctx context.Context) error { return e.compact(ctx) }
+
+func (e besides) Compact(context.Context, iter.Seq[journal.Change]) error {
+	return errors.New("on the owner's goroutine")
+}
+
+// Where the engine can compact by itself, everything is served meanwhile.
+func TestCompactBesideTheOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, end := make(chan struct{}), make(chan error)
+		l := openLoop(t, besides{Engine: journaltest.NewEngine(), compact: func(ctx context.Context) error {
+			close(begun)
+			select {
+			case err := <-end:
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}}, Options{})
+		compacted := make(chan error, 1)
+		compact := func(ctx context.Context) {
+			begun = make(chan struct{})
+			go func() { compacted <- l.Compact(ctx) }()
+			<-begun
+		}
+		compact(t.Context())
+		require.NoError(t, l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
+		state, ok, err := l.LoadRuntimeState(t.Context(), "a")
+		require.NoError(t, err)
+		assert.True(t, ok)
+		assert.Equal(t, store.RuntimeIdle, state)
+		end <- nil
+		require.NoError(t, <-compacted)
+
+		why := errors.New("why")
+		compact(t.Context())
+		end <- why
+		require.ErrorIs(t, <-compacted, why)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		compact(ctx)
+		cancel()
+		require.ErrorIs(t, <-compacted, context.Canceled)
+
+		compact(t.Context())
+		require.NoError(t, l.Close())
+		end <- journal.ErrClosed
+		require.ErrorIs(t, <-compacted, store.ErrClosed)
+	})
+}

@@ -18,6 +18,7 @@ type journaled struct {
 	partition   string
 	meter       meter.Journal
 	compactions chan compaction
+	beside      journal.Beside // the journal, if it compacts beside the owner
 	closeErr    error // of the journal's Close; before done is closed it is the owner's
 }
 
@@ -73,6 +74,7 @@ func (d *durable) open(ctx context.Context, engine journal.Engine, partition str
 		return errors.Join(err, j.Close(context.WithoutCancel(ctx)))
 	}
 	d.journal = j
+	d.loop.durable.beside, _ = j.(journal.Beside)
 	progress("store opened")
 	return nil
 }
@@ -90,9 +92,9 @@ type compaction struct {
 }
 
 // Compact gives back the room in the journal that was taken by what is replaced
-// or removed by now. It changes nothing that is held. While the engine is at it
-// nothing else is served; it comes before the next round. Without a journal there
-// is nothing to do.
+// or removed by now. It changes nothing that is held. Where the engine cannot do that
+// beside the owner, nothing else is served meanwhile; it comes before the next round.
+// Without a journal there is nothing to do.
 func (l *Loop) Compact(ctx context.Context) error {
 	if l.durable == nil {
 		return nil
@@ -107,6 +109,9 @@ func (l *Loop) Compact(ctx context.Context) error {
 func (l *Loop) compact(ctx context.Context, c compaction) error {
 	if ctx.Err() != nil {
 		return cancelled(ctx)
+	}
+	if l.durable.beside != nil {
+		return l.compactBeside(ctx)
 	}
 	select {
 	case l.durable.compactions <- c:
@@ -131,4 +136,17 @@ func (l *Loop) compact(ctx context.Context, c compaction) error {
 			return l.unavailable()
 		}
 	}
+}
+
+// compactBeside compacts without the owner.
+func (l *Loop) compactBeside(ctx context.Context) error {
+	err := l.durable.beside.CompactBeside(ctx)
+	switch {
+	case errors.Is(err, journal.ErrClosed): // by the owner, which ends
+		<-l.done
+		return l.unavailable()
+	case err != nil && ctx.Err() != nil:
+		return cancelled(ctx)
+	}
+	return err
 }

@@ -123,7 +123,7 @@ type Beside interface {
 	Journal
 
 	// CompactBeside does what Compact does. It may be called by any goroutine,
-	// beside Append and Close. When the journal is closed it returns an error.
+	// beside Append and Close. When the journal is closed it returns ErrClosed.
 	CompactBeside(ctx context.Context) error
 }
 
@@ -148,6 +148,9 @@ var (
 	// ErrInUse means that another process, or another Journal of this process,
 	// holds the partition, and that this engine does not take it away.
 	ErrInUse = errors.New("journal: in use")
+
+	// ErrClosed means that the journal was closed. The call has done nothing.
+	ErrClosed = errors.New("journal: closed")
 
 	// ErrNewerFormat means that a newer version of loopstore wrote the journal,
 	// in a format that this version does not know. It is not opened.

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/disk/internal/pages"
 	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
 )
@@ -23,7 +24,7 @@ type checkpointer struct {
 	passed chan struct{} // has room for one: a checkpoint was tried
 	gone   chan struct{} // closed when the goroutine has ended
 
-	rewriting atomic.Bool // the pages are written anew, which takes long
+	busy      atomic.Bool // the pages are taken for long, so nobody waits for a checkpoint
 	notBefore time.Time   // of the next compaction by itself
 
 	ctx    context.Context
@@ -57,11 +58,14 @@ func notify(c chan struct{}) {
 	}
 }
 
-// awaitCheckpoint waits until a checkpoint was tried.
+// awaitCheckpoint waits until a checkpoint was tried, unless that would take long.
 func (c *checkpointer) awaitCheckpoint() {
 	select {
 	case <-c.passed: // an earlier one
 	default:
+	}
+	if c.busy.Load() {
+		return
 	}
 	c.kickCheckpoint()
 	select {
@@ -76,13 +80,13 @@ func (c *checkpointer) take(ctx context.Context) (*pages.File, error) {
 	case file := <-c.pages:
 		if c.ctx.Err() != nil {
 			c.give(file)
-			return nil, errClosed
+			return nil, journal.ErrClosed
 		}
 		return file, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-c.ctx.Done():
-		return nil, errClosed
+		return nil, journal.ErrClosed
 	}
 }
 
@@ -145,7 +149,7 @@ func (d *directory) keepUp() error {
 	if err != nil || d.opts.CompactAt < 0 || free < minWaste || float64(free) < d.opts.CompactAt*float64(size) || time.Now().Before(d.notBefore) {
 		return err
 	}
-	if err := d.rewrite(d.ctx, file.Rewrite); err != nil {
+	if err := d.long(func() error { return file.Rewrite(d.ctx) }); err != nil {
 		if file.Failed() || d.ctx.Err() != nil {
 			return err
 		}
@@ -157,7 +161,7 @@ func (d *directory) keepUp() error {
 
 // reopen opens the pages anew after an error. What failed may have been written.
 func (d *directory) reopen(file *pages.File) error {
-	if err := d.rewrite(d.ctx, file.Reopen); err != nil {
+	if err := d.long(func() error { return file.Reopen(d.ctx) }); err != nil {
 		return err
 	}
 	for d.reader.Mark() != file.Log() {
@@ -175,11 +179,12 @@ func (d *directory) reopen(file *pages.File) error {
 	return nil
 }
 
-// rewrite writes all of the pages anew. Nobody waits for that.
-func (d *directory) rewrite(ctx context.Context, how func(context.Context) error) error {
-	d.rewriting.Store(true)
-	defer d.rewriting.Store(false)
-	return how(ctx)
+// long does what takes longer with the pages than a checkpoint.
+func (c *checkpointer) long(do func() error) error {
+	c.busy.Store(true)
+	defer c.busy.Store(false)
+	notify(c.passed) // nobody waits for it
+	return do()
 }
 
 // checkpoint brings the next part of the log into the pages. more reports whether there
@@ -220,7 +225,7 @@ func (d *directory) compact(ctx context.Context) (err error) {
 	defer d.give(file)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(d.ctx, func() { cancel(errClosed) })()
+	defer context.AfterFunc(d.ctx, func() { cancel(journal.ErrClosed) })()
 	for more := true; more; {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -233,5 +238,5 @@ func (d *directory) compact(ctx context.Context) (err error) {
 	if err != nil || float64(free) < compactNow*float64(size) {
 		return err
 	}
-	return d.rewrite(ctx, file.Rewrite)
+	return d.long(func() error { return file.Rewrite(ctx) })
 }

@@ -2,10 +2,11 @@ package disk
 
 import (
 	"context"
-	"errors"
 	"iter"
+	"sync/atomic"
 
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/pages"
 	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
 )
 
@@ -15,19 +16,13 @@ type partition struct {
 	engine *Engine
 	name   string
 	at     journal.Position
-	closed bool
+	closed atomic.Bool
 }
 
-var errClosed = errors.New("the journal is closed, nothing was stored")
 
 // start checks the partition, takes it over, and emits it.
 func (p *partition) start(ctx context.Context, emit func(journal.Change) error) error {
-	file, err := p.take(ctx)
-	if err != nil {
-		return err
-	}
-	defer p.give(file)
-	if err := file.Check(ctx, p.name); err != nil {
+	if err := p.withPages(ctx, func(file *pages.File) error { return file.Check(ctx, p.name) }); err != nil {
 		return err
 	}
 	p.at = p.position(p.name)
@@ -35,18 +30,29 @@ func (p *partition) start(ctx context.Context, emit func(journal.Change) error) 
 	if err := p.append(wal.Entry{Partition: p.name, Position: p.at}); err != nil {
 		return err
 	}
-	pending, err := p.pending(file, p.name)
-	if err == nil {
-		_, err = file.Emit(ctx, p.name, pending, emit)
+	return p.withPages(ctx, func(file *pages.File) error {
+		pending, err := p.pending(file, p.name)
+		if err == nil {
+			_, err = file.Emit(ctx, p.name, pending, emit)
+		}
+		return err
+	})
+}
+
+func (p *partition) withPages(ctx context.Context, do func(*pages.File) error) error {
+	file, err := p.take(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	defer p.give(file)
+	return p.long(func() error { return do(file) })
 }
 
 // Append implements [journal.Journal]. It ignores ctx, because a write to a disk
 // cannot be called off.
 func (p *partition) Append(_ context.Context, b journal.Batch) (journal.Position, error) {
-	if p.closed {
-		return journal.Position{}, p.wrap("append", errClosed)
+	if p.closed.Load() {
+		return journal.Position{}, p.wrap("append", journal.ErrClosed)
 	}
 	if err := p.Limits().Check(b); err != nil {
 		return journal.Position{}, p.wrap("append", err)
@@ -69,6 +75,9 @@ func (p *partition) Compact(ctx context.Context, _ iter.Seq[journal.Change]) err
 
 // CompactBeside implements [journal.Beside].
 func (p *partition) CompactBeside(ctx context.Context) error {
+	if p.closed.Load() {
+		return p.wrap("compact", journal.ErrClosed)
+	}
 	return p.wrap("compact", p.compact(ctx))
 }
 
@@ -82,10 +91,9 @@ func (p *partition) Fenced() <-chan struct{} { return nil }
 
 // Close implements [journal.Journal].
 func (p *partition) Close(context.Context) error {
-	if p.closed {
+	if p.closed.Swap(true) {
 		return nil
 	}
-	p.closed = true
 	return p.wrap("close", p.engine.release(p.name))
 }
 

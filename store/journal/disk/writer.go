@@ -109,7 +109,7 @@ func (a *appending) bytes() int64 { return journal.Batch{Changes: a.Changes}.Byt
 // store writes entries to the log, and notes them when they are durable and where they
 // will be found.
 func (d *directory) store(entries []wal.Entry) error {
-	if d.log.Backlog() > behind*d.opts.CheckpointBytes && !d.rewriting.Load() {
+	if d.log.Backlog() > behind*d.opts.CheckpointBytes {
 		d.awaitCheckpoint()
 	}
 	if halted := d.halted.Load(); halted != nil {

@@ -15,6 +15,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -35,7 +36,8 @@ const maxFree = 4
 type Log struct {
 	dir  *os.File
 	id   ID
-	size int64 // of a segment
+	size int64       // of a segment
+	like fs.FileInfo // to whom a segment belongs; nil for whom this process runs
 
 	at      int64 // behind the last frame, in the last of segments
 	buf     []byte
@@ -106,6 +108,11 @@ func (l *Log) make(number uint64) (_ *segment, err error) {
 			err = errors.Join(err, f.Close(), files.Remove(path+unmade))
 		}
 	}()
+	if l.like != nil {
+		if err := errors.Join(files.SameOwner(f, l.like), f.Chmod(l.like.Mode().Perm())); err != nil {
+			return nil, err
+		}
+	}
 	if err := files.Resize(f, l.size); err != nil {
 		return nil, err
 	}

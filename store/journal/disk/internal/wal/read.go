@@ -43,7 +43,7 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	if err != nil {
 		return nil, nil, err
 	}
-	l.free = all[:at]
+	l.free, l.like = all[:at], l.segments[0].info
 	return l, r, l.adopt(all[at+len(l.segments):], writable)
 }
 
