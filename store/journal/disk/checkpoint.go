@@ -49,8 +49,6 @@ func (c *checkpointer) stop() {
 	<-c.gone
 }
 
-func (c *checkpointer) kickCheckpoint() { notify(c.kick) }
-
 func notify(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -67,7 +65,7 @@ func (c *checkpointer) awaitCheckpoint() {
 	if c.busy.Load() {
 		return
 	}
-	c.kickCheckpoint()
+	notify(c.kick)
 	select {
 	case <-c.passed:
 	case <-c.gone:

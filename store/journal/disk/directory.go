@@ -106,7 +106,7 @@ func (d *directory) open(ctx context.Context) (err error) {
 	if err != nil || !d.writable {
 		return err
 	}
-	d.inPlace = file.InPlace
+	d.turn, d.inPlace = make(chan struct{}, 1), file.InPlace
 	return cmp.Or(d.log.Settle(), files.Sync(d.dir), d.syncParent(made), d.remember())
 }
 
@@ -188,15 +188,11 @@ func (d *directory) close() (err error) {
 	return err
 }
 
-// start starts the goroutines of a directory that is written to.
-func (d *directory) start() {
-	d.writer.start(d)
-	d.checkpointer.start(d)
-}
+// start starts to bring the log into the pages.
+func (d *directory) start() { d.checkpointer.start(d) }
 
-// stop ends the goroutines, and closes the directory. Nobody appends any more.
+// stop ends that, and closes the directory. Nobody appends any more.
 func (d *directory) stop() error {
-	d.writer.stop()
 	d.checkpointer.stop()
 	return d.close()
 }

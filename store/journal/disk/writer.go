@@ -11,22 +11,24 @@ import (
 	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
 )
 
-// A writer appends to the log. Its goroutine takes what the partitions append, as much as
-// waits, and writes it as one frame with one sync.
+// A writer appends to the log. Partitions that append at the same time share a frame and
+// its sync: each puts down what it has, and who comes to the turn first writes for all.
 type writer struct {
-	appends chan *appending
-	written chan struct{}         // closed when the goroutine has ended
+	turn    chan struct{}         // has room for one: who has filled it writes
+	failed  error                 // of an append, since when what the log holds is unknown
 	halted  atomic.Pointer[error] // why nothing more is taken, before anything is written
 	inPlace func() error          // of the pages
 
 	mu        sync.Mutex
+	waiting   []*appending
 	positions pages.Positions // of all partitions, with what is in the log
 }
 
 // An appending is an entry on its way into the log.
 type appending struct {
 	wal.Entry
-	err chan error // has room for one
+	done bool // somebody has written it, or tried to
+	err  error
 }
 
 const (
@@ -38,73 +40,51 @@ const (
 	behind = 8
 )
 
-func (w *writer) start(d *directory) {
-	w.appends, w.written = make(chan *appending), make(chan struct{})
-	go w.run(d)
-}
-
-func (w *writer) stop() {
-	close(w.appends)
-	<-w.written
-}
-
 // append appends an entry, and returns when it is durable.
-func (w *writer) append(e wal.Entry) error {
-	a := &appending{e, make(chan error, 1)}
-	w.appends <- a
-	return <-a.err
+func (d *directory) append(e wal.Entry) error {
+	a := &appending{Entry: e}
+	d.mu.Lock()
+	d.waiting = append(d.waiting, a)
+	d.mu.Unlock()
+	d.turn <- struct{}{}
+	for !a.done {
+		d.write(d.gather())
+	}
+	<-d.turn
+	return a.err
 }
 
-// position returns where a partition stands.
-func (w *writer) position(name string) journal.Position {
+// gather takes what waits.
+func (w *writer) gather() (round []*appending) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.positions[name]
-}
-
-func (w *writer) run(d *directory) {
-	defer close(w.written)
-	var failed error
-	var round []*appending
-	var entries []wal.Entry
-	for first := range w.appends {
-		round, entries = w.gather(append(round[:0], first)), entries[:0]
-		for _, a := range round {
-			entries = append(entries, a.Entry)
-		}
-		err := failed
-		if err == nil {
-			if err = d.store(entries); err != nil && !errors.Is(err, journal.ErrRejected) {
-				err = fmt.Errorf("%w: %w", journal.ErrAmbiguous, err)
-				failed = fmt.Errorf("an earlier append has failed: %w", err)
-			}
-		}
-		for i, a := range round {
-			a.err <- err
-			round[i], entries[i] = nil, wal.Entry{}
-		}
-	}
-}
-
-// gather takes what else waits.
-func (w *writer) gather(round []*appending) []*appending {
-	bytes := round[0].bytes()
-	for bytes < maxFrame {
-		select {
-		case a, ok := <-w.appends:
-			if !ok {
-				return round
-			}
-			round = append(round, a)
-			bytes += a.bytes()
-		default:
-			return round
-		}
+	for bytes := int64(0); bytes < maxFrame && len(w.waiting) > 0; {
+		a := w.waiting[0]
+		w.waiting = w.waiting[1:]
+		round = append(round, a)
+		bytes += journal.Batch{Changes: a.Changes}.Bytes()
 	}
 	return round
 }
 
-func (a *appending) bytes() int64 { return journal.Batch{Changes: a.Changes}.Bytes() }
+// write writes a round as one frame. After an error that leaves unknown what was written,
+// nothing more is.
+func (d *directory) write(round []*appending) {
+	entries := make([]wal.Entry, len(round))
+	for i, a := range round {
+		entries[i] = a.Entry
+	}
+	err := d.failed
+	if err == nil {
+		if err = d.store(entries); err != nil && !errors.Is(err, journal.ErrRejected) {
+			err = fmt.Errorf("%w: %w", journal.ErrAmbiguous, err)
+			d.failed = fmt.Errorf("an earlier append has failed: %w", err)
+		}
+	}
+	for _, a := range round {
+		a.done, a.err = true, err
+	}
+}
 
 // store writes entries to the log, and notes them when they are durable and where they
 // will be found.
@@ -127,7 +107,14 @@ func (d *directory) store(entries []wal.Entry) error {
 	}
 	d.mu.Unlock()
 	if d.log.Backlog() >= d.opts.CheckpointBytes {
-		d.kickCheckpoint()
+		notify(d.kick)
 	}
 	return nil
+}
+
+// position returns where a partition stands.
+func (w *writer) position(name string) journal.Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.positions[name]
 }
