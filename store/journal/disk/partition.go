@@ -19,7 +19,6 @@ type partition struct {
 	closed atomic.Bool
 }
 
-
 // start checks the partition, takes it over, and emits it.
 func (p *partition) start(ctx context.Context, emit func(journal.Change) error) error {
 	if err := p.withPages(ctx, func(file *pages.File) error { return file.Check(ctx, p.name) }); err != nil {
