@@ -30,16 +30,9 @@ type directory struct {
 	dir      *os.File
 	format   *os.File // has the lock
 	log      *wal.Log
-	opened   []place // what must still be at its path when something is acknowledged
 
 	writer
 	checkpointer
-}
-
-// A place is a path, and what stood there.
-type place struct {
-	path string
-	info fs.FileInfo
 }
 
 // inProcess has the paths of the directories that this process has open. Another Engine
@@ -106,8 +99,11 @@ func (d *directory) open(ctx context.Context) (err error) {
 	if err != nil || !d.writable {
 		return err
 	}
-	d.turn, d.inPlace = make(chan struct{}, 1), file.InPlace
-	return cmp.Or(d.log.Settle(), files.Sync(d.dir), d.syncParent(made), d.remember())
+	if err := cmp.Or(d.log.Settle(), files.Sync(d.dir), d.syncParent(made)); err != nil {
+		return err
+	}
+	d.turn = make(chan struct{}, 1)
+	return d.remember(file)
 }
 
 // openDir opens the directory, and makes it if there is none.
@@ -141,32 +137,6 @@ func (d *directory) syncParent(made bool) error {
 		return err
 	}
 	return errors.Join(files.Sync(parent), parent.Close())
-}
-
-// remember notes what must be at its path later on.
-func (d *directory) remember() error {
-	for path, f := range map[string]*os.File{d.path: d.dir, d.file(formatName): d.format} {
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		d.opened = append(d.opened, place{path, info})
-	}
-	return nil
-}
-
-// stillThere checks that the directory and its files are at their paths: in what was
-// removed, moved or replaced, nothing would be found again.
-func (d *directory) stillThere() error {
-	for _, p := range d.opened {
-		if err := files.StillAt(p.path, p.info); err != nil {
-			return fmt.Errorf("%q: %w", p.path, err)
-		}
-	}
-	if err := d.inPlace(); err != nil {
-		return fmt.Errorf("%q: %w", d.file(pagesName), err)
-	}
-	return nil
 }
 
 func (d *directory) file(name string) string { return filepath.Join(d.path, name) }

@@ -14,10 +14,10 @@ import (
 // A writer appends to the log. Partitions that append at the same time share a frame and
 // its sync: each puts down what it has, and who comes to the turn first writes for all.
 type writer struct {
-	turn    chan struct{}         // has room for one: who has filled it writes
-	failed  error                 // of an append, since when what the log holds is unknown
-	halted  atomic.Pointer[error] // why nothing more is taken, before anything is written
-	inPlace func() error          // of the pages
+	turn   chan struct{}         // has room for one: who has filled it writes
+	failed error                 // of an append, since when what the log holds is unknown
+	halted atomic.Pointer[error] // why nothing more is taken, before anything is written
+	places places                // of who has the turn
 
 	mu        sync.Mutex
 	waiting   []*appending

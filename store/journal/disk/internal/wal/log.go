@@ -191,9 +191,6 @@ func (l *Log) Append(entries []Entry) error {
 	if err := files.SyncData(s.file); err != nil {
 		return err
 	}
-	if err := files.StillAt(l.path(s.number), s.info); err != nil {
-		return fmt.Errorf("segment %d of the log: %w", s.number, err)
-	}
 	if l.at == 0 {
 		s.first = end.Number
 	}
@@ -225,6 +222,13 @@ func (l *Log) next(number uint64) (s *segment, err error) {
 	}
 	l.prepare(number + 1)
 	return s, nil
+}
+
+// InPlace checks that the segment that is written to is at its path. It is called by who
+// appends.
+func (l *Log) InPlace() error {
+	s := l.segments[len(l.segments)-1]
+	return files.StillAt(l.path(s.number), s.info)
 }
 
 // End returns where the log ends.
