@@ -1,115 +1,129 @@
-// Package bolt keeps a loopstore.Loop's state in one file: a [journal.Engine] on
-// go.etcd.io/bbolt.
+// Package disk keeps a loopstore.Loop's state in a directory: a [journal.Engine] with a log
+// in front of pages.
 //
-//	engine := bolt.New("/var/lib/agents/state", bolt.Options{})
+//	engine := disk.New("/var/lib/agents/state", disk.Options{})
 //
-// One process at a time holds the file, by a lock on it (flock); for any other it
-// is journal.ErrInUse. The engine takes no partition away, so Fenced returns nil.
+// A batch is appended to the log, with one write and one sync, and then acknowledged. Behind
+// that, and in nobody's way, a goroutine brings the log into the pages, which are a file of
+// go.etcd.io/bbolt: a checkpoint. What the pages have, the log gives up. All partitions of a
+// directory share its log, and those that append at the same time share a sync.
+//
+// One process at a time holds the directory, by a lock (flock); for any other it is
+// journal.ErrInUse. The engine takes no partition away, so Fenced returns nil.
 //
 // # Format
 //
-// The file is a bbolt file, in version 2 of bbolt's format, with pages of 4096
-// bytes and without a stored list of free pages. What bbolt writes is in the
-// machine's byte order; what this package adds is little-endian. A sum is a CRC32C
-// (Castagnoli). The file has these buckets and no others:
+// The directory is in version 3 of the format. What this package writes is little-endian; what
+// bbolt writes is in the machine's byte order. A sum is a CRC32C (Castagnoli). The directory
+// has these files:
 //
-//   - heads. Under the key format: the version of the format described here, 2, in
-//     4 bytes, and the sum of that key and the version. Under p and a partition's
-//     name, the partition's head: the sum of that key and of what follows; epoch,
-//     index and number of keys, 8 bytes each; and the digest, four numbers of 8
-//     bytes, the lowest first (see [journal.Head] and [journal.Digest]). Under the
-//     key tx, the stamp: the sum of that key and of what follows; the number of the
-//     transaction, 8 bytes; and the digest of all heads, each under its key in this
-//     bucket. Every transaction writes it anew.
-//   - p and a partition's name: the partition's records. The key is k and the key
-//     of the record. The value is the sum of both, in 4 bytes, and the value.
+//   - format: a line of text with the version, the log's ID, which is random, and the sum of
+//     what stands before. It has the lock, and is read before anything else. While a journal
+//     is created, this file is format.new; the rename is the last step.
+//   - log- and a number, 16 hexadecimal digits: the log's segments. One has 16 MiB, or, if
+//     it holds a single frame that is larger, the size of that. The one after the last may be
+//     there already. A segment that is made has .new after its name.
+//   - pages: the file of bbolt. While it is written anew, that is pages.new.
 //
-// In addition, each of the two meta pages may have a seal at byte 512, which bbolt
-// leaves zero: the text loopseal, the number of a transaction in 8 bytes, the sum of
-// both, the version of the format in 4 bytes, and the sum of all before. The seal says
-// that this transaction wrote the other meta page whole, and in which version.
-// It is written after the transaction is durable and before its batch is
-// acknowledged. It becomes durable itself with the next transaction or with Close,
-// at the latest.
+// A frame of the log begins at a multiple of 8 bytes. It is a header, and the entries of some
+// partitions. The header has the text loop; the sum of the log's ID and of the rest of the
+// header; the frame's number, from 1, and the length of what follows the header, 8 bytes each;
+// the sum of that; 4 bytes that are zero; and the hash of the frame before: the first 16 bytes
+// of the SHA-256 of its header. An entry is the partition's name; its epoch and index; how many
+// changes there are, none in the one with which an Open begins an epoch; and of each change the
+// key, and the value. Numbers are uvarints. A text has its length before it; the length of
+// a value is one more than it is, and 0 says that the key is deleted.
 //
-// Version 1 has no stamp, and its seal ends with the first sum. Such a file is read
-// as it is; the first write, which is Open's, makes it one of version 2. A program
-// that knows only version 1 refuses that with journal.ErrNewerFormat.
+// The frames follow each other, across segments. Behind the last one stands what was never
+// written, what was not written whole, or what is older: a segment that is not needed any more
+// is used again under a new name, and older frames have lower numbers.
 //
-// A new or compacted file is first written under the name with .new appended (of a name
-// that leaves no room for that, a part and a sum of it), and renamed into place when it
-// is whole. So a file in place is never unfinished. A .new file that was left behind is
-// removed by the next Open, and a link of that name is not followed. A compacted file
-// has the owner and the mode of the one that it replaces, or replaces none.
+// The pages are in version 2 of bbolt's format, of 4096 bytes each, without a stored list of
+// free pages. They have these buckets and no others:
+//
+//   - heads. Under the key format: the version of the format described here, 3, in 4 bytes, and
+//     the sum of that key and the version. Under p and a partition's name, the partition's
+//     head: the sum of that key and of what follows; epoch, index and number of keys, 8 bytes
+//     each; and the digest, four numbers of 8 bytes, the lowest first (see [journal.Head] and
+//     [journal.Digest]). Under the key tx, the stamp: the sum of that key and of what follows;
+//     the number of the transaction, 8 bytes; the digest of all heads, each under its key in
+//     this bucket; and the number and the hash of the frame that the pages have reached. Every
+//     transaction writes it anew.
+//   - p and a partition's name: the partition's records. The key is k and the key of the
+//     record. The value is the sum of both, in 4 bytes, and the value.
+//
+// In versions 1 and 2 a journal was such a file alone. [Carry] brings it into a directory. Such
+// a file may have a seal at byte 512 of each of its meta pages: the text loopseal, the number of
+// a transaction in 8 bytes, the sum of both, in version 2 then the version in 4 bytes and the sum
+// of all before. It says that this transaction wrote the other meta page whole. Version 1 has no
+// stamp, and that of version 2 says nothing of a log.
 //
 // # What is promised
 //
-// A batch is one transaction. When Append returns nil, bbolt has synced its pages
-// and then its meta page. Whatever ends the process, every acknowledged batch is
-// there, one more may be, and none is there in part.
+// When Append returns nil, the batch is on the disk. Whatever ends the process, every
+// acknowledged batch is there, one more may be, and none is there in part.
 //
-// What a killed process has written last may be in the system's memory alone, and what
-// is written next builds on it. So an Open that takes a partition over first syncs the
-// file, and the directory for its name. After each batch, before it is acknowledged, the
-// file must still be at its path: in one that was removed, moved or replaced, nothing
-// would be found again. Such a batch is journal.ErrAmbiguous, and a Compact does not
-// replace another's file.
+// What a killed process has written last may be in the system's memory alone, and what is
+// written next builds on it. So an Open that finds the directory closed first syncs all that it
+// goes on from: the segments, the pages, the directory, and the name of that. The epoch of a
+// partition is durable in the log before Open emits its first record. After each batch, before it
+// is acknowledged, the directory must be at its path, and in it the format, the pages and the
+// segment: in what was removed, moved or replaced, nothing would be found again. Such a batch is
+// journal.ErrAmbiguous, and a compaction does not replace another's file.
 //
-// After a write or a sync fails, nothing is tried again. That call and all later
-// ones, of all journals of the file, return journal.ErrAmbiguous with the cause.
-// This holds for a full disk too, although a batch that does not fit is not stored:
-// open the file again when there is room.
+// After a write or a sync of the log fails, nothing is tried again. That call and all later ones,
+// of all partitions, are journal.ErrAmbiguous with the cause. A full disk is found earlier, when
+// the next segment is made, and is journal.ErrRejected: nothing was written, and the next batch
+// may find room. A checkpoint that finds no room is tried again, while the log grows; then all
+// pages are written anew, because what a write that failed has left is unknown. One that fails
+// otherwise makes every later batch journal.ErrRejected, so that nothing is built on pages that
+// may be damaged.
 //
-// Before bbolt may map the file, Open reads it and checks that its length is what
-// the newest meta page says, and that all pages in use are what they claim to be,
-// within their bounds, in order, and used once. It checks that the heads of all
-// partitions are those that the transaction of the newest meta page left, by the
-// stamp. Then, before it emits the first record, it compares every record of the
-// partition with its sum, and all of them with the head. So
+// # What is found
 //
-//   - a record that is altered, lost, doubled or older than the head is found;
-//   - a page that is older than the newest meta page is found, wherever it is on the
-//     way to what is read, unless it leads to the same heads and records;
-//   - a file that was cut off is found, unless only unused room is missing;
-//   - damage to unused room is harmless, and not looked for.
+// Opening a directory checks the structure of all pages, before bbolt may map them, and that the
+// heads of all partitions are those that the newest transaction left. It checks all frames of the
+// log behind the one that the pages have reached, and that this one is in the log. Then, before
+// the first record is emitted, every record of the partition is compared with its sum, and all of
+// them with the head. So
 //
-// When a meta page is damaged, bbolt falls back to the transaction before. That is
-// right only if the newest meta page was being written when the process ended, and
-// its batch was never acknowledged. The seal tells the two cases apart: Open
-// refuses a file that has a seal of a later transaction than its newest valid meta
-// page. So Open finds a newest meta page that is damaged, stale or missing, as long
-// as its seal is there. It misses the damage if power fails before the seal has
-// reached the disk (the system writes it within seconds, the next batch or Close at
-// once) and damages just this page, or if the seal is damaged as well.
+//   - a record or a frame that is altered, lost, doubled or out of date is found;
+//   - so are pages and a log that do not belong together, and a page that is older than the
+//     others, unless it leads to the same heads and records;
+//   - a file that was cut off or is missing is found;
+//   - damage to room that is not in use is harmless, and not looked for.
 //
-// A file of version 1 has no stamp, so Open and the readers can miss an older page of
-// its root bucket. Once it is of version 2 they find a page from before as well, by
-// the version in the seal, and miss it only if the seal is not there.
+// A frame that is not whole is damaged if a later one stands behind it. If none does, it is what
+// was being written when the process ended, and of which nobody was told: it is left out. No format
+// can tell damage to the very last frame from that. The next frame, which every Open of a partition
+// writes, ends the doubt.
 //
-// All these findings are journal.ErrCorrupt. Append checks the sums of the values
-// that a batch replaces, too.
+// When a meta page of the pages is damaged, bbolt falls back to the transaction before, and the log
+// goes on from there. If it does not reach back so far any more, the damage is found.
+//
+// All these findings are journal.ErrCorrupt, and those in the log name the frame and its place.
 //
 // # What the disk must do
 //
-// The file system must be local and honour fsync and flock, and the disk must not
-// lose what was synced. The directory must be writable, because new files are
-// created in it.
+// The file system must be local and honour fsync and flock, and the disk must not lose what was
+// synced, nor a part of a sector that is written again with the same bytes. The directory must be
+// writable, because segments are made in it.
 //
 // # What is not protected
 //
-// An old copy of the whole file looks right. Digests and sums find accidents; they
-// do not keep out somebody who can write the file. Damage that comes while the file
-// is open is found when the damaged part is read again, and by the next Open. A
-// mapped page that a failing disk cannot read is an error where this package reads
-// it; it ends the process where bbolt reads it on a goroutine of its own, as it
-// does after a failed transaction. After a failed sync, the system may show what
-// the disk does not have, until it is restarted.
+// An old copy of the whole directory looks right. Digests and sums find accidents; they do not
+// keep out somebody who can write the files. Damage that comes while the journal is open is found
+// when the damaged part is read again, by a checkpoint or the next Open. A mapped page that a
+// failing disk cannot read is an error where this package reads it; it ends the process where bbolt
+// reads it on a goroutine of its own, as it does after a failed transaction. After a failed sync, the
+// system may show what the disk does not have, until it is restarted.
 //
 // # What it costs
 //
-// Append is two syncs. bbolt writes whole pages: a small change writes one page at
-// each level of the tree, together with all that shares the page. Up to four large
-// values with neighbouring keys can share one. Compact rewrites the whole file, if
-// at least a quarter of it is free; the file's other partitions wait meanwhile.
-// Open reads all pages in use, and then all records of its partition again.
+// Append is one write and one sync of what changes and some 70 bytes. A checkpoint writes, of each
+// key, the last value since the one before, in whole pages; see [Options.CheckpointBytes]. It holds
+// what it brings over in memory. If checkpoints cannot keep up, and the log is eight of them behind,
+// each frame waits for one. A compaction writes all pages anew, if at least half of them is free
+// ([Options.CompactAt]), or a quarter when Compact asks for it; nothing waits for it, and the log
+// grows meanwhile. Opening reads all pages in use, all records of the partition again, and the log.
 package disk
