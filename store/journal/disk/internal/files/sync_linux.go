@@ -2,6 +2,7 @@ package files
 
 import (
 	"errors"
+	"io"
 	"os"
 	"syscall"
 )
@@ -22,6 +23,20 @@ func allocate(f *os.File, size int64) error {
 		return nil
 	}
 	return err
+}
+
+// NextData returns where the next byte of a file stands that was written, from at on, or
+// the file's end. Where the system cannot tell it is at.
+func NextData(f *os.File, at int64) int64 {
+	const seekData = 3 // of lseek
+	next, err := f.Seek(at, seekData)
+	if errors.Is(err, syscall.ENXIO) {
+		next, err = f.Seek(0, io.SeekEnd)
+	}
+	if err != nil {
+		return at
+	}
+	return max(next, at)
 }
 
 // control calls do with a file's descriptor, again while a signal interrupts it.

@@ -173,16 +173,36 @@ func (r *Reader) torn(segments []*segment) error {
 		if i == 0 {
 			at = r.at
 		}
-		rest := make([]byte, max(s.size.Load()-at, 0))
-		if _, err := s.file.ReadAt(rest, at); err != nil {
+		later, err := r.log.laterFrame(s, at, r.mark.Number+1)
+		if err != nil {
 			return err
 		}
-		if later := laterFrame(r.log.id, rest, r.mark.Number+1); later >= 0 {
+		if later >= 0 {
 			return corrupt("frame %d of the log, at byte %d of segment %d, is damaged: a later one follows at byte %d of segment %d",
-				r.mark.Number+1, r.at, r.segment.number, at+int64(later), s.number)
+				r.mark.Number+1, r.at, r.segment.number, later, s.number)
 		}
 	}
 	return nil
+}
+
+// laterFrame returns where in a segment, from at on, a frame begins whose number is larger
+// than n; -1 if there is none.
+func (l *Log) laterFrame(s *segment, at int64, n uint64) (int64, error) {
+	buf := make([]byte, 256<<10)
+	for {
+		at = files.NextData(s.file, at) &^ (alignment - 1)
+		read, err := s.file.ReadAt(buf, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+		if later := laterFrame(l.id, buf[:read], n); later >= 0 {
+			return at + int64(later), nil
+		}
+		if err != nil {
+			return -1, nil
+		}
+		at += int64(read) - headerSize // one may begin before the end
+	}
 }
 
 // adopt takes over the segments behind the last that is in use.
