@@ -141,6 +141,13 @@ func (d directory) write(path string) error {
 	return nil
 }
 
+// flipped returns a directory with a bit of a file flipped.
+func (d directory) flipped(name string, bit int) directory {
+	text := []byte(d[name])
+	text[bit/8] ^= 1 << (bit % 8)
+	return d.with(name, string(text))
+}
+
 // segments returns the names of the log's segments, in order.
 func (d directory) segments() (names []string) {
 	for name := range d {
