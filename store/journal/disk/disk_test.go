@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -438,4 +439,24 @@ func TestAClosedJournal(t *testing.T) {
 	cancel()
 	require.Error(t, j.Compact(ended, nil))
 	require.Equal(t, contents{"a": "1"}, reload(t, path, disk.Options{}))
+}
+
+// A stamp is what changes when a file does.
+type stamp struct {
+	text     string
+	modified time.Time
+	mode     os.FileMode
+}
+
+// stampsOf returns the stamps of a directory and of all in it.
+func stampsOf(t testing.TB, path string) map[string]stamp {
+	t.Helper()
+	all := map[string]stamp{}
+	texts := readDir(t, path)
+	for _, name := range append(slices.Collect(maps.Keys(texts)), ".") {
+		info, err := os.Stat(filepath.Join(path, name))
+		require.NoError(t, err)
+		all[name] = stamp{texts[name], info.ModTime(), info.Mode()}
+	}
+	return all
 }
