@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -460,3 +461,6 @@ func stampsOf(t testing.TB, path string) map[string]stamp {
 	}
 	return all
 }
+
+// silent is told of checkpoints that fail.
+var silent = slog.New(slog.DiscardHandler)

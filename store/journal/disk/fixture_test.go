@@ -104,7 +104,7 @@ func TestCarryChecksTheFile(t *testing.T) {
 			require.NoError(t, err)
 			want := fixture.At(fixture.OnState(t, fixture.New(t)), fixture.AllPlaces)
 			found := 0
-			for at := 100; at < len(file); at += 4099 {
+			for at := 100; at < len(file); at += 2*4099 {
 				file[at] ^= 0x10
 				require.NoError(t, os.WriteFile(path, file, 0o600))
 				file[at] ^= 0x10
@@ -119,7 +119,7 @@ func TestCarryChecksTheFile(t *testing.T) {
 				fixture.Compare(t, want, fixture.At(fixture.OnLoop(t, l), fixture.AllPlaces))
 				require.NoError(t, l.Close())
 			}
-			assert.Greater(t, found, 10)
+			assert.Greater(t, found, 5)
 			for _, size := range []int{0, 1, 4096, 8192, len(file) / 4} {
 				require.NoError(t, os.WriteFile(path, file[:size], 0o600))
 				into := filepath.Join(dir, "cut", fmt.Sprint(size))
