@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,6 +215,15 @@ func TestCloseWhileCompactRuns(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "journal")
 			want := contents{}
+			running, closed := make(chan struct{}), make(chan struct{})
+			var holding atomic.Bool
+			hook(t, func(c files.Change) error {
+				if holding.Load() && c.Op == files.Created && strings.HasSuffix(c.Path, "pages.new") {
+					close(running)
+					<-closed
+				}
+				return nil
+			}, nil)
 			j := openWith(t, path, disk.Options{})
 			for i := range 50 {
 				key, value := fmt.Sprint(i%5), fmt.Sprint(i, strings.Repeat("v", 50_000))
@@ -227,14 +237,7 @@ func TestCloseWhileCompactRuns(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancelCause(t.Context())
 			why := errors.New("why")
-			running, closed := make(chan struct{}), make(chan struct{})
-			hook(t, func(c files.Change) error {
-				if c.Op == files.Created && strings.HasSuffix(c.Path, "pages.new") {
-					close(running)
-					<-closed
-				}
-				return nil
-			}, nil)
+			holding.Store(true)
 			ended := make(chan error, 1)
 			go func() { ended <- j.(journal.Beside).CompactBeside(ctx) }()
 			<-running
@@ -256,7 +259,7 @@ func TestCloseWhileCompactRuns(t *testing.T) {
 				require.NoError(t, j.Close(t.Context()))
 			}
 			cancel(nil)
-			files.Before = nil
+			holding.Store(false)
 			require.Equal(t, want, reload(t, path, disk.Options{}))
 			require.NotContains(t, readDir(t, path), "pages.new")
 		})

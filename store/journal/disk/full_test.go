@@ -208,8 +208,16 @@ func TestACheckpointThatFails(t *testing.T) {
 func TestAnyStepOfACompactMayFail(t *testing.T) {
 	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
 		t.Run(cause.Error(), func(t *testing.T) {
-			failed := ""
-			for nth := 1; nth == 1 || failed != ""; nth++ {
+			var left atomic.Int64 // changes until one fails
+			var failed atomic.Pointer[string]
+			hook(t, func(c files.Change) error {
+				if left.Add(-1) == 0 {
+					failed.Store(new(describe(c)))
+					return cause
+				}
+				return nil
+			}, nil)
+			for nth := int64(1); nth == 1 || failed.Swap(nil) != nil; nth++ {
 				path := filepath.Join(t.TempDir(), "journal")
 				opts := disk.WithSegments(disk.Options{Logger: silent}, 64<<10)
 				j := openWith(t, path, opts)
@@ -222,33 +230,25 @@ func TestAnyStepOfACompactMayFail(t *testing.T) {
 					appendTo(t, j, remove(fmt.Sprint(i)))
 				}
 				want["19"] = strings.Repeat("v", 20_000)
-				var n atomic.Int64
-				failed = ""
-				hook(t, func(c files.Change) error {
-					if n.Add(1) == int64(nth) {
-						failed = describe(c)
-						return cause
-					}
-					return nil
-				}, nil)
+				left.Store(nth)
 				err := j.Compact(t.Context(), nil)
 				if err != nil {
-					require.ErrorIs(t, err, cause, failed)
+					require.ErrorIs(t, err, cause)
 				}
 				appended := tryAppend(t, j, put("after", "1"))
 				if appended == nil {
 					want["after"] = "1"
 				} else {
-					require.ErrorIs(t, appended, cause, failed)
+					require.ErrorIs(t, appended, cause)
 				}
 				_ = j.Compact(t.Context(), nil)
-				require.NoError(t, j.Close(t.Context()), failed)
-				files.Before = nil
+				require.NoError(t, j.Close(t.Context()))
+				left.Store(0)
 				got := reload(t, path, opts)
 				if errors.Is(appended, journal.ErrAmbiguous) {
 					delete(got, "after")
 				}
-				require.True(t, maps.Equal(want, got), failed)
+				require.True(t, maps.Equal(want, got), "change %d", nth)
 			}
 		})
 	}
