@@ -148,8 +148,8 @@ func (f *File) discard() error { return errors.Join(files.Remove(f.beside()), f.
 
 // replaceBy puts a file that was written beside in the place of this one.
 func (f *File) replaceBy(next *File) (err error) {
-	replaced, err := f.db, f.moveIn(next)
-	if err != nil {
+	replaced := f.db // read before moveIn sets it
+	if err := f.moveIn(next); err != nil {
 		return errors.Join(err, next.discard())
 	}
 	f.failed = files.Sync(f.dir)
