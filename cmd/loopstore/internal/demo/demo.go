@@ -13,7 +13,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/journal/bolt"
+	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
 // Settings are what a demo is asked to do.
@@ -57,7 +57,7 @@ func Start(ctx context.Context, s Settings, progress io.Writer) (*Demo, error) {
 		d.loop = loopstore.New(loopstore.Options{})
 		return d, nil
 	}
-	d.loop, err = loopstore.Open(ctx, bolt.New(s.Journal, bolt.Options{}), partition, loopstore.Options{})
+	d.loop, err = loopstore.Open(ctx, disk.New(s.Journal, disk.Options{}), partition, loopstore.Options{})
 	return d, err
 }
 
