@@ -23,7 +23,7 @@ type Settings struct {
 	Callers   int           // goroutines that share the runtimes
 	Duration  time.Duration // of the workload; 0 means no limit
 	Members   int           // of the cluster; 0 means one store, in this process
-	Journal   string        // the file that keeps the store; empty means in memory
+	Journal   string        // the directory that keeps the store; empty means in memory
 	Export    string        // the file that the store is exported to at the end, if not empty
 	Documents Documents     // what the conversations are made of
 }
