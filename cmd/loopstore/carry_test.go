@@ -13,14 +13,19 @@ import (
 	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
-// earlier returns a journal of version 1, which is a file. It has package fixture's
-// content.
-func earlier(t *testing.T) string {
+// earlierFiles is where they are. Each has package fixture's content.
+const earlierFiles = "../../store/journal/disk/testdata"
+
+// earlier returns a journal of version 1, which is a file.
+func earlier(t *testing.T) string { return earlierOf(t, "journal-v1") }
+
+// earlierOf returns a copy of one of the files of earlier versions.
+func earlierOf(t *testing.T, name string) string {
 	t.Helper()
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
 		t.Skip("the file is in the byte order of other machines")
 	}
-	text, err := os.ReadFile("../../store/journal/disk/testdata/journal-v1")
+	text, err := os.ReadFile(filepath.Join(earlierFiles, name))
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "x.db")
 	require.NoError(t, os.WriteFile(file, text, 0o400))
@@ -30,7 +35,16 @@ func earlier(t *testing.T) string {
 // A journal of an earlier version is in the directory with all that it holds, and the
 // file is as it was.
 func TestCarry(t *testing.T) {
-	file, dir := earlier(t), filepath.Join(t.TempDir(), "journal")
+	names, err := filepath.Glob(filepath.Join(earlierFiles, "journal-v*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		t.Run(filepath.Base(name), func(t *testing.T) { carries(t, earlierOf(t, filepath.Base(name))) })
+	}
+}
+
+func carries(t *testing.T, file string) {
+	dir := filepath.Join(t.TempDir(), "journal")
 	before, err := os.ReadFile(file)
 	require.NoError(t, err)
 	code, stdout, stderr := shell(t.Context(), "carry", file, dir)
