@@ -15,7 +15,8 @@ import (
 // partitions, with their epochs and indexes. It checks all of the file, which it does not
 // change and which nobody else can open meanwhile. The directory must not be there, or hold
 // no journal. It is a journal when Carry returns nil; after an error, or a crash, it is none,
-// and Carry can be called again.
+// and Carry can be called again. Only if no more than the last sync has failed, it is one, and
+// Carry says so when it is called again.
 func Carry(ctx context.Context, file, path string, opts Options) (err error) {
 	defer func() { err = wrapped("carry", file, err) }()
 	opts = opts.withDefaults()

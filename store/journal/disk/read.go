@@ -42,16 +42,17 @@ func Read(ctx context.Context, path, partition string, opts Options, emit func(j
 	return head, err
 }
 
-// read opens a directory for look alone.
-func read(ctx context.Context, path string, opts Options, look func(*directory, *pages.File) error) error {
+// read opens a directory for look alone, and closes it when look has returned or panicked.
+func read(ctx context.Context, path string, opts Options, look func(*directory, *pages.File) error) (err error) {
+	defer func() { err = wrapped("read", path, err) }()
 	d, err := openDirectory(ctx, path, opts.withDefaults(), false)
-	if err == nil {
-		file := <-d.pages
-		err = look(d, file)
-		d.pages <- file
-		err = errors.Join(err, d.close())
+	if err != nil {
+		return err
 	}
-	return wrapped("read", path, err)
+	defer func() { err = errors.Join(err, d.close()) }()
+	file := <-d.pages
+	defer func() { d.pages <- file }()
+	return look(d, file)
 }
 
 // pending returns what the log holds of a partition and the pages do not.

@@ -147,12 +147,13 @@ func (f *File) fill(ctx context.Context, from *File) error {
 func (f *File) discard() error { return errors.Join(files.Remove(f.beside()), f.Close()) }
 
 // replaceBy puts a file that was written beside in the place of this one.
-func (f *File) replaceBy(next *File) (err error) {
-	replaced := f.db // read before moveIn sets it
+func (f *File) replaceBy(next *File) error {
+	replaced := f.db // before it is another
 	if err := f.moveIn(next); err != nil {
 		return errors.Join(err, next.discard())
 	}
 	f.failed = files.Sync(f.dir)
+	var err error
 	if replaced != nil {
 		err = guarded(replaced.Close)
 	}

@@ -31,10 +31,10 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 		return nil, nil, err
 	}
 	at := start(all, from)
-	if at < 0 {
+	if at < 0 || from.Number == 0 && all[at].number != 1 {
 		return nil, nil, corrupt("the log has no segment with frame %d, which the pages have reached", from.Number)
 	}
-	for _, s := range all[at:] {
+	for _, s := range all {
 		if s.size.Load() < l.size {
 			return nil, nil, corrupt("segment %d of the log has %d bytes, less than its size", s.number, s.size.Load())
 		}
@@ -43,8 +43,13 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	if err != nil {
 		return nil, nil, err
 	}
+	// A segment is made when the one before it is about to be written to.
+	last, rest := l.segments[len(l.segments)-1].number, all[at+len(l.segments):]
+	if len(rest) > 0 && rest[0].number == last+2 {
+		return nil, nil, corrupt("segment %d of the log is missing: there is one after it", last+1)
+	}
 	l.free, l.like = all[:at], l.segments[0].info
-	return l, r, l.adopt(all[at+len(l.segments):], writable)
+	return l, r, l.adopt(rest, writable)
 }
 
 // list returns the segments of a directory in order. The first frame of each is looked
@@ -158,11 +163,14 @@ func (l *Log) recover(segments []*segment, from Mark, look func(Entry) error) (*
 			}
 		}
 	}
+	if err := r.torn(segments[used-1:]); err != nil {
+		return nil, err
+	}
 	if passed == nil {
 		return nil, corrupt("the log ends with frame %d, and the pages have reached frame %d", r.mark.Number, from.Number)
 	}
 	l.segments, l.end, l.at = segments[:used:used], r.mark, r.at
-	return passed, r.torn(segments[used-1:])
+	return passed, nil
 }
 
 // torn checks that what a reader has found behind the last whole frame is what was being

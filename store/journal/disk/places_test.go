@@ -1,0 +1,268 @@
+//go:build unix
+
+package disk_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/files"
+)
+
+// What is removed, moved or replaced under its owner takes no acknowledgement with it, and a
+// Compact does not put its own in the place of another's. Whether the directory has changed
+// long ago, or just now, makes no difference.
+func TestWhatIsNoLongerInPlace(t *testing.T) {
+	other := filepath.Join(t.TempDir(), "other")
+	fill(t, other, small, 0)
+	theirs := readDir(t, other)
+	beside := func(path string) string { return filepath.Join(t.TempDir(), filepath.Base(path)) }
+	moves := map[string]func(t *testing.T, path string) error{
+		"removed":    func(_ *testing.T, path string) error { return os.RemoveAll(path) },
+		"moved away": func(_ *testing.T, path string) error { return os.Rename(path, beside(path)) },
+		"replaced": func(t *testing.T, path string) error {
+			require.NoError(t, os.Rename(path, beside(path)))
+			if filepath.Base(path) == "journal" {
+				return theirs.write(path)
+			}
+			text := theirs[filepath.Base(path)]
+			return os.WriteFile(path, []byte(text), 0o600)
+		},
+	}
+	for _, what := range []string{".", "format", "pages", "log-0000000000000001"} {
+		for how, move := range moves {
+			for _, rest := range []time.Duration{0, 1100 * time.Millisecond} {
+				if rest > 0 && (how != "replaced" || testing.Short()) {
+					continue
+				}
+				t.Run(strings.Join([]string{what, how, rest.String()}, "/"), func(t *testing.T) {
+					t.Parallel()
+					path := filepath.Join(t.TempDir(), "journal")
+					j, _, err := load(t, disk.New(path, disk.Options{}), "p")
+					require.NoError(t, err)
+					appendTo(t, j, put("a", "1"))
+					time.Sleep(rest)
+					appendTo(t, j, put("a", "2"))
+					require.NoError(t, move(t, filepath.Join(path, what)))
+					before, _ := tryReadDir(path)
+					for range 2 {
+						_, err = j.Append(t.Context(), journal.Batch{Changes: []journal.Change{put("a", "3")}})
+						require.ErrorIs(t, err, journal.ErrAmbiguous)
+						require.ErrorIs(t, err, files.ErrMoved)
+					}
+					after, _ := tryReadDir(path)
+					if what == "." {
+						assert.True(t, maps.Equal(before, after), "what is there now is another's")
+					}
+					assert.Equal(t, before[what], after[what])
+					require.NoError(t, j.Close(context.WithoutCancel(t.Context())))
+				})
+			}
+		}
+	}
+}
+
+// A Compact does not put its own in the place of another's pages.
+func TestACompactReplacesNoOthersPages(t *testing.T) {
+	for how, move := range map[string]func(pages string) error{
+		"removed": os.Remove,
+		"replaced": func(pages string) error {
+			return errors.Join(os.Rename(pages, pages+".old"), os.WriteFile(pages, []byte("another's"), 0o600))
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "journal")
+			j := openWith(t, path, disk.Options{Logger: silent})
+			for range 3 {
+				appendTo(t, j, put("a", strings.Repeat("v", 1<<20)))
+			}
+			require.NoError(t, j.Compact(t.Context(), nil))
+			appendTo(t, j, remove("a"))
+			require.NoError(t, move(filepath.Join(path, "pages")))
+			before := settled(t, path)
+			for range 2 {
+				require.Error(t, j.Compact(t.Context(), nil))
+			}
+			require.Equal(t, before["pages"], settled(t, path)["pages"])
+			require.NoFileExists(t, filepath.Join(path, "pages.new"))
+			_, err := j.Append(t.Context(), journal.Batch{Changes: []journal.Change{put("a", "3")}})
+			require.Error(t, err)
+		})
+	}
+}
+
+// A link beside leads to what is not the journal's.
+func TestALinkBesideIsNotFollowed(t *testing.T) {
+	path, precious := filepath.Join(t.TempDir(), "journal"), filepath.Join(t.TempDir(), "precious")
+	require.NoError(t, os.WriteFile(precious, []byte("precious"), 0o600))
+	require.NoError(t, os.Mkdir(path, 0o700))
+	link := func(name string) { require.NoError(t, os.Symlink(precious, filepath.Join(path, name))) }
+	link("format.new")
+	_ = refused(t, path)
+	require.NoError(t, os.Remove(filepath.Join(path, "format.new")))
+	opts := disk.WithSegments(disk.Options{}, 4096)
+	require.NoError(t, openWith(t, path, opts).Close(t.Context()))
+	link("log-0000000000000002.new")
+	j := openWith(t, path, opts)
+	link("pages.new")
+	for range 3 {
+		appendTo(t, j, put("a", strings.Repeat("v", 3000)))
+		require.NoError(t, j.Compact(t.Context(), nil))
+	}
+	require.NoError(t, j.Close(t.Context()))
+	require.NoError(t, os.RemoveAll(filepath.Join(path, "pages.new")))
+	link("pages.new")
+	reload(t, path, opts)
+	assert.NoFileExists(t, filepath.Join(path, "pages.new"))
+	left, err := os.ReadFile(precious)
+	require.NoError(t, err)
+	assert.Equal(t, "precious", string(left))
+}
+
+// What a killed process has written may be in memory alone, and so may the names of its
+// files: Open makes all of it durable before it writes. When a sync fails, nothing is
+// written.
+func TestOpenBuildsOnWhatIsDurable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	opts := disk.WithSegments(disk.Options{Timeout: -1}, 4096)
+	j := openWith(t, path, opts)
+	for range 3 {
+		appendTo(t, j, put("a", strings.Repeat("v", 3000)))
+	}
+	require.NoError(t, j.Close(t.Context()))
+	found := stampsOf(t, path)
+	var mu sync.Mutex
+	var order []string
+	hook(t, func(c files.Change) error {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, describe(c))
+		return nil
+	}, nil)
+	j, _, err := load(t, disk.New(path, opts), "p")
+	require.NoError(t, err)
+	require.NoError(t, j.Close(t.Context()))
+	settle := []string{
+		"synced pages", "synced log-0000000000000001", "synced log-0000000000000002", "synced log-0000000000000003",
+		"synced journal", "synced " + filepath.Base(filepath.Dir(path)),
+	}
+	require.GreaterOrEqual(t, len(order), len(settle)+2)
+	require.ElementsMatch(t, settle, order[:len(settle)])
+	require.Contains(t, order[len(settle)], "written log-")
+	require.Contains(t, order[len(settle)+1], "synced log-")
+
+	found = stampsOf(t, path)
+	broken := errors.New("broken")
+	for fail := range settle {
+		n := 0
+		files.Before = func(c files.Change) error {
+			require.Equal(t, files.Synced, c.Op, "nothing is written before, nor after")
+			if n++; n == fail+1 {
+				return broken
+			}
+			return nil
+		}
+		_, _, err = load(t, disk.New(path, opts), "p")
+		require.ErrorIs(t, err, broken, "%s", settle[fail])
+		require.Equal(t, found, stampsOf(t, path))
+	}
+}
+
+func describe(c files.Change) string {
+	switch {
+	case c.Op == files.Renamed:
+		return fmt.Sprintf("%s %s to %s", c.Op, filepath.Base(c.Path), filepath.Base(c.To))
+	case c.File != nil:
+		return fmt.Sprintf("%s %s", c.Op, filepath.Base(c.File.Name()))
+	}
+	return fmt.Sprintf("%s %s", c.Op, filepath.Base(c.Path))
+}
+
+// The names of a journal that is created, of a segment that is made, and of pages that are
+// compacted are durable before anything is acknowledged that stands in them.
+func TestANameIsDurable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	var mu sync.Mutex
+	unsynced := map[string]string{} // directories in which a name was changed since a sync, and by what
+	hook(t, nil, func(c files.Change) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch c.Op {
+		case files.Created, files.Removed:
+			unsynced[filepath.Dir(c.Path)] = describe(c)
+		case files.Renamed:
+			unsynced[filepath.Dir(c.To)] = describe(c)
+		case files.Synced:
+			delete(unsynced, c.File.Name())
+		}
+	})
+	durable := func(what string) {
+		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
+		for dir, change := range unsynced {
+			assert.NotContains(t, change, "renamed", "%s: in %s", what, dir)
+			assert.NotEqual(t, filepath.Dir(path), dir, what)
+		}
+	}
+	j := openWith(t, path, disk.WithSegments(disk.Options{}, 1<<20))
+	durable("it is created")
+	renamed := func() bool { return len(settled(t, path).segments()) > 0 }
+	for i := range 5 {
+		appendTo(t, j, put(fmt.Sprint(i%2), strings.Repeat("v", 900_000)))
+		require.True(t, renamed())
+	}
+	require.NoError(t, j.Compact(t.Context(), nil))
+	appendTo(t, j, remove("0"))
+	require.NoError(t, j.Compact(t.Context(), nil))
+	require.NoError(t, j.Close(t.Context())) // when no segment is prepared any more
+	durable("all is done")
+}
+
+// Files that an administrator writes anew stay their owner's.
+func TestOwnerAndModeStay(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may give a file away")
+	}
+	path := filepath.Join(t.TempDir(), "journal")
+	opts := disk.WithSegments(disk.Options{}, 1<<20)
+	require.NoError(t, openWith(t, path, opts).Close(t.Context()))
+	for name := range readDir(t, path) {
+		require.NoError(t, os.Chown(filepath.Join(path, name), 1234, 5678))
+		require.NoError(t, os.Chmod(filepath.Join(path, name), 0o640))
+	}
+	before, err := os.Stat(filepath.Join(path, "pages"))
+	require.NoError(t, err)
+	j := openWith(t, path, opts)
+	for range 4 {
+		appendTo(t, j, put("a", strings.Repeat("v", 800_000)))
+	}
+	require.NoError(t, j.Compact(t.Context(), nil))
+	appendTo(t, j, remove("a"))
+	require.NoError(t, j.Compact(t.Context(), nil))
+	require.NoError(t, j.Close(t.Context()))
+	after, err := os.Stat(filepath.Join(path, "pages"))
+	require.NoError(t, err)
+	require.False(t, os.SameFile(before, after), "it was compacted")
+	for name := range readDir(t, path) {
+		info, err := os.Stat(filepath.Join(path, name))
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o640), info.Mode(), name)
+		stat := info.Sys().(*syscall.Stat_t)
+		assert.Equal(t, []uint32{1234, 5678}, []uint32{stat.Uid, stat.Gid}, name)
+	}
+}
