@@ -19,7 +19,7 @@ type journaled struct {
 	meter       meter.Journal
 	compactions chan compaction
 	beside      journal.Beside // the journal, if it compacts beside the owner
-	closeErr    error // of the journal's Close; before done is closed it is the owner's
+	closeErr    error          // of the journal's Close; before done is closed it is the owner's
 }
 
 func (j *journaled) closed() error {

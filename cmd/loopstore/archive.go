@@ -15,6 +15,7 @@ import (
 
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -24,27 +25,36 @@ var stdin io.Reader = os.Stdin
 // errUsage is a wrong flag or argument that the user has been told of.
 var errUsage = errors.New("wrong flag or argument")
 
-// parseFile reads flags and the one file after them. It shows the help, or says what
-// is wrong, itself: the error is flag.ErrHelp or errUsage.
+// parseFile reads flags and the one file after them, as [parseNames] does.
 func parseFile(flags *flag.FlagSet, args []string, help string, notes string, stdout, stderr io.Writer) (name string, err error) {
+	names, err := parseNames(flags, args, 1, "one file", help, notes, stdout, stderr)
+	if err != nil {
+		return "", err
+	}
+	return names[0], nil
+}
+
+// parseNames reads flags and the n names after them; takes says what these are. It shows
+// the help, or says what is wrong, itself: the error is flag.ErrHelp or errUsage.
+func parseNames(flags *flag.FlagSet, args []string, n int, takes, help, notes string, stdout, stderr io.Writer) (names []string, err error) {
 	flags.SetOutput(io.Discard)
 	err = flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		showHelp(stdout, flags, help, notes)
-		return "", err
+		return nil, err
 	}
-	files := flags.Args()
-	if err == nil && len(files) > 0 && files[0] != "-" {
-		err = strayFlag(args, files)
+	names = flags.Args()
+	if err == nil && len(names) > 0 && names[0] != "-" {
+		err = strayFlag(args, names)
 	}
-	if err == nil && len(files) != 1 {
-		err = fmt.Errorf("it takes one file, not %d", len(files))
+	if err == nil && len(names) != n {
+		err = fmt.Errorf("it takes %s, not %d", takes, len(names))
 	}
 	if err != nil {
 		term.Say(stderr, "loopstore %s: %v\n\"loopstore %[1]s -h\" lists the flags\n", flags.Name(), err)
-		return "", errUsage
+		return nil, errUsage
 	}
-	return files[0], nil
+	return names, nil
 }
 
 // A source counts the lines and bytes that are read, and fails when its context has
@@ -82,7 +92,8 @@ func readArchive(ctx context.Context, name string) (*state.State, *source, error
 
 // refuse says why a file was not read, and returns the exit code.
 func refuse(ctx context.Context, stderr io.Writer, command, name string, err error) int {
-	if path, ok := errors.AsType[*os.PathError](err); ok && path.Op == "open" {
+	path, ok := errors.AsType[*os.PathError](err)
+	if ok && (path.Op == "open" || path.Op == "stat") && !errors.Is(err, journal.ErrCorrupt) {
 		term.Say(stderr, "loopstore %s: %v\n", command, err)
 		return exitUsage
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -8,11 +9,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/loopstore/loopstore/store/archive"
-	"github.com/loopstore/loopstore/store/journal/bolt"
+	"github.com/loopstore/loopstore/store/journal/disk"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -52,7 +54,7 @@ func readFile(ctx context.Context, name string, asked *string, most int) ([]*hol
 	case journal:
 		return readJournal(ctx, name, asked, most)
 	case asked != nil:
-		return nil, misuse("-partition goes with a journal, and this file is not one")
+		return nil, misuse("-partition goes with a journal, which is a directory, and this is none")
 	}
 	state, in, err := readArchive(ctx, name)
 	if of, ok := errors.AsType[*archive.Error](err); ok && of.Line == 1 {
@@ -64,16 +66,47 @@ func readFile(ctx context.Context, name string, asked *string, most int) ([]*hol
 	return []*holding{{state: state, bytes: in.bytes, parts: in.lines}}, nil
 }
 
-// isJournal reports whether a file is one of bbolt's, by the number at the beginning
-// of either of its two headers. It does not open what can be read only once.
+// isJournal reports whether a name is a journal's, which is a directory. Of a journal that
+// is a file, as those of earlier versions were, it says what to do with it. It does not
+// open what can be read only once.
 func isJournal(name string) (bool, error) {
 	if name == "-" {
 		return false, nil
 	}
 	info, err := os.Stat(name)
-	if err != nil || !info.Mode().IsRegular() {
+	switch {
+	case err != nil:
 		return false, nil // reading it will say what is wrong
+	case info.IsDir():
+		return true, nil
+	case !info.Mode().IsRegular():
+		return false, nil
+	case isPart(name):
+		return false, errPart
 	}
+	pages, err := isPages(name)
+	if pages {
+		err = errEarlier
+	}
+	return false, err
+}
+
+// errEarlier is that of a journal from before a journal was a directory.
+var errEarlier = errors.New("it is a journal of an earlier version, which was a file: \"loopstore carry FILE DIR\" brings it into a directory")
+
+const errPart = misuse("it is a part of a journal: name the directory that it is in")
+
+// isPart reports whether a file is one of those that a journal's directory has.
+func isPart(name string) bool {
+	dir, base := filepath.Split(name)
+	format, err := os.ReadFile(filepath.Join(dir, "format"))
+	return err == nil && bytes.HasPrefix(format, []byte("loopstore journal")) &&
+		(base == "format" || base == "pages" || strings.HasPrefix(base, "log-"))
+}
+
+// isPages reports whether a file is one of bbolt's, by the number at the beginning of
+// either of its two headers.
+func isPages(name string) (bool, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return false, err
@@ -92,12 +125,25 @@ func isJournal(name string) (bool, error) {
 	return false, nil
 }
 
+// sizeOf returns how many bytes the files of a journal have.
+func sizeOf(name string) (bytes int64, err error) {
+	entries, err := os.ReadDir(name)
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return 0, err
+		}
+		bytes += info.Size()
+	}
+	return bytes, err
+}
+
 // readJournal is readFile of a journal.
 func readJournal(ctx context.Context, name string, asked *string, most int) (all []*holding, err error) {
 	var names []string
 	if asked != nil {
 		names = []string{*asked}
-	} else if names, err = bolt.Partitions(ctx, name, bolt.Options{}); err != nil {
+	} else if names, err = disk.Partitions(ctx, name, disk.Options{}); err != nil {
 		return nil, err
 	}
 	if len(names) > most {
@@ -122,13 +168,13 @@ func readJournal(ctx context.Context, name string, asked *string, most int) (all
 
 // readPartition reads a partition of a journal, and checks all of it.
 func readPartition(ctx context.Context, name, partition string) (*holding, error) {
-	info, err := os.Stat(name)
+	bytes, err := sizeOf(name)
 	if err != nil {
 		return nil, err
 	}
-	h := &holding{state: new(state.State), bytes: info.Size(), partition: &partition}
+	h := &holding{state: new(state.State), bytes: bytes, partition: &partition}
 	replay := state.NewReplay(h.state)
-	if _, err = bolt.Read(ctx, name, partition, bolt.Options{}, replay.Put); err == nil {
+	if _, err = disk.Read(ctx, name, partition, disk.Options{}, replay.Put); err == nil {
 		err = replay.Done()
 	}
 	if err != nil {

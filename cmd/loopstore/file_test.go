@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,7 +16,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
-	"github.com/loopstore/loopstore/store/journal/bolt"
+	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
 // journaled returns a journal of the demo.
@@ -25,6 +26,26 @@ func journaled(t *testing.T) string {
 	code, r := reported(t, "-journal", name, "-runtimes", "5", "-turns", "3")
 	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
 	return name
+}
+
+// filesOf returns what the files of a journal hold, by their names.
+func filesOf(t *testing.T, name string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	entries, err := os.ReadDir(name)
+	require.NoError(t, err)
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(name, e.Name()))
+		require.NoError(t, err)
+		files[e.Name()] = string(text)
+	}
+	return files
+}
+
+// requireSame fails if a journal's files are not what they were.
+func requireSame(t *testing.T, before map[string]string, name string, args ...any) {
+	t.Helper()
+	require.True(t, maps.Equal(before, filesOf(t, name)), args...) // none is shown: they are large
 }
 
 // What they say of a journal is what they say of the same store exported.
@@ -49,7 +70,7 @@ func TestInspectAndVerifyTakeAJournal(t *testing.T) {
 	}
 	_, stdout, _ := shell(t.Context(), "verify", name)
 	require.Regexp(t, `^\d+ [KM]B, partition "demo", revision \d+\n`, stdout)
-	require.Regexp(t, `(?m)^records +\d+  each is as it was written, none is missing, in pages that are whole$`, stdout)
+	require.Regexp(t, `(?m)^records +\d+  each is as it was written, none is missing, in a log and pages that are whole$`, stdout)
 	_, stdout, _ = shell(t.Context(), "inspect", name)
 	require.Contains(t, stdout, "\npartition \"demo\", revision ")
 	_, stdout, _ = shell(t.Context(), "inspect", "-json", name)
@@ -61,7 +82,7 @@ func TestInspectAndVerifyTakeAJournal(t *testing.T) {
 func TestPartitionsOfAJournal(t *testing.T) {
 	const odd = "p0\x1b[31m"
 	name := journaled(t)
-	loop, err := loopstore.Open(t.Context(), bolt.New(name, bolt.Options{}), odd, loopstore.Options{})
+	loop, err := loopstore.Open(t.Context(), disk.New(name, disk.Options{}), odd, loopstore.Options{})
 	require.NoError(t, err)
 	require.NoError(t, loop.PersistRuntimeState(t.Context(), "agent-1", store.RuntimeIdle))
 	require.NoError(t, loop.Close())
@@ -90,56 +111,71 @@ func TestPartitionsOfAJournal(t *testing.T) {
 // do.
 func TestReadingDoesNotChangeAJournal(t *testing.T) {
 	name := journaled(t)
-	require.NoError(t, os.Chmod(name, 0o400))
-	before, err := os.ReadFile(name)
-	require.NoError(t, err)
+	before := filesOf(t, name)
+	for file := range before {
+		require.NoError(t, os.Chmod(filepath.Join(name, file), 0o400))
+	}
+	require.NoError(t, os.Chmod(name, 0o500))
 	for _, args := range [][]string{{"inspect"}, {"verify"}, {"verify", "-partition", "demo"}, {"inspect", "-partition", "none"}} {
 		shell(t.Context(), append(args, name)...)
-		after, err := os.ReadFile(name)
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(before, after), "%q", args)
+		requireSame(t, before, name, "%q", args)
 	}
 	left, err := os.ReadDir(filepath.Dir(name))
 	require.NoError(t, err)
 	require.Len(t, left, 1)
+	require.NoError(t, os.Chmod(name, 0o700)) // so that it can be removed
 }
 
 // None of them takes a journal that is not as it was written, or in use, and
 // none shows what is in it.
 func TestJournalThatIsRefused(t *testing.T) {
 	name := journaled(t)
-	whole, err := os.ReadFile(name)
-	require.NoError(t, err)
+	code, _, stderr := shell(t.Context(), "compact", name)
+	require.Equal(t, exitOK, code, stderr)
+	code, r := reported(t, "-journal", name, "-runtimes", "5", "-turns", "6") // in the log, the others are in the pages
+	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
 	folder := t.TempDir()
-	damaged := func(file string, change func([]byte) []byte) string {
-		file = filepath.Join(folder, file)
-		require.NoError(t, os.WriteFile(file, change(bytes.Clone(whole)), 0o600))
-		return file
+	damaged := func(what, file string, change func([]byte) []byte) string {
+		dir := filepath.Join(folder, what)
+		require.NoError(t, os.CopyFS(dir, os.DirFS(name)))
+		file = filepath.Join(dir, file)
+		whole, err := os.ReadFile(file)
+		require.NoError(t, err)
+		changed := change(bytes.Clone(whole))
+		require.False(t, bytes.Equal(whole, changed), what)
+		if changed == nil {
+			require.NoError(t, os.Remove(file))
+			return dir
+		}
+		require.NoError(t, os.WriteFile(file, changed, 0o600))
+		return dir
 	}
-	payload := damaged("payload", func(b []byte) []byte { return bytes.ReplaceAll(b, []byte(`"role"`), []byte(`"rule"`)) })
-	header := damaged("header", func(b []byte) []byte { // the other one tells what it is
-		b = bytes.ReplaceAll(b, []byte(`"role"`), []byte(`"rule"`))
-		clear(b[:64])
-		return b
-	})
-	both := damaged("both", func(b []byte) []byte { clear(b[20:64]); clear(b[4096+20 : 4096+64]); return b })
-	short := damaged("short", func(b []byte) []byte { return b[:5*4096] })
+	const log = "log-0000000000000001"
+	rule := func(b []byte) []byte { return bytes.ReplaceAll(b, []byte(`"role"`), []byte(`"rule"`)) }
+	gone := func([]byte) []byte { return nil }
+	refused := map[string]string{
+		damaged("a record in the pages", "pages", rule): "corrupt: a record is damaged",
+		damaged("the pages' headers", "pages", func(b []byte) []byte { clear(b[20:64]); clear(b[4096+20 : 4096+64]); return b }): "corrupt: ",
+		damaged("the pages, cut off", "pages", func(b []byte) []byte { return b[:5*4096] }):                                      "corrupt: ",
+		damaged("no pages", "pages", gone):                                                        "corrupt: it has no file \"pages\"",
+		damaged("a record in the log", log, rule):                                                 "corrupt: ",
+		damaged("the log, cut off", log, func(b []byte) []byte { return b[:len(b)/1000] }):        "corrupt: ",
+		damaged("no log", log, gone):                                                              "corrupt: ",
+		damaged("another format", "format", func(b []byte) []byte { b[len(b)-2] ^= 1; return b }): "corrupt: its file \"format\" is damaged",
+		damaged("no format", "format", gone):                                                      "corrupt: .* no file \"format\"",
+		name:                                                                                      "in use",
+	}
 	loop := opened(t, name)
 	for _, command := range []string{"inspect", "verify", "compact"} {
-		for file, reason := range map[string]string{
-			payload: "corrupt: a record is damaged", header: "corrupt: ", both: "corrupt: ", short: "corrupt: ", name: "in use",
-		} {
-			before, err := os.ReadFile(file)
-			require.NoError(t, err)
-			code, stdout, stderr := shell(t.Context(), command, file)
-			require.Equal(t, exitFailed, code, "%s %s: %s", command, file, stdout)
+		for journal, reason := range refused {
+			before := filesOf(t, journal)
+			code, stdout, stderr := shell(t.Context(), command, journal)
+			require.Equal(t, exitFailed, code, "%s %s: %s", command, journal, stdout+stderr)
 			require.Empty(t, stdout)
-			require.Contains(t, stderr, "loopstore "+command+": "+file+": ")
-			require.Regexp(t, reason, strings.Replace(stderr, `partition "demo": `, "", 1), file)
+			require.Contains(t, stderr, "loopstore "+command+": "+journal+": ")
+			require.Regexp(t, reason, strings.Replace(stderr, `partition "demo": `, "", 1), journal)
 			require.NotContains(t, stderr, "rule")
-			after, err := os.ReadFile(file)
-			require.NoError(t, err)
-			require.True(t, bytes.Equal(before, after), file)
+			requireSame(t, before, journal, journal)
 		}
 	}
 	require.NoError(t, loop.Close())
@@ -153,6 +189,7 @@ func TestInterruptEndsTheReading(t *testing.T) {
 		cancel(cause)
 		for _, args := range [][]string{
 			{"inspect", file}, {"verify", file}, {"inspect", journal}, {"verify", journal}, {"compact", journal}, {"demo", "-journal", journal},
+			{"carry", earlier(t), filepath.Join(t.TempDir(), "carried")},
 		} {
 			code, stdout, stderr := shell(ctx, args...)
 			require.Equal(t, want, code, "%q: %s", args, stderr)
@@ -164,7 +201,7 @@ func TestInterruptEndsTheReading(t *testing.T) {
 // What the engine has kept well may still be no store.
 func TestRecordsAreChecked(t *testing.T) {
 	name := journaled(t)
-	engine := bolt.New(name, bolt.Options{})
+	engine := disk.New(name, disk.Options{})
 	var all []journal.Change
 	j, err := engine.Open(t.Context(), "demo", func(c journal.Change) error {
 		all = append(all, journal.Change{Key: bytes.Clone(c.Key), Value: bytes.Clone(c.Value)})
@@ -204,12 +241,12 @@ func TestCompactGivesRoomBack(t *testing.T) {
 	code, stdout, stderr := shell(t.Context(), "compact", name)
 	require.Equal(t, exitOK, code, stderr)
 	require.Regexp(t, `^`+regexp.QuoteMeta(name)+`: \d+ [KM]B, was \d\d MB\n$`, stdout)
-	info, err := os.Stat(name)
+	info, err := os.Stat(filepath.Join(name, "pages"))
 	require.NoError(t, err)
 	require.Less(t, info.Size(), int64(20<<20))
 	code, stdout, stderr = shell(t.Context(), "compact", name)
 	require.Equal(t, exitOK, code, stderr)
-	require.Regexp(t, `: \d+ [KM]B as before, since less than a quarter of it was free\n$`, stdout)
+	require.Regexp(t, `: (\d+ [KM]B), was \d+ [KM]B: there was no room to give back\n$`, stdout)
 	_, still, _ := shell(t.Context(), "inspect", name)
 	require.Equal(t, held, still)
 

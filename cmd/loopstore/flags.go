@@ -40,7 +40,7 @@ func (s *demoFlags) parse(args []string, help io.Writer) (files []string, err er
 	flags.IntVar(&s.Turns, "turns", 0, "end when each runtime has taken this many turns, with a journal those\nof earlier processes too; 0 for as many as there is time for")
 	flags.Func("duration", fmt.Sprintf("end after this `time`, such as 30s, even if turns are left (default %s,\nwith -cluster %s, and no limit with -turns)", defaultDuration, defaultClusterDuration), s.setDuration)
 	flags.IntVar(&s.Callers, "callers", 8, fmt.Sprintf("how many goroutines share the runtimes, at most %d; no more than there\nare runtimes, because a runtime is with one at a time", maxCallers))
-	flags.StringVar(&s.Journal, "journal", "", "keep the store in this `file`; killed at any moment and started again,\nthe demo continues where it stopped")
+	flags.StringVar(&s.Journal, "journal", "", "keep the store in this `directory`; killed at any moment and started again,\nthe demo continues where it stopped")
 	flags.Func("cluster", fmt.Sprintf("spread the runtimes over this many `members`, from %d to %d, on NATS\nservers in this process; a member is killed and a server stopped", fewestMembers, mostMembers), s.setCluster)
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of tables")
 	flags.StringVar(&s.Export, "export", "", "export the store to this `file` at the end, for\n\"loopstore inspect\" and \"loopstore verify\"")

@@ -6,7 +6,7 @@ require (
 	github.com/go-json-experiment/json v1.27.2
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/loopstore/loopstore v0.0.0
-	github.com/loopstore/loopstore/store/journal/bolt v0.0.0
+	github.com/loopstore/loopstore/store/journal/disk v0.0.0
 	github.com/loopstore/loopstore/store/journal/jetstream v0.0.0
 	github.com/loopstore/loopstore/store/journal/postgres v0.0.0
 	github.com/nats-io/nats.go v1.55.0
@@ -40,7 +40,7 @@ require (
 
 replace (
 	github.com/loopstore/loopstore => ../..
-	github.com/loopstore/loopstore/store/journal/bolt => ../../store/journal/bolt
+	github.com/loopstore/loopstore/store/journal/disk => ../../store/journal/disk
 	github.com/loopstore/loopstore/store/journal/jetstream => ../../store/journal/jetstream
 	github.com/loopstore/loopstore/store/journal/postgres => ../../store/journal/postgres
 )

@@ -37,15 +37,28 @@ cells, most of them for callers=1, 8 or 64:
   growth                 a boundary commit where so many receipts are held
 `
 
-const compactHelp = `usage: loopstore compact FILE
+const carryHelp = `usage: loopstore carry FILE DIR
 
-compact rewrites a journal, all its partitions, without what was replaced or
-removed, if that is a quarter of the file or more. What is held does not change,
-and the old file stays until the new one is whole and checked. Nobody else may
-have the journal open.
+carry brings a journal of version 1 or 2, which was one file, into a directory: all
+its partitions, with all that they hold. DIR must not be there, or be empty. FILE is
+checked first, and does not change. Nobody else may have it open.
 
-It exits with 1 if the file is not a journal, is damaged or is in use, and with 2
-for wrong flags or arguments.
+DIR is a journal when carry ends with 0. After an error, or a crash, it is none, and
+carry can be called again.
+
+It exits with 1 if the file is not such a journal, is damaged or is in use, or if
+the directory holds a journal already, and with 2 for wrong flags or arguments.
+`
+
+const compactHelp = `usage: loopstore compact DIR
+
+compact brings the log of a journal into its pages, and rewrites those, for all its
+partitions, without what was replaced or removed, if that is a quarter of them or
+more. What is held does not change, and the old pages stay until the new ones are
+whole and checked. Nobody else may have the journal open.
+
+It exits with 1 if the directory is not a journal, is damaged or is in use, and
+with 2 for wrong flags or arguments.
 `
 
 const demoHelp = `usage: loopstore demo [flags] [session.json ...]
@@ -67,8 +80,8 @@ flags:
 `
 
 const demoNotes = `
-journal: the file is a journal of module store/journal/bolt. The runtimes are in its
-partition "demo". Whatever ended the process, even kill -9, the next one finds the
+journal: the directory is a journal of module store/journal/disk. The runtimes are in
+its partition "demo". Whatever ended the process, even kill -9, the next one finds the
 runtimes where they stopped. First it checks that each is as a turn can leave it:
 every run has receipts 0, 1, 2, … without a gap; the inputs follow the order of the
 receipts, are stamped with them and have a complete history; the digest and count
@@ -172,8 +185,9 @@ Without -system nobody can tell how often NATS servers sync: that is UNKNOWN.
 const inspectHelp = `usage: loopstore inspect [flags] FILE
 
 inspect shows what is in a file written by Loop.Export or "loopstore demo -export",
-or in a store's journal, such as that of "loopstore demo -journal": a table of the
-runtimes, or all of one runtime. - is the standard input, which cannot be a journal.
+or in a store's journal, which is a directory, such as that of "loopstore demo
+-journal": a table of the runtimes, or all of one runtime. - is the standard input,
+which cannot be a journal.
 Payloads, that is snapshots and inputs, are shown only with -payloads, and of a
 session one version, the latest or that of -number. Characters that a terminal might
 take for a command are escaped.
@@ -224,8 +238,9 @@ computed again, once for each text. FILE may be -, the standard input. It notes 
 latest receipt of another conversation than the one that is held: a caller may store
 such a receipt.
 
-In a journal it checks the same, and all pages in use, every record of the partition
-against its checksum, and their number and digest against what the last append left.
+In a journal, which is a directory, it checks the same, and every frame of the log,
+all pages in use, every record of the partition against its checksum, and their number
+and digest against what the last append left.
 A journal that is in use cannot be read. Reading does not change it.
 
 It exits with 1 if the file is damaged, and names the line or place, and with 2 for

@@ -21,7 +21,7 @@ import (
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/journal/bolt"
+	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
 // reported runs the demo with -json and returns what it reports.
@@ -35,9 +35,9 @@ func reported(t *testing.T, args ...string) (code int, r demo.Report) {
 }
 
 // opened opens the journal of the demo. The caller closes it.
-func opened(t *testing.T, file string) *loopstore.Loop {
+func opened(t *testing.T, dir string) *loopstore.Loop {
 	t.Helper()
-	loop, err := loopstore.Open(t.Context(), bolt.New(file, bolt.Options{}), "demo", loopstore.Options{})
+	loop, err := loopstore.Open(t.Context(), disk.New(dir, disk.Options{}), "demo", loopstore.Options{})
 	require.NoError(t, err)
 	return loop
 }
@@ -58,9 +58,9 @@ func TestGoesOnAfterKills(t *testing.T) {
 	}
 	self, err := os.Executable()
 	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "journal")
+	dir := filepath.Join(t.TempDir(), "journal")
 	child := func(ctx context.Context, duration string) (code int, stdout bytes.Buffer) {
-		cmd := exec.CommandContext(ctx, self, "demo", "-journal", file, "-runtimes", "12", "-duration", duration, "-quiet", "-json")
+		cmd := exec.CommandContext(ctx, self, "demo", "-journal", dir, "-runtimes", "12", "-duration", duration, "-quiet", "-json")
 		cmd.Env = append(os.Environ(), asCommand+"=1")
 		cmd.Stdout = &stdout
 		require.NoError(t, cmd.Start())
@@ -82,14 +82,14 @@ func TestGoesOnAfterKills(t *testing.T) {
 	counts := verifiedOf(r)
 	require.Equal(t, r.Journal.Found.Runtimes, counts["found"])
 	require.GreaterOrEqual(t, counts["receipts"], r.Journal.Found.Receipts+int(r.Turns)-r.Journal.Found.InTurn)
-	code, verified, stderr := shell(t.Context(), "verify", file)
+	code, verified, stderr := shell(t.Context(), "verify", dir)
 	require.Equal(t, exitOK, code, stderr)
 	require.Regexp(t, `(?m)^receipts +`+term.Grouped(int64(counts["receipts"]))+`  `, verified)
 }
 
 func TestJournalIsReported(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "journal")
-	code, stdout, stderr := shell(t.Context(), "demo", "-journal", file, "-runtimes", "2", "-turns", "3")
+	dir := filepath.Join(t.TempDir(), "journal")
+	code, stdout, stderr := shell(t.Context(), "demo", "-journal", dir, "-runtimes", "2", "-turns", "3")
 	require.Equal(t, exitOK, code, stdout+stderr)
 	require.Equal(t, "found: nothing, the journal is new\n", stderr)
 	require.Contains(t, stdout, "\nfound: nothing, the journal is new\n\n")
@@ -97,7 +97,7 @@ func TestJournalIsReported(t *testing.T) {
 	require.Contains(t, stdout, "\na write waits for its append, which callers share")
 	require.NotContains(t, stdout, "waiting for a CPU")
 
-	code, r := reported(t, "-journal", file, "-runtimes", "2", "-turns", "4", "-callers", "1")
+	code, r := reported(t, "-journal", dir, "-runtimes", "2", "-turns", "4", "-callers", "1")
 	require.Equal(t, exitOK, code)
 	found := r.Journal.Found
 	require.Equal(t, []int{2, 0, 6, 8}, []int{found.Runtimes, found.InTurn, found.Receipts, found.Inputs})
@@ -111,7 +111,7 @@ func TestJournalIsReported(t *testing.T) {
 		"receipts": 8, "digests": 2 + 2, "sequences": 2, "inputs": 10, "snapshots": 2, "runtime_states": 2, "restarts": 2, "found": 2,
 	}, verifiedOf(r))
 
-	code, r = reported(t, "-journal", file, "-runtimes", "2", "-turns", "4")
+	code, r = reported(t, "-journal", dir, "-runtimes", "2", "-turns", "4")
 	require.Equal(t, exitOK, code, "nothing is left to do, and that is no failure")
 	require.Zero(t, r.Turns)
 	require.Zero(t, r.Journal.Appends)
@@ -136,14 +136,14 @@ func TestTheJSONOfAJournalIsDocumented(t *testing.T) {
 
 // What was found is worked on whatever the flags of this process are.
 func TestFlagsMayDifferFromThoseBefore(t *testing.T) {
-	file, folder := filepath.Join(t.TempDir(), "journal"), t.TempDir()
-	code, _ := reported(t, "-journal", file, "-runtimes", "9", "-turns", "3")
+	dir, folder := filepath.Join(t.TempDir(), "journal"), t.TempDir()
+	code, _ := reported(t, "-journal", dir, "-runtimes", "9", "-turns", "3")
 	require.Equal(t, exitOK, code)
-	code, r := reported(t, "-journal", file, "-runtimes", "2", "-turns", "4")
+	code, r := reported(t, "-journal", dir, "-runtimes", "2", "-turns", "4")
 	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
 	require.Equal(t, 9, r.Runtimes, "fewer")
 	require.EqualValues(t, 9, r.Turns)
-	code, r = reported(t, "-journal", file, "-runtimes", "11", "-turns", "2")
+	code, r = reported(t, "-journal", dir, "-runtimes", "11", "-turns", "2")
 	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
 	require.Equal(t, 11, r.Runtimes, "more")
 	require.EqualValues(t, 2*2, r.Turns, "only of the new ones, the others have had more")
@@ -153,12 +153,12 @@ func TestFlagsMayDifferFromThoseBefore(t *testing.T) {
 	spaced := filepath.Join(folder, "spaced.json")
 	require.NoError(t, os.WriteFile(spaced, bytes.ReplaceAll(text, []byte(`"role":`), []byte(`"role" : `)), 0o600))
 	for _, turns := range []string{"9", "10"} {
-		code, r = reported(t, "-journal", file, "-turns", turns, "-runtimes", "11", spaced)
+		code, r = reported(t, "-journal", dir, "-turns", turns, "-runtimes", "11", spaced)
 		require.Equal(t, exitOK, code, "another file: %v%v", r.Errors, r.Failures)
 	}
 	require.EqualValues(t, 11, r.Turns)
 	require.Equal(t, 11+11, verifiedOf(r)["digests"], "they are conversations of this file by now")
-	code, r = reported(t, "-journal", file, "-turns", "20", "-runtimes", "11")
+	code, r = reported(t, "-journal", dir, "-turns", "20", "-runtimes", "11")
 	require.Equal(t, exitOK, code, "and back: %v%v", r.Errors, r.Failures)
 	require.Equal(t, 11*10, verifiedOf(r)["digests"], "of what was found nobody knows the document")
 }
@@ -168,17 +168,19 @@ func TestJournalThatCannotBeHad(t *testing.T) {
 	held := filepath.Join(folder, "held")
 	code, r := reported(t, "-journal", held, "-runtimes", "5", "-turns", "5")
 	require.Equal(t, exitOK, code, r.Errors)
-	whole, err := os.ReadFile(held)
-	require.NoError(t, err)
 	corrupt, other := filepath.Join(folder, "corrupt"), filepath.Join(folder, "other")
+	require.NoError(t, os.CopyFS(corrupt, os.DirFS(held)))
+	log := filepath.Join(corrupt, "log-0000000000000001")
+	whole, err := os.ReadFile(log)
+	require.NoError(t, err)
 	require.Contains(t, string(whole), `"role"`)
-	require.NoError(t, os.WriteFile(corrupt, bytes.ReplaceAll(whole, []byte(`"role"`), []byte(`"rule"`)), 0o600))
+	require.NoError(t, os.WriteFile(log, bytes.ReplaceAll(whole, []byte(`"role"`), []byte(`"rule"`)), 0o600))
 	require.NoError(t, os.WriteFile(other, bytes.Repeat([]byte("\"role\"\n"), 5000), 0o600))
 
 	loop := opened(t, held)
 	for file, reason := range map[string]string{
-		held: "in use", corrupt: "corrupt", other: "corrupt: it is not a file of bbolt",
-		folder: "is a directory", filepath.Join(folder, "no", "file"): "no such file",
+		held: "in use", corrupt: "corrupt", other: "loopstore carry", earlier(t): "loopstore carry",
+		filepath.Join(folder, "no", "directory"): "no such file",
 	} {
 		code, stdout, stderr := shell(t.Context(), "demo", "-journal", file, "-turns", "1", "-quiet")
 		require.Equal(t, exitFailed, code)
@@ -194,11 +196,11 @@ func TestJournalThatCannotBeHad(t *testing.T) {
 
 // What a journal holds is compared before anything is changed.
 func TestChangesNothingThatIsNotItsOwn(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "journal")
-	loop := opened(t, file)
+	dir := filepath.Join(t.TempDir(), "journal")
+	loop := opened(t, dir)
 	require.NoError(t, loop.PersistRuntimeState(t.Context(), "somebody", store.RuntimeRunning))
 	require.NoError(t, loop.Close())
-	code, r := reported(t, "-journal", file, "-turns", "1")
+	code, r := reported(t, "-journal", dir, "-turns", "1")
 	require.Equal(t, exitFailed, code)
 	require.Equal(t, []string{"the journal is not as the demo leaves it: nothing was changed"}, r.Errors)
 	require.Equal(t, []string{"found: runtime somebody is none of the demo's"}, r.Failures)

@@ -36,6 +36,7 @@ type command struct {
 
 var commands = []command{
 	{"bench", "measure the store, and compare it to one behind a lock", bench},
+	{"carry", "bring a journal of an earlier version into a directory", carry},
 	{"compact", "shrink a journal by what was replaced or removed in it", compact},
 	{"demo", "drive a workload of agent runtimes through a store, and check it", runDemo},
 	{"doctor", "check servers that keep journals for settings that may lose a write", doctor},

@@ -14,7 +14,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
-	"github.com/loopstore/loopstore/store/journal/bolt"
+	"github.com/loopstore/loopstore/store/journal/disk"
 	"github.com/loopstore/loopstore/store/session"
 	"github.com/loopstore/loopstore/store/state"
 	"github.com/loopstore/loopstore/store/storetest"
@@ -24,10 +24,10 @@ const talk = `{"id":"0195b1c2-0000-7000-8000-000000000001","messages":[{"role":"
 
 // withPast fills a journal: runtime "chat" has lines in versions 2 to 4 and again in 7,
 // a session document in 5 and any bytes in 6; "copy" is a fork of 4.
-func withPast(t *testing.T) (file string) {
+func withPast(t *testing.T) (dir string) {
 	t.Helper()
-	file = filepath.Join(t.TempDir(), "x.db")
-	l, err := loopstore.Open(t.Context(), bolt.New(file, bolt.Options{}), "p", loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: 6}}})
+	dir = filepath.Join(t.TempDir(), "journal")
+	l, err := loopstore.Open(t.Context(), disk.New(dir, disk.Options{}), "p", loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: 6}}})
 	require.NoError(t, err)
 	for i := range 4 {
 		_, err := l.CommitSessionBoundary(t.Context(), "chat", store.BoundaryCommit{
@@ -45,17 +45,17 @@ func withPast(t *testing.T) (file string) {
 	put(batch.RestoreSession{RuntimeID: "chat", Number: 4})
 	require.NoError(t, l.Fork(t.Context(), "chat", 4, "copy"))
 	require.NoError(t, l.Close())
-	return file
+	return dir
 }
 
 func TestInspectShowsThePastOfASession(t *testing.T) {
-	file := withPast(t)
-	code, stdout, stderr := shell(t.Context(), "inspect", file)
+	dir := withPast(t)
+	code, stdout, stderr := shell(t.Context(), "inspect", dir)
 	require.Equal(t, exitOK, code, stderr)
 	require.Regexp(t, `(?m)^chat +\d+ - +0 +0 +1 +4 +44 +6 +[\d,]+$`, stdout)
 	require.Regexp(t, `(?m)^copy +\d+ - +0 +0 +0 +0 +44 +1 +[\d,]+$`, stdout)
 
-	code, stdout, stderr = shell(t.Context(), "inspect", "-runtime", "chat", file)
+	code, stdout, stderr = shell(t.Context(), "inspect", "-runtime", "chat", dir)
 	require.Equal(t, exitOK, code, stderr)
 	require.Regexp(t, `(?m)^snapshot: version 7, format lines, 44 bytes, 4 messages, digest [0-9a-f]{64}$`, stdout)
 	require.Contains(t, stdout, "\n6 versions of the session\n  2      lines             22  ")
@@ -64,28 +64,28 @@ func TestInspectShowsThePastOfASession(t *testing.T) {
 	require.NotContains(t, stdout, "secret")
 	require.NotContains(t, stdout, "forked")
 
-	_, stdout, _ = shell(t.Context(), "inspect", "-runtime", "copy", file)
+	_, stdout, _ = shell(t.Context(), "inspect", "-runtime", "copy", dir)
 	require.Contains(t, stdout, "forked from version 4 of runtime \"chat\"\nsnapshot: version 1, format lines")
-	_, stdout, _ = shell(t.Context(), "inspect", "-runtime", "chat", "-number", "6", "-payloads", file)
+	_, stdout, _ = shell(t.Context(), "inspect", "-runtime", "chat", "-number", "6", "-payloads", dir)
 	require.Contains(t, stdout, "snapshot: version 6, format opaque, 6 bytes, 18446744073709551615 messages")
 	require.Contains(t, stdout, "\n  secret\n")
 
 	for text, args := range map[string][]string{
-		"-number goes with -runtime": {"-number", "1", file}, "it must be a number": {"-number", "-1", "-runtime", "chat", file},
+		"-number goes with -runtime": {"-number", "1", dir}, "it must be a number": {"-number", "-1", "-runtime", "chat", dir},
 	} {
 		code, _, stderr = shell(t.Context(), append([]string{"inspect"}, args...)...)
 		require.Equal(t, exitUsage, code)
 		require.Contains(t, stderr, text)
 	}
-	code, _, stderr = shell(t.Context(), "inspect", "-number", "1", "-runtime", "chat", file)
+	code, _, stderr = shell(t.Context(), "inspect", "-number", "1", "-runtime", "chat", dir)
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, stderr, "runtime chat has no version 1 of its session")
 }
 
 func TestInspectPrintsThePastAsJSON(t *testing.T) {
-	file := withPast(t)
+	dir := withPast(t)
 	decode := func(args ...string) (d details, text string) {
-		code, stdout, stderr := shell(t.Context(), append([]string{"inspect", "-json"}, append(args, file)...)...)
+		code, stdout, stderr := shell(t.Context(), append([]string{"inspect", "-json"}, append(args, dir)...)...)
 		require.Equal(t, exitOK, code, stderr)
 		dec := json.NewDecoder(strings.NewReader(stdout))
 		dec.DisallowUnknownFields()
@@ -167,13 +167,13 @@ func TestVerifyNamesTheVersionThatIsWrong(t *testing.T) {
 
 // Compacting keeps the past, whatever retention the next program has.
 func TestCompactKeepsThePast(t *testing.T) {
-	file := withPast(t)
-	_, before, _ := shell(t.Context(), "inspect", "-json", "-runtime", "chat", file)
-	code, _, stderr := shell(t.Context(), "compact", file)
+	dir := withPast(t)
+	_, before, _ := shell(t.Context(), "inspect", "-json", "-runtime", "chat", dir)
+	code, _, stderr := shell(t.Context(), "compact", dir)
 	require.Equal(t, exitOK, code, stderr)
-	_, after, _ := shell(t.Context(), "inspect", "-json", "-runtime", "chat", file)
+	_, after, _ := shell(t.Context(), "inspect", "-json", "-runtime", "chat", dir)
 	require.Equal(t, before, after)
-	l := storetest.Open(t, bolt.New(file, bolt.Options{}), "p")
+	l := storetest.Open(t, disk.New(dir, disk.Options{}), "p")
 	view, err := l.View(t.Context(), "chat")
 	require.NoError(t, err)
 	require.Len(t, slices.Collect(view.Sessions()), 6)
@@ -181,14 +181,14 @@ func TestCompactKeepsThePast(t *testing.T) {
 
 // An exported file shows what the journal shows.
 func TestAnExportHasThePast(t *testing.T) {
-	file := withPast(t)
-	l := storetest.Open(t, bolt.New(file, bolt.Options{}), "p")
+	dir := withPast(t)
+	l := storetest.Open(t, disk.New(dir, disk.Options{}), "p")
 	exported := filepath.Join(t.TempDir(), "x.jsonl")
 	require.NoError(t, l.ExportFile(t.Context(), exported))
 	require.NoError(t, l.Close())
 	for _, id := range []string{"chat", "copy"} {
 		args := []string{"inspect", "-json", "-payloads", "-runtime", id}
-		_, want, _ := shell(t.Context(), append(args, file)...)
+		_, want, _ := shell(t.Context(), append(args, dir)...)
 		code, got, stderr := shell(t.Context(), append(args, exported)...)
 		require.Equal(t, exitOK, code, stderr)
 		require.Equal(t, want, got)

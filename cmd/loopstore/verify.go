@@ -55,7 +55,7 @@ func (h *holding) verified(texts readTexts) string {
 	first := verifiedRow{"lines", h.parts, "each is as it was written, none is missing"}
 	fmt.Fprintf(&t, "%s, ", term.Size(h.bytes))
 	if h.partition != nil {
-		first = verifiedRow{"records", h.parts, "each is as it was written, none is missing, in pages that are whole"}
+		first = verifiedRow{"records", h.parts, "each is as it was written, none is missing, in a log and pages that are whole"}
 		fmt.Fprintf(&t, "partition %s, ", term.Printable(strconv.Quote(*h.partition)))
 	}
 	fmt.Fprintf(&t, "revision %d\n\n", h.state.Revision())

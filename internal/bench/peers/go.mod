@@ -6,7 +6,7 @@ require (
 	github.com/asynkron/protoactor-go v0.0.0-20240822202345-3c0e61ca19c9
 	github.com/hashicorp/go-memdb v1.3.5
 	github.com/loopstore/loopstore v0.0.0
-	github.com/loopstore/loopstore/store/journal/bolt v0.0.0
+	github.com/loopstore/loopstore/store/journal/disk v0.0.0
 	github.com/stretchr/testify v1.12.1
 	github.com/tidwall/buntdb v1.3.0
 	go.uber.org/goleak v1.3.0
@@ -64,4 +64,4 @@ require (
 
 replace github.com/loopstore/loopstore => ../../..
 
-replace github.com/loopstore/loopstore/store/journal/bolt => ../../../store/journal/bolt
+replace github.com/loopstore/loopstore/store/journal/disk => ../../../store/journal/disk

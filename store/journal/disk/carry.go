@@ -13,8 +13,8 @@ import (
 
 // Carry brings a journal of version 1 or 2, which was one file, into a directory: all
 // partitions, with their epochs and indexes. It checks all of the file, which it does not
-// change and which nobody else can open meanwhile. The directory must not be there, or be
-// empty. It is a journal when Carry returns nil; after an error, or a crash, it is none,
+// change and which nobody else can open meanwhile. The directory must not be there, or hold
+// no journal. It is a journal when Carry returns nil; after an error, or a crash, it is none,
 // and Carry can be called again. Only if no more than the last sync has failed, it is one, and
 // Carry says so when it is called again.
 func Carry(ctx context.Context, file, path string, opts Options) (err error) {
@@ -25,6 +25,9 @@ func Carry(ctx context.Context, file, path string, opts Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
+	if !from.Alone() {
+		return errors.New("it is the pages of a journal, and no journal without its log")
+	}
 	if err := from.CheckAll(ctx); err != nil {
 		return err
 	}

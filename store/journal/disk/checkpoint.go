@@ -25,6 +25,7 @@ type checkpointer struct {
 	gone   chan struct{} // closed when the goroutine has ended
 
 	busy      atomic.Bool // the pages are taken for long, so nobody waits for a checkpoint
+	failing   atomic.Bool // there is no room for a checkpoint: nor here
 	notBefore time.Time   // of the next compaction by itself
 
 	ctx    context.Context
@@ -62,7 +63,7 @@ func (c *checkpointer) awaitCheckpoint() {
 	case <-c.passed: // an earlier one
 	default:
 	}
-	if c.busy.Load() {
+	if c.busy.Load() || c.failing.Load() {
 		return
 	}
 	notify(c.kick)
@@ -94,7 +95,6 @@ func (c *checkpointer) run(d *directory) {
 	defer close(c.gone)
 	again := time.NewTimer(0)
 	defer again.Stop()
-	failing := false
 	for {
 		select {
 		case <-c.kick:
@@ -106,17 +106,17 @@ func (c *checkpointer) run(d *directory) {
 		switch {
 		case c.ctx.Err() != nil:
 			return
-		case err == nil && failing:
+		case err == nil && c.failing.Load():
 			d.opts.Logger.Info("journal: checkpoints go on", "path", d.path)
 		case err != nil && !isFull(err):
 			d.opts.Logger.Error("journal: the pages cannot be written", "path", d.path, "err", err)
 			err = fmt.Errorf("the pages cannot be written, open the journal again: %w", err)
 			d.halted.Store(&err)
 			return
-		case err != nil && !failing:
+		case err != nil && !c.failing.Load():
 			d.opts.Logger.Warn("journal: the log grows, there is no room for a checkpoint", "path", d.path, "err", err)
 		}
-		if failing = err != nil; failing {
+		if c.failing.Store(err != nil); err != nil {
 			again.Reset(retry)
 		}
 		notify(c.passed)

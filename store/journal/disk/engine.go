@@ -28,8 +28,8 @@ type Options struct {
 	// Compact.
 	CompactAt float64
 
-	// Logger is told of a checkpoint or a compaction that fails, and when it is
-	// mended. The log grows meanwhile. nil means slog.Default.
+	// Logger is told of a checkpoint or a compaction that fails, while the log grows,
+	// and when checkpoints go on. nil is silent.
 	Logger *slog.Logger
 
 	segment int64 // the size of one of the log; tests alone change it
@@ -101,7 +101,7 @@ func (o Options) withDefaults() Options {
 		o.CompactAt = defaultCompactAt
 	}
 	if o.Logger == nil {
-		o.Logger = slog.Default()
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
 }

@@ -86,6 +86,9 @@ func (d *directory) withoutFormat(ctx context.Context, from *pages.File) (id wal
 	case err != nil:
 		return id, err
 	case len(rest) > 0 && !begun:
+		if _, err := os.Lstat(d.file(formatName)); err == nil { // another process has just finished
+			return id, files.ErrMoved
+		}
 		return id, corrupt("it has files of a journal, such as %q, and no file %q", rest[0], formatName)
 	case !d.writable:
 		return id, errors.New("it holds no journal")

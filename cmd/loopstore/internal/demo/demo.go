@@ -13,7 +13,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/journal/bolt"
+	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
 // Settings are what a demo is asked to do.
@@ -23,7 +23,7 @@ type Settings struct {
 	Callers   int           // goroutines that share the runtimes
 	Duration  time.Duration // of the workload; 0 means no limit
 	Members   int           // of the cluster; 0 means one store, in this process
-	Journal   string        // the file that keeps the store; empty means in memory
+	Journal   string        // the directory that keeps the store; empty means in memory
 	Export    string        // the file that the store is exported to at the end, if not empty
 	Documents Documents     // what the conversations are made of
 }
@@ -57,7 +57,7 @@ func Start(ctx context.Context, s Settings, progress io.Writer) (*Demo, error) {
 		d.loop = loopstore.New(loopstore.Options{})
 		return d, nil
 	}
-	d.loop, err = loopstore.Open(ctx, bolt.New(s.Journal, bolt.Options{}), partition, loopstore.Options{})
+	d.loop, err = loopstore.Open(ctx, disk.New(s.Journal, disk.Options{}), partition, loopstore.Options{})
 	return d, err
 }
 

@@ -21,10 +21,11 @@ import (
 
 // A File is a file that is open. One goroutine at a time uses it.
 type File struct {
-	path string
-	db   *bbolt.DB
-	fd   *os.File // of db
-	dir  *os.File // to make the file's name durable; nil of one that only reads
+	path    string
+	version uint32 // of the format
+	db      *bbolt.DB
+	fd      *os.File // of db
+	dir     *os.File // to make the file's name durable; nil of one that only reads
 
 	log    wal.Mark       // that the file has reached
 	heads  journal.Digest // of all heads
@@ -75,6 +76,7 @@ func (f *File) open(ctx context.Context) error {
 		case version < formatVersion && f.dir != nil:
 			err = corrupt("its pages are of version %d", version)
 		}
+		f.version = version
 		f.heads, f.log = found.Heads, found.Log
 		return err
 	}); err != nil || f.dir == nil {
@@ -83,6 +85,9 @@ func (f *File) open(ctx context.Context) error {
 	f.clearBeside()
 	return f.Settle()
 }
+
+// Alone reports whether the file is a journal by itself, of a version that had no log.
+func (f *File) Alone() bool { return f.version < loggedVersion }
 
 // Log returns how far the log was brought into the file.
 func (f *File) Log() wal.Mark { return f.log }

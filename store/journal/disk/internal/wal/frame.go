@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
@@ -79,8 +80,11 @@ func hashOf(header []byte) Hash {
 
 // appendFrame appends a frame of entries to buf, and returns its mark.
 func appendFrame(buf []byte, id ID, before Mark, entries []Entry) ([]byte, Mark) {
-	at := len(buf)
-	buf = append(buf, make([]byte, headerSize)...)
+	at, size := len(buf), headerSize+alignment
+	for _, e := range entries {
+		size += sizeOfEntry(e)
+	}
+	buf = append(slices.Grow(buf, size), make([]byte, headerSize)...)
 	for _, e := range entries {
 		buf = appendEntry(buf, e)
 	}
@@ -112,6 +116,15 @@ func appendEntry(buf []byte, e Entry) []byte {
 		buf = append(buf, c.Value...)
 	}
 	return buf
+}
+
+// sizeOfEntry is at least what an entry takes.
+func sizeOfEntry(e Entry) int {
+	n := len(e.Partition) + 4*binary.MaxVarintLen64
+	for _, c := range e.Changes {
+		n += len(c.Key) + len(c.Value) + 2*binary.MaxVarintLen32
+	}
+	return n
 }
 
 func appendText(buf, text []byte) []byte {

@@ -196,7 +196,7 @@ func (r *Reader) torn(segments []*segment) error {
 // laterFrame returns where in a segment, from at on, a frame begins whose number is larger
 // than n; -1 if there is none.
 func (l *Log) laterFrame(s *segment, at int64, n uint64) (int64, error) {
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, max(min(256<<10, s.size.Load()-at), 2*headerSize))
 	for {
 		at = files.NextData(s.file, at) &^ (alignment - 1)
 		read, err := s.file.ReadAt(buf, at)

@@ -1,4 +1,4 @@
-package jetstream_test
+package engines_test
 
 import (
 	"context"
@@ -17,22 +17,25 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk"
 	"github.com/loopstore/loopstore/store/journal/jetstream"
 	"github.com/loopstore/loopstore/store/journal/jetstream/jetstreamtest"
 	"github.com/loopstore/loopstore/store/lincheck"
 )
 
-// A replaced store is a loop that is replaced after every so many calls. The next loop
-// opens the partition while the old one is at work, which fences it. A call that gets
-// ErrClosed or ErrFenced was not applied, and is made again.
+// A replaced store is a loop that is replaced after every so many calls. Where the engine
+// takes a partition away, the next loop opens it while the old one is at work, which fences
+// that; else the old one is closed first. A call that gets ErrClosed or ErrFenced was not
+// applied, and is made again.
 type replaced struct {
 	ops.Forward
-	t       testing.TB
-	engine  *jetstream.Engine
-	current atomic.Pointer[loopstore.Loop]
-	calls   atomic.Int64
-	loops   *atomic.Int64 // that were opened
-	turn    sync.Mutex    // held by the call that replaces the loop
+	t         testing.TB
+	engine    journal.Engine
+	exclusive bool // the engine takes nothing away
+	current   atomic.Pointer[loopstore.Loop]
+	calls     atomic.Int64
+	loops     *atomic.Int64 // that were opened
+	turn      sync.Mutex    // held by the call that replaces the loop
 }
 
 const (
@@ -40,20 +43,24 @@ const (
 	versions     = 2 // of a session that are kept
 )
 
-func newReplaced(t testing.TB, e *jetstream.Engine, loops *atomic.Int64) *replaced {
-	s := &replaced{t: t, engine: e, loops: loops}
+func (s *replaced) start() *replaced {
 	s.Forward = s.try
 	s.replace()
 	return s
 }
 
 func (s *replaced) replace() {
+	old := s.current.Load()
+	if s.exclusive && old != nil && !assert.NoError(s.t, old.Close()) {
+		return
+	}
 	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "p", loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: versions}}})
 	if !assert.NoError(s.t, err) {
 		return
 	}
 	s.loops.Add(1)
-	if old := s.current.Swap(l); old != nil {
+	s.current.Store(l)
+	if !s.exclusive && old != nil {
 		_ = old.Close()
 	}
 }
@@ -73,13 +80,27 @@ func (s *replaced) try(ctx context.Context, call ops.Call) error {
 
 func (s *replaced) Close() error { return s.current.Load().Close() }
 
-// TestLinearizableAcrossTakeOvers checks loops that are replaced while they are
-// called, on real streams.
-func TestLinearizableAcrossTakeOvers(t *testing.T) {
+func config() lincheck.Config {
 	cfg := lincheck.Config{Histories: 8, Spanning: 8, Versions: versions, Record: os.Getenv("LOOPSTORE_LINCHECK_RECORD")}
 	if testing.Short() {
-		cfg = lincheck.Config{Histories: 2, Spanning: 2, Versions: versions, Record: os.Getenv("LOOPSTORE_LINCHECK_RECORD")}
+		cfg.Histories, cfg.Spanning = 2, 2
 	}
+	return cfg
+}
+
+// check checks loops on engines that open makes.
+func check(t *testing.T, exclusive bool, open func() journal.Engine) {
+	var loops atomic.Int64
+	cfg := config()
+	stats := lincheck.Check(t, func() store.RuntimeStore {
+		return (&replaced{t: t, engine: open(), exclusive: exclusive, loops: &loops}).start()
+	}, cfg)
+	require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
+	assert.Greater(t, int(loops.Load()), 2*(cfg.Histories+cfg.Spanning))
+	t.Logf("%d loops", loops.Load())
+}
+
+func TestLinearizableAcrossTakeOvers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cluster, err := jetstreamtest.Start(ctx, t.TempDir(), jetstreamtest.Options{})
@@ -88,15 +109,18 @@ func TestLinearizableAcrossTakeOvers(t *testing.T) {
 	conn, err := cluster.Connect()
 	require.NoError(t, err)
 	defer conn.Close()
-	var loops atomic.Int64
 	stores := 0
-	stats := lincheck.Check(t, func() store.RuntimeStore {
+	check(t, false, func() journal.Engine {
 		stores++
 		e, err := jetstream.New(conn, jetstream.Options{Prefix: fmt.Sprint("test", stores)})
 		require.NoError(t, err)
-		return newReplaced(t, e, &loops)
-	}, cfg)
-	require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
-	assert.Greater(t, int(loops.Load()), 2*(cfg.Histories+cfg.Spanning))
-	t.Logf("%d loops", loops.Load())
+		return e
+	})
+}
+
+// Checkpoints and compactions go on beside the calls.
+func TestLinearizableAcrossReopening(t *testing.T) {
+	check(t, true, func() journal.Engine {
+		return disk.New(t.TempDir(), disk.Options{CheckpointBytes: 64 << 10, CompactAt: 0.01})
+	})
 }

@@ -1,9 +1,10 @@
-module github.com/loopstore/loopstore/store/lincheck/jetstream
+module github.com/loopstore/loopstore/store/lincheck/engines
 
 go 1.26.0
 
 require (
 	github.com/loopstore/loopstore v0.0.0
+	github.com/loopstore/loopstore/store/journal/disk v0.0.0
 	github.com/loopstore/loopstore/store/journal/jetstream v0.0.0
 	github.com/loopstore/loopstore/store/lincheck v0.0.0
 	github.com/stretchr/testify v1.12.1
@@ -24,6 +25,7 @@ require (
 	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/synadia-io/orbit.go/jetstreamext v0.3.2 // indirect
 	github.com/synadia-io/orbit.go/natsext v0.1.3 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
@@ -34,6 +36,7 @@ require (
 
 replace (
 	github.com/loopstore/loopstore => ../../..
+	github.com/loopstore/loopstore/store/journal/disk => ../../journal/disk
 	github.com/loopstore/loopstore/store/journal/jetstream => ../../journal/jetstream
 	github.com/loopstore/loopstore/store/lincheck => ..
 )
