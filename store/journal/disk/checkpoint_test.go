@@ -131,24 +131,37 @@ func TestADirectoryStaysSmall(t *testing.T) {
 func TestCompactAtNegative(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	var mu sync.Mutex
-	compactions := 0
+	compactions, checkpoints := 0, 0
 	hook(t, nil, func(c files.Change) {
 		mu.Lock()
 		defer mu.Unlock()
-		if c.Op == files.Renamed && strings.HasSuffix(c.Path, "pages.new") {
+		switch {
+		case c.Op == files.Renamed && strings.HasSuffix(c.Path, "pages.new"):
 			compactions++
+		case c.Op == files.Committed:
+			checkpoints++
 		}
 	})
+	counted := func() (int, int) {
+		mu.Lock()
+		defer mu.Unlock()
+		return compactions, checkpoints
+	}
 	j := openWith(t, path, disk.Options{CheckpointBytes: 1 << 20, CompactAt: -1})
 	for i := range 20 {
 		appendTo(t, j, put(fmt.Sprint(i), strings.Repeat("v", 1<<20)))
 	}
 	for i := range 20 {
-		appendTo(t, j, remove(fmt.Sprint(i)), put("x", strings.Repeat("v", 200_000)))
+		appendTo(t, j, remove(fmt.Sprint(i)))
 	}
+	_, before := counted()
+	require.Eventually(t, func() bool {
+		appendTo(t, j, put("x", strings.Repeat("v", 1<<20)))
+		_, now := counted()
+		return now > before+4 // in more than one go
+	}, 20*time.Second, 20*time.Millisecond)
 	require.NoError(t, j.Close(t.Context()))
-	mu.Lock()
-	defer mu.Unlock()
+	compactions, _ = counted()
 	require.Equal(t, 1, compactions, "the creation")
 }
 
