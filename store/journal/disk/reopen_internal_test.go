@@ -56,7 +56,7 @@ func TestACommitThatFailedAndWasMade(t *testing.T) {
 			t.Cleanup(func() { files.Before = nil })
 			require.ErrorIs(t, file.Apply(wal.Mark{}, pending), syscall.ENOSPC)
 			files.Before = nil
-			require.True(t, file.Failed())
+			require.Error(t, file.Failed())
 			d.give(file)
 			err = d.keepUp()
 			if lost {

@@ -210,7 +210,7 @@ func TestAFaultIsAnError(t *testing.T) {
 	for range 2 {
 		p := &Pending{Positions: Positions{"p": f.at["p"]}, changes: map[string]map[string]journal.Change{"p": {"key 001": change}}}
 		require.Error(t, f.Apply(wal.Mark{}, p))
-		require.True(t, f.Failed())
+		require.Error(t, f.Failed())
 	}
 	require.ErrorIs(t, f.Check(t.Context(), "p"), journal.ErrCorrupt)
 	require.Error(t, f.Rewrite(t.Context()))
@@ -237,7 +237,7 @@ func TestReopen(t *testing.T) {
 	change := journal.Change{Key: []byte("a"), Value: []byte("new")}
 	require.ErrorIs(t, f.apply("small", change), broken)
 	files.Before = nil
-	require.True(t, f.Failed())
+	require.Error(t, f.Failed())
 	require.ErrorIs(t, f.apply("small", change), broken)
 	require.ErrorIs(t, f.Rewrite(t.Context()), broken)
 	before, err := os.Stat(f.path)
@@ -245,10 +245,10 @@ func TestReopen(t *testing.T) {
 
 	files.Before = func(files.Change) error { return broken }
 	require.ErrorIs(t, f.Reopen(t.Context()), broken)
-	require.True(t, f.Failed())
+	require.Error(t, f.Failed())
 	files.Before = nil
 	require.NoError(t, f.Reopen(t.Context()))
-	require.False(t, f.Failed())
+	require.NoError(t, f.Failed())
 	require.Equal(t, mark, f.Log())
 	after, err := os.Stat(f.path)
 	require.NoError(t, err)
