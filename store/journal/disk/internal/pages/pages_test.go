@@ -323,3 +323,22 @@ func TestEmit(t *testing.T) {
 	assert.NotErrorIs(t, guarded(func() error { panic("of bbolt") }), journal.ErrCorrupt)
 	assert.PanicsWithValue(t, "mine", func() { _ = guarded(func() error { panic(&emitPanic{"mine"}) }) })
 }
+
+var errBroken = errors.New("broken")
+
+// failNth makes the n-th change of the disk from here on fail, and returns what ends that and
+// says whether it came to it.
+func failNth(t testing.TB, n int) (failed func() bool) {
+	left := n
+	files.Before = func(files.Change) error {
+		if left--; left == 0 {
+			return errBroken
+		}
+		return nil
+	}
+	t.Cleanup(func() { files.Before = nil })
+	return func() bool {
+		files.Before = nil
+		return left <= 0
+	}
+}
