@@ -1,11 +1,13 @@
 package disk_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -299,4 +301,43 @@ func TestAFileOfAnotherJournalIsRefused(t *testing.T) {
 			require.NotZero(t, found)
 		}
 	})
+}
+
+// Damage that comes while the journal is open is found when it is read again: by a Compact, and
+// by the next Open. Nothing of it comes into the pages.
+func TestDamageWhileItIsOpen(t *testing.T) {
+	for _, name := range []string{"log-0000000000000001", "pages"} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "journal")
+			j := openWith(t, path, disk.Options{Logger: silent})
+			appendTo(t, j, put("damaged", "before"))
+			if name == "pages" {
+				require.NoError(t, j.Compact(t.Context(), nil))
+			}
+			appendTo(t, j, put("damaged", "after"))
+			file := filepath.Join(path, name)
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			f, err := os.OpenFile(file, os.O_WRONLY, 0)
+			require.NoError(t, err)
+			for at := 0; bytes.Contains(text[at:], []byte("before")); at++ { // wherever it stands
+				at += bytes.Index(text[at:], []byte("before"))
+				_, err = f.WriteAt([]byte("B"), int64(at))
+				require.NoError(t, err)
+			}
+			require.NoError(t, f.Close())
+			for range 2 {
+				require.ErrorIs(t, j.Compact(t.Context(), nil), journal.ErrCorrupt)
+			}
+			_, err = j.Append(t.Context(), journal.Batch{Changes: []journal.Change{put("more", "1")}})
+			if err != nil {
+				require.ErrorIs(t, err, journal.ErrCorrupt)
+				require.ErrorIs(t, err, journal.ErrRejected)
+			}
+			require.NoError(t, j.Close(t.Context()))
+			require.ErrorIs(t, refused(t, path), journal.ErrCorrupt)
+			_, err = disk.Read(t.Context(), path, "p", disk.Options{}, func(journal.Change) error { return nil })
+			require.ErrorIs(t, err, journal.ErrCorrupt)
+		})
+	}
 }

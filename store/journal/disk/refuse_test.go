@@ -58,6 +58,31 @@ func TestWhatIsNoJournalIsRefused(t *testing.T) {
 	_ = refused(t, dir)
 }
 
+// A directory in the place of one of a journal's files is no reason to make a new one.
+func TestADirectoryInThePlaceOfAFile(t *testing.T) {
+	for _, name := range []string{"format", "pages", "log-0000000000000001", "log-0000000000000009"} {
+		path := filepath.Join(t.TempDir(), "journal")
+		require.NoError(t, open(t, path).Close(t.Context()))
+		require.NoError(t, os.RemoveAll(filepath.Join(path, name)))
+		require.NoError(t, os.Mkdir(filepath.Join(path, name), 0o700))
+		before := names(t, path)
+		_ = refused(t, path)
+		_, err := disk.Partitions(t.Context(), path, disk.Options{Timeout: -1})
+		require.Error(t, err, name)
+		require.Equal(t, before, names(t, path))
+	}
+}
+
+func names(t *testing.T, path string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(path)
+	require.NoError(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
 // A file in the place of the directory may be a journal of an earlier version.
 func TestAFileIsToBeCarried(t *testing.T) {
 	path := copyOf(t, oldFiles[1])

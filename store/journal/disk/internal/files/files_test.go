@@ -65,6 +65,9 @@ func TestWhatIsNoFileIsNotLocked(t *testing.T) {
 	_, err = TryLock(dir)
 	require.Error(t, err)
 	require.NoError(t, Close(dir), "again")
+	_, err = TryLock(nil)
+	require.Error(t, err)
+	require.Error(t, SyncData(nil))
 }
 
 // Each change is told before and after it is made, and one that Before refuses is not made.
