@@ -140,6 +140,33 @@ func onward(r *run) {
 	r.append(1, 12_000)
 }
 
+// anything does what comes.
+func anything(r *run) {
+	if r.random.IntN(2) == 0 {
+		r.opts.CheckpointBytes, r.opts.CompactAt, r.opts.waste = 12<<10, 0.3, 1
+	}
+	r.open()
+	sizes := []int{30, 3000, 12_000, 25_000}
+	for range 12 {
+		p, size := r.random.IntN(crashParts), sizes[r.random.IntN(len(sizes))]
+		switch r.random.IntN(12) {
+		case 0, 1:
+			r.compact()
+		case 2:
+			r.round(size)
+		case 3:
+			r.close()
+			r.open()
+		case 4:
+			r.rest()
+		case 5:
+			r.refused(p)
+		default:
+			r.append(p, size)
+		}
+	}
+}
+
 // After a power failure at any moment of a process's life, the journal opens, and holds all
 // that was acknowledged, and beside that at most whole rounds that were being written. It
 // goes on, and opens again.
@@ -153,38 +180,26 @@ func TestPowerFailure(t *testing.T) {
 
 	t.Run("in one life", func(t *testing.T) {
 		defer e.log(t)()
-		many := 4
-		if testing.Short() {
-			many = 0
-		}
 		for _, w := range works {
-			require.NoError(t, e.explore(chains[w.name], view{share: 1, many: many}))
+			require.NoError(t, e.explore(chains[w.name], view{share: 1, many: inShort(0, 4)}))
 		}
 	})
 
 	// What a killed process has written is there for the next one, and may not be durable.
 	t.Run("after a kill at any moment", func(t *testing.T) {
 		defer e.log(t)()
-		every := 1
-		if testing.Short() {
-			every = 8
-		}
 		for i, event := range chains["brief"].last() {
-			if event.Mark == nil && !event.Within && i%every == 0 {
+			if event.Mark == nil && !event.Within && i%inShort(8, 1) == 0 {
 				c := chains["brief"].killed(i+1).then(t, 2, onward)
-				require.NoError(t, e.explore(c, view{share: 0.2, many: 1}))
+				require.NoError(t, e.explore(c, view{share: 0.1, many: 1}))
 			}
 		}
 	})
 
 	t.Run("after power failures and kills at random", func(t *testing.T) {
 		defer e.log(t)()
-		most := 2000
-		if testing.Short() {
-			most = 200
-		}
-		most = max(most, *crashStates)
-		for end, seed := e.states+most, uint64(3); e.states < end; seed++ {
+		end := e.states + max(inShort(200, 1500), *crashStates)
+		for seed := uint64(3); e.states < end; seed++ {
 			c := chains[works[e.random.IntN(len(works))].name]
 			for range 1 + e.random.IntN(2) {
 				if e.random.IntN(2) == 0 {
@@ -192,9 +207,9 @@ func TestPowerFailure(t *testing.T) {
 				} else {
 					c = c.killed(1 + e.random.IntN(len(c.last())))
 				}
-				c = c.then(t, seed, onward)
+				c = c.then(t, seed, []func(*run){onward, anything}[seed%2])
 			}
-			require.NoError(t, e.explore(c, view{share: 0.2, many: 2}))
+			require.NoError(t, e.explore(c, view{share: 0.15, many: 2}))
 		}
 	})
 
@@ -265,7 +280,7 @@ func (s neededSync) in(chains map[string]chain) bool {
 func (e *explorer) without(t *testing.T, chains map[string]chain, s neededSync) error {
 	if s.insteadOf == nil {
 		for _, w := range works {
-			if err := e.explore(chains[w.name], view{ignored: s.kind, share: 1, many: 1}); err != nil {
+			if err := e.explore(chains[w.name], view{ignored: s.kind, share: 1, many: inShort(0, 1)}); err != nil {
 				return err
 			}
 		}
@@ -274,12 +289,19 @@ func (e *explorer) without(t *testing.T, chains map[string]chain, s neededSync) 
 	brief := chains["brief"]
 	for i, event := range brief.last() {
 		if slices.Contains(s.insteadOf, event.Sync) && !event.Within {
-			if err := e.explore(brief.killed(i).then(t, 2, onward), view{ignored: s.kind, share: 1, many: 1}); err != nil {
+			if err := e.explore(brief.killed(i).then(t, 2, onward), view{ignored: s.kind, share: 1, many: inShort(0, 1)}); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func inShort(short, long int) int {
+	if testing.Short() {
+		return short
+	}
+	return long
 }
 
 // log logs what was done since.
