@@ -122,15 +122,39 @@ func (e *explorer) explore(c chain, v view) error {
 // powerLost returns a chain that begins with one of the states in which a power failure may
 // leave the last life of this one.
 func (e *explorer) powerLost(c chain) chain {
-	events := 1 + e.random.IntN(len(c.last()))
-	c = c.killed(events)
-	disk, h := c.end("")
-	var states []crash.State
-	disk.States(3, e.random, func(s crash.State) { states = append(states, s) })
-	return chain{
-		name: strings.Replace(c.name, "killed", "power lost", 1), history: h,
-		disk: crash.NewDisk(states[e.random.IntN(len(states))]),
+	all := e.powerLostAt(c, 1+e.random.IntN(len(c.last())), 3)
+	return all[e.random.IntN(len(all))]
+}
+
+// powerLostAt returns chains that begin with states in which a power failure may leave the
+// last life of this one behind so many events.
+func (e *explorer) powerLostAt(c chain, events, many int) (all []chain) {
+	killed := c.killed(events)
+	disk, h := killed.end("")
+	name := fmt.Sprintf("%s, power lost behind %d events", c.name, events)
+	disk.States(many, e.random, func(s crash.State) {
+		all = append(all, chain{name: fmt.Sprintf("%s, state %d", name, len(all)), disk: crash.NewDisk(s), history: h})
+	})
+	return all
+}
+
+// eachPowerLost returns a chain for each state in which a power failure may leave the last
+// life of this one, or of each so many one.
+func (e *explorer) eachPowerLost(c chain, every int) (all []chain) {
+	known := map[uint64]bool{}
+	for i, event := range c.last() {
+		if event.Mark != nil || event.Within {
+			continue
+		}
+		for _, next := range e.powerLostAt(c, i+1, 0) {
+			sum := next.disk.Settled().Sum()
+			if !known[sum] && len(known)%every == 0 {
+				all = append(all, next)
+			}
+			known[sum] = true
+		}
 	}
+	return all
 }
 
 func describe(e crash.Event) string {

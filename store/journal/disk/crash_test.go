@@ -155,10 +155,11 @@ func brief(r *run) {
 	r.append(0, 5000)
 }
 
-// onward begins a segment soon, and makes checkpoints soon.
+// onward makes a checkpoint soon, and then begins a segment.
 func onward(r *run) {
 	r.open()
 	r.append(0, 30)
+	r.compact()
 	r.append(1, 12_000)
 	r.append(1, 12_000)
 	r.rest()
@@ -211,7 +212,7 @@ func TestPowerFailure(t *testing.T) {
 	t.Run("in one life", func(t *testing.T) {
 		defer e.log(t)()
 		for _, w := range works {
-			require.NoError(t, e.explore(chains[w.name], view{share: 1, many: inShort(0, 4)}))
+			require.NoError(t, e.explore(chains[w.name], view{share: 1, many: inShort(0, 2)}))
 		}
 	})
 
@@ -238,6 +239,13 @@ func TestPowerFailure(t *testing.T) {
 					require.NoError(t, e.explore(second.killed(k+1).then(t, 3, onward), view{share: 0.1, many: 1}))
 				}
 			}
+		}
+	})
+
+	t.Run("after a power failure at any moment", func(t *testing.T) {
+		defer e.log(t)()
+		for _, c := range e.eachPowerLost(chains["brief"], inShort(8, 1)) {
+			require.NoError(t, e.explore(c.then(t, 2, onward), view{share: 0.1}))
 		}
 	})
 
