@@ -222,7 +222,7 @@ func TestPowerFailure(t *testing.T) {
 		for i, event := range chains["brief"].last() {
 			if event.Mark == nil && !event.Within && i%inShort(8, 1) == 0 {
 				c := chains["brief"].killed(i+1).then(t, 2, onward)
-				require.NoError(t, e.explore(c, view{share: 0.1, many: 1}))
+				require.NoError(t, e.explore(c, view{share: 0.05, many: 1}))
 			}
 		}
 	})
@@ -236,7 +236,7 @@ func TestPowerFailure(t *testing.T) {
 					break
 				}
 				if event.Mark == nil && !event.Within && k%inShort(4, 1) == 0 {
-					require.NoError(t, e.explore(second.killed(k+1).then(t, 3, onward), view{share: 0.1, many: 1}))
+					require.NoError(t, e.explore(second.killed(k+1).then(t, 3, onward), view{share: 0.05, many: 1}))
 				}
 			}
 		}
@@ -251,7 +251,7 @@ func TestPowerFailure(t *testing.T) {
 
 	t.Run("after power failures and kills at random", func(t *testing.T) {
 		defer e.log(t)()
-		end := e.states + max(inShort(200, 2000), *crashStates)
+		end := e.states + max(inShort(200, 1500), *crashStates)
 		for seed := uint64(3); e.states < end; seed++ {
 			c := chains[works[e.random.IntN(len(works))].name]
 			for range 1 + e.random.IntN(2) {
