@@ -177,7 +177,7 @@ func (l *Log) Append(entries []Entry) error {
 	l.buf, end = appendFrame(l.buf[:0], l.id, l.end, entries)
 	l.buf = append(l.buf, make([]byte, aligned(int64(len(l.buf)))-int64(len(l.buf)))...)
 	n := int64(len(l.buf))
-	s := l.segments[len(l.segments)-1]
+	s := l.last()
 	if l.at > 0 && l.at+n > s.size.Load() {
 		next, err := l.next(s.number + 1)
 		if err != nil {
@@ -209,6 +209,13 @@ func (l *Log) Append(entries []Entry) error {
 	return nil
 }
 
+// last returns the segment that is written to. A checkpoint beside gives up others.
+func (l *Log) last() *segment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.segments[len(l.segments)-1]
+}
+
 // next returns the segment that follows, and lets the one after it be prepared.
 func (l *Log) next(number uint64) (s *segment, err error) {
 	if l.pending {
@@ -227,7 +234,7 @@ func (l *Log) next(number uint64) (s *segment, err error) {
 // InPlace checks that the segment that is written to is at its path. It is called by who
 // appends.
 func (l *Log) InPlace() error {
-	s := l.segments[len(l.segments)-1]
+	s := l.last()
 	return files.StillAt(l.path(s.number), s.info)
 }
 
