@@ -308,7 +308,7 @@ type neededSync struct {
 var syncs = []neededSync{
 	{kind: "disk.directory.create: format.new"},
 	{kind: "disk.directory.create: names before format"},
-	{kind: "pages.File.writeBeside: pages.new", unneeded: "bbolt's last transaction has synced what the file holds, and only its owner and mode are left"},
+	{kind: "pages.File.writeBeside: pages.new"},
 	{kind: "pages.File.replaceBy: names before format", unneeded: "the first segment's name is synced after it, before format gets its own"},
 	{kind: "wal.Log.make: log-N.new"},
 	{kind: "wal.Log.make: names before format"},

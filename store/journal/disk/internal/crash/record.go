@@ -229,8 +229,8 @@ const (
 )
 
 // committed finds out what a transaction has changed. bbolt writes pages and syncs them,
-// and then the meta page. Where it has made a file with several transactions, the last
-// one has made all of it durable.
+// and then the meta page. In a file that is written beside, with any number of
+// transactions, it syncs nothing.
 func (r *Recorder) committed(fd *os.File) {
 	at, p := r.find(fd)
 	content, err := io.ReadAll(io.NewSectionReader(fd, 0, 1<<40))
@@ -256,10 +256,9 @@ func (r *Recorder) committed(fd *os.File) {
 		}
 	}
 	sync := func(kind string) {
-		if within {
-			kind += " of a file beside"
+		if !within {
+			r.add(Event{Op: files.Synced, Path: p, Sync: kind, file: at, began: len(r.events)})
 		}
-		r.add(Event{Op: files.Synced, Path: p, Sync: kind, Within: within, file: at, began: len(r.events)})
 	}
 	write(metaPages*pageSize, len(content))
 	sync(PagesSync)
