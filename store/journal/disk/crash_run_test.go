@@ -150,13 +150,14 @@ func crashOptions() Options {
 // crashDir returns a directory in memory if there is one: a state is on a disk that does
 // not fail.
 func crashDir(t testing.TB) string {
-	if dir, err := os.MkdirTemp("/dev/shm", "crash"); err == nil {
-		t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
-		return dir
-	}
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
-	return dir
+	memory := filepath.Join("/dev/shm", strings.ReplaceAll(dir, string(filepath.Separator), "-"))
+	if err := os.Mkdir(memory, 0o700); err != nil {
+		return dir
+	}
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(memory)) })
+	return memory
 }
 
 // A run is a process that has a journal open, and is recorded.
