@@ -141,6 +141,9 @@ func TestCarryOfWhatIsNoJournal(t *testing.T) {
 	require.True(t, locked)
 	require.ErrorIs(t, disk.Carry(t.Context(), file, into, disk.Options{Timeout: -1}), journal.ErrInUse)
 	require.NoError(t, held.Close())
+	whole := filepath.Join(dir, "journal")
+	fill(t, whole, small, 0)
+	require.ErrorContains(t, disk.Carry(t.Context(), filepath.Join(whole, "pages"), into, disk.Options{}), "without its log")
 	require.NoFileExists(t, into)
 }
 

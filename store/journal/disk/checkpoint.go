@@ -133,7 +133,7 @@ func (d *directory) keepUp() error {
 		return err
 	}
 	defer d.give(file)
-	if file.Failed() {
+	if file.Failed() != nil {
 		if err := d.reopen(file); err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func (d *directory) keepUp() error {
 		return err
 	}
 	if err := d.long(func() error { return file.Rewrite(d.ctx) }); err != nil {
-		if file.Failed() || d.ctx.Err() != nil {
+		if file.Failed() != nil || d.ctx.Err() != nil {
 			return err
 		}
 		d.notBefore = time.Now().Add(pause)
@@ -188,6 +188,9 @@ func (c *checkpointer) long(do func() error) error {
 // checkpoint brings the next part of the log into the pages. more reports whether there
 // was any.
 func (d *directory) checkpoint(file *pages.File) (more bool, err error) {
+	if err := file.Failed(); err != nil { // what it has reached is unknown
+		return false, err
+	}
 	pending, err := file.Pending()
 	if err != nil {
 		return false, err

@@ -85,22 +85,33 @@ func TestACompactReplacesNoOthersPages(t *testing.T) {
 		},
 	} {
 		t.Run(how, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "journal")
-			j := openWith(t, path, disk.Options{Logger: silent})
-			for range 3 {
-				appendTo(t, j, put("a", strings.Repeat("v", 1<<20)))
+			for _, pending := range []bool{false, true} { // in the log, for the pages
+				path := filepath.Join(t.TempDir(), "journal")
+				full := failing(t, syscall.ENOSPC, func(c files.Change) bool {
+					return c.Op == files.Created && strings.HasSuffix(c.Path, "pages.new")
+				})
+				j := openWith(t, path, disk.Options{Logger: silent})
+				for range 3 {
+					appendTo(t, j, put("a", strings.Repeat("v", 1<<20)))
+				}
+				require.NoError(t, j.Compact(t.Context(), nil))
+				appendTo(t, j, remove("a"))
+				if !pending {
+					full.Store(true)
+					require.ErrorIs(t, j.Compact(t.Context(), nil), syscall.ENOSPC)
+					full.Store(false)
+				}
+				require.NoError(t, move(filepath.Join(path, "pages")))
+				before := settled(t, path)
+				for range 2 {
+					require.ErrorIs(t, j.Compact(t.Context(), nil), files.ErrMoved)
+				}
+				require.Equal(t, before["pages"], settled(t, path)["pages"])
+				require.NoFileExists(t, filepath.Join(path, "pages.new"))
+				_, err := j.Append(t.Context(), journal.Batch{Changes: []journal.Change{put("a", "3")}})
+				require.Error(t, err)
+				require.NoError(t, j.Close(t.Context()))
 			}
-			require.NoError(t, j.Compact(t.Context(), nil))
-			appendTo(t, j, remove("a"))
-			require.NoError(t, move(filepath.Join(path, "pages")))
-			before := settled(t, path)
-			for range 2 {
-				require.Error(t, j.Compact(t.Context(), nil))
-			}
-			require.Equal(t, before["pages"], settled(t, path)["pages"])
-			require.NoFileExists(t, filepath.Join(path, "pages.new"))
-			_, err := j.Append(t.Context(), journal.Batch{Changes: []journal.Change{put("a", "3")}})
-			require.Error(t, err)
 		})
 	}
 }

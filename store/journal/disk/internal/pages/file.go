@@ -92,8 +92,9 @@ func (f *File) Alone() bool { return f.version < loggedVersion }
 // Log returns how far the log was brought into the file.
 func (f *File) Log() wal.Mark { return f.log }
 
-// Failed reports whether a write has failed. Then only Reopen may help.
-func (f *File) Failed() bool { return f.failed != nil }
+// Failed returns why nothing is written any more, nil if no write has failed. Only Reopen may
+// help.
+func (f *File) Failed() error { return f.failed }
 
 // Settle makes the file durable as it was found. What a killed process has written may be
 // in the system's memory alone, and what is written next builds on it.

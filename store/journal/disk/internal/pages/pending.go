@@ -99,7 +99,8 @@ func (f *File) Apply(log wal.Mark, p *Pending) error {
 	}); err != nil {
 		return err
 	}
-	return f.InPlace()
+	f.failed = f.InPlace()
+	return f.failed
 }
 
 // apply changes one key, and the head with it.

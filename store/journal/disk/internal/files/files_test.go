@@ -1,0 +1,155 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+func created(t *testing.T, path string) *os.File {
+	t.Helper()
+	f, err := OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, Close(f)) })
+	return f
+}
+
+// A lock on a file that was replaced or removed meanwhile is a lock on nothing.
+func TestALockIsOnTheFileInPlace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	for _, move := range []func() error{
+		func() error { return os.Rename(path+".new", path) },
+		func() error { return os.Remove(path) },
+	} {
+		f := created(t, path)
+		created(t, path+".new")
+		require.NoError(t, Lock(t.Context(), f, -1))
+		require.NoError(t, move())
+		require.ErrorIs(t, Lock(t.Context(), f, -1), ErrMoved)
+		require.NoError(t, f.Close())
+	}
+}
+
+// A lock is waited for no longer than it should be.
+func TestALockIsWaitedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	holder, f := created(t, path), created(t, path)
+	require.NoError(t, Lock(t.Context(), holder, 0))
+	require.ErrorIs(t, Lock(t.Context(), f, -1), journal.ErrInUse)
+	start := time.Now()
+	require.ErrorIs(t, Lock(t.Context(), f, 50*time.Millisecond), journal.ErrInUse)
+	require.GreaterOrEqual(t, time.Since(start), 50*time.Millisecond)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("why")
+	time.AfterFunc(20*time.Millisecond, func() { cancel(why) })
+	require.ErrorIs(t, Lock(ctx, f, time.Hour), why)
+	time.AfterFunc(20*time.Millisecond, func() { _ = holder.Close() })
+	require.NoError(t, Lock(t.Context(), f, time.Hour))
+}
+
+func TestWhatIsNoFileIsNotLocked(t *testing.T) {
+	dir, err := os.Open(t.TempDir())
+	require.NoError(t, err)
+	require.ErrorContains(t, Lock(t.Context(), dir, -1), "no regular file")
+	require.NoError(t, dir.Close())
+	require.ErrorIs(t, Lock(t.Context(), dir, -1), os.ErrClosed)
+	_, err = TryLock(dir)
+	require.Error(t, err)
+	require.NoError(t, Close(dir), "again")
+}
+
+// Each change is told before and after it is made, and one that Before refuses is not made.
+func TestHooks(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	opened, err := os.Open(dir)
+	require.NoError(t, err)
+	f := created(t, path)
+	broken := errors.New("broken")
+	var before, after []string
+	refuse := true
+	Before = func(c Change) error {
+		before = append(before, string(c.Op))
+		if refuse {
+			return broken
+		}
+		return nil
+	}
+	After = func(c Change) { after = append(after, string(c.Op)) }
+	t.Cleanup(func() { Before, After = nil, nil })
+	committed := 0
+	steps := []func() error{
+		func() error { return Mkdir(path+".dir", 0o700) },
+		func() error { return WriteAt(f, []byte("text"), 3) },
+		func() error { return Resize(f, 100) },
+		func() error { return Resize(f, 0) },
+		func() error { return Sync(f) },
+		func() error { return SyncData(f) },
+		func() error { return Sync(opened) },
+		func() error { return Committing(f, func() error { committed++; return nil }) },
+		func() error { return Rename(path, path+".moved") },
+		func() error { return Remove(path + ".moved") },
+		func() error {
+			f, err := OpenFile(path+".2", os.O_RDWR|os.O_CREATE, 0o600)
+			if err == nil {
+				err = f.Close()
+			}
+			return err
+		},
+	}
+	for _, step := range steps {
+		require.ErrorIs(t, step(), broken)
+	}
+	names, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, names, 1)
+	info, err := f.Stat()
+	require.NoError(t, err)
+	require.Zero(t, info.Size())
+	require.Zero(t, committed)
+	require.Empty(t, after)
+	want := "created written resized resized synced synced synced committed renamed removed created"
+	require.Equal(t, want, strings.Join(before, " "))
+	refuse = false
+	for _, step := range steps {
+		require.NoError(t, step())
+	}
+	require.Equal(t, want, strings.Join(after, " "))
+	require.Equal(t, 1, committed)
+	require.Error(t, Mkdir(path+".dir", 0o700))
+	require.Equal(t, want, strings.Join(after, " "), "a change that fails is not told")
+	require.NoError(t, opened.Close())
+}
+
+// What has room has it on the disk, and a file is not followed where it is a link.
+func TestResizeAndLinks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	f := created(t, path)
+	require.NoError(t, Resize(f, 1<<20))
+	info, err := f.Stat()
+	require.NoError(t, err)
+	require.EqualValues(t, 1<<20, info.Size())
+	require.NoError(t, WriteAt(f, []byte("x"), 600_000))
+	assert.LessOrEqual(t, NextData(f, 100), int64(600_000), "nothing that was written is passed over")
+	assert.LessOrEqual(t, NextData(f, 700_000), int64(1<<20))
+	require.NoError(t, f.Close())
+	require.Error(t, Resize(f, 10))
+	require.Error(t, SyncData(f))
+	assert.EqualValues(t, 7, NextData(f, 7))
+	require.Error(t, SameOwner(f, info))
+
+	require.NoError(t, os.Symlink(path, path+".link"))
+	_, err = OpenFile(path+".link", os.O_RDWR|os.O_CREATE, 0o600)
+	require.Error(t, err)
+	require.ErrorIs(t, StillAt(path+".none", info), ErrMoved)
+	require.NoError(t, StillAt(path, info))
+}
