@@ -144,7 +144,7 @@ func (d *directory) keepUp() error {
 		}
 	}
 	free, size, err := file.Waste()
-	if err != nil || d.opts.CompactAt < 0 || free < minWaste || float64(free) < d.opts.CompactAt*float64(size) || time.Now().Before(d.notBefore) {
+	if err != nil || d.opts.CompactAt < 0 || free < d.opts.waste || float64(free) < d.opts.CompactAt*float64(size) || time.Now().Before(d.notBefore) {
 		return err
 	}
 	if err := d.long(func() error { return file.Rewrite(d.ctx) }); err != nil {

@@ -33,6 +33,7 @@ type Options struct {
 	Logger *slog.Logger
 
 	segment int64 // the size of one of the log; tests alone change it
+	waste   int64 // bytes of pages that are free, for a compaction by itself; likewise
 }
 
 const (
@@ -102,6 +103,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.waste == 0 {
+		o.waste = minWaste
 	}
 	return o
 }

@@ -90,16 +90,17 @@ func (f *File) writeBeside(ctx context.Context, replaced fs.FileInfo, from *File
 		return nil, err
 	}
 	if err := files.Committing(next.fd, func() error {
-		if next.db, err = openDB(next.fd, bbolt.Options{}); err != nil {
+		if next.db, err = openDB(next.fd, bbolt.Options{NoSync: true, NoGrowSync: true}); err != nil {
 			return err
 		}
 		return next.fill(ctx, from)
 	}); err != nil {
 		return nil, err
 	}
-	if err := files.Sync(next.fd); err != nil {
+	if err := files.Sync(next.fd); err != nil { // once, for all of it
 		return nil, err
 	}
+	next.db.NoSync, next.db.NoGrowSync = false, false
 	if _, err := checkStructure(ctx, next.fd); err != nil {
 		return nil, err
 	}
@@ -121,7 +122,6 @@ func (f *File) fill(ctx context.Context, from *File) error {
 			return err
 		})
 	}
-	f.db.NoSync = true // but for the last transaction, which has the heads
 	return from.view(func(old *bbolt.Tx) error {
 		if err := old.ForEach(func(name []byte, records *bbolt.Bucket) error {
 			if bytes.Equal(name, headsBucket) {
@@ -131,7 +131,6 @@ func (f *File) fill(ctx context.Context, from *File) error {
 		}); err != nil {
 			return err
 		}
-		f.db.NoSync = false
 		f.heads = from.heads
 		return f.commit(from.log, func(tx *bbolt.Tx) error {
 			b, err := heads(tx)

@@ -209,6 +209,13 @@ func (l *Log) Append(entries []Entry) error {
 	return nil
 }
 
+// last returns the segment that is written to. A checkpoint beside gives up others.
+func (l *Log) last() *segment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.segments[len(l.segments)-1]
+}
+
 // next returns the segment that follows, and lets the one after it be prepared.
 func (l *Log) next(number uint64) (s *segment, err error) {
 	if l.pending {

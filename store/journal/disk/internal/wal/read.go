@@ -30,7 +30,10 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	if err != nil {
 		return nil, nil, err
 	}
-	at := start(all, from)
+	at, err := l.start(all, from)
+	if err != nil {
+		return nil, nil, err
+	}
 	if at < 0 || from.Number == 0 && all[at].number != 1 {
 		return nil, nil, corrupt("the log has no segment with frame %d, which the pages have reached", from.Number)
 	}
@@ -103,29 +106,49 @@ func closeAll(all []*segment) (err error) {
 
 // start returns which segment the frame of a mark is in, if it is there; -1 if there is
 // no such. A segment that waits to be used again begins with a lower number than one
-// before it.
-func start(all []*segment, from Mark) int {
-	at, first := -1, uint64(0)
-	for i, s := range all {
-		if s.first > first && s.first <= max(from.Number, 1) {
-			at, first = i, s.first
+// before it. Or it begins with a frame that was never whole: then the log has gone on in
+// the segment before, and past that number.
+func (l *Log) start(all []*segment, from Mark) (at int, err error) {
+	for {
+		at = -1
+		first := uint64(0)
+		for i, s := range all {
+			if s.first > first && s.first <= max(from.Number, 1) {
+				at, first = i, s.first
+			}
 		}
+		if at < 0 && from.Number == 0 && len(all) > 0 {
+			at = 0
+		}
+		if at <= 0 {
+			return at, nil
+		}
+		r, err := l.begin(all[at])
+		if err != nil {
+			return -1, err
+		}
+		if f, err := r.frame(); f != nil || err != nil {
+			return at, err
+		}
+		all = all[:at]
 	}
-	if at < 0 && from.Number == 0 && len(all) > 0 {
-		return 0
-	}
-	return at
+}
+
+// begin returns a reader before the first frame of a segment. What that follows need not be
+// there any more.
+func (l *Log) begin(s *segment) (*Reader, error) {
+	h, _, err := l.headerAt(s, 0)
+	return &Reader{log: l, segment: s, mark: Mark{h.Number - 1, h.Before}}, err
 }
 
 // recover reads the frames of segments until there are no more, and judges why.
 func (l *Log) recover(segments []*segment, from Mark, look func(Entry) error) (*Reader, error) {
 	r := &Reader{log: l, segment: segments[0]}
-	if from.Number > 0 { // what the first frame follows is not there any more
-		h, _, err := l.headerAt(r.segment, 0)
-		if err != nil {
+	if from.Number > 0 {
+		var err error
+		if r, err = l.begin(segments[0]); err != nil {
 			return nil, err
 		}
-		r.mark = Mark{h.Number - 1, h.Before}
 	}
 	var passed *Reader
 	used := 1
