@@ -155,7 +155,6 @@ func TestOpenBuildsOnWhatIsDurable(t *testing.T) {
 		appendTo(t, j, put("a", strings.Repeat("v", 3000)))
 	}
 	require.NoError(t, j.Close(t.Context()))
-	found := stampsOf(t, path)
 	var mu sync.Mutex
 	var order []string
 	hook(t, func(c files.Change) error {
@@ -176,7 +175,7 @@ func TestOpenBuildsOnWhatIsDurable(t *testing.T) {
 	require.Contains(t, order[len(settle)], "written log-")
 	require.Contains(t, order[len(settle)+1], "synced log-")
 
-	found = stampsOf(t, path)
+	found := stampsOf(t, path)
 	broken := errors.New("broken")
 	for fail := range settle {
 		n := 0

@@ -23,8 +23,7 @@ func TestReading(t *testing.T) {
 		j, err := engine.Open(t.Context(), partition, func(journal.Change) error { return nil })
 		require.NoError(t, err)
 		for _, key := range []string{"2", "1", "3"} {
-			head, err = j.Append(t.Context(), journal.Batch{Changes: []journal.Change{put(key, partition+key)}})
-			require.NoError(t, err)
+			appendTo(t, j, put(key, partition+key))
 			if key == "2" {
 				require.NoError(t, j.Compact(t.Context(), nil))
 			}
