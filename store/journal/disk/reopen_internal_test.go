@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -21,6 +22,14 @@ func TestACommitThatFailedAndWasMade(t *testing.T) {
 		t.Run(fmt.Sprintf("lost=%v", lost), func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "journal")
 			opts := Options{CheckpointBytes: 1 << 40, Logger: slog.New(slog.DiscardHandler), segment: 4096}
+			var full atomic.Bool
+			files.Before = func(c files.Change) error {
+				if full.Load() && c.Op == files.Committed {
+					return syscall.ENOSPC
+				}
+				return nil
+			}
+			t.Cleanup(func() { files.Before = nil })
 			e := New(path, opts)
 			j, err := e.Open(t.Context(), "p", func(journal.Change) error { return nil })
 			require.NoError(t, err)
@@ -47,15 +56,9 @@ func TestACommitThatFailedAndWasMade(t *testing.T) {
 				mark.Number += 5
 			}
 			require.NoError(t, file.Apply(mark, pending), "it was made")
-			files.Before = func(c files.Change) error {
-				if c.Op == files.Committed {
-					return syscall.ENOSPC
-				}
-				return nil
-			}
-			t.Cleanup(func() { files.Before = nil })
+			full.Store(true)
 			require.ErrorIs(t, file.Apply(wal.Mark{}, pending), syscall.ENOSPC)
-			files.Before = nil
+			full.Store(false)
 			require.Error(t, file.Failed())
 			d.give(file)
 			err = d.keepUp()
