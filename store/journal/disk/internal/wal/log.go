@@ -238,13 +238,6 @@ func (l *Log) InPlace() error {
 	return files.StillAt(l.path(s.number), s.info)
 }
 
-// last returns the segment that is written to. Release changes what is before it.
-func (l *Log) last() *segment {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.segments[len(l.segments)-1]
-}
-
 // End returns where the log ends.
 func (l *Log) End() Mark {
 	l.mu.Lock()
