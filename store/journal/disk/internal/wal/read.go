@@ -30,10 +30,7 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	if err != nil {
 		return nil, nil, err
 	}
-	at, err := l.start(all, from)
-	if err != nil {
-		return nil, nil, err
-	}
+	at := start(all, from)
 	if at < 0 || from.Number == 0 && all[at].number != 1 {
 		return nil, nil, corrupt("the log has no segment with frame %d, which the pages have reached", from.Number)
 	}
@@ -46,9 +43,8 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	if err != nil {
 		return nil, nil, err
 	}
-	// A segment is made when the one before it is about to be written to.
 	last, rest := l.segments[len(l.segments)-1].number, all[at+len(l.segments):]
-	if len(rest) > 0 && rest[0].number == last+2 {
+	if len(rest) > 0 && rest[0].number != last+1 {
 		return nil, nil, corrupt("segment %d of the log is missing: there is one after it", last+1)
 	}
 	l.free, l.like = all[:at], l.segments[0].info
@@ -99,56 +95,36 @@ func (l *Log) list(writable bool) (all []*segment, err error) {
 
 func closeAll(all []*segment) (err error) {
 	for _, s := range all {
-		err = errors.Join(err, s.file.Close())
+		err = errors.Join(err, files.Close(s.file))
 	}
 	return err
 }
 
 // start returns which segment the frame of a mark is in, if it is there; -1 if there is
 // no such. A segment that waits to be used again begins with a lower number than one
-// before it. Or it begins with a frame that was never whole: then the log has gone on in
-// the segment before, and past that number.
-func (l *Log) start(all []*segment, from Mark) (at int, err error) {
-	for {
-		at = -1
-		first := uint64(0)
-		for i, s := range all {
-			if s.first > first && s.first <= max(from.Number, 1) {
-				at, first = i, s.first
-			}
+// before it.
+func start(all []*segment, from Mark) int {
+	at, first := -1, uint64(0)
+	for i, s := range all {
+		if s.first > first && s.first <= max(from.Number, 1) {
+			at, first = i, s.first
 		}
-		if at < 0 && from.Number == 0 && len(all) > 0 {
-			at = 0
-		}
-		if at <= 0 {
-			return at, nil
-		}
-		r, err := l.begin(all[at])
-		if err != nil {
-			return -1, err
-		}
-		if f, err := r.frame(); f != nil || err != nil {
-			return at, err
-		}
-		all = all[:at]
 	}
-}
-
-// begin returns a reader before the first frame of a segment. What that follows need not be
-// there any more.
-func (l *Log) begin(s *segment) (*Reader, error) {
-	h, _, err := l.headerAt(s, 0)
-	return &Reader{log: l, segment: s, mark: Mark{h.Number - 1, h.Before}}, err
+	if at < 0 && from.Number == 0 && len(all) > 0 {
+		return 0
+	}
+	return at
 }
 
 // recover reads the frames of segments until there are no more, and judges why.
 func (l *Log) recover(segments []*segment, from Mark, look func(Entry) error) (*Reader, error) {
 	r := &Reader{log: l, segment: segments[0]}
-	if from.Number > 0 {
-		var err error
-		if r, err = l.begin(segments[0]); err != nil {
+	if from.Number > 0 { // what the first frame follows is not there any more
+		h, _, err := l.headerAt(r.segment, 0)
+		if err != nil {
 			return nil, err
 		}
+		r.mark = Mark{h.Number - 1, h.Before}
 	}
 	var passed *Reader
 	used := 1
@@ -236,20 +212,22 @@ func (l *Log) laterFrame(s *segment, at int64, n uint64) (int64, error) {
 	}
 }
 
-// adopt takes over the segments behind the last that is in use.
-func (l *Log) adopt(rest []*segment, writable bool) error {
-	if len(rest) > 0 && writable && rest[0].number == l.segments[len(l.segments)-1].number+1 {
-		l.pending, rest[0].first = true, 0
-		l.spare <- spare{segment: rest[0]}
+// adopt takes over the segments behind the last that is in use. One may begin with a frame
+// that was never whole. Its header goes, since the log may yet pass its number elsewhere.
+func (l *Log) adopt(rest []*segment, writable bool) (err error) {
+	if len(rest) > 0 && writable {
+		next := rest[0]
 		rest = rest[1:]
-	}
-	err := closeAll(rest)
-	if writable {
+		if next.first > l.end.Number {
+			err = cmp.Or(files.WriteAt(next.file, make([]byte, headerSize), 0), files.Sync(next.file))
+		}
+		next.first, l.pending = 0, true
+		l.spare <- spare{segment: next}
 		for _, s := range rest {
 			err = errors.Join(err, files.Remove(l.path(s.number)))
 		}
 	}
-	return err
+	return errors.Join(err, closeAll(rest))
 }
 
 // A Reader stands behind a frame of a log.

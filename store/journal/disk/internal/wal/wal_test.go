@@ -399,14 +399,15 @@ func TestWhatAKilledProcessLeftUnfinishedGoes(t *testing.T) {
 	l.append(entry(1, 10))
 	l.close()
 	require.NoError(t, os.WriteFile(l.segment(2)+unmade, []byte("x"), 0o600))
-	require.NoError(t, os.WriteFile(l.segment(7), make([]byte, small), 0o600))
+	require.NoError(t, os.WriteFile(l.segment(2), make([]byte, small), 0o600))
+	require.NoError(t, os.WriteFile(l.segment(3), make([]byte, small), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(l.dir.Name(), "log-of mine"), nil, 0o600))
 	_, err := l.open(Mark{}, false)
 	require.NoError(t, err)
 	l.close()
-	require.Len(t, l.names(), 4, "reading changes nothing")
+	require.Len(t, l.names(), 5, "reading changes nothing")
 	require.Equal(t, texts(entry(1, 10)), l.mustOpen(Mark{}))
-	require.Equal(t, []string{filepath.Base(l.segment(1)), "log-of mine"}, l.names())
+	require.Equal(t, []string{filepath.Base(l.segment(1)), filepath.Base(l.segment(2)), "log-of mine"}, l.names())
 	l.close()
 }
 
