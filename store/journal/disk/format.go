@@ -28,27 +28,20 @@ func encodeFormat(id wal.ID) string {
 	return fmt.Sprintf("%s, sum %08x\n", text, crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// decodeFormat returns the log's ID. A line that is whole but for its version is damaged, and
-// not of a later one.
+// decodeFormat returns the log's ID. The version comes before anything else, also before
+// the sum: of a later version nothing else is known.
 func decodeFormat(text string) (id wal.ID, err error) {
-	damaged := corrupt("its file %q is damaged", formatName)
-	start, rest, _ := strings.Cut(text, ", log ")
-	if len(rest) > 2*len(id) {
-		if _, err := hex.Decode(id[:], []byte(rest[:2*len(id)])); err == nil {
-			whole := encodeFormat(id)
-			switch _, wholeRest, _ := strings.Cut(whole, ", log "); {
-			case text == whole:
-				return id, nil
-			case rest == wholeRest:
-				return id, damaged
-			}
-		}
-	}
 	var version uint64
+	start, rest, _ := strings.Cut(text, ", log ")
 	if n, _ := fmt.Sscanf(start+",", "loopstore journal, version %d,", &version); n == 1 && version > formatVersion {
 		return id, fmt.Errorf("%w: version %d, this program knows %d", journal.ErrNewerFormat, version, formatVersion)
 	}
-	return id, damaged
+	if len(rest) > 2*len(id) {
+		if _, err := hex.Decode(id[:], []byte(rest[:2*len(id)])); err == nil && text == encodeFormat(id) {
+			return id, nil
+		}
+	}
+	return id, corrupt("its file %q is damaged", formatName)
 }
 
 // lock opens and locks the format, and reads it. Nothing else is looked at before. A

@@ -64,10 +64,10 @@ func (l *testLog) mustOpen(from Mark) []string {
 
 func (l *testLog) append(entries ...Entry) {
 	l.t.Helper()
-	require.NoError(l.t, l.Log.Append(entries))
+	require.NoError(l.t, l.Append(entries))
 }
 
-func (l *testLog) close() { require.NoError(l.t, l.Log.Close()) }
+func (l *testLog) close() { require.NoError(l.t, l.Close()) }
 
 // names returns the names in the directory.
 func (l *testLog) names() (all []string) {
@@ -83,15 +83,16 @@ func (l *testLog) segment(number uint64) string { return (&Log{dir: l.dir}).path
 
 // text returns an entry as a test compares it.
 func text(e Entry) string {
-	s := fmt.Sprintf("%s/%d.%d:", e.Partition, e.Epoch, e.Index)
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s/%d.%d:", e.Partition, e.Epoch, e.Index)
 	for _, c := range e.Changes {
 		if c.Delete {
-			s += fmt.Sprintf(" -%s", c.Key)
+			fmt.Fprintf(&s, " -%s", c.Key)
 		} else {
-			s += fmt.Sprintf(" %s=%d×%.8q", c.Key, len(c.Value), c.Value)
+			fmt.Fprintf(&s, " %s=%d×%.8q", c.Key, len(c.Value), c.Value)
 		}
 	}
-	return s
+	return s.String()
 }
 
 func texts(entries ...Entry) (all []string) {
@@ -382,7 +383,7 @@ func TestWithoutRoomNothingIsAppended(t *testing.T) {
 			}
 			return nil
 		}
-		err := l.Log.Append([]Entry{entry(2, 3000)})
+		err := l.Append([]Entry{entry(2, 3000)})
 		files.Before = nil
 		require.ErrorIs(t, err, journal.ErrRejected)
 		require.ErrorIs(t, err, syscall.ENOSPC)
