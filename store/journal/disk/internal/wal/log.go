@@ -28,8 +28,10 @@ import (
 // SegmentSize is the size of a segment. One that holds a single frame may be larger.
 const SegmentSize = 16 << 20
 
-// maxFree is how many segments are kept to be used again.
-const maxFree = 4
+const (
+	maxFree    = 4       // segments that are kept to be used again
+	firstZeros = 4 << 20 // bytes that the first segment is filled with, while its maker waits
+)
 
 // A Log is a log that is open. One goroutine at a time appends; the other methods are
 // safe beside it.
@@ -82,7 +84,7 @@ func (l *Log) path(number uint64) string {
 // SegmentSize.
 func Create(dir *os.File, size int64) error {
 	l := &Log{dir: dir, size: sizeOf(size)}
-	s, err := l.make(1)
+	s, err := l.make(1, firstZeros)
 	if err != nil {
 		return err
 	}
@@ -96,8 +98,9 @@ func sizeOf(size int64) int64 {
 	return size
 }
 
-// make makes a segment that is durable, its name too.
-func (l *Log) make(number uint64) (_ *segment, err error) {
+// make makes a segment that is durable, its name too. It begins with so many zeros, or is
+// all zeros: to write over something is much faster than to write where nothing was.
+func (l *Log) make(number uint64, zeros int64) (_ *segment, err error) {
 	path := l.path(number)
 	f, err := files.OpenFile(path+unmade, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -115,6 +118,12 @@ func (l *Log) make(number uint64) (_ *segment, err error) {
 	}
 	if err := files.Resize(f, l.size); err != nil {
 		return nil, err
+	}
+	block := make([]byte, 1<<20)
+	for at := int64(0); at < min(zeros, l.size); at += int64(len(block)) {
+		if err := files.WriteAt(f, block[:min(int64(len(block)), l.size-at)], at); err != nil {
+			return nil, err
+		}
 	}
 	if err := files.Sync(f); err != nil {
 		return nil, err
@@ -140,7 +149,7 @@ func (l *Log) prepare(number uint64) {
 	go func() {
 		s, err := l.reuse(number)
 		if s == nil && err == nil {
-			s, err = l.make(number)
+			s, err = l.make(number, l.size)
 		}
 		l.spare <- spare{s, err}
 	}()
@@ -223,7 +232,7 @@ func (l *Log) next(number uint64) (s *segment, err error) {
 		l.pending, s = false, made.segment
 	}
 	if s == nil { // there may be room again
-		if s, err = l.make(number); err != nil {
+		if s, err = l.make(number, 0); err != nil {
 			return nil, err
 		}
 	}
