@@ -20,7 +20,7 @@ type places struct {
 
 // aWhile is how long after a change the directory's time is sure to be another after the
 // next one.
-const aWhile = time.Second
+const aWhile = 100 * time.Millisecond
 
 func (d *directory) remember(file *pages.File) (err error) {
 	if d.places.dir, err = d.dir.Stat(); err != nil {
