@@ -118,13 +118,15 @@ func (d *directory) openDir() (made bool, err error) {
 	case err != nil:
 		return false, err
 	case !info.IsDir():
-		return false, fmt.Errorf("it is no directory but %w", errFile)
+		return false, fmt.Errorf("it is no directory but %w", ErrFile)
 	}
 	d.dir, err = os.Open(d.path)
 	return made, err
 }
 
-var errFile = errors.New("a file: Carry and loopstore carry bring a journal of an earlier version into a directory")
+// ErrFile means that a file stands where the journal's directory should be. If it is a
+// journal of version 1 or 2, Carry brings it into a directory.
+var ErrFile = errors.New("a file: Carry and loopstore carry bring a journal of an earlier version into a directory")
 
 // syncParent makes the directory's name durable. One that this process has not made may
 // stand where it must not look.

@@ -88,6 +88,7 @@ func TestAFileIsToBeCarried(t *testing.T) {
 	path := copyOf(t, oldFiles[1])
 	err := refused(t, path)
 	require.ErrorContains(t, err, "loopstore carry")
+	require.ErrorIs(t, err, disk.ErrFile)
 	_, err = disk.Partitions(t.Context(), path, disk.Options{})
 	require.ErrorContains(t, err, "loopstore carry")
 	require.Equal(t, readOld(t, oldFiles[1]), readOld(t, path))
