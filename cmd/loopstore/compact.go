@@ -30,7 +30,7 @@ func compact(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	what := fmt.Sprintf("%s, was %s", term.Size(after), term.Size(before))
 	if after >= before {
-		what += ": there was no room to give back"
+		what += ": there was no room to give back, and the log was brought into the pages"
 	}
 	term.Say(stdout, "%s: %s\n", term.Printable(name), what)
 	return exitOK

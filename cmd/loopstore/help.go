@@ -40,8 +40,8 @@ cells, most of them for callers=1, 8 or 64:
 const carryHelp = `usage: loopstore carry FILE DIR
 
 carry brings a journal of version 1 or 2, which was one file, into a directory: all
-its partitions, with all that they hold. DIR must not be there, or be empty. FILE is
-checked first, and does not change. Nobody else may have it open.
+its partitions, with all that they hold. DIR must not be there, or hold no
+file of a journal. FILE is checked first, and does not change. Nobody else may have it open.
 
 DIR is a journal when carry ends with 0. After an error, or a crash, it is none, and
 carry can be called again.

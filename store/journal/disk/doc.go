@@ -4,7 +4,7 @@
 //	engine := disk.New("/var/lib/agents/state", disk.Options{})
 //
 // A batch is appended to the log, with one write and one sync, and then acknowledged. Behind
-// that, and in nobody's way, a goroutine brings the log into the pages, which are a file of
+// that, and beside the appends, a goroutine brings the log into the pages, which are a file of
 // go.etcd.io/bbolt: a checkpoint. What the pages have, the log gives up. All partitions of a
 // directory share its log, and those that append at the same time share a sync.
 //
@@ -22,14 +22,14 @@
 //     is created, this file is format.new; the rename is the last step.
 //   - log- and a number, 16 hexadecimal digits: the log's segments. One has 16 MiB, or, if
 //     it holds a single frame that is larger, the size of that. The one after the last may be
-//     there already. A segment that is made has .new after its name.
+//     there already. While a segment is made, its name ends with .new.
 //   - pages: the file of bbolt. While it is written anew, that is pages.new.
 //
 // A frame of the log begins at a multiple of 8 bytes. It is a header, and the entries of some
 // partitions. The header has the text loop; the sum of the log's ID and of the rest of the
 // header; the frame's number, from 1, and the length of what follows the header, 8 bytes each;
-// the sum of that; 4 bytes that are zero; and the hash of the frame before: the first 16 bytes
-// of the SHA-256 of its header. An entry is the partition's name; its epoch and index; how many
+// the sum of what follows the header; 4 bytes that are zero; and the hash of the frame before, zeros
+// in the first: the first 16 bytes of the SHA-256 of that frame's header. An entry is the partition's name; its epoch and index; how many
 // changes there are, none in the one with which an Open begins an epoch; and of each change the
 // key, and the value. Numbers are uvarints. A text has its length before it; the length of
 // a value is one more than it is, and 0 says that the key is deleted.
@@ -69,7 +69,7 @@
 // partition is durable in the log before Open emits its first record. After each batch, before it
 // is acknowledged, the directory must be at its path, and in it the format, the pages and the
 // segment: in what was removed, moved or replaced, nothing would be found again. Such a batch is
-// journal.ErrAmbiguous, and a compaction does not replace another's file.
+// journal.ErrAmbiguous, and a compaction replaces no file but its own.
 //
 // After a write or a sync of the log fails, nothing is tried again. That call and all later ones,
 // of all partitions, are journal.ErrAmbiguous with the cause. A full disk is found earlier, when
@@ -96,7 +96,9 @@
 // A frame that is not whole is damaged if a later one stands behind it. If none does, it is what
 // was being written when the process ended, and of which nobody was told: it is left out. No format
 // can tell damage to the very last frame from that. The next frame, which every Open of a partition
-// writes, ends the doubt.
+// writes, ends the doubt. Damage to every frame from one on to the last looks the same, and so does a
+// last segment that was put back as it was before, or filled with zeros: those frames are left out, as
+// far as the pages have not reached them.
 //
 // When a meta page of the pages is damaged, bbolt falls back to the transaction before, and the log
 // goes on from there. If it does not reach back so far any more, the damage is found.

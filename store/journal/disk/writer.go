@@ -99,7 +99,7 @@ func (d *directory) store(entries []wal.Entry) error {
 		return err
 	}
 	if err := d.stillThere(); err != nil {
-		return fmt.Errorf("the batch was stored, but its journal is not at its path any more: %w", err)
+		return fmt.Errorf("it was written to a journal that is not at its path any more: %w", err)
 	}
 	d.mu.Lock()
 	for _, e := range entries {

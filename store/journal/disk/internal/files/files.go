@@ -112,7 +112,7 @@ func Committing(f *os.File, commit func() error) error {
 }
 
 // ErrMoved means that a file is not at its path any more.
-var ErrMoved = errors.New("it was removed, or another file has taken its place")
+var ErrMoved = errors.New("it was removed, moved or replaced")
 
 // StillAt checks that a file, or a directory, that was opened is what stands at a path.
 func StillAt(path string, opened os.FileInfo) error {

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -87,10 +88,22 @@ func (l *Log) list(writable bool) (all []*segment, err error) {
 		}
 		if ok {
 			s.first = h.Number
+		} else if blank, err := s.blank(); err != nil || !blank {
+			return all, cmp.Or(err, corrupt("the log has no segment %d: the file of that name begins with no frame of this log", s.number))
 		}
 	}
 	slices.SortFunc(all, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
 	return all, nil
+}
+
+// blank reports whether a segment begins as one does that was never written to. A header
+// is within a sector, which is written as a whole or not at all.
+func (s *segment) blank() (bool, error) {
+	start := make([]byte, headerSize)
+	if _, err := s.file.ReadAt(start, 0); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return len(bytes.Trim(start, "\x00")) == 0, nil
 }
 
 func closeAll(all []*segment) (err error) {
