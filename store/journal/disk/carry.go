@@ -32,7 +32,7 @@ func Carry(ctx context.Context, file, path string, opts Options) (err error) {
 		return err
 	}
 	d := &directory{opts: opts, writable: true}
-	if d.path, err = fullPath(path); err != nil {
+	if d.given, d.path, err = fullPath(path); err != nil {
 		return err
 	}
 	if _, taken := inProcess.LoadOrStore(d.path, true); taken {

@@ -24,7 +24,8 @@ const (
 
 // A directory is a journal's directory that is open.
 type directory struct {
-	path     string
+	given    string // the path, absolute
+	path     string // without symbolic links
 	opts     Options
 	writable bool
 	dir      *os.File
@@ -43,7 +44,7 @@ var inProcess sync.Map
 // is none, and made durable as it was found.
 func openDirectory(ctx context.Context, path string, opts Options, writable bool) (_ *directory, err error) {
 	d := &directory{opts: opts, writable: writable}
-	if d.path, err = fullPath(path); err != nil {
+	if d.given, d.path, err = fullPath(path); err != nil {
 		return nil, err
 	}
 	if _, taken := inProcess.LoadOrStore(d.path, true); taken {
@@ -55,16 +56,16 @@ func openDirectory(ctx context.Context, path string, opts Options, writable bool
 	return d, nil
 }
 
-// fullPath returns a path without symbolic links, as far as something stands there.
-func fullPath(path string) (string, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
+// fullPath returns an absolute path, and the same without symbolic links, as far as
+// something stands there.
+func fullPath(path string) (given, full string, err error) {
+	if given, err = filepath.Abs(path); err != nil {
+		return "", "", err
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if full, err = filepath.EvalSymlinks(given); err != nil {
+		full = given
 	}
-	return path, nil
+	return given, full, nil
 }
 
 func (d *directory) open(ctx context.Context) (err error) {
@@ -73,7 +74,7 @@ func (d *directory) open(ctx context.Context) (err error) {
 		return err
 	}
 	var id wal.ID
-	for err = files.ErrMoved; errors.Is(err, files.ErrMoved); {
+	for err = files.ErrMoved; errors.Is(err, files.ErrMoved) && ctx.Err() == nil; {
 		id, err = d.lock(ctx)
 	}
 	if err != nil {

@@ -90,7 +90,8 @@
 //   - a record or a frame that is altered, lost, doubled or out of date is found;
 //   - so are pages and a log that do not belong together, and a page that is older than the
 //     others, unless it leads to the same heads and records;
-//   - a file that was cut off or is missing is found;
+//   - a file that was cut off or is missing is found, but for the last segment of a log in which
+//     the next one was not prepared yet;
 //   - damage to room that is not in use is harmless, and not looked for.
 //
 // A frame that is not whole is damaged if a later one stands behind it. If none does, it is what

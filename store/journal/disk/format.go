@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -66,7 +67,10 @@ func (d *directory) lock(ctx context.Context) (id wal.ID, err error) {
 	if err != nil {
 		return id, err
 	}
-	return decodeFormat(string(text))
+	if id, err = decodeFormat(string(text)); err == nil && d.writable {
+		err = d.forget(formatName + pages.Suffix) // of a process that came too late to create it
+	}
+	return id, err
 }
 
 // withoutFormat creates the journal, or says why not. A directory in which a creation
@@ -79,7 +83,7 @@ func (d *directory) withoutFormat(ctx context.Context, from *pages.File) (id wal
 	case err != nil:
 		return id, err
 	case len(rest) > 0 && !begun:
-		if _, err := os.Lstat(d.file(formatName)); err == nil { // another process has just finished
+		if _, err := os.Stat(d.file(formatName)); err == nil { // another process has just finished
 			return id, files.ErrMoved
 		}
 		return id, corrupt("it has files of a journal, such as %q, and no file %q", rest[0], formatName)
@@ -117,7 +121,13 @@ func (d *directory) create(ctx context.Context, from *pages.File) (id wal.ID, er
 		return id, err
 	}
 	if _, err := os.Lstat(d.file(formatName)); err == nil { // another process was faster
+		if _, err := os.Stat(d.file(formatName)); err != nil { // or it is a link to nothing
+			return id, err
+		}
 		return id, errors.Join(files.ErrMoved, files.Remove(next))
+	}
+	if used, err := wal.Used(d.path); err != nil || used {
+		return id, cmp.Or(err, corrupt("its log was written to, and it has no file %q", formatName))
 	}
 	rand.Read(id[:])
 	for _, step := range []func() error{
@@ -143,6 +153,14 @@ func (d *directory) create(ctx context.Context, from *pages.File) (id wal.ID, er
 		d.format = f
 	}
 	return id, err
+}
+
+// forget removes a file, if it is there.
+func (d *directory) forget(name string) error {
+	if _, err := os.Lstat(d.file(name)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return files.Remove(d.file(name))
 }
 
 // clear removes what an unfinished creation has left.

@@ -15,12 +15,19 @@ import (
 type places struct {
 	dir, format fs.FileInfo
 	pages       *pages.File
-	unchanged   time.Time // the directory's, when all in it was in place
+	unchanged   time.Time // when the directory last changed, and all in it was in place
+	segment     uint64    // of the log, then
 }
 
-// aWhile is how long after a change the directory's time is sure to be another after the
-// next one.
-const aWhile = 100 * time.Millisecond
+// settled reports whether the directory's time is sure to be another after the next change:
+// it is of a clock that stands still for some milliseconds, or for a second.
+func settled(changed time.Time) bool {
+	aWhile := 100 * time.Millisecond
+	if changed.Nanosecond() == 0 {
+		aWhile = 3 * time.Second
+	}
+	return !changed.IsZero() && time.Since(changed) > aWhile
+}
 
 func (d *directory) remember(file *pages.File) (err error) {
 	if d.places.dir, err = d.dir.Stat(); err != nil {
@@ -35,12 +42,12 @@ func (d *directory) remember(file *pages.File) (err error) {
 // directory has not changed since.
 func (d *directory) stillThere() error {
 	p := &d.places
-	now, err := os.Stat(d.path)
+	now, err := os.Stat(d.given)
 	if err != nil || !os.SameFile(now, p.dir) {
-		return fmt.Errorf("%q: %w", d.path, files.ErrMoved)
+		return fmt.Errorf("%q: %w", d.given, files.ErrMoved)
 	}
-	changed := now.ModTime()
-	if changed.Equal(p.unchanged) {
+	changed, segment := files.Changed(now), d.log.Segment()
+	if segment == p.segment && changed.Equal(p.unchanged) {
 		return nil
 	}
 	if err := files.StillAt(d.file(formatName), p.format); err != nil {
@@ -52,8 +59,8 @@ func (d *directory) stillThere() error {
 	if err := d.log.InPlace(); err != nil {
 		return fmt.Errorf("the log: %w", err)
 	}
-	if time.Since(changed) > aWhile {
-		p.unchanged = changed
+	if settled(changed) {
+		p.unchanged, p.segment = changed, segment
 	}
 	return nil
 }

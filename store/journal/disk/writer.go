@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -21,14 +22,15 @@ type writer struct {
 
 	mu        sync.Mutex
 	waiting   []*appending
-	positions pages.Positions // of all partitions, with what is in the log
+	positions pages.Positions // of all partitions, with what is in the log or on its way
 }
 
 // An appending is an entry on its way into the log.
 type appending struct {
 	wal.Entry
-	done bool // somebody has written it, or tried to
-	err  error
+	before journal.Position // of its partition
+	done   bool             // somebody has written it, or tried to
+	err    error
 }
 
 const (
@@ -54,29 +56,51 @@ func (d *directory) append(e wal.Entry) error {
 	return a.err
 }
 
-// gather takes what waits.
+// gather takes what waits. An entry that does not follow what its partition has is of a
+// journal that was closed, and opened again since.
 func (w *writer) gather() (round []*appending) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for bytes := int64(0); bytes < maxFrame && len(w.waiting) > 0; {
 		a := w.waiting[0]
 		w.waiting = w.waiting[1:]
+		a.before = w.positions[a.Partition]
+		if w.positions.Add(a.Entry) != nil {
+			a.done, a.err = true, journal.ErrClosed
+			continue
+		}
 		round = append(round, a)
 		bytes += journal.Batch{Changes: a.Changes}.Bytes()
 	}
 	return round
 }
 
+// refuse undoes gather.
+func (w *writer) refuse(round []*appending) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range slices.Backward(round) {
+		w.positions[a.Partition] = a.before
+	}
+}
+
 // write writes a round as one frame. After an error that leaves unknown what was written,
 // nothing more is.
 func (d *directory) write(round []*appending) {
+	if len(round) == 0 {
+		return
+	}
 	entries := make([]wal.Entry, len(round))
 	for i, a := range round {
 		entries[i] = a.Entry
 	}
 	err := d.failed
 	if err == nil {
-		if err = d.store(entries); err != nil && !errors.Is(err, journal.ErrRejected) {
+		err = d.store(entries)
+		switch {
+		case errors.Is(err, journal.ErrRejected):
+			d.refuse(round)
+		case err != nil:
 			err = fmt.Errorf("%w: %w", journal.ErrAmbiguous, err)
 			d.failed = fmt.Errorf("an earlier append has failed: %w", err)
 		}
@@ -86,10 +110,10 @@ func (d *directory) write(round []*appending) {
 	}
 }
 
-// store writes entries to the log, and notes them when they are durable and where they
-// will be found.
+// store writes entries to the log. They are durable when it returns nil, and where they will
+// be found.
 func (d *directory) store(entries []wal.Entry) error {
-	if d.log.Backlog() > behind*d.opts.CheckpointBytes {
+	if d.log.Backlog()/behind > d.opts.CheckpointBytes {
 		d.awaitCheckpoint()
 	}
 	if halted := d.halted.Load(); halted != nil {
@@ -101,11 +125,6 @@ func (d *directory) store(entries []wal.Entry) error {
 	if err := d.stillThere(); err != nil {
 		return fmt.Errorf("it was written to a journal that is not at its path any more: %w", err)
 	}
-	d.mu.Lock()
-	for _, e := range entries {
-		d.positions[e.Partition] = e.Position
-	}
-	d.mu.Unlock()
 	if d.log.Backlog() >= d.opts.CheckpointBytes {
 		notify(d.kick)
 	}

@@ -38,6 +38,7 @@ const (
 	frameMagic = 0x706F6F6C // loop
 	headerSize = 48
 	alignment  = 8 // of frames in a segment
+	maxBody    = 4 << 30
 )
 
 // A header is the start of a frame. It is stored little-endian, as its fields stand
@@ -139,7 +140,7 @@ func parseEntry(body []byte) (e Entry, rest []byte, err error) {
 	e.Partition = string(p.text(0))
 	e.Epoch, e.Index = p.number(), p.number()
 	n := p.number()
-	if n > uint64(len(p.rest)) { // a change has two bytes at least
+	if n > uint64(len(p.rest))/2 { // a change has two bytes at least
 		return e, nil, errMalformed
 	}
 	if n > 0 {

@@ -192,7 +192,15 @@ func (l *Log) Append(entries []Entry) error {
 		if err != nil {
 			return fmt.Errorf("%w: no room for another segment of the log: %w", journal.ErrRejected, err)
 		}
+		l.mu.Lock()
+		l.segments = append(l.segments, next)
+		l.mu.Unlock()
 		s, l.at = next, 0
+	}
+	if l.at+n > s.size.Load() { // it is alone in its segment
+		if err := files.Resize(s.file, l.at+n); err != nil {
+			return fmt.Errorf("%w: no room in the log: %w", journal.ErrRejected, err)
+		}
 	}
 	if err := files.WriteAt(s.file, l.buf, l.at); err != nil {
 		return err
@@ -208,9 +216,6 @@ func (l *Log) Append(entries []Entry) error {
 	l.backlog.Add(n)
 	l.mu.Lock()
 	l.end = end
-	if l.segments[len(l.segments)-1] != s {
-		l.segments = append(l.segments, s)
-	}
 	l.mu.Unlock()
 	if cap(l.buf) > int(SegmentSize) {
 		l.buf = nil
@@ -246,6 +251,9 @@ func (l *Log) InPlace() error {
 	s := l.last()
 	return files.StillAt(l.path(s.number), s.info)
 }
+
+// Segment returns the number of the segment that is written to.
+func (l *Log) Segment() uint64 { return l.last().number }
 
 // End returns where the log ends.
 func (l *Log) End() Mark {

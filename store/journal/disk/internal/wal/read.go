@@ -106,6 +106,28 @@ func (s *segment) blank() (bool, error) {
 	return len(bytes.Trim(start, "\x00")) == 0, nil
 }
 
+// Used reports whether anything was ever written to a log in a directory.
+func Used(path string) (bool, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), Prefix) {
+			continue
+		}
+		f, err := os.Open(filepath.Join(path, e.Name()))
+		if err != nil {
+			return false, err
+		}
+		blank, err := (&segment{file: f}).blank()
+		if err = errors.Join(err, f.Close()); err != nil || !blank {
+			return !blank, err
+		}
+	}
+	return false, nil
+}
+
 func closeAll(all []*segment) (err error) {
 	for _, s := range all {
 		err = errors.Join(err, files.Close(s.file))
@@ -291,7 +313,7 @@ type frame struct {
 // whole.
 func (r *Reader) frame() (*frame, error) {
 	h, ok, err := r.log.headerAt(r.segment, r.at)
-	if err != nil || !ok || h.Number != r.mark.Number+1 || h.Length > uint64(r.segment.size.Load()-r.at-headerSize) {
+	if err != nil || !ok || h.Number != r.mark.Number+1 || h.Length > maxBody || h.Length > uint64(r.segment.size.Load()-r.at-headerSize) {
 		return nil, err
 	}
 	if h.Before != r.mark.Hash {
