@@ -1,7 +1,6 @@
 package disk_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -141,7 +140,7 @@ func TestAnAppendBesideTheNextHolder(t *testing.T) {
 		go func() {
 			defer close(done)
 			for err := error(nil); err == nil; {
-				_, err = j.Append(context.Background(), journal.Batch{Changes: []journal.Change{put("a", "1")}})
+				_, err = j.Append(t.Context(), journal.Batch{Changes: []journal.Change{put("a", "1")}})
 			}
 		}()
 		require.NoError(t, j.Close(t.Context()))

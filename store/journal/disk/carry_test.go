@@ -65,7 +65,7 @@ func TestCarry(t *testing.T) {
 			"the directory is not there": func(string) error { return nil },
 			"it is empty":                func(path string) error { return os.Mkdir(path, 0o700) },
 			"an earlier Carry has ended in the middle": func(path string) error {
-				return directory{"format.new": "", "pages": "?", "log-0000000000000001": "?", "pages.new": "?"}.write(path)
+				return directory{"format.new": "", "pages": "?", "log-0000000000000001": "\x00", "pages.new": "?"}.write(path)
 			},
 		} {
 			t.Run(filepath.Base(old)+"/"+name, func(t *testing.T) {

@@ -150,7 +150,7 @@ func TestTheLastFrame(t *testing.T) {
 				continue
 			}
 			require.ErrorIs(t, err, journal.ErrCorrupt, "bit %d", bit)
-			require.Regexp(t, `frame \d+ of the log, at byte \d+ of segment 1, is damaged: a later one follows at byte \d+ of segment 1`, err.Error())
+			require.Regexp(t, `frame \d+ of the log, at byte \d+ of segment 1, is damaged: a later one follows at byte \d+ of segment 1|the log has no segment 1`, err.Error())
 			continue
 		}
 		require.NoError(t, err, "bit %d", bit)

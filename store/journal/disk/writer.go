@@ -96,11 +96,10 @@ func (d *directory) write(round []*appending) {
 	}
 	err := d.failed
 	if err == nil {
-		err = d.store(entries)
-		switch {
-		case errors.Is(err, journal.ErrRejected):
+		if err = d.store(entries); err != nil {
 			d.refuse(round)
-		case err != nil:
+		}
+		if err != nil && !errors.Is(err, journal.ErrRejected) {
 			err = fmt.Errorf("%w: %w", journal.ErrAmbiguous, err)
 			d.failed = fmt.Errorf("an earlier append has failed: %w", err)
 		}
