@@ -230,6 +230,7 @@ var noSteps = []spared{
 	{"view.go", "Watch", "done", 1, "a watcher then calls View, which is a call like any other"},
 	{"open.go", "compact", "done", 2, compaction},
 	{"open.go", "compact", "answer", 2, compaction},
+	{"open.go", "compactBeside", "done", 1, "Compact that the engine makes waits for the end of the loop"},
 	{"durable.go", "compact", "answer", 1, compaction},
 	{"durable.go", "leave", "answer", 1, compaction},
 	{"durable.go", "ownDurable", "done", 1, rounds},

@@ -73,8 +73,8 @@
 //
 // After a write or a sync of the log fails, nothing is tried again. That call and all later ones,
 // of all partitions, are journal.ErrAmbiguous with the cause. A full disk is found earlier, when
-// the next segment is made, and is journal.ErrRejected: nothing was written, and the next batch
-// may find room. A checkpoint that finds no room is tried again, while the log grows; then all
+// room is taken for the next segment or for a batch that is larger than one, and is
+// journal.ErrRejected: nothing was written, and the next batch may find room. A checkpoint that finds no room is tried again, while the log grows; then all
 // pages are written anew, because what a write that failed has left is unknown. One that fails
 // otherwise makes every later batch journal.ErrRejected, so that nothing is built on pages that
 // may be damaged.
