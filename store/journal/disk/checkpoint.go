@@ -168,7 +168,7 @@ func (d *directory) reopen(file *pages.File) error {
 			return err
 		}
 		if size == 0 {
-			return corrupt("the pages have reached frame %d, which the log does not have", file.Log().Number)
+			return wal.Corrupt("the pages have reached frame %d, which the log does not have", file.Log().Number)
 		}
 		if err := d.log.Release(d.reader, size); err != nil {
 			return err

@@ -86,7 +86,7 @@ func (d *directory) open(ctx context.Context) (err error) {
 	}
 	file, err := pages.Open(ctx, d.file(pagesName), dir, d.opts.Timeout)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = corrupt("it has no file %q", pagesName)
+		err = wal.Corrupt("it has no file %q", pagesName)
 	}
 	if err != nil {
 		return err
@@ -168,9 +168,4 @@ func (d *directory) start() { d.checkpointer.start(d) }
 func (d *directory) stop() error {
 	d.checkpointer.stop()
 	return d.close()
-}
-
-// corrupt returns journal.ErrCorrupt with what was found, never with a payload.
-func corrupt(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", journal.ErrCorrupt, fmt.Sprintf(format, args...))
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -26,7 +25,7 @@ const formatVersion = 3
 // version.
 func encodeFormat(id wal.ID) string {
 	text := fmt.Sprintf("loopstore journal, version %d, log %x", formatVersion, id)
-	return fmt.Sprintf("%s, sum %08x\n", text, crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli)))
+	return fmt.Sprintf("%s, sum %08x\n", text, wal.Sum([]byte(text)))
 }
 
 // decodeFormat returns the log's ID. The version comes before anything else, also before
@@ -42,7 +41,7 @@ func decodeFormat(text string) (id wal.ID, err error) {
 			return id, nil
 		}
 	}
-	return id, corrupt("its file %q is damaged", formatName)
+	return id, wal.Corrupt("its file %q is damaged", formatName)
 }
 
 // lock opens and locks the format, and reads it. Nothing else is looked at before. A
@@ -86,7 +85,7 @@ func (d *directory) withoutFormat(ctx context.Context, from *pages.File) (id wal
 		if _, err := os.Stat(d.file(formatName)); err == nil { // another process has just finished
 			return id, files.ErrMoved
 		}
-		return id, corrupt("it has files of a journal, such as %q, and no file %q", rest[0], formatName)
+		return id, wal.Corrupt("it has files of a journal, such as %q, and no file %q", rest[0], formatName)
 	case !d.writable:
 		return id, errors.New("it holds no journal")
 	}
@@ -127,7 +126,7 @@ func (d *directory) create(ctx context.Context, from *pages.File) (id wal.ID, er
 		return id, errors.Join(files.ErrMoved, files.Remove(next))
 	}
 	if used, err := wal.Used(d.path); err != nil || used {
-		return id, cmp.Or(err, corrupt("its log was written to, and it has no file %q", formatName))
+		return id, cmp.Or(err, wal.Corrupt("its log was written to, and it has no file %q", formatName))
 	}
 	rand.Read(id[:])
 	for _, step := range []func() error{

@@ -72,9 +72,9 @@ func (f *File) open(ctx context.Context) error {
 		switch {
 		case err != nil:
 		case version < m.sealed:
-			err = corrupt("its heads are of version %d, and it was written in version %d since", version, m.sealed)
+			err = wal.Corrupt("its heads are of version %d, and it was written in version %d since", version, m.sealed)
 		case version < formatVersion && f.dir != nil:
-			err = corrupt("its pages are of version %d", version)
+			err = wal.Corrupt("its pages are of version %d", version)
 		}
 		f.version = version
 		f.heads, f.log = found.Heads, found.Log

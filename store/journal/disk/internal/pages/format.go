@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
 )
 
 const (
@@ -37,42 +37,34 @@ var (
 // partition's head.
 func bucketOf(partition string) []byte { return append([]byte{'p'}, partition...) }
 
-// sumOf returns the CRC32C of all parts together.
-func sumOf(parts ...[]byte) (sum uint32) {
-	for _, p := range parts {
-		sum = crc32.Update(sum, castagnoli, p)
-	}
-	return sum
-}
-
 func encodeFormat(version uint32) []byte {
 	r := binary.LittleEndian.AppendUint32(nil, version)
-	return binary.LittleEndian.AppendUint32(r, sumOf(formatKey, r))
+	return binary.LittleEndian.AppendUint32(r, wal.Sum(formatKey, r))
 }
 
 // decodeFormat returns the version of a file that this program can read.
 func decodeFormat(r []byte) (version uint32, err error) {
-	if len(r) != formatSize || binary.LittleEndian.Uint32(r[4:]) != sumOf(formatKey, r[:4]) {
-		return 0, corrupt("the format record is missing or damaged")
+	if len(r) != formatSize || binary.LittleEndian.Uint32(r[4:]) != wal.Sum(formatKey, r[:4]) {
+		return 0, wal.Corrupt("the format record is missing or damaged")
 	}
 	switch version = binary.LittleEndian.Uint32(r); {
 	case version > formatVersion:
 		err = newer(version)
 	case version == 0:
-		err = corrupt("format version 0 was never used")
+		err = wal.Corrupt("format version 0 was never used")
 	}
 	return version, err
 }
 
 func encodeHead(bucket []byte, h journal.Head) []byte {
 	r, _ := binary.Append(make([]byte, sumSize, headSize), binary.LittleEndian, h)
-	binary.LittleEndian.PutUint32(r, sumOf(bucket, r[sumSize:]))
+	binary.LittleEndian.PutUint32(r, wal.Sum(bucket, r[sumSize:]))
 	return r
 }
 
 func decodeHead(bucket, r []byte) (h journal.Head, err error) {
-	if len(r) != headSize || binary.LittleEndian.Uint32(r) != sumOf(bucket, r[sumSize:]) {
-		return h, corrupt("the head of partition %.40q is missing or damaged", bucket[1:])
+	if len(r) != headSize || binary.LittleEndian.Uint32(r) != wal.Sum(bucket, r[sumSize:]) {
+		return h, wal.Corrupt("the head of partition %.40q is missing or damaged", bucket[1:])
 	}
 	_, err = binary.Decode(r[sumSize:], binary.LittleEndian, &h)
 	return h, err
@@ -83,15 +75,15 @@ func storedKey(key []byte) []byte { return append([]byte{'k'}, key...) }
 
 func encodeValue(stored, value []byte) []byte {
 	r := make([]byte, sumSize, sumSize+len(value))
-	binary.LittleEndian.PutUint32(r, sumOf(stored, value))
+	binary.LittleEndian.PutUint32(r, wal.Sum(stored, value))
 	return append(r, value...)
 }
 
 // decode returns the key and value of a record.
 func decode(stored, r []byte) (key, value []byte, err error) {
 	if len(stored) == 0 || stored[0] != 'k' || len(r) < sumSize ||
-		binary.LittleEndian.Uint32(r) != sumOf(stored, r[sumSize:]) {
-		return nil, nil, corrupt("a record is damaged")
+		binary.LittleEndian.Uint32(r) != wal.Sum(stored, r[sumSize:]) {
+		return nil, nil, wal.Corrupt("a record is damaged")
 	}
 	return stored[1:], r[sumSize:], nil
 }
@@ -105,7 +97,7 @@ func headOf(tx *bbolt.Tx, bucket []byte) (h journal.Head, records *bbolt.Bucket,
 	case records == nil && r == nil:
 		return h, nil, nil
 	case records == nil:
-		return h, nil, corrupt("partition %.40q has a head but no records", bucket[1:])
+		return h, nil, wal.Corrupt("partition %.40q has a head but no records", bucket[1:])
 	}
 	h, err = decodeHead(bucket, r)
 	return h, records, err
@@ -142,7 +134,7 @@ func checkPartition(ctx context.Context, tx *bbolt.Tx, bucket []byte) (journal.H
 		return nil
 	})
 	if err == nil && found != h {
-		err = corrupt("its %d records do not match its head, which counts %d", found.Keys, h.Keys)
+		err = wal.Corrupt("its %d records do not match its head, which counts %d", found.Keys, h.Keys)
 	}
 	if err != nil {
 		err = fmt.Errorf("partition %.40q: %w", bucket[1:], err)
@@ -164,7 +156,7 @@ func checkAll(ctx context.Context, tx *bbolt.Tx) error {
 	}
 	return tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
 		if !bytes.Equal(name, headsBucket) && heads.Get(name) == nil {
-			return corrupt("a bucket has no head")
+			return wal.Corrupt("a bucket has no head")
 		}
 		return nil
 	})

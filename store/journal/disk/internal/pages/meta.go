@@ -4,17 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"hash/fnv"
 	"io"
 
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
 )
 
 // native is the byte order of all that bbolt writes.
 var native = binary.NativeEndian
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const (
 	pageSize   = 4096
@@ -60,9 +58,9 @@ func parseMeta(page []byte) (m meta, version uint32, valid bool) {
 // that the transaction did not write, until the next transaction writes that.
 func sealOf(txid uint64) []byte {
 	s := binary.LittleEndian.AppendUint64([]byte(sealMagic), txid)
-	s = binary.LittleEndian.AppendUint32(s, sumOf(s)) // the end of it in version 1
+	s = binary.LittleEndian.AppendUint32(s, wal.Sum(s)) // the end of it in version 1
 	s = binary.LittleEndian.AppendUint32(s, sealedVersion)
-	return binary.LittleEndian.AppendUint32(s, sumOf(s))
+	return binary.LittleEndian.AppendUint32(s, wal.Sum(s))
 }
 
 // parseSeal returns the transaction of a page's seal, and the version of the format
@@ -90,7 +88,7 @@ func checkVersion(r io.ReaderAt) error {
 		}
 		version := formatOf(r, page)
 		s := page[sealOffset : sealOffset+sealSize]
-		if bytes.HasPrefix(s, []byte(sealMagic)) && binary.LittleEndian.Uint32(s[24:]) == sumOf(s[:24]) {
+		if bytes.HasPrefix(s, []byte(sealMagic)) && binary.LittleEndian.Uint32(s[24:]) == wal.Sum(s[:24]) {
 			version = max(version, binary.LittleEndian.Uint32(s[sealSize1:]))
 		}
 		if version > formatVersion {
@@ -122,7 +120,7 @@ func formatOf(r io.ReaderAt, page []byte) uint32 {
 	} else {
 		record = find(r, native.Uint64(heads), formatKey)
 	}
-	if len(record) != formatSize || binary.LittleEndian.Uint32(record[4:]) != sumOf(formatKey, record[:4]) {
+	if len(record) != formatSize || binary.LittleEndian.Uint32(record[4:]) != wal.Sum(formatKey, record[:4]) {
 		return 0
 	}
 	return binary.LittleEndian.Uint32(record)
@@ -133,7 +131,7 @@ func formatOf(r io.ReaderAt, page []byte) uint32 {
 func checkMetas(r io.ReaderAt, size int64) (meta, error) {
 	var pages [2 * pageSize]byte
 	if size < int64(len(pages)) {
-		return meta{}, corrupt("it has %d bytes, less than its header", size)
+		return meta{}, wal.Corrupt("it has %d bytes, less than its header", size)
 	}
 	if _, err := r.ReadAt(pages[:], 0); err != nil {
 		return meta{}, err
@@ -150,9 +148,9 @@ func checkMetas(r io.ReaderAt, size int64) (meta, error) {
 		case version > metaVersion:
 			return meta{}, fmt.Errorf("%w: version %d of bbolt's format, this program knows %d", journal.ErrNewerFormat, version, metaVersion)
 		case version < metaVersion || native.Uint32(page[pageHeader+8:]) != pageSize || m.txid%2 != i:
-			return meta{}, corrupt("meta page %d is of another kind of file", i)
+			return meta{}, wal.Corrupt("meta page %d is of another kind of file", i)
 		case found > 0 && m.txid+1 != newest.txid && m.txid != newest.txid+1:
-			return meta{}, corrupt("the meta pages are of transactions %d and %d", newest.txid, m.txid)
+			return meta{}, wal.Corrupt("the meta pages are of transactions %d and %d", newest.txid, m.txid)
 		}
 		if found++; m.txid >= newest.txid {
 			newest = m
@@ -163,20 +161,15 @@ func checkMetas(r io.ReaderAt, size int64) (meta, error) {
 	sealed, newest.sealed = max(sealed, other), max(version, otherVersion)
 	switch {
 	case !known:
-		return meta{}, corrupt("it is not a file of bbolt")
+		return meta{}, wal.Corrupt("it is not a file of bbolt")
 	case found == 0:
-		return meta{}, corrupt("both meta pages are damaged")
+		return meta{}, wal.Corrupt("both meta pages are damaged")
 	case sealed > newest.txid:
-		return meta{}, corrupt("the meta page of transaction %d, which was committed, is damaged or stale", sealed)
+		return meta{}, wal.Corrupt("the meta page of transaction %d, which was committed, is damaged or stale", sealed)
 	case newest.high < 4 || newest.high > uint64(size)/pageSize:
-		return meta{}, corrupt("it has %d bytes, and should have %d pages of %d", size, newest.high, pageSize)
+		return meta{}, wal.Corrupt("it has %d bytes, and should have %d pages of %d", size, newest.high, pageSize)
 	case native.Uint64(pages[newest.txid%2*pageSize+pageHeader+32:]) != noFreelist:
-		return meta{}, corrupt("it has a list of free pages")
+		return meta{}, wal.Corrupt("it has a list of free pages")
 	}
 	return newest, nil
-}
-
-// corrupt returns journal.ErrCorrupt with what was found, never with a payload.
-func corrupt(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", journal.ErrCorrupt, fmt.Sprintf(format, args...))
 }

@@ -24,7 +24,7 @@ func (p Positions) Add(e wal.Entry) error {
 		want.Index++
 	}
 	if is != want {
-		return corrupt("partition %.40q goes on with epoch %d and index %d, and should with %d and %d",
+		return wal.Corrupt("partition %.40q goes on with epoch %d and index %d, and should with %d and %d",
 			e.Partition, is.Epoch, is.Index, want.Epoch, want.Index)
 	}
 	p[e.Partition] = is

@@ -35,7 +35,7 @@ func (s stamp) encode(version uint32) []byte {
 	if version < loggedVersion {
 		r = r[:stampSize-24]
 	}
-	binary.LittleEndian.PutUint32(r, sumOf(stampKey, r[sumSize:]))
+	binary.LittleEndian.PutUint32(r, wal.Sum(stampKey, r[sumSize:]))
 	return r
 }
 
@@ -69,7 +69,7 @@ func eachHead(heads *bbolt.Bucket, look func(bucket, r []byte) error) error {
 func checkHeads(tx *bbolt.Tx) (version uint32, s stamp, err error) {
 	heads := tx.Bucket(headsBucket)
 	if heads == nil {
-		return 0, s, corrupt("it is no file of this package")
+		return 0, s, wal.Corrupt("it is no file of this package")
 	}
 	if version, err = decodeFormat(heads.Get(formatKey)); err != nil {
 		return version, s, err
@@ -86,7 +86,7 @@ func checkHeads(tx *bbolt.Tx) (version uint32, s stamp, err error) {
 		_, _ = binary.Decode(stored[stampSize-24:], binary.LittleEndian, &s.Log)
 	}
 	if !bytes.Equal(stored, s.encode(version)) {
-		err = corrupt("its heads are not those that transaction %d left", tx.ID())
+		err = wal.Corrupt("its heads are not those that transaction %d left", tx.ID())
 	}
 	return version, s, err
 }

@@ -14,6 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
 )
 
 // newest returns the transaction of the newest meta page, and its root page.
@@ -109,7 +110,7 @@ func restamped(t testing.TB, s snapshot, change func(*bbolt.Tx) error) snapshot 
 		heads := tx.Bucket(headsBucket)
 		r := slices.Clone(heads.Get(stampKey))
 		binary.LittleEndian.PutUint64(r[sumSize:], uint64(tx.ID()))
-		binary.LittleEndian.PutUint32(r, sumOf(stampKey, r[sumSize:]))
+		binary.LittleEndian.PutUint32(r, wal.Sum(stampKey, r[sumSize:]))
 		return errors.Join(heads.Put(stampKey, r), change(tx))
 	})
 }
@@ -238,7 +239,7 @@ func TestTheVersionIsReadFirst(t *testing.T) {
 	seal := binary.LittleEndian.AppendUint64([]byte(sealMagic), 2)
 	for _, version := range [][]byte{nil, {4, 0, 0, 0}} {
 		seal = append(seal, version...)
-		seal = binary.LittleEndian.AppendUint32(seal, sumOf(seal))
+		seal = binary.LittleEndian.AppendUint32(seal, wal.Sum(seal))
 	}
 	patch(t, sealed, sealOffset, seal)
 	for name, path := range map[string]string{

@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"slices"
+
+	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
 )
 
 const (
@@ -47,7 +49,7 @@ func (w *walker) tree(id uint64, depth int, first, end []byte, root bool) error 
 		return err
 	}
 	if native.Uint64(page) != id {
-		return corrupt("page %d says that it is page %d", id, native.Uint64(page))
+		return wal.Corrupt("page %d says that it is page %d", id, native.Uint64(page))
 	}
 	items, err := itemsOf(id, page, first, end)
 	if err != nil {
@@ -74,7 +76,7 @@ func (w *walker) read(id uint64, depth int) ([]byte, error) {
 		return nil, err
 	}
 	if id < 2 || id >= w.high {
-		return nil, corrupt("there is no page %d, of %d", id, w.high)
+		return nil, wal.Corrupt("there is no page %d, of %d", id, w.high)
 	}
 	var header [pageHeader]byte
 	if _, err := w.file.ReadAt(header[:], int64(id)*pageSize); err != nil {
@@ -82,11 +84,11 @@ func (w *walker) read(id uint64, depth int) ([]byte, error) {
 	}
 	pages := uint64(native.Uint32(header[12:])) + 1
 	if pages > w.high-id {
-		return nil, corrupt("page %d has %d pages, but only %d are left", id, pages, w.high-id)
+		return nil, wal.Corrupt("page %d has %d pages, but only %d are left", id, pages, w.high-id)
 	}
 	for at := id; at < id+pages; at++ {
 		if w.used[at/64]&(1<<(at%64)) != 0 {
-			return nil, corrupt("page %d is in use twice", at)
+			return nil, wal.Corrupt("page %d is in use twice", at)
 		}
 		w.used[at/64] |= 1 << (at % 64)
 	}
@@ -109,11 +111,11 @@ func itemsOf(id uint64, page, first, end []byte) ([]item, error) {
 	body := pageHeader + count*elementSize
 	switch {
 	case flags != branchFlag && flags != leafFlag:
-		return nil, corrupt("page %d is of no kind that may be there", id)
+		return nil, wal.Corrupt("page %d is of no kind that may be there", id)
 	case body > len(page):
-		return nil, corrupt("page %d has no room for %d elements", id, count)
+		return nil, wal.Corrupt("page %d has no room for %d elements", id, count)
 	case count == 0 && (flags == branchFlag || first != nil):
-		return nil, corrupt("page %d is empty", id)
+		return nil, wal.Corrupt("page %d is empty", id)
 	}
 	items := make([]item, count)
 	for i := range items {
@@ -128,14 +130,14 @@ func itemsOf(id uint64, page, first, end []byte) ([]item, error) {
 		}
 		start := uint64(head) + uint64(at)
 		if start < uint64(body) || start+size+rest > uint64(len(page)) || size == 0 {
-			return nil, corrupt("element %d of page %d is not within it", i, id)
+			return nil, wal.Corrupt("element %d of page %d is not within it", i, id)
 		}
 		it.key, it.value = page[start:start+size], page[start+size:start+size+rest]
 		switch {
 		case i == 0 && first != nil && !bytes.Equal(it.key, first),
 			i > 0 && bytes.Compare(items[i-1].key, it.key) >= 0,
 			end != nil && bytes.Compare(it.key, end) >= 0:
-			return nil, corrupt("element %d of page %d is out of order", i, id)
+			return nil, wal.Corrupt("element %d of page %d is out of order", i, id)
 		}
 	}
 	return items, nil
@@ -146,11 +148,11 @@ func (w *walker) leaf(id uint64, items []item, depth int, root bool) error {
 	for i, it := range items {
 		switch {
 		case !root && it.flags != 0:
-			return corrupt("element %d of page %d is no record", i, id)
+			return wal.Corrupt("element %d of page %d is no record", i, id)
 		case !root:
 			continue
 		case it.flags != bucketFlag || len(it.value) < bucketHeader || native.Uint64(it.value[8:]) != 0:
-			return corrupt("element %d of page %d is no bucket", i, id)
+			return wal.Corrupt("element %d of page %d is no bucket", i, id)
 		}
 		if err := w.bucket(id, i, it.value, depth); err != nil {
 			return err
@@ -166,9 +168,9 @@ func (w *walker) bucket(id uint64, i int, value []byte, depth int) error {
 	case root != 0 && len(inline) == 0:
 		return w.tree(root, depth+1, nil, nil, false)
 	case root != 0 || len(inline) < pageHeader:
-		return corrupt("the bucket in element %d of page %d is neither here nor there", i, id)
+		return wal.Corrupt("the bucket in element %d of page %d is neither here nor there", i, id)
 	case native.Uint64(inline) != 0 || native.Uint16(inline[8:]) != leafFlag || native.Uint32(inline[12:]) != 0:
-		return corrupt("the bucket in element %d of page %d has no page", i, id)
+		return wal.Corrupt("the bucket in element %d of page %d has no page", i, id)
 	}
 	items, err := itemsOf(id, inline, nil, nil)
 	if err != nil {

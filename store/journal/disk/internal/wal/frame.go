@@ -71,7 +71,7 @@ func parseHeader(id ID, b []byte) (h header, ok bool) {
 }
 
 func headerSum(id ID, b []byte) uint32 {
-	return crc32.Update(crc32.Checksum(id[:], castagnoli), castagnoli, b[8:headerSize])
+	return Sum(id[:], b[8:headerSize])
 }
 
 func hashOf(header []byte) Hash {
@@ -92,7 +92,7 @@ func appendFrame(buf []byte, id ID, before Mark, entries []Entry) ([]byte, Mark)
 	frame := buf[at:]
 	h := header{
 		Magic: frameMagic, Number: before.Number + 1, Before: before.Hash,
-		Length: uint64(len(frame) - headerSize), BodySum: sumOf(frame[headerSize:]),
+		Length: uint64(len(frame) - headerSize), BodySum: Sum(frame[headerSize:]),
 	}
 	_, _ = binary.Encode(frame, binary.LittleEndian, h)
 	binary.LittleEndian.PutUint32(frame[4:], headerSum(id, frame))
@@ -202,9 +202,15 @@ func laterFrame(id ID, b []byte, n uint64) int {
 	}
 }
 
-// corrupt returns journal.ErrCorrupt with what was found and where, never with a payload.
-func corrupt(format string, args ...any) error {
+// Corrupt returns journal.ErrCorrupt with what was found and where, never with a payload.
+func Corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", journal.ErrCorrupt, fmt.Sprintf(format, args...))
 }
 
-func sumOf(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+// Sum returns the CRC32C (Castagnoli) of all parts together.
+func Sum(parts ...[]byte) (sum uint32) {
+	for _, p := range parts {
+		sum = crc32.Update(sum, castagnoli, p)
+	}
+	return sum
+}

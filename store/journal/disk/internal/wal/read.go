@@ -33,11 +33,11 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	}
 	at := start(all, from)
 	if at < 0 || from.Number == 0 && all[at].number != 1 {
-		return nil, nil, corrupt("the log has no segment with frame %d, which the pages have reached", from.Number)
+		return nil, nil, Corrupt("the log has no segment with frame %d, which the pages have reached", from.Number)
 	}
 	for _, s := range all {
 		if s.size.Load() < l.size {
-			return nil, nil, corrupt("segment %d of the log has %d bytes, less than its size", s.number, s.size.Load())
+			return nil, nil, Corrupt("segment %d of the log has %d bytes, less than its size", s.number, s.size.Load())
 		}
 	}
 	r, err := l.recover(all[at:], from, look)
@@ -46,7 +46,7 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	}
 	last, rest := l.segments[len(l.segments)-1].number, all[at+len(l.segments):]
 	if len(rest) > 0 && rest[0].number != last+1 {
-		return nil, nil, corrupt("segment %d of the log is missing: there is one after it", last+1)
+		return nil, nil, Corrupt("segment %d of the log is missing: there is one after it", last+1)
 	}
 	l.free, l.like = all[:at], l.segments[0].info
 	return l, r, l.adopt(rest, writable)
@@ -89,7 +89,7 @@ func (l *Log) list(writable bool) (all []*segment, err error) {
 		if ok {
 			s.first = h.Number
 		} else if blank, err := s.blank(); err != nil || !blank {
-			return all, cmp.Or(err, corrupt("the log has no segment %d: the file of that name begins with no frame of this log", s.number))
+			return all, cmp.Or(err, Corrupt("the log has no segment %d: the file of that name begins with no frame of this log", s.number))
 		}
 	}
 	slices.SortFunc(all, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
@@ -166,7 +166,7 @@ func (l *Log) recover(segments []*segment, from Mark, look func(Entry) error) (*
 	for {
 		if r.mark.Number == from.Number {
 			if r.mark != from {
-				return nil, corrupt("frame %d of the log is not the one that the pages have reached", from.Number)
+				return nil, Corrupt("frame %d of the log is not the one that the pages have reached", from.Number)
 			}
 			place := *r
 			passed = &place
@@ -201,7 +201,7 @@ func (l *Log) recover(segments []*segment, from Mark, look func(Entry) error) (*
 		return nil, err
 	}
 	if passed == nil {
-		return nil, corrupt("the log ends with frame %d, and the pages have reached frame %d", r.mark.Number, from.Number)
+		return nil, Corrupt("the log ends with frame %d, and the pages have reached frame %d", r.mark.Number, from.Number)
 	}
 	l.segments, l.end, l.at = segments[:used:used], r.mark, r.at
 	return passed, nil
@@ -220,7 +220,7 @@ func (r *Reader) torn(segments []*segment) error {
 			return err
 		}
 		if later >= 0 {
-			return corrupt("frame %d of the log, at byte %d of segment %d, is damaged: a later one follows at byte %d of segment %d",
+			return Corrupt("frame %d of the log, at byte %d of segment %d, is damaged: a later one follows at byte %d of segment %d",
 				r.mark.Number+1, r.at, r.segment.number, later, s.number)
 		}
 	}
@@ -298,7 +298,7 @@ func (r *Reader) Next(look func(Entry) error) (size int64, err error) {
 	case err != nil:
 		return 0, err
 	case f == nil:
-		return 0, corrupt("frame %d of the log, at byte %d of segment %d, is damaged", r.mark.Number+1, r.at, r.segment.number)
+		return 0, Corrupt("frame %d of the log, at byte %d of segment %d, is damaged", r.mark.Number+1, r.at, r.segment.number)
 	}
 	return f.size, f.each(look)
 }
@@ -317,13 +317,13 @@ func (r *Reader) frame() (*frame, error) {
 		return nil, err
 	}
 	if h.Before != r.mark.Hash {
-		return nil, corrupt("frame %d of the log, at byte %d of segment %d, does not follow the one before", h.Number, r.at, r.segment.number)
+		return nil, Corrupt("frame %d of the log, at byte %d of segment %d, does not follow the one before", h.Number, r.at, r.segment.number)
 	}
 	whole := make([]byte, headerSize+h.Length)
 	if _, err := r.segment.file.ReadAt(whole, r.at); err != nil {
 		return nil, err
 	}
-	if sumOf(whole[headerSize:]) != h.BodySum {
+	if Sum(whole[headerSize:]) != h.BodySum {
 		return nil, nil
 	}
 	r.at += h.size()
@@ -349,7 +349,7 @@ func (f *frame) each(look func(Entry) error) error {
 	for body := f.body; len(body) > 0; {
 		e, rest, err := parseEntry(body)
 		if err != nil {
-			return corrupt("%v", err)
+			return Corrupt("%v", err)
 		}
 		if err := look(e); err != nil {
 			return err
