@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/disk/internal/files"
 	"github.com/loopstore/loopstore/store/journal/disk/internal/pages"
 )
@@ -31,12 +30,9 @@ func Carry(ctx context.Context, file, path string, opts Options) (err error) {
 	if err := from.CheckAll(ctx); err != nil {
 		return err
 	}
-	d := &directory{opts: opts, writable: true}
-	if d.given, d.path, err = fullPath(path); err != nil {
+	d, err := claim(path, opts, true)
+	if err != nil {
 		return err
-	}
-	if _, taken := inProcess.LoadOrStore(d.path, true); taken {
-		return fmt.Errorf("%w: this process has %q open", journal.ErrInUse, path)
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	made, err := d.openDir()

@@ -143,8 +143,10 @@ func (d *directory) keepUp() error {
 			return err
 		}
 	}
-	free, size, err := file.Waste()
-	if err != nil || d.opts.CompactAt < 0 || free < d.opts.waste || float64(free) < d.opts.CompactAt*float64(size) || time.Now().Before(d.notBefore) {
+	if d.opts.CompactAt < 0 || time.Now().Before(d.notBefore) {
+		return nil
+	}
+	if worth, err := wasteful(file, d.opts.CompactAt, d.opts.waste); err != nil || !worth {
 		return err
 	}
 	if err := d.long(func() error { return file.Rewrite(d.ctx) }); err != nil {
@@ -155,6 +157,12 @@ func (d *directory) keepUp() error {
 		d.opts.Logger.Warn("journal: the pages were not compacted, nothing has changed", "path", d.path, "err", err)
 	}
 	return nil
+}
+
+// wasteful reports whether a share of the pages is free, and least bytes of them.
+func wasteful(file *pages.File, share float64, least int64) (bool, error) {
+	free, size, err := file.Waste()
+	return free >= least && float64(free) >= share*float64(size), err
 }
 
 // reopen opens the pages anew after an error. What failed may have been written.
@@ -235,8 +243,7 @@ func (d *directory) compact(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	free, size, err := file.Waste()
-	if err != nil || float64(free) < compactNow*float64(size) {
+	if worth, err := wasteful(file, compactNow, 0); err != nil || !worth {
 		return err
 	}
 	return d.long(func() error { return file.Rewrite(ctx) })

@@ -43,15 +43,25 @@ var inProcess sync.Map
 // openDirectory opens a directory, and checks it. If it is writable, it is created if there
 // is none, and made durable as it was found.
 func openDirectory(ctx context.Context, path string, opts Options, writable bool) (_ *directory, err error) {
+	d, err := claim(path, opts, writable)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.open(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// claim returns a directory that is not open yet, and that nobody else in this process opens
+// until it is closed.
+func claim(path string, opts Options, writable bool) (_ *directory, err error) {
 	d := &directory{opts: opts, writable: writable}
 	if d.given, d.path, err = fullPath(path); err != nil {
 		return nil, err
 	}
 	if _, taken := inProcess.LoadOrStore(d.path, true); taken {
-		return nil, fmt.Errorf("%w: this process has it open", journal.ErrInUse)
-	}
-	if err := d.open(ctx); err != nil {
-		return nil, errors.Join(err, d.close())
+		return nil, fmt.Errorf("%w: this process has %q open", journal.ErrInUse, path)
 	}
 	return d, nil
 }
@@ -161,10 +171,7 @@ func (d *directory) close() (err error) {
 	return err
 }
 
-// start starts to bring the log into the pages.
-func (d *directory) start() { d.checkpointer.start(d) }
-
-// stop ends that, and closes the directory. Nobody appends any more.
+// stop ends the checkpoints, and closes the directory. Nobody appends any more.
 func (d *directory) stop() error {
 	d.checkpointer.stop()
 	return d.close()

@@ -152,7 +152,7 @@ func (e *Engine) reserve(ctx context.Context, name string) (*directory, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.start()
+		d.start(d)
 		e.current = d
 	}
 	e.open[name] = true

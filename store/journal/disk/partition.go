@@ -30,10 +30,7 @@ func (p *partition) start(ctx context.Context, emit func(journal.Change) error) 
 		return err
 	}
 	return p.withPages(ctx, func(file *pages.File) error {
-		pending, err := p.pending(file, p.name)
-		if err == nil {
-			_, err = file.Emit(ctx, p.name, pending, emit)
-		}
+		_, err := p.emit(ctx, file, p.name, emit)
 		return err
 	})
 }

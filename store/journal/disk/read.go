@@ -33,10 +33,7 @@ func Read(ctx context.Context, path, partition string, opts Options, emit func(j
 		if err := file.Check(ctx, partition); err != nil {
 			return err
 		}
-		pending, err := d.pending(file, partition)
-		if err == nil {
-			head, err = file.Emit(ctx, partition, pending, emit)
-		}
+		head, err = d.emit(ctx, file, partition, emit)
 		return err
 	})
 	return head, err
@@ -55,8 +52,8 @@ func read(ctx context.Context, path string, opts Options, look func(*directory, 
 	return look(d, file)
 }
 
-// pending returns what the log holds of a partition and the pages do not.
-func (d *directory) pending(file *pages.File, partition string) (*pages.Pending, error) {
+// emit emits what stands in a partition: in the pages, and in the log behind them.
+func (d *directory) emit(ctx context.Context, file *pages.File, partition string, emit func(journal.Change) error) (head journal.Head, err error) {
 	pending, err := file.Pending()
 	r := *d.reader
 	for size := int64(1); size > 0 && err == nil; {
@@ -67,5 +64,8 @@ func (d *directory) pending(file *pages.File, partition string) (*pages.Pending,
 			return pending.Add(e)
 		})
 	}
-	return pending, err
+	if err != nil {
+		return head, err
+	}
+	return file.Emit(ctx, partition, pending, emit)
 }

@@ -82,29 +82,32 @@ func (l *Log) list(writable bool) (all []*segment, err error) {
 			return all, err
 		}
 		s.size.Store(s.info.Size())
-		h, ok, err := l.headerAt(s, 0)
+		start, err := startOf(s.file)
 		if err != nil {
 			return all, err
 		}
-		if ok {
+		if h, ok := parseHeader(l.id, start); ok {
 			s.first = h.Number
-		} else if blank, err := s.blank(); err != nil || !blank {
-			return all, cmp.Or(err, Corrupt("the log has no segment %d: the file of that name begins with no frame of this log", s.number))
+		} else if !blank(start) {
+			return all, Corrupt("the log has no segment %d: the file of that name begins with no frame of this log", s.number)
 		}
 	}
 	slices.SortFunc(all, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
 	return all, nil
 }
 
-// blank reports whether a segment begins as one does that was never written to. A header
-// is within a sector, which is written as a whole or not at all.
-func (s *segment) blank() (bool, error) {
+// startOf returns the first bytes of a segment, where its first header is.
+func startOf(f *os.File) ([]byte, error) {
 	start := make([]byte, headerSize)
-	if _, err := s.file.ReadAt(start, 0); err != nil && !errors.Is(err, io.EOF) {
-		return false, err
+	if _, err := f.ReadAt(start, 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
 	}
-	return len(bytes.Trim(start, "\x00")) == 0, nil
+	return start, nil
 }
+
+// blank reports whether a segment starts as one does that was never written to. A header
+// is within a sector, which is written as a whole or not at all.
+func blank(start []byte) bool { return len(bytes.Trim(start, "\x00")) == 0 }
 
 // Used reports whether anything was ever written to a log in a directory.
 func Used(path string) (bool, error) {
@@ -120,9 +123,9 @@ func Used(path string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		blank, err := (&segment{file: f}).blank()
-		if err = errors.Join(err, f.Close()); err != nil || !blank {
-			return !blank, err
+		start, err := startOf(f)
+		if err = errors.Join(err, f.Close()); err != nil || !blank(start) {
+			return err == nil, err
 		}
 	}
 	return false, nil
