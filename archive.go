@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
+	"time"
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // Export writes all that is held at one moment to w, in the format of package
@@ -43,9 +46,71 @@ func (l *Loop) ExportFile(ctx context.Context, name string) error {
 // *archive.Error, which names the line. The store must never have held anything
 // (store.ErrNotEmpty), and the file must be within its Limits (store.ErrLimit): to
 // import less, import into a store without limits and prune there. When ctx ends,
-// Import stops at the next read.
+// Import stops at the next read, or before the next piece.
+//
+// A journal takes it in pieces, between which other calls are served, and the last one
+// makes all of it true. Nothing is there before, and if something is written meanwhile
+// the import fails. What is stored of one that fails is cleared: at once, or after the
+// next Open.
 func (l *Loop) Import(ctx context.Context, r io.Reader) (store.Totals, error) {
-	return Do(ctx, l, ops.Import{Source: readerUnder{ctx, r}})
+	held, err := l.importing(ctx, r)
+	if err != nil {
+		if op, ok := errors.AsType[*store.OpError](err); ok {
+			err = op.Err
+		}
+		return store.Totals{}, ops.Error(ops.Import{}, err)
+	}
+	return held, nil
+}
+
+func (l *Loop) importing(ctx context.Context, r io.Reader) (store.Totals, error) {
+	in, err := Do(ctx, l, ops.BeginImport{})
+	if err != nil {
+		return store.Totals{}, err
+	}
+	from, err := archive.Read(readerUnder{ctx, r})
+	if err != nil {
+		return store.Totals{}, l.failed(ops.Import{}, err)
+	}
+	var held store.Totals
+	for piece := range in.Pieces(from) {
+		if _, err = Do(ctx, l, ops.StorePiece{Piece: piece}); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		held, err = Do(ctx, l, ops.Import{Import: in})
+	}
+	if err != nil && in.Stored() {
+		_, _ = Do(context.WithoutCancel(ctx), l, ops.StorePiece{Piece: in.Last()})
+	}
+	return held, err
+}
+
+// clear removes what the journal has of what is not held, a piece at a time. It ends
+// with the store: the next Open goes on.
+func (l *Loop) clear(clearing []iter.Seq[state.Piece]) {
+	for _, pieces := range clearing {
+		l.wakers.Go(func() {
+			for piece := range pieces {
+				if !l.clearPiece(piece) {
+					return
+				}
+			}
+		})
+	}
+}
+
+// clearPiece reports whether it has removed a piece. The store may be too busy for it at
+// first.
+func (l *Loop) clearPiece(piece state.Piece) bool {
+	for {
+		_, err := Do(context.Background(), l, ops.StorePiece{Piece: piece})
+		if !errors.Is(err, store.ErrBusy) {
+			return err == nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // A readerUnder fails once its context has ended.

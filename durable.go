@@ -169,6 +169,9 @@ func (d *durable) compactOnce(ctx context.Context) (err error) {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if n := d.state.LeftOvers(); n > 0 { // which the journal could not tell from waste
+		return fmt.Errorf("%w: %d records are left to be cleared, or of an import that is under way", store.ErrBusy, n)
+	}
 	return d.journal.Compact(ctx, d.state.Records())
 }
 
@@ -286,6 +289,7 @@ func (d *durable) end(a appended) {
 func (d *durable) finish() {
 	d.stands = true
 	d.loop.wake(d.state.Commit())
+	d.loop.clear(d.state.Clearing())
 	if len(d.round) > 1 {
 		d.answered = len(d.round)
 	}

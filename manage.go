@@ -2,6 +2,7 @@ package loopstore
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -43,13 +44,25 @@ func (l *Loop) DeleteRuntime(ctx context.Context, id store.RuntimeID) (store.Rem
 	return Do(ctx, l, ops.DeleteRuntime{RuntimeID: id})
 }
 
-// Prune removes what a retention lets go of a runtime, in one step, and says
-// what that was. It takes the owner some microseconds for each input or run that
-// goes, up to 15 for a version of a session, and less than one for a receipt
-// (BenchmarkPrune), and some nanoseconds for each record that stays. Ages are by the
-// wall clock, now and when a caller set UpdatedAt.
-func (l *Loop) Prune(ctx context.Context, id store.RuntimeID, keep store.Retention) (store.Removed, error) {
-	return Do(ctx, l, ops.Prune{RuntimeID: id, Keep: keep, Now: store.TimeOf(time.Now())})
+// Prune removes what a retention lets go of a runtime, and says what that was. It goes
+// in steps of up to 4,096 records, each of which is a revision: if it ends early, the
+// error is a *store.PartialError, which says what has gone. It takes the owner some
+// microseconds for each input or run that goes, up to 15 for a version of a session, and
+// less than one for a receipt (BenchmarkPrune), and some nanoseconds for each record
+// that stays. Ages are by the wall clock, now and when a caller set UpdatedAt.
+func (l *Loop) Prune(ctx context.Context, id store.RuntimeID, keep store.Retention) (removed store.Removed, err error) {
+	op := ops.Prune{RuntimeID: id, Keep: keep, Now: store.TimeOf(time.Now())}
+	for more := true; more; {
+		step, err := Do(ctx, l, op)
+		switch {
+		case err != nil && removed == store.Removed{}:
+			return removed, err
+		case err != nil:
+			return removed, &store.PartialError{Op: op.Kind().String(), RuntimeID: id, Removed: removed, Err: errors.Unwrap(err)}
+		}
+		removed, more = removed.Plus(step.Removed), step.More
+	}
+	return removed, nil
 }
 
 // WouldPrune returns what Prune would, and removes nothing. It takes the owner

@@ -45,7 +45,10 @@ func Open(ctx context.Context, engine journal.Engine, partition string, opts Opt
 		return nil, fmt.Errorf("loopstore: opening partition %q: %w", partition, err)
 	}
 	l.meter.Publish(d.state.Revision(), d.state.Totals())
+	d.state.BatchBytes = d.journal.Limits().BatchBytes
+	clearing := d.state.Clearing()
 	go l.ownDurable(d)
+	l.clear(clearing)
 	return l, nil
 }
 

@@ -24,6 +24,8 @@ const (
 	KindPrune
 	KindListRuntimes
 	KindLoadImage
+	KindBeginImport
+	KindStorePiece
 	KindImport
 	NumKinds // how many there are
 )
@@ -52,6 +54,8 @@ var kinds = [NumKinds]struct {
 	KindPrune:                 {name: "prune", long: true},
 	KindListRuntimes:          {name: "list_runtimes", readOnly: true, long: true},
 	KindLoadImage:             {name: "load_image", readOnly: true, long: true},
+	KindBeginImport:           {name: "begin_import"},
+	KindStorePiece:            {name: "store_piece"},
 	KindImport:                {name: "import", long: true},
 }
 
@@ -96,6 +100,10 @@ func kindOf[O any]() Kind {
 		return KindListRuntimes
 	case *LoadImage:
 		return KindLoadImage
+	case *BeginImport:
+		return KindBeginImport
+	case *StorePiece:
+		return KindStorePiece
 	case *Import:
 		return KindImport
 	}

@@ -1,10 +1,7 @@
 package ops
 
 import (
-	"io"
-
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -27,13 +24,20 @@ func (op *DeleteRuntime) Apply(s *state.State) error {
 	return nil
 }
 
-// Prune removes what a retention lets go of a runtime, and says what has gone.
+// Prune removes what a retention lets go of a runtime, as far as one step goes, and says
+// what has gone.
 type Prune struct {
-	request[Prune, store.Removed]
+	request[Prune, Pruned]
 
 	RuntimeID store.RuntimeID
 	Keep      store.Retention
 	Now       store.Time // for a retention by age
+}
+
+// Pruned is what a step has removed.
+type Pruned struct {
+	store.Removed
+	More bool // there may be more to remove
 }
 
 // Runtime implements [Operation].
@@ -49,7 +53,7 @@ func (op *Prune) Prepare(Standing) error {
 
 // Apply removes it.
 func (op *Prune) Apply(s *state.State) error {
-	op.answer = s.Prune(op.RuntimeID, op.Keep, op.Now)
+	op.answer.Removed, op.answer.More = s.Prune(op.RuntimeID, op.Keep, op.Now)
 	return nil
 }
 
@@ -85,27 +89,56 @@ func (op *LoadImage) Apply(s *state.State) error {
 	return nil
 }
 
-// Import takes over all that a file of package archive holds, and says how much
-// that is. The store must never have held anything.
+// BeginImport begins an import. The store must never have held anything.
+type BeginImport struct {
+	request[BeginImport, *state.Import]
+}
+
+// Runtime returns none: it is about all of them.
+func (BeginImport) Runtime() (store.RuntimeID, bool) { return "", false }
+
+// Prepare does nothing.
+func (*BeginImport) Prepare(Standing) error { return nil }
+
+// Apply looks whether there is anything.
+func (op *BeginImport) Apply(s *state.State) (err error) {
+	op.answer, err = s.BeginImport()
+	return err
+}
+
+// StorePiece stores a piece of an import in the journal, or removes what nobody needs
+// there any more. Nothing that is held changes.
+type StorePiece struct {
+	request[StorePiece, None]
+
+	Piece state.Piece
+}
+
+// Runtime returns none: it is about all of them.
+func (StorePiece) Runtime() (store.RuntimeID, bool) { return "", false }
+
+// Prepare does nothing.
+func (*StorePiece) Prepare(Standing) error { return nil }
+
+// Apply puts it into the journal's next batch.
+func (op *StorePiece) Apply(s *state.State) error { return s.StorePiece(op.Piece) }
+
+// Import takes over all that is imported, and says how much that is. The store must
+// never have held anything.
 type Import struct {
 	request[Import, store.Totals]
 
-	Source io.Reader
-
-	imported *state.State
+	Import *state.Import // of which all pieces are stored
 }
 
 // Runtime returns none: it is about all of them.
 func (Import) Runtime() (store.RuntimeID, bool) { return "", false }
 
-// Prepare reads and checks all of it.
-func (op *Import) Prepare(Standing) (err error) {
-	op.imported, err = archive.Read(op.Source)
-	return err
-}
+// Prepare does nothing.
+func (*Import) Prepare(Standing) error { return nil }
 
 // Apply takes it over.
-func (op *Import) Apply(s *state.State) error {
-	op.answer = op.imported.Totals()
-	return s.Adopt(op.imported)
+func (op *Import) Apply(s *state.State) (err error) {
+	op.answer, err = s.EndImport(op.Import)
+	return err
 }

@@ -40,7 +40,8 @@ type Request[R any] interface {
 		LoadInputStates | LoadInputState | LoadBoundaryReceipt |
 		LoadSessionSnapshot | LoadRuntimeState |
 		Commit | LoadSession | LoadSessionAt | Fork | LoadView |
-		DeleteRuntime | Prune | ListRuntimes | LoadImage | Import
+		DeleteRuntime | Prune | ListRuntimes | LoadImage |
+		BeginImport | StorePiece | Import
 	Operation
 	answers() R
 }

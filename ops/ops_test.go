@@ -408,7 +408,7 @@ func TestKinds(t *testing.T) {
 		ops.CommitSessionBoundary{}, ops.AtomicApply{}, ops.LoadInputStates{}, ops.LoadInputState{}, ops.LoadBoundaryReceipt{},
 		ops.LoadSessionSnapshot{}, ops.LoadRuntimeState{}, ops.PersistInputState{}, ops.PersistRuntimeState{},
 		ops.AtomicLifecycleCommit{}, ops.Commit{}, ops.LoadSession{}, ops.LoadSessionAt{}, ops.Fork{}, ops.LoadView{}, ops.DeleteRuntime{}, ops.Prune{},
-		ops.ListRuntimes{}, ops.LoadImage{}, ops.Import{},
+		ops.ListRuntimes{}, ops.LoadImage{}, ops.BeginImport{}, ops.StorePiece{}, ops.Import{},
 	} {
 		name := op.Kind().String()
 		assert.Equal(t, name, strings.ToLower(words.ReplaceAllString(reflect.TypeOf(op).Name(), "${1}_${2}")))

@@ -97,6 +97,25 @@ func (e *OpError) Error() string {
 // Unwrap returns what was wrong.
 func (e *OpError) Unwrap() error { return e.Err }
 
+// A PartialError is the error of a call that goes in steps and ended early. What it says
+// has gone, in the steps before the one that failed; that one has changed nothing, unless
+// Err is ErrOutcomeUnknown. To call again goes on.
+type PartialError struct {
+	Op        string // the operation's name, such as "prune"
+	RuntimeID RuntimeID
+	Removed   Removed
+	Err       error // why it ended: see OpError
+}
+
+func (e *PartialError) Error() string {
+	r := e.Removed
+	return fmt.Sprintf("%s of runtime %q ended early: %v (removed so far: receipts %d, runs %d, inputs %d, payloads %d, versions %d)",
+		e.Op, e.RuntimeID.Short(), e.Err, r.Receipts, r.Runs, r.InputStates, r.Payloads, r.Versions)
+}
+
+// Unwrap returns why it ended.
+func (e *PartialError) Unwrap() error { return e.Err }
+
 // A ValueError says which part of a value is not valid for its type. It holds
 // nothing of the value.
 type ValueError struct {

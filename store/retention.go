@@ -37,6 +37,11 @@ type Removed struct {
 	Payloads int `json:"payloads"` // of inputs that are still there
 }
 
+// Plus returns the sum of both.
+func (r Removed) Plus(s Removed) Removed {
+	return Removed{r.Totals.Plus(s.Totals), r.Payloads + s.Payloads}
+}
+
 // Validate returns a *ValueError if a part of k is negative.
 func (k Retention) Validate() error {
 	for _, part := range []struct {

@@ -23,20 +23,32 @@ func (t Totals) Bytes() int64 {
 	return t.RuntimeBytes + t.InputBytes + t.ReceiptBytes + t.SnapshotBytes
 }
 
-// A Part is one kind of thing that is held.
-type Part struct {
-	Name  string // such as "input_states"
+// Parts returns the parts that Bytes adds up, each with a name such as "input_states".
+// The snapshots are those of runtimes, earlier ones too, and those that are filed.
+func (t Totals) Parts() []struct {
+	Name  string
 	Items int
 	Bytes int64
-}
-
-// Parts returns the parts that Bytes adds up. The snapshots are those of runtimes,
-// earlier ones too, and those that are filed.
-func (t Totals) Parts() []Part {
-	return []Part{
+} {
+	return []struct {
+		Name  string
+		Items int
+		Bytes int64
+	}{
 		{"runtimes", t.Runtimes, t.RuntimeBytes},
 		{"input_states", t.InputStates, t.InputBytes},
 		{"receipts", t.Receipts, t.ReceiptBytes},
 		{"snapshots", t.Snapshots + t.Versions + t.Sessions, t.SnapshotBytes},
+	}
+}
+
+// Plus returns the sum of both.
+func (t Totals) Plus(u Totals) Totals {
+	return Totals{
+		Runtimes: t.Runtimes + u.Runtimes, InputStates: t.InputStates + u.InputStates,
+		Runs: t.Runs + u.Runs, Receipts: t.Receipts + u.Receipts,
+		Snapshots: t.Snapshots + u.Snapshots, Versions: t.Versions + u.Versions, Sessions: t.Sessions + u.Sessions,
+		RuntimeBytes: t.RuntimeBytes + u.RuntimeBytes, InputBytes: t.InputBytes + u.InputBytes,
+		ReceiptBytes: t.ReceiptBytes + u.ReceiptBytes, SnapshotBytes: t.SnapshotBytes + u.SnapshotBytes,
 	}
 }

@@ -1,9 +1,12 @@
 package state
 
 import (
+	"iter"
 	"math"
+	"slices"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
 )
 
 // MaxRevision is the highest revision that a State comes to, and that a file or a
@@ -123,13 +126,18 @@ type group struct {
 	changed  map[store.RuntimeID]bool
 	adopted  *State    // whose place s has taken, nil if none
 	absent   []*moment // ended in it; the Views that it ends are in the log
+
+	left   uint64             // left-overs, as the pieces leave them
+	pieces []journal.Change   // of left-overs
+	fresh  []iter.Seq[[]byte] // see leftOvers
+	leave  leftOvers          // that Changes has left besides
 }
 
 // Begin begins a group, which Commit or Rollback ends. Its operations are
 // settled one by one, and nothing may be asked of the runtimes that it changes.
 // There must be no Image while it lasts.
 func (s *State) Begin() {
-	s.group = &group{revision: s.revision, names: s.texts.names, changed: make(map[store.RuntimeID]bool)}
+	s.group = &group{revision: s.revision, names: s.texts.names, changed: make(map[store.RuntimeID]bool), left: s.left.records}
 }
 
 // Grouping reports whether there is a group, so that what is held may be taken
@@ -149,6 +157,8 @@ func (s *State) Commit() Waiters {
 	if len(s.log) == 0 && s.group.adopted == nil { // the journal has not been told
 		s.texts.names = s.group.names
 	}
+	s.left.records = s.group.left + s.group.leave.records
+	s.left.fresh = slices.Concat(s.left.fresh, s.group.fresh, s.group.leave.fresh)
 	s.group = nil
 	s.forgetLog(0)
 	return finish(ended)

@@ -26,19 +26,28 @@ func (s *State) SetRevision(revision uint64) { s.revision = revision }
 // more. s must never have held anything: the error is store.ErrNotEmpty, or a
 // *store.LimitError, and nothing has changed then.
 func (s *State) Adopt(other *State) error {
-	if s.revision > 0 || len(s.changed) > 0 {
-		return store.ErrNotEmpty
-	}
-	if err := s.checkAdopted(other); err != nil {
+	if err := s.mayAdopt(other, true); err != nil {
 		return err
 	}
 	if s.group != nil {
 		s.group.adopted, s.group.revision = other, other.revision
+		s.group.left -= other.staged
 	}
 	s.takeFrom(other)
 	s.images += other.images + 1 // no Image shows any of it
 	for at := range s.absences {
 		s.over = s.endAbsence(at, s.over)
+	}
+	return nil
+}
+
+// mayAdopt returns why s may not adopt another State, if so.
+func (s *State) mayAdopt(other *State, first bool) error {
+	switch {
+	case s.revision > 0 || len(s.changed) > 0:
+		return store.ErrNotEmpty
+	case first:
+		return s.checkAdopted(other)
 	}
 	return nil
 }

@@ -19,7 +19,8 @@ import (
 //
 //	key                                  payload of the value
 //	0                                    revision, next place of a runtime, runtimes, filed snapshots,
-//	                                     next place of one, parts of texts, last name of one
+//	                                     next place of one, parts of texts, last name of one,
+//	                                     left-overs
 //	0 name                               part of a text: 0 and its bytes, or 1 and the names of the
 //	                                     parts that it lists, all lower than its own
 //	1 place 0                            runtime: id, version, state, input states, runs, dropped
@@ -52,7 +53,10 @@ import (
 // one byte, the payload, and the CRC-32C of key, version and payload, four bytes,
 // the lowest first.
 //
-// The version is 2. In version 1 the first record ends after the filed snapshots; a
+// Records of what is not held, left-overs, are passed over: see leftOvers.
+//
+// The version is 3. In version 2 the first record ends before the left-overs; there are
+// none. In version 1 the first record ends after the filed snapshots; a
 // runtime's has no versions, and ends after the latest receipt; a filed snapshot's has
 // no snapshot; and snapshots stand in records of their own:
 //
@@ -61,7 +65,7 @@ import (
 //
 // Such a snapshot stays as it is until it is replaced.
 const (
-	recordVersion = 2
+	recordVersion = 3
 
 	keyRoot    = 0
 	keyRuntime = 1
@@ -112,19 +116,38 @@ func check(key, value []byte) uint32 {
 }
 
 // Changes returns what a journal must store of the group so far: each key once,
-// in ascending order, and none if nothing has changed.
+// in ascending order, and none if nothing has changed. What is to be removed besides,
+// and is too much for a batch, is left for later ones.
 func (s *State) Changes() []journal.Change {
-	if s.group.adopted != nil {
+	g := s.group
+	switch {
+	case g.adopted != nil && g.adopted.staged > 0:
+		return []journal.Change{s.rootRecord(g.left)}
+	case g.adopted != nil:
 		return slices.Collect(s.Records())
-	}
-	if len(s.log) == 0 {
+	case len(s.log) == 0 && len(g.pieces) == 0:
 		return nil
+	}
+	gone, records := s.gone()
+	changes, names := s.texts.records()
+	if records+len(names) <= s.removals() {
+		g.leaveAll(nil, nil)
+		for _, name := range names {
+			changes = append(changes, remove(partKey(name)))
+		}
+		for rt := range gone {
+			for key := range rt.recordKeys(nil) {
+				changes = append(changes, journal.Change{Key: key, Delete: true})
+			}
+		}
+	} else {
+		g.leaveAll(gone, names)
 	}
 	type where struct {
 		rt   *runtime
 		part part
 	}
-	changes := append(s.texts.records(), s.rootRecord())
+	changes = append(append(changes, g.pieces...), s.rootRecord(g.left+g.leave.records))
 	seen := make(map[where]bool, len(s.log))
 	for _, c := range s.log {
 		if at := (where{c.rt, c.part}); !seen[at] { // the first knows what the journal has
@@ -136,21 +159,18 @@ func (s *State) Changes() []journal.Change {
 	return slices.CompactFunc(changes, func(a, b journal.Change) bool { return bytes.Equal(a.Key, b.Key) })
 }
 
-// appendRecords appends the records of a part as it stands now.
+// appendRecords appends the records of a part as it stands now. Those of a runtime that
+// has gone are left to Changes, but for those of the part.
 func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
-	rt, at := c.rt, c.part.at
-	switch there := rt != nil && !rt.deleted; c.part.kind {
+	rt, p := c.rt, c.part.recorded()
+	there := rt != nil && !rt.deleted
+	switch p.kind {
 	case theRuntime:
-		if !there {
-			for p := range rt.parts() {
-				to = s.appendRecords(to, change{rt, p, value{version: rt.session}})
-			}
-		}
-	case theVersion, theState, theLatest, theOrigin:
+		return to
+	case theVersion:
 		if there {
 			return append(to, rt.head())
 		}
-		return append(to, remove(keyOf(keyRuntime, rt.place, subHead)))
 	case theSession:
 		if before := c.old.version; before != nil {
 			to = removeChunks(to, keyRuntime, rt.place, before.chunks)
@@ -158,55 +178,68 @@ func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
 		if there && rt.session != nil {
 			return append(to, s.versionRecord(rt, subSession, rt.session))
 		}
-		return append(to, remove(keyOf(keyRuntime, rt.place, subSession)))
 	case aPast:
-		if v, ok := rt.past.get(at); ok && there {
-			return append(to, s.versionRecord(rt, subPast, v, at))
+		if v, ok := rt.past.get(p.at); ok && there {
+			return append(to, s.versionRecord(rt, subPast, v, p.at))
 		}
-		return append(to, remove(keyOf(keyRuntime, rt.place, subPast, at)))
 	case aFiled:
 		if before := c.old.filed; before != nil {
-			to = removeChunks(to, keyFiled, at, before.chunks)
+			to = removeChunks(to, keyFiled, p.at, before.chunks)
 		}
-		if f, ok := s.sessions.values.get(at); ok {
-			return append(to, s.filedRecord(at, f))
+		if f, ok := s.sessions.values.get(p.at); ok {
+			return append(to, s.filedRecord(p.at, f))
 		}
-		return append(to, remove(keyOf(keyFiled, at, subHead)))
-	case aRun, theHighest:
-		r, ok := rt.runs.values.get(at)
+		return append(to, remove(keyOf(keyFiled, p.at, subHead)))
+	case aRun:
+		r, ok := rt.runs.values.get(p.at)
 		if ok && there {
-			return append(to, runRecord(rt, subRun, at, dropped{r.id, r.highest}))
+			return append(to, runRecord(rt, subRun, p.at, dropped{r.id, r.highest}))
 		}
-		to = append(to, remove(keyOf(keyRuntime, rt.place, subRun, at)))
 		if before := c.old.run; before != nil {
 			for receipt := range before.receipts.all() {
-				to = append(to, remove(keyOf(keyRuntime, rt.place, subReceipt, at, receipt.Sequence)))
+				to = append(to, remove(keyOf(keyRuntime, rt.place, subReceipt, p.at, receipt.Sequence)))
 			}
 		}
 	case aDropped:
-		if left, ok := rt.dropped.values.get(at); ok && there {
-			return append(to, runRecord(rt, subDropped, at, left))
+		if left, ok := rt.dropped.values.get(p.at); ok && there {
+			return append(to, runRecord(rt, subDropped, p.at, left))
 		}
-		return append(to, remove(keyOf(keyRuntime, rt.place, subDropped, at)))
 	case aReceipt:
-		if r, ok := rt.runs.values.get(at); ok && there && r.get(c.part.nth) != nil {
-			return append(to, receiptRecord(rt, at, r.get(c.part.nth)))
+		if r, ok := rt.runs.values.get(p.at); ok && there && r.get(p.nth) != nil {
+			return append(to, receiptRecord(rt, p.at, r.get(p.nth)))
 		}
-		return append(to, remove(keyOf(keyRuntime, rt.place, subReceipt, at, c.part.nth)))
 	case anInput:
-		if state, ok := rt.inputs.values.get(at); ok && there {
-			return append(to, inputRecord(rt, at, state))
+		if state, ok := rt.inputs.values.get(p.at); ok && there {
+			return append(to, inputRecord(rt, p.at, state))
 		}
-		return append(to, remove(keyOf(keyRuntime, rt.place, subInput, at)))
 	}
-	return to
+	return append(to, remove(p.key(rt.place)))
+}
+
+// key returns the key of a runtime's part that has a record.
+func (p part) key(place uint64) []byte {
+	switch p.kind {
+	case theSession:
+		return keyOf(keyRuntime, place, subSession)
+	case aPast:
+		return keyOf(keyRuntime, place, subPast, p.at)
+	case aRun:
+		return keyOf(keyRuntime, place, subRun, p.at)
+	case aDropped:
+		return keyOf(keyRuntime, place, subDropped, p.at)
+	case aReceipt:
+		return keyOf(keyRuntime, place, subReceipt, p.at, p.nth)
+	case anInput:
+		return keyOf(keyRuntime, place, subInput, p.at)
+	}
+	return keyOf(keyRuntime, place, subHead)
 }
 
 // Records returns all that is held, in ascending order of the keys. Nothing may
 // be changed meanwhile.
 func (s *State) Records() iter.Seq[journal.Change] {
 	return func(yield func(journal.Change) bool) {
-		more := yield(s.rootRecord())
+		more := yield(s.rootRecord(s.left.records))
 		emit := func(c change) bool {
 			records := s.standing(c)
 			if records == nil {
@@ -265,10 +298,10 @@ func (rt *runtime) parts() iter.Seq[part] {
 	}
 }
 
-func (s *State) rootRecord() journal.Change {
+func (s *State) rootRecord(leftOvers uint64) journal.Change {
 	return put(rootKey, func(b []byte) []byte {
 		return appendNumbers(b, s.revision, s.next, uint64(s.order.len), uint64(s.sessions.values.len), s.sessions.next,
-			uint64(s.texts.written), s.texts.names)
+			uint64(s.texts.written), s.texts.names, leftOvers)
 	})
 }
 

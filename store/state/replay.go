@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/loopstore/loopstore/store"
@@ -22,9 +24,10 @@ type Replay struct {
 	bytes   int                      // that these have
 	current pending                  // whose records come
 	records int
+	left    [][]byte // keys of left-overs
 }
 
-type rootCounts struct{ there, revision, next, runtimes, sessions, parts, names uint64 }
+type rootCounts struct{ there, revision, next, runtimes, sessions, parts, names, leftOvers uint64 }
 
 // A pending runtime, or filed snapshot, is one of which not all records have come.
 type pending struct {
@@ -94,20 +97,49 @@ func (r *Replay) Done() error {
 	case r.root.sessions != uint64(s.sessions.values.len):
 		reason = fmt.Sprintf("%d of %d filed snapshots are there", s.sessions.values.len, r.root.sessions)
 	}
-	if reason == "" && r.root.parts != uint64(len(r.parts)) {
-		reason = fmt.Sprintf("%d of %d parts of texts are there", len(r.parts), r.root.parts)
+	r.leaveParts()
+	if parts := uint64(len(r.parts)); reason == "" && r.root.parts != parts {
+		reason = fmt.Sprintf("%d of %d parts of texts are there", parts, r.root.parts)
 	}
-	for _, p := range r.parts {
-		if reason == "" && s.texts.held[p].writes == 0 {
-			reason = "a part of no text"
-		}
+	if left := uint64(len(r.left)); reason == "" && r.root.leftOvers != left {
+		reason = fmt.Sprintf("%d records belong to nothing, and not %d", left, r.root.leftOvers)
 	}
 	if reason != "" {
 		return corrupt(r.last, reason)
 	}
 	s.texts.settle()
 	s.revision, s.next = r.root.revision, r.root.next
+	if len(r.left) > 0 {
+		s.left = leftOvers{uint64(len(r.left)), []iter.Seq[[]byte]{slices.Values(r.left)}}
+	}
 	return nil
+}
+
+// mayLeave reports whether there are left-overs.
+func (r *Replay) mayLeave() bool { return r.root.leftOvers > 0 }
+
+// leave passes over a record of what is not held. What an import has left may stand at
+// a place, or under a name, that is not given yet.
+func (r *Replay) leave(key []byte, number uint64, b *payloadReader) string {
+	if number > maxPlace {
+		return "a place beyond all that there are"
+	}
+	r.left = append(r.left, bytes.Clone(key))
+	r.state.given = max(r.state.given, number)
+	b.rest = nil
+	return ""
+}
+
+// leaveParts passes over the parts that no text has.
+func (r *Replay) leaveParts() {
+	held := r.state.texts.held
+	for name, p := range r.parts {
+		if held[p].writes == 0 {
+			r.left = append(r.left, partKey(name))
+			delete(r.parts, name)
+			delete(held, p)
+		}
+	}
 }
 
 func corrupt(key []byte, reason string) error {
@@ -138,6 +170,9 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 		if b.version > 1 {
 			r.state.sessions.next, r.root.parts, r.root.names = b.number(), b.number(), b.number()
 		}
+		if b.version > 2 {
+			r.root.leftOvers = b.number()
+		}
 		if r.root.revision > MaxRevision || max(r.root.next, r.root.names, r.state.sessions.next) > maxPlace {
 			return "a number beyond all that there are"
 		}
@@ -147,7 +182,11 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	k := payloadReader{rest: key}
 	if len(key) == 1+8 && key[0] == keyRoot {
 		k.byte()
-		return r.part(k.fixed(), b)
+		name := k.fixed()
+		if r.mayLeave() && name > r.root.names {
+			return r.leave(key, name, b)
+		}
+		return r.part(name, b)
 	}
 	kind, place, sub := k.byte(), k.fixed(), k.byte()
 	var numbers []uint64
@@ -163,10 +202,18 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 			return reason
 		}
 		r.current = pending{kind: kind, place: place}
+		if next := map[byte]uint64{keyRuntime: r.root.next, keyFiled: r.state.sessions.next}; r.mayLeave() && place >= next[kind] {
+			r.current = pending{}
+			return r.leave(key, place, b)
+		}
 		return r.head(b)
 	}
 	o := &r.current
-	if o.kind != kind || o.place != place {
+	switch {
+	case o.kind == kind && o.place == place:
+	case r.mayLeave():
+		return r.leave(key, place, b)
+	default:
 		return "its head is missing"
 	}
 	switch sub {

@@ -2,31 +2,34 @@ package state
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
 )
 
-// Prune removes what a Retention lets go of a runtime at a time.
-func (s *State) Prune(id store.RuntimeID, keep store.Retention, now store.Time) store.Removed {
+// Prune removes what a Retention lets go of a runtime at a time, as far as one step
+// goes, and reports whether there may be more.
+func (s *State) Prune(id store.RuntimeID, keep store.Retention, now store.Time) (n store.Removed, more bool) {
 	rt := s.runtimes[id]
 	if rt == nil {
-		return store.Removed{}
+		return n, false
 	}
+	most := s.removals()
 	v, before := rt.show(past), s.Totals()
-	g := prune(keep, v, now)
-	n := g.removed(v)
+	g := prune(keep, v, now, &most)
+	n = g.removed(v)
 	s.remove(rt, g)
 	n.SnapshotBytes = before.SnapshotBytes - s.Totals().SnapshotBytes // others may have some of it
-	return n
+	return n, most <= 0
 }
 
 // WouldPrune returns what State.Prune would remove of the runtime if it were as
 // it is here. Of snapshots that may be less than it says, if others share them: forks,
 // and what is filed under the ids of sessions.
 func (v *View) WouldPrune(keep store.Retention, now store.Time) store.Removed {
-	g := prune(keep, v, now)
+	g := prune(keep, v, now, new(math.MaxInt))
 	return g.removed(v)
 }
 
@@ -39,54 +42,79 @@ type gone struct {
 	versions []*version          // of the session
 }
 
-func prune(k store.Retention, v *View, now store.Time) (g gone) {
+// prune returns what a Retention lets go, up to so many records, which it counts down.
+func prune(k store.Retention, v *View, now store.Time, most *int) (g gone) {
 	runs, latest, inputs, ended := v.runs, v.latest, v.inputs.values, v.ended
-	g.versions = pruneVersions(k.Sessions, v.past, now.Time(), math.MaxInt)
-	g.runs = pruneRuns(k, runs, latest, math.MaxInt)
+	g.versions = pruneVersions(k.Sessions, v.past, now.Time(), *most)
+	*most -= len(g.versions)
+	g.runs, g.receipts = pruneRuns(k, runs, latest, most)
 	drop := make(map[*run]bool, len(g.runs))
 	for _, r := range g.runs {
 		drop[r] = true
 	}
 	for r := range runs.all() {
+		if *most <= 0 {
+			return g
+		}
 		if !drop[r] {
-			g.receipts = append(g.receipts, pruneRun(k, r, latest, math.MaxInt)...)
+			g.receipts = append(g.receipts, pruneRun(k, r, latest, most)...)
 		}
 	}
 	at, going := now.Time(), make(map[*store.InputState]bool)
 	for state := range inputs.all() {
+		if *most <= 0 {
+			return g
+		}
 		if hasEnded(state) && (over(k.Inputs, ended.inputs) || old(k.Inputs, state, at)) {
 			g.inputs = append(g.inputs, state)
 			going[state] = true
 			ended.count(state, -1)
+			*most--
 		}
 	}
 	for state := range inputs.all() {
+		if *most <= 0 {
+			return g
+		}
 		if hasPayload(state) && !going[state] && (over(k.Payloads, ended.payloads) || old(k.Payloads, state, at)) {
 			g.payloads = append(g.payloads, state)
 			ended.payloads--
+			*most -= bareRecords(state)
 		}
 	}
 	return g
 }
 
-// pruneRuns returns the first runs that are more than are kept, until they have so
-// many records.
-func pruneRuns(k store.Retention, runs list[*run], latest *Receipt, most int) (gone []*run) {
-	for r := range runs.first(excess(k.Runs, runs.len, math.MaxInt)) {
-		if most <= 0 {
-			break
-		}
-		if most -= 1 + r.receipts.len; r.id != latest.RunID {
-			gone = append(gone, r)
-		}
-	}
-	return gone
+// bareRecords returns how many records an input counts for that is stored again without
+// its payload.
+func bareRecords(state *store.InputState) int {
+	return 2 + (state.PayloadBytes()-len(state.PersistedInput))/removalBytes
 }
 
-// pruneRun returns the first receipts of a run that are more than are kept, up
-// to so many.
-func pruneRun(k store.Retention, r *run, latest *Receipt, most int) (gone []*Receipt) {
-	for receipt := range r.receipts.first(excess(k.ReceiptsPerRun, r.receipts.len, most)) {
+// pruneRuns returns the first runs that are more than are kept, up to so many records.
+// Of the last one that may be some receipts only.
+func pruneRuns(k store.Retention, runs list[*run], latest *Receipt, most *int) (gone []*run, receipts []*Receipt) {
+	for r := range runs.first(excess(k.Runs, runs.len, math.MaxInt)) {
+		switch {
+		case *most <= 0:
+			return gone, receipts
+		case r.id == latest.RunID:
+		case r.receipts.len < *most:
+			gone = append(gone, r)
+			*most -= 1 + r.receipts.len
+		default:
+			receipts = slices.AppendSeq(receipts, r.receipts.first(*most-1))
+			*most = 0
+		}
+	}
+	return gone, receipts
+}
+
+// pruneRun returns the first receipts of a run that are more than are kept, up to so
+// many.
+func pruneRun(k store.Retention, r *run, latest *Receipt, most *int) (gone []*Receipt) {
+	for receipt := range r.receipts.first(excess(k.ReceiptsPerRun, r.receipts.len, *most)) {
+		*most--
 		if receipt != latest {
 			gone = append(gone, receipt)
 		}
@@ -245,12 +273,15 @@ func (w *swept) goBack(p part) {
 // has changed. The next one goes on.
 const sweepAtOnce = 1000
 
+func (s *State) sweepAtOnce() int { return min(sweepAtOnce, s.removals()) }
+
 // retain removes what the State's Retention lets go of the runtimes that an
 // operation has changed.
 func (s *State) retain(changes []change) {
+	most := s.sweepAtOnce() + 2*len(changes) // so what there was too much before goes on to get less
 	for _, c := range changes {
 		if c.rt != nil && !c.rt.deleted {
-			s.retainAfter(c)
+			s.retainAfter(c, &most)
 		}
 	}
 	for _, t := range s.changed {
@@ -262,7 +293,7 @@ func (s *State) retain(changes []change) {
 
 // retainAfter looks at what one change has made too many, or may have made too
 // old.
-func (s *State) retainAfter(c change) {
+func (s *State) retainAfter(c change, most *int) {
 	var r *run
 	switch rt := c.rt; c.part.kind {
 	case aReceipt:
@@ -275,7 +306,7 @@ func (s *State) retainAfter(c change) {
 		rt.swept.changed = append(rt.swept.changed, c.part.at)
 	}
 	if r != nil {
-		s.remove(c.rt, gone{receipts: pruneRun(s.Retention, r, c.rt.latest, sweepAtOnce)})
+		s.remove(c.rt, gone{receipts: pruneRun(s.Retention, r, c.rt.latest, most)})
 	}
 }
 
@@ -283,29 +314,25 @@ func (s *State) retainAfter(c change) {
 // sweep by age begins when a 64th of the age has passed, or the clock went back
 // by as much.
 func (s *State) sweep(rt *runtime) {
-	k, w, budget, now := s.Retention, &rt.swept, sweepAtOnce, s.Now.Time()
+	k, w, budget, now := s.Retention, &rt.swept, s.sweepAtOnce(), s.Now.Time()
 	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && !w.going && now.Sub(w.began).Abs() >= age/64 {
 		w.began, w.going, w.inputs.next, w.payloads.next = now, true, 0, 0
 	}
 	versions := pruneVersions(k.Sessions, rt.past, now, budget)
 	s.remove(rt, gone{versions: versions})
 	budget -= len(versions)
-	runs := pruneRuns(k, rt.runs.values, rt.latest, budget)
-	s.remove(rt, gone{runs: runs})
-	for _, r := range runs {
-		budget -= 1 + r.receipts.len
-	}
+	runs, receipts := pruneRuns(k, rt.runs.values, rt.latest, &budget)
+	s.remove(rt, gone{runs: runs, receipts: receipts})
 	for at, r := range rt.runs.values.from(w.runs) {
-		receipts := pruneRun(k, r, rt.latest, budget)
-		s.remove(rt, gone{receipts: receipts})
-		if budget -= 1 + len(receipts); budget <= 0 {
+		s.remove(rt, gone{receipts: pruneRun(k, r, rt.latest, &budget)})
+		if budget--; budget <= 0 {
 			return
 		}
 		w.runs = at + 1
 	}
-	s.remove(rt, gone{inputs: w.inputs.look(k.Inputs, rt, rt.ended.inputs, now, hasEnded, &budget)})
+	s.remove(rt, gone{inputs: w.inputs.look(k.Inputs, rt, rt.ended.inputs, now, hasEnded, oneRecord, &budget)})
 	if budget > 0 { // of those that stay
-		s.remove(rt, gone{payloads: w.payloads.look(k.Payloads, rt, rt.ended.payloads, now, hasPayload, &budget)})
+		s.remove(rt, gone{payloads: w.payloads.look(k.Payloads, rt, rt.ended.payloads, now, hasPayload, bareRecords, &budget)})
 	}
 	w.changed = w.changed[:0]
 	w.going = w.going && budget <= 0
@@ -313,18 +340,23 @@ func (s *State) sweep(rt *runtime) {
 
 // look returns those of n inputs that match and are not kept, as far as the
 // budget goes.
-func (w *scan) look(k store.Keep, rt *runtime, n int, now time.Time, match func(*store.InputState) bool, budget *int) (gone []*store.InputState) {
+func (w *scan) look(k store.Keep, rt *runtime, n int, now time.Time, match func(*store.InputState) bool, records func(*store.InputState) int, budget *int) (gone []*store.InputState) {
+	take := func(state *store.InputState) {
+		gone = append(gone, state)
+		*budget -= records(state)
+	}
 	if over(k, n) {
 		for at, state := range rt.inputs.values.from(w.first) {
 			if !over(k, n) || *budget <= 0 {
 				break
 			}
 			if match(state) {
-				gone = append(gone, state)
+				take(state)
 				n--
+			} else {
+				*budget--
 			}
 			w.first = at + 1
-			*budget--
 		}
 	}
 	for _, at := range rt.swept.changed {
@@ -338,14 +370,17 @@ func (w *scan) look(k store.Keep, rt *runtime, n int, now time.Time, match func(
 				break
 			}
 			if match(state) && old(k, state, now) {
-				gone = append(gone, state)
+				take(state)
+			} else {
+				*budget--
 			}
 			w.next = at + 1
-			*budget--
 		}
 	}
 	return gone
 }
+
+func oneRecord(*store.InputState) int { return 1 }
 
 // shortest returns the shorter of two ages, of which 0 is none.
 func shortest(a, b time.Duration) time.Duration {

@@ -12,7 +12,7 @@ func (s *State) swapRuntime(rt *runtime, there bool) bool {
 	switch {
 	case there:
 		s.setRuntime(rt)
-		s.held = plus(s.held, rt.held)
+		s.held = s.held.Plus(rt.held)
 		for v := range rt.past.all() {
 			s.texts.add(v.root(), true)
 		}

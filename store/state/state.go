@@ -27,6 +27,8 @@ type State struct {
 	Retention store.Retention
 	// Now is the time of the operation, for a Retention by age.
 	Now store.Time
+	// BatchBytes is how much the journal of a group takes at once, 0 if any amount.
+	BatchBytes int64
 	// Snapshots, if set, shows other goroutines the sessions' snapshots.
 	Snapshots *Snapshots
 
@@ -43,6 +45,9 @@ type State struct {
 	log      []change    // what takeBack can take back
 	trying   bool        // within Try
 	group    *group      // nil outside one
+	left     leftOvers   // in the journal
+	staged   uint64      // how many of its records are left-overs in the journal of another State
+	given    uint64      // places and names below are not for an import
 	absences [64]*moment // of views of what is not there, by a hash of the id
 	over     []*moment   // to end with the next Settle
 }

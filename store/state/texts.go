@@ -143,18 +143,19 @@ func (t *texts) settle() {
 	t.touched = t.touched[:0]
 }
 
-// records returns what there is to change in a journal of the parts that were touched.
-// One may be there twice.
-func (t *texts) records() (to []journal.Change) {
+// records returns the new records of the parts that were touched, of which one may be
+// there twice, and the names of those whose records go.
+func (t *texts) records() (to []journal.Change, gone []uint64) {
 	for _, p := range t.touched {
 		switch h := t.held[p]; {
 		case h.writes > 0 && !h.stored:
 			to = append(to, t.record(p))
 		case h.writes == 0 && h.stored:
-			to = append(to, remove(partKey(h.name)))
+			gone = append(gone, h.name)
 		}
 	}
-	return to
+	slices.Sort(gone)
+	return to, slices.Compact(gone)
 }
 
 // record is the record of a part.

@@ -99,8 +99,6 @@ func withTexts(t store.Totals, bytes int64) store.Totals {
 	return t
 }
 
-func plus(a, b store.Totals) store.Totals { return minus(a, minus(store.Totals{}, b)) }
-
 func minus(a, b store.Totals) store.Totals {
 	return store.Totals{
 		Runtimes: a.Runtimes - b.Runtimes, InputStates: a.InputStates - b.InputStates,

@@ -1,0 +1,215 @@
+package state
+
+import (
+	"iter"
+
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// A journal takes only so much at once. So it may have records of what is not held:
+// the pieces of an import that is not true yet, or never will be, and what a large
+// deletion has left. These are left-overs. The first record says how many there are,
+// and what the others say tells which: a left-over stands at a place, or under a name,
+// that has not been given; or its runtime has no head; or it is a part that no text
+// has.
+type leftOvers struct {
+	records uint64             // how many the journal has
+	fresh   []iter.Seq[[]byte] // keys of those that nobody clears yet
+}
+
+// A Piece is a change of left-overs, for one batch.
+type Piece struct {
+	to      *State  // whose journal it is for
+	of      *Import // that it is a piece of; nil if its records go
+	changes []journal.Change
+	last    bool // nobody goes on with the import
+}
+
+// Bytes returns the length of its keys and values.
+func (p Piece) Bytes() int64 { return journal.Batch{Changes: p.changes}.Bytes() }
+
+// StorePiece puts a piece into the group. The error is that of Adopt, if the import cannot
+// become true any more.
+func (s *State) StorePiece(p Piece) error {
+	g, n := s.group, uint64(len(p.changes))
+	switch {
+	case g == nil || p.to != s:
+		return errOtherImport
+	case p.last:
+		g.fresh = append(g.fresh, p.of.keys())
+	case p.of == nil:
+		g.left -= n
+	default:
+		if err := s.mayAdopt(p.of.from, p.of.from.staged == 0); err != nil {
+			return err
+		}
+		g.left += n
+	}
+	g.pieces = append(g.pieces, p.changes...)
+	return nil
+}
+
+// LeftOvers returns how many records the journal has of what is not held.
+func (s *State) LeftOvers() uint64 { return s.left.records }
+
+// Clearing returns the left-overs that nobody clears yet, as the pieces that remove
+// them. Each sequence may be used once, by any goroutine.
+func (s *State) Clearing() (clearing []iter.Seq[Piece]) {
+	for _, keys := range s.left.fresh {
+		clearing = append(clearing, s.removing(keys))
+	}
+	s.left.fresh = nil
+	return clearing
+}
+
+func (s *State) removing(keys iter.Seq[[]byte]) iter.Seq[Piece] {
+	most := s.removals()
+	return func(yield func(Piece) bool) {
+		var changes []journal.Change
+		for key := range keys {
+			if changes = append(changes, remove(key)); len(changes) < most {
+				continue
+			}
+			if !yield(Piece{to: s, changes: changes}) {
+				return
+			}
+			changes = nil
+		}
+		if len(changes) > 0 {
+			yield(Piece{to: s, changes: changes})
+		}
+	}
+}
+
+const (
+	pieceBytes   = 1 << 20 // of records that are put into a batch, about
+	mostRemovals = 4096
+	removalBytes = 48 // no less than one takes
+)
+
+// piece returns how many bytes of records a batch has room for at any time.
+func (s *State) piece() int64 {
+	if s.BatchBytes > 0 {
+		return min(pieceBytes, s.BatchBytes/4)
+	}
+	return pieceBytes
+}
+
+// removals returns how many records a batch removes that need not go with it.
+func (s *State) removals() int { return int(max(2, min(mostRemovals, s.piece()/removalBytes))) }
+
+// gone returns the runtimes that the group removes from the journal, each with the parts
+// that are in the log, and how many records they have.
+func (s *State) gone() (gone map[*runtime]map[part]bool, records int) {
+	made := make(map[*runtime]bool)
+	for _, c := range s.log {
+		if c.part.kind != theRuntime || made[c.rt] {
+			continue
+		}
+		if made[c.rt] = !c.old.there; c.old.there && c.rt.deleted && gone[c.rt] == nil {
+			if gone == nil {
+				gone = make(map[*runtime]map[part]bool)
+			}
+			gone[c.rt] = map[part]bool{{kind: theVersion}: true}
+			records += c.rt.records()
+		}
+	}
+	for _, c := range s.log {
+		if logged := gone[c.rt]; logged != nil && c.part.kind != theRuntime {
+			logged[c.part.recorded()] = true
+		}
+	}
+	return gone, records
+}
+
+// leave leaves what the group removes from the journal, but for the parts in the log.
+func (g *group) leaveAll(gone map[*runtime]map[part]bool, names []uint64) {
+	g.leave = leftOvers{records: uint64(len(names))}
+	if len(names) > 0 {
+		g.leave.fresh = append(g.leave.fresh, partKeys(names))
+	}
+	for rt, logged := range gone {
+		g.leave.records += uint64(rt.records())
+		for p := range logged {
+			g.leave.records -= uint64(rt.recordsOf(p))
+		}
+		g.leave.fresh = append(g.leave.fresh, rt.recordKeys(logged))
+	}
+}
+
+func partKeys(names []uint64) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, name := range names {
+			if !yield(partKey(name)) {
+				return
+			}
+		}
+	}
+}
+
+// records returns how many records a runtime has.
+func (rt *runtime) records() int {
+	return rt.recordsOf(part{kind: theVersion}) + rt.runs.values.len + rt.dropped.values.len + rt.held.Receipts + rt.inputs.values.len +
+		rt.recordsOf(part{kind: theSession}) + rt.past.len
+}
+
+// recordsOf returns how many records a runtime has of a part.
+func (rt *runtime) recordsOf(p part) int {
+	there := false
+	switch p.kind {
+	case theVersion:
+		there = true
+	case theSession:
+		if there = rt.session != nil; there && rt.session.chunks > 0 {
+			return int(rt.session.chunks)
+		}
+	case aPast:
+		_, there = rt.past.get(p.at)
+	case aRun:
+		_, there = rt.runs.values.get(p.at)
+	case aDropped:
+		_, there = rt.dropped.values.get(p.at)
+	case aReceipt:
+		if r, ok := rt.runs.values.get(p.at); ok {
+			there = r.get(p.nth) != nil
+		}
+	case anInput:
+		_, there = rt.inputs.values.get(p.at)
+	}
+	if there {
+		return 1
+	}
+	return 0
+}
+
+// recordKeys returns the keys of a runtime that does not change any more, but for those of
+// some parts.
+func (rt *runtime) recordKeys(but map[part]bool) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for p := range rt.parts() {
+			if but[p] {
+				continue
+			}
+			keys := []journal.Change{remove(p.key(rt.place))}
+			if p.kind == theSession && rt.session.chunks > 0 {
+				keys = removeChunks(nil, keyRuntime, rt.place, rt.session.chunks)
+			}
+			for _, c := range keys {
+				if !yield(c.Key) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// recorded returns the part whose record has a part of a runtime.
+func (p part) recorded() part {
+	switch p.kind {
+	case theState, theLatest, theOrigin:
+		return part{kind: theVersion}
+	case theHighest:
+		return part{kind: aRun, at: p.at}
+	}
+	return p
+}
