@@ -146,10 +146,15 @@ func TestAtomicImportInPieces(t *testing.T) {
 			}
 			require.Equal(t, empty, got, "after %d of %d batches", i+1, n)
 			require.Len(t, cleared, 1, "after %d of %d batches", i+1, n)
-			again := openLoop(t, holding(t, cleared), Options{})
-			_, err := again.Import(t.Context(), bytes.NewBufferString(file))
-			require.NoError(t, err)
-			require.Equal(t, file, exported(t, again))
+			for _, standing := range [][]journal.Change{cleared, standing} {
+				engine := holding(t, standing)
+				again := openLoop(t, engine, Options{})
+				_, err := again.Import(t.Context(), bytes.NewBufferString(file)) // while the rest is cleared
+				require.NoError(t, err)
+				require.Equal(t, file, exported(t, again))
+				synctest.Wait()
+				require.Equal(t, file, exported(t, reopened(t, again, engine)))
+			}
 		}
 		engine.Limits = journal.Limits{}
 		fill(t, l)
@@ -383,8 +388,16 @@ func TestARetentionGoesInSteps(t *testing.T) {
 		large(t, l)
 		require.NoError(t, l.Close())
 		engine.Limits, engine.states = few, nil
-		keep := store.Retention{Runs: 1, Inputs: store.Keep{Last: 2}, Payloads: store.Keep{Last: 1}, Sessions: store.Keep{Last: 2}}
+		keep := store.Retention{Runs: 3, ReceiptsPerRun: 3, Inputs: store.Keep{Last: 2}, Payloads: store.Keep{Last: 1}, Sessions: store.Keep{Last: 2}}
 		l = openLoop(t, engine, Options{Retention: keep})
+		var b batch.Batch
+		for i := range 100 {
+			b.Then = append(b.Then, batch.PutReceipt{RuntimeID: "large", Receipt: store.RunBoundaryReceipt{
+				RunID: store.RunID{byte(i % 4)}, Boundary: store.Immediate, Sequence: uint64(3000 + i),
+			}})
+		}
+		_, err := l.Commit(t.Context(), b)
+		require.NoError(t, err, "though each of its receipts lets others go")
 		for range 20 {
 			require.NoError(t, l.PersistRuntimeState(t.Context(), "large", store.RuntimeIdle))
 		}

@@ -98,15 +98,11 @@ func (s *State) piece() int64 {
 // removals returns how many records a batch removes that need not go with it.
 func (s *State) removals() int { return int(max(2, min(mostRemovals, s.piece()/removalBytes))) }
 
-// gone returns the runtimes that the group removes from the journal, each with the parts
-// that are in the log, and how many records they have.
+// gone returns the runtimes that the group has deleted, each with the parts that are in
+// the log, and how many records they had. Of one that the group has made, all are.
 func (s *State) gone() (gone map[*runtime]map[part]bool, records int) {
-	made := make(map[*runtime]bool)
 	for _, c := range s.log {
-		if c.part.kind != theRuntime || made[c.rt] {
-			continue
-		}
-		if made[c.rt] = !c.old.there; c.old.there && c.rt.deleted && gone[c.rt] == nil {
+		if c.part.kind == theRuntime && c.rt.deleted && gone[c.rt] == nil {
 			if gone == nil {
 				gone = make(map[*runtime]map[part]bool)
 			}
@@ -122,7 +118,7 @@ func (s *State) gone() (gone map[*runtime]map[part]bool, records int) {
 	return gone, records
 }
 
-// leave leaves what the group removes from the journal, but for the parts in the log.
+// leaveAll leaves what the group removes from the journal, but for the parts in the log.
 func (g *group) leaveAll(gone map[*runtime]map[part]bool, names []uint64) {
 	g.leave = leftOvers{records: uint64(len(names))}
 	if len(names) > 0 {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strings"
@@ -39,6 +40,7 @@ func FuzzReplay(f *testing.F) {
 		if r.Done() != nil {
 			return
 		}
+		s.left = leftOvers{} // which have no records in Records
 		if len(records) > 0 {
 			again, err := replay(slices.Collect(s.Records()))
 			require.NoError(t, err)
@@ -178,4 +180,42 @@ func TestReplayRefusesWhatCannotGoOn(t *testing.T) {
 	}
 	_, err := replay(slices.Collect(written.Records()))
 	require.ErrorContains(t, err, "no latest receipt")
+}
+
+// A replay passes over as many records of what is not held as the first one says.
+func TestReplayCountsLeftOvers(t *testing.T) {
+	written := replayed(2, 10)
+	written.DeleteRuntime("b")
+	written.Settle()
+	written.texts.names++ // of a part that is there no more
+	place := written.next + 5*importPlaces
+	leftOvers := []journal.Change{
+		seal(keyOf(keyRuntime, place, subHead), []byte("of an import")),
+		seal(keyOf(keyRuntime, place, subInput, 7), []byte("of that runtime")),
+		seal(partKey(written.texts.names+1), []byte("\x00of an import")),
+		seal(keyOf(keyFiled, written.sessions.next, subHead), []byte("of an import")),
+		seal(partKey(written.texts.names), []byte("\x00of no text")),
+		seal(keyOf(keyRuntime, 2, subReceipt, 0, 0), []byte("of a runtime without a head")),
+	}
+	for there := range len(leftOvers) + 1 {
+		for said := range uint64(len(leftOvers) + 2) {
+			records := slices.Concat(slices.Collect(written.Records()), leftOvers[:there])
+			records[0] = written.rootRecord(said)
+			slices.SortFunc(records, func(a, b journal.Change) int { return bytes.Compare(a.Key, b.Key) })
+			s, err := replay(records)
+			if said != uint64(there) {
+				require.ErrorIs(t, err, journal.ErrCorrupt, "%d are there, and %d are said to be", there, said)
+				continue
+			}
+			require.NoError(t, err)
+			require.Equal(t, said, s.LeftOvers())
+			require.Len(t, s.Clearing(), min(there, 1))
+			if s.revision = 0; there > 0 { // as if nothing had been held
+				s.Begin()
+				next, err := s.BeginImport()
+				require.NoError(t, err)
+				require.Greater(t, next.base, place, "another import's pieces are apart from these")
+			}
+		}
+	}
 }
