@@ -21,9 +21,10 @@
 // # Definite
 //
 // A call that returns an error changed nothing. One that returns nil is applied.
-// There are two exceptions. Whether the call that panicked was applied is unknown,
-// and cannot be observed: see Fails closed. And after store.ErrOutcomeUnknown only
-// the journal can tell: see Durable.
+// There are three exceptions. Whether the call that panicked was applied is unknown,
+// and cannot be observed: see Fails closed. After store.ErrOutcomeUnknown only the
+// journal can tell: see Durable. And [Loop.Prune] goes in steps: a *store.PartialError
+// says what those before the one that failed have removed.
 //
 // If ctx ends while a request waits, caller and owner settle by one
 // compare-and-swap who has it. Either the caller takes it back, and it never runs;
@@ -79,8 +80,8 @@
 // runtime, or if the load is of all runtimes; any other is answered meanwhile,
 // unless 1,024 calls wait already. A write never waits for a load that came later.
 //
-// The journal decides. A batch that it rejects, for example because it is too
-// large, changes nothing, and the store goes on; if several calls share the batch,
+// The journal decides. A batch that it rejects, for example because a call brings more
+// than it takes at once, changes nothing, and the store goes on; if several calls share the batch,
 // each is tried alone. If the journal has a new holder, this store stops serving,
 // with a *store.JournalError that wraps journal.ErrFenced; until it notices, it may
 // answer loads with what it held. If the journal cannot say whether it has stored a
@@ -125,10 +126,10 @@
 //
 // # Deleting
 //
-// [Loop.DeleteRuntime] removes all of a runtime in one step, [Loop.Prune] and
-// Options.Retention what a retention lets go: never an input that has not ended, and
-// no sequence is minted twice. Only a runtime that was deleted and made again begins
-// at 0.
+// [Loop.DeleteRuntime] removes all of a runtime in one step, however large it is.
+// [Loop.Prune] and Options.Retention remove what a retention lets go, some of it at a
+// time: never an input that has not ended, and no sequence is minted twice. Only a
+// runtime that was deleted and made again begins at 0.
 //
 // # Limits
 //
@@ -139,7 +140,8 @@
 //
 // [Loop.Export] writes all that is held at one moment, and takes the owner no
 // longer for more of it. [Loop.Import] gives back exactly that, or names the first
-// line that is not as it was written and takes nothing.
+// line that is not as it was written and takes nothing. A journal takes an import in
+// pieces, and nothing of it is there before the last.
 //
 // # Observing
 //

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// What a call can fail with. After any of these nothing was applied. There are two
-// exceptions: the call that panicked, see [PanicError], and ErrOutcomeUnknown.
+// What a call can fail with. After any of these nothing was applied. There are three
+// exceptions: the call that panicked, see [PanicError], ErrOutcomeUnknown, and a
+// [PartialError].
 // Every RuntimeStore has ErrClosed and those from ErrInvalidSnapshot to
 // ErrSequenceExhausted. The others, and the error types, are those of this module's
 // stores.
@@ -58,7 +59,8 @@ var (
 	ErrLimit = errors.New("limit exceeded")
 
 	// ErrBusy means that there was no room at that moment, and that the store was
-	// told not to wait for it. The error is a *LimitError.
+	// told not to wait for it. The error is a *LimitError, but for a Compact that comes
+	// while left-over records are cleared.
 	ErrBusy = errors.New("store is busy")
 
 	// ErrNotEmpty means that a store has held something, and so cannot take an
