@@ -1,11 +1,9 @@
 package state
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/loopstore/loopstore/store"
 )
 
@@ -105,18 +103,4 @@ func (b *payloadReader) receipt(run store.RunID, sequence uint64) (*Receipt, boo
 		receipt.digest, receipt.digests = [32]byte(digest), isDigest
 	}
 	return receipt, true
-}
-
-func (b *payloadReader) inputState() (*store.InputState, string) {
-	state := new(store.InputState)
-	if err := state.UnmarshalJSON(b.sized()); err != nil || b.bad {
-		return nil, "malformed"
-	}
-	if b.flag() {
-		state.PersistedInput = jsontext.Value(bytes.Clone(b.take(len(b.rest))))
-		if err := state.Validate(); err != nil {
-			return nil, "malformed"
-		}
-	}
-	return state, ""
 }

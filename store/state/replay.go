@@ -131,6 +131,9 @@ func open(c journal.Change) (version byte, payload []byte, err error) {
 	return c.Value[0], c.Value[1:n], nil
 }
 
+// numbersIn says how many numbers follow in the key of a record, by its kind.
+var numbersIn = [...]int{subHead: 0, subRun: 1, subDropped: 1, subReceipt: 2, subInput: 1, subSnapshot: 0, subChunk: 1, subSession: 0, subPast: 1}
+
 // put returns why a record cannot be, if it cannot.
 func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	if len(key) == 1 && key[0] == keyRoot {
@@ -154,8 +157,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	for !k.bad && len(k.rest) > 0 {
 		numbers = append(numbers, k.fixed())
 	}
-	wanted := map[byte]int{subHead: 0, subRun: 1, subDropped: 1, subReceipt: 2, subInput: 1, subSnapshot: 0, subChunk: 1, subSession: 0, subPast: 1}
-	if n, ok := wanted[sub]; k.bad || !ok || n != len(numbers) || kind != keyRuntime && kind != keyFiled {
+	if k.bad || int(sub) >= len(numbersIn) || numbersIn[sub] != len(numbers) || kind != keyRuntime && kind != keyFiled {
 		return "unknown key"
 	}
 	if sub == subHead {
@@ -272,9 +274,9 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		}
 		s.swap(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, &value{receipt: receipt})
 	default:
-		state, reason := b.inputState()
-		if reason != "" {
-			return reason
+		state, ok := b.inputState()
+		if !ok {
+			return "malformed"
 		}
 		if _, _, twice := rt.inputs.find(state.InputID); twice {
 			return "an input is there twice"
