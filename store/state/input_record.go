@@ -152,8 +152,8 @@ func appendFlag(b []byte, flag bool) []byte {
 	return append(b, 0)
 }
 
-// inputState reads one, and reports whether it is one.
-func (b *payloadReader) inputState() (*store.InputState, bool) {
+// inputState reads one. It is nil if it cannot be.
+func (b *payloadReader) inputState() *store.InputState {
 	if b.version < 3 {
 		return b.inputStateOfJSON()
 	}
@@ -189,7 +189,10 @@ func (b *payloadReader) inputState() (*store.InputState, bool) {
 		s.PersistedInput = bytes.Clone(b.take(len(b.rest)))
 		b.bad = b.bad || s.PersistedInput == nil
 	}
-	return s, b.done() && s.Validate() == nil
+	if !b.done() || s.Validate() != nil {
+		return nil
+	}
+	return s
 }
 
 func (b *payloadReader) history() []store.HistoryEntry {

@@ -13,7 +13,8 @@ import (
 )
 
 // A Replay builds a State from the records of a journal, in ascending order of
-// their keys. It takes memory for what it builds, and one snapshot.
+// their keys. It takes memory for what it builds, for one snapshot, and for some records
+// that are being decoded. Done or Close must be called in the end.
 type Replay struct {
 	state   *State
 	last    []byte // key
@@ -22,6 +23,10 @@ type Replay struct {
 	bytes   int                      // that these have
 	current pending                  // whose records come
 	records int
+
+	decoding []*batch // in their order
+	filling  *batch   // follows them
+	err      error    // that has ended the building
 }
 
 type rootCounts struct{ there, revision, next, runtimes, sessions, parts, names uint64 }
@@ -58,18 +63,16 @@ const maxPlace = math.MaxInt64
 // Records returns how many have been put.
 func (r *Replay) Records() int { return r.records }
 
-// Put takes the next record. It keeps none of the slices. The error is
-// journal.ErrCorrupt, or journal.ErrNewerFormat.
-func (r *Replay) Put(c journal.Change) error {
+// apply puts a record in that has been decoded.
+func (r *Replay) apply(c *record) error {
 	if c.Delete || r.last != nil && bytes.Compare(r.last, c.Key) >= 0 {
 		return corrupt(c.Key, "not in ascending order of the keys")
 	}
 	r.last = append(r.last[:0], c.Key...)
-	version, payload, err := open(c)
-	if err != nil {
-		return err
+	if c.err != nil {
+		return c.err
 	}
-	b := &payloadReader{rest: payload, version: version}
+	b := &c.payloadReader
 	reason := r.put(c.Key, b)
 	if reason == "" && !b.done() {
 		reason = "malformed"
@@ -77,12 +80,14 @@ func (r *Replay) Put(c journal.Change) error {
 	if reason != "" {
 		return corrupt(c.Key, reason)
 	}
-	r.records++
 	return nil
 }
 
 // Done ends the building. The State is not to be used after an error.
 func (r *Replay) Done() error {
+	if err := r.drain(); err != nil {
+		return err
+	}
 	s := r.state
 	reason := r.finish()
 	switch {
@@ -268,14 +273,15 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		if !ok || numbers[1] > run.highest {
 			return "a receipt without its run"
 		}
-		receipt, ok := b.receipt(run.id, numbers[1])
-		if !ok {
+		receipt := b.read.receipt
+		if receipt == nil {
 			return "malformed"
 		}
+		receipt.RunID = run.id
 		s.swap(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, &value{receipt: receipt})
 	default:
-		state, ok := b.inputState()
-		if !ok {
+		state := b.read.input
+		if state == nil {
 			return "malformed"
 		}
 		if _, _, twice := rt.inputs.find(state.InputID); twice {

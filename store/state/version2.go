@@ -9,16 +9,16 @@ import (
 )
 
 // inputStateOfJSON reads an input state as versions 1 and 2 of the format have it.
-func (b *payloadReader) inputStateOfJSON() (*store.InputState, bool) {
+func (b *payloadReader) inputStateOfJSON() *store.InputState {
 	state := new(store.InputState)
 	if err := state.UnmarshalJSON(b.sized()); err != nil || b.bad {
-		return nil, false
+		return nil
 	}
 	if b.flag() {
 		state.PersistedInput = jsontext.Value(bytes.Clone(b.take(len(b.rest))))
 		if err := state.Validate(); err != nil {
-			return nil, false
+			return nil
 		}
 	}
-	return state, true
+	return state
 }
