@@ -158,3 +158,24 @@ func (r *Replay) Close() {
 	}
 	r.decoding, r.filling = nil, nil
 }
+
+// expected is how many values to make room for, of a number that a record says. A wrong one
+// is found when the values have not come.
+func expected(n uint64) int { return int(min(n, 1<<16)) }
+
+// expect makes room for what the first record counts.
+func (r *Replay) expect() {
+	s, n := r.state, r.root
+	s.runtimes = make(map[store.RuntimeID]*runtime, expected(n.runtimes))
+	s.order.expect(expected(n.runtimes))
+	s.sessions.expect(expected(n.sessions))
+	s.texts.held = make(map[*session.Part]heldPart, expected(n.parts))
+	r.parts = make(map[uint64]*session.Part, expected(n.parts))
+}
+
+// expect makes room for what the head of a runtime counts.
+func (o *pending) expect() {
+	o.rt.inputs.expect(expected(o.counts[0]))
+	o.rt.runs.expect(expected(o.counts[1]))
+	o.rt.dropped.expect(expected(o.counts[2]))
+}

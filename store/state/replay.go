@@ -150,6 +150,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 			return "a number beyond all that there are"
 		}
 		r.state.texts.names = r.root.names
+		r.expect()
 		return ""
 	}
 	k := payloadReader{rest: key}
@@ -240,6 +241,7 @@ func (r *Replay) head(b *payloadReader) string {
 	}
 	rt.state = rt.state.Detach()
 	o.rt = rt
+	o.expect()
 	countRuntime(&rt.held, rt.id)
 	s.swap(rt, part{kind: theRuntime}, &value{there: true})
 	return ""
@@ -262,7 +264,9 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		case known:
 			return "a run is there twice"
 		case sub == subRun:
-			s.swap(rt, part{kind: aRun, at: at}, &value{run: &run{id: left.id, highest: left.highest}})
+			one := &run{id: left.id, highest: left.highest}
+			one.receipts.expect(expected(r.current.counts[3] / max(r.current.counts[1], 1)))
+			s.swap(rt, part{kind: aRun, at: at}, &value{run: one})
 		default:
 			s.swap(rt, part{kind: aDropped, at: at}, &value{dropped: &left})
 		}
