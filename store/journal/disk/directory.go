@@ -128,12 +128,18 @@ func (d *directory) openDir() (made bool, err error) {
 		made = true
 	case err != nil:
 		return false, err
-	case !info.IsDir():
+	case info.Mode().IsRegular():
 		return false, fmt.Errorf("it is no directory but %w", ErrFile)
+	case !info.IsDir():
+		return false, fmt.Errorf("%w: %v", ErrKind, info.Mode())
 	}
-	d.dir, err = os.Open(d.path)
+	d.dir, err = os.OpenFile(d.path, os.O_RDONLY|files.NoWait, 0)
 	return made, err
 }
+
+// ErrKind means that something of another kind, such as a named pipe, stands where the
+// journal's directory or one of its files should be.
+var ErrKind = files.ErrKind
 
 // ErrFile means that a file stands where the journal's directory should be. If it is a
 // journal of version 1 or 2, Carry brings it into a directory.

@@ -144,6 +144,62 @@ func TestALinkBesideIsNotFollowed(t *testing.T) {
 	assert.Equal(t, "precious", string(left))
 }
 
+// A pipe or a device in the place of the directory or of a file is neither waited for nor
+// read: nobody may ever write to it, or stop.
+func TestAPipeOrADeviceIsNotOpened(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "whole")
+	fill(t, whole, small, 0)
+	d := readDir(t, whole)
+	reading := func(path string) error {
+		_, err := disk.Partitions(t.Context(), path, disk.Options{})
+		_, other := disk.Read(t.Context(), path, "p", disk.Options{}, nil)
+		return errors.Join(err, other)
+	}
+	opening := func(path string) error {
+		_, _, err := load(t, disk.New(path, disk.Options{}), "p")
+		return err
+	}
+	carrying := func(path string) error {
+		return disk.Carry(t.Context(), copyOf(t, oldFiles[1]), path, disk.Options{})
+	}
+	for kind, put := range map[string]func(path string) error{
+		"pipe":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"device": func(path string) error { return os.Symlink("/dev/zero", path) },
+	} {
+		for _, tc := range []struct {
+			name string
+			in   directory
+			do   func(path string) error
+		}{
+			{".", nil, opening}, {".", nil, reading}, {".", nil, carrying},
+			{"format", d, opening}, {"format", d, reading},
+			{"pages", d, opening}, {"pages", d, reading},
+			{"log-0000000000000001", d, opening}, {"log-0000000000000001", d, reading},
+			{"log-00000000000000ff", d, opening}, {"log-00000000000000ff", d, reading},
+			{"log-0000000000000001", directory{"format.new": ""}, opening}, // a creation goes on
+			{"log-0000000000000001", directory{"format.new": ""}, carrying},
+			{"format.new", directory{}, opening}, {"format.new", directory{}, carrying},
+			{".", nil, func(path string) error { // the file to carry
+				return disk.Carry(t.Context(), path, path+" into", disk.Options{})
+			}},
+		} {
+			path := filepath.Join(t.TempDir(), "journal")
+			if tc.in != nil {
+				require.NoError(t, tc.in.without(tc.name).write(path))
+			}
+			require.NoError(t, put(filepath.Join(path, tc.name)))
+			answer := make(chan error, 1)
+			go func() { answer <- tc.do(path) }()
+			select {
+			case err := <-answer:
+				require.ErrorIs(t, err, disk.ErrKind, "%s for %s", kind, tc.name)
+			case <-time.After(10 * time.Second):
+				t.Fatalf("a %s for %s is waited for", kind, tc.name)
+			}
+		}
+	}
+}
+
 // What a killed process has written may be in memory alone, and so may the names of its
 // files: Open makes all of it durable before it writes. When a sync fails, nothing is
 // written.

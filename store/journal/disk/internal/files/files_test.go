@@ -56,10 +56,11 @@ func TestALockIsWaitedFor(t *testing.T) {
 	require.NoError(t, Lock(t.Context(), f, time.Hour))
 }
 
-func TestWhatIsNoFileIsNotLocked(t *testing.T) {
+func TestWhatIsNoFileIsNotOpened(t *testing.T) {
 	dir, err := os.Open(t.TempDir())
 	require.NoError(t, err)
-	require.ErrorContains(t, Lock(t.Context(), dir, -1), "no regular file")
+	_, err = OpenFile(dir.Name(), os.O_RDONLY, 0)
+	require.ErrorIs(t, err, ErrKind)
 	require.NoError(t, dir.Close())
 	require.ErrorIs(t, Lock(t.Context(), dir, -1), os.ErrClosed)
 	_, err = TryLock(dir)

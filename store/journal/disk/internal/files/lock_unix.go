@@ -25,8 +25,11 @@ func TryLock(f *os.File) (bool, error) {
 	return failed == nil, failed
 }
 
-// noFollow makes an open of a symbolic link fail.
-const noFollow = syscall.O_NOFOLLOW
+// noFollow makes an open of a symbolic link fail. NoWait makes one of a named pipe return.
+const (
+	noFollow = syscall.O_NOFOLLOW
+	NoWait   = syscall.O_NONBLOCK
+)
 
 // SameOwner gives a file to whom another one belongs.
 func SameOwner(f *os.File, other os.FileInfo) error {

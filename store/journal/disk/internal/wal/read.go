@@ -119,7 +119,7 @@ func Used(path string) (bool, error) {
 		if !strings.HasPrefix(e.Name(), Prefix) {
 			continue
 		}
-		f, err := os.Open(filepath.Join(path, e.Name()))
+		f, err := files.OpenFile(filepath.Join(path, e.Name()), os.O_RDONLY, 0)
 		if err != nil {
 			return false, err
 		}
