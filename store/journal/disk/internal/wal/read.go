@@ -326,12 +326,16 @@ func (r *Reader) frame() (*frame, error) {
 	if _, err := r.segment.file.ReadAt(whole, r.at); err != nil {
 		return nil, err
 	}
-	if Sum(whole[headerSize:]) != h.BodySum {
+	body := whole[headerSize:]
+	if Sum(body) != h.BodySum {
 		return nil, nil
+	}
+	if err := restore(body, h.Hidden); err != nil {
+		return nil, Corrupt("frame %d of the log, at byte %d of segment %d: %v", h.Number, r.at, r.segment.number, err)
 	}
 	r.at += h.size()
 	r.mark = Mark{h.Number, hashOf(whole)}
-	return &frame{whole[headerSize:], h.size()}, nil
+	return &frame{body, h.size()}, nil
 }
 
 // headerAt returns the header at a place of a segment, if there is one.
