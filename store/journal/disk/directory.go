@@ -106,7 +106,9 @@ func (d *directory) open(ctx context.Context) (err error) {
 	if d.positions, err = file.Positions(); err != nil {
 		return err
 	}
-	d.log, d.reader, err = wal.Open(d.dir, id, d.opts.segment, file.Log(), d.writable, d.positions.Add)
+	d.log, d.reader, err = wal.Open(d.dir, id, d.opts.segment, file.Log(), d.writable, func(e wal.Entry) error {
+		return cmp.Or(context.Cause(ctx), fits(e), d.positions.Add(e))
+	})
 	if err != nil || !d.writable {
 		return err
 	}
@@ -115,6 +117,20 @@ func (d *directory) open(ctx context.Context) (err error) {
 	}
 	d.turn = make(chan struct{}, 1)
 	return d.remember(file)
+}
+
+// fits checks that an entry is within the limits. What is not was never appended, and no
+// checkpoint could bring it into the pages.
+func fits(e wal.Entry) error {
+	if n := len(e.Partition); n > MaxName {
+		return wal.Corrupt("a partition's name has %d bytes, the limit is %d", n, MaxName)
+	}
+	for _, c := range e.Changes {
+		if len(c.Key) > maxKey || len(c.Value) > maxValue {
+			return wal.Corrupt("a key has %d bytes, its value %d, the limits are %d and %d", len(c.Key), len(c.Value), maxKey, maxValue)
+		}
+	}
+	return nil
 }
 
 // openDir opens the directory, and makes it if there is none.

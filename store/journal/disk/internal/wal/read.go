@@ -196,7 +196,7 @@ func (l *Log) recover(segments []*segment, from Mark, look func(Entry) error) (*
 		if r.mark.Number > from.Number {
 			l.backlog.Add(f.size)
 			if err := f.each(look); err != nil {
-				return nil, fmt.Errorf("frame %d of the log: %w", r.mark.Number, err)
+				return nil, fmt.Errorf("frame %d of the log, at byte %d of segment %d: %w", r.mark.Number, r.at-f.size, r.segment.number, err)
 			}
 		}
 	}
