@@ -18,4 +18,4 @@ const (
 	NoWait   = 0
 )
 
-func SameOwner(*os.File, os.FileInfo) error { return errors.ErrUnsupported }
+func SameAccess(*os.File, *os.File) error { return errors.ErrUnsupported }

@@ -48,7 +48,7 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	if len(rest) > 0 && rest[0].number != last+1 {
 		return nil, nil, Corrupt("segment %d of the log is missing: there is one after it", last+1)
 	}
-	l.free, l.like = all[:at], l.segments[0].info
+	l.free = all[:at]
 	return l, r, l.adopt(rest, writable)
 }
 
