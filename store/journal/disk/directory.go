@@ -84,8 +84,10 @@ func (d *directory) open(ctx context.Context) (err error) {
 		return err
 	}
 	var id wal.ID
-	for err = files.ErrMoved; errors.Is(err, files.ErrMoved) && ctx.Err() == nil; {
-		id, err = d.lock(ctx)
+	for err = files.ErrMoved; errors.Is(err, files.ErrMoved); {
+		if err = context.Cause(ctx); err == nil {
+			id, err = d.lock(ctx)
+		}
 	}
 	if err != nil {
 		return err
