@@ -87,9 +87,9 @@ func TestACommitThatFailedAndWasMade(t *testing.T) {
 }
 
 // Who waits for a checkpoint, while the log is far behind, waits no longer than its context.
-func TestAWaitForACheckpointEndsWithItsContext(*testing.T) {
+func TestAWaitForACheckpointEndsWithItsContext(t *testing.T) {
 	c := checkpointer{kick: make(chan struct{}, 1), passed: make(chan struct{}, 1), gone: make(chan struct{})}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	c.awaitCheckpoint(ctx)
 }

@@ -120,7 +120,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 		_, err = disk.Partitions(t.Context(), path, disk.Options{})
 		require.ErrorIs(t, err, journal.ErrInUse)
 		goOn()
-		<-compacted
+		require.ErrorIs(t, <-compacted, journal.ErrClosed)
 		j, _, err = load(t, e, "p")
 		require.NoError(t, err)
 		require.NoError(t, j.Close(t.Context()))
