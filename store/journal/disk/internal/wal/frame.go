@@ -190,7 +190,7 @@ func (p *parser) text(extra uint64) []byte {
 // hide takes the magic of a header out of a body, wherever a frame could begin, so that what a
 // value holds is never taken for a frame, whatever is left of this one. In the place of each
 // magic stands where the next one was. It returns where the first was: a place is counted in
-// alignments from 1, and 0 is none.
+// alignments from 1, and 0 is none. No body is so long that a place would be the magic.
 func hide(body []byte) (first uint32) {
 	last := (*[4]byte)(nil)
 	for at := nextMagic(body, 0); at >= 0; at = nextMagic(body, at+alignment) {
