@@ -96,6 +96,10 @@ func harms(all []journal.Change, at int) map[string][]journal.Change {
 func TestSetAside(t *testing.T) {
 	all := slices.Collect(fixture.New(t).Records())
 	want := runtimesOf(t, fixture.New(t))
+	filed := make(map[store.SessionID]store.RuntimeID)
+	for id, f := range fixture.New(t).Image().Sessions() {
+		filed[id] = f.By
+	}
 	set, refused := 0, 0
 	for at := range all {
 		for how, harmed := range harms(all, at) {
@@ -115,6 +119,19 @@ func TestSetAside(t *testing.T) {
 					require.NotContains(t, got, id)
 					refusesAll(t, s, id)
 				}
+			}
+			for id, by := range filed {
+				found, err := ops.Run(s, ops.LoadSession{SessionID: id})
+				if aside := s.CheckRuntime(by); aside == nil {
+					require.NoError(t, err)
+					require.True(t, found.OK, "%s at %d", how, at)
+					continue
+				}
+				require.ErrorIs(t, err, journal.ErrCorrupt, "%s at %d", how, at)
+				_, err = ops.Run(s, ops.AtomicApply{RuntimeID: "other", Commit: store.BoundaryApply{
+					SessionStoreKey: &id, Receipt: store.RunBoundaryReceipt{Boundary: store.Immediate},
+				}})
+				require.ErrorIs(t, err, journal.ErrCorrupt, "%s at %d", how, at)
 			}
 			if at%7 > 0 {
 				continue
@@ -151,6 +168,98 @@ func TestSetAside(t *testing.T) {
 	}
 	t.Logf("%d times something was set aside, %d times the journal was refused", set, refused)
 	require.Greater(t, set, 4*refused)
+}
+
+// What a runtime that was set aside shares with another stays, whatever becomes of the
+// other.
+func TestSetAsideKeepsItsTexts(t *testing.T) {
+	s := new(state.State)
+	s.Begin()
+	text := bytes.Repeat([]byte("0123456789abcdef"), 10<<10)
+	put := func(id store.RuntimeID, text []byte) {
+		_, err := ops.Run(s, ops.Commit{Batch: batch.Batch{Then: []batch.Write{batch.PutSnapshot{RuntimeID: id, Snapshot: text}}}})
+		require.NoError(t, err)
+	}
+	put("a", text)
+	_, err := ops.Run(s, ops.Fork{RuntimeID: "a", Number: 1, To: "b"})
+	require.NoError(t, err)
+	_, err = ops.Run(s, ops.PersistInputState{RuntimeID: "b", State: store.NewInputState(store.InputID{1}, store.Time{})})
+	require.NoError(t, err)
+	k := kept{}
+	k.apply(s.Changes())
+	s.Commit()
+	want := viewed(s.View("b"))
+
+	var key, whole string // of b's input
+	for at, value := range k {
+		if len(at) == 18 && at[9] == 4 {
+			key, whole = at, value
+		}
+	}
+	k[key] = whole[:3]
+	s, _, err = leniently(k.records(), (*state.Replay).SetAside)
+	require.NoError(t, err)
+	require.Len(t, s.Asides(), 1)
+	for n := range 3 {
+		for i := range 2 {
+			s.Begin()
+			put("a", fmt.Append(nil, "another text ", n, i))
+			k.apply(s.Changes())
+			s.Commit()
+		}
+		s, _, err = leniently(k.records(), (*state.Replay).SetAside)
+		require.NoError(t, err)
+	}
+	k[key] = whole
+	again, err := k.replay()
+	require.NoError(t, err)
+	require.Equal(t, want, viewed(again.View("b")))
+}
+
+// If the last of several sessions that a runtime filed is damaged, the others are set
+// aside with it.
+func TestSetAsideWithAllItsSessions(t *testing.T) {
+	s := new(state.State)
+	for n := range byte(2) {
+		_, err := ops.Run(s, ops.AtomicApply{RuntimeID: "a", Commit: store.BoundaryApply{
+			Session: &store.SessionDelta{SessionSnapshot: []byte{'0' + n}}, SessionStoreKey: &store.SessionID{n},
+			Receipt: store.RunBoundaryReceipt{Boundary: store.Immediate, Sequence: uint64(n)},
+		}})
+		require.NoError(t, err)
+	}
+	all := slices.Collect(s.Records())
+	all[len(all)-1].Value = all[len(all)-1].Value[:3]
+	_, _, err := leniently(all, (*state.Replay).SetAside)
+	require.ErrorIs(t, err, journal.ErrCorrupt, "nobody knows which session it is")
+	all = slices.Collect(s.Records())
+	all[2].Value = all[2].Value[:3] // the part of the second text
+	s, _, err = leniently(all, (*state.Replay).SetAside)
+	require.NoError(t, err)
+	for n := range byte(2) {
+		_, err := ops.Run(s, ops.LoadSession{SessionID: store.SessionID{n}})
+		require.ErrorIs(t, err, journal.ErrCorrupt)
+	}
+}
+
+// A journal that lacks a runtime altogether is not opened: nobody could say which calls
+// to refuse.
+func TestSetAsideWantsNames(t *testing.T) {
+	s := new(state.State)
+	for _, id := range []store.RuntimeID{"a", "b", "c"} {
+		_, err := ops.Run(s, ops.PersistInputState{RuntimeID: id, State: store.NewInputState(store.InputID{1}, store.Time{})})
+		require.NoError(t, err)
+	}
+	all := slices.Collect(s.Records()) // the first, and two of each
+	all[2].Value = all[2].Value[:3]
+	_, left, err := leniently(all, (*state.Replay).SetAside)
+	require.NoError(t, err)
+	require.Len(t, left.Asides, 1)
+	_, _, err = leniently(all[:5], (*state.Replay).SetAside)
+	require.ErrorIs(t, err, journal.ErrCorrupt)
+	salvaged, left, err := leniently(all[:5], (*state.Replay).Salvage)
+	require.NoError(t, err)
+	require.Equal(t, 1, left.Nameless)
+	require.Equal(t, 1, salvaged.Totals().Runtimes)
 }
 
 func keys[K comparable, V any](m map[K]V) func(func(K) bool) {
