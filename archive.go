@@ -63,28 +63,54 @@ func (l *Loop) Import(ctx context.Context, r io.Reader) (store.Totals, error) {
 	return held, nil
 }
 
-func (l *Loop) importing(ctx context.Context, r io.Reader) (store.Totals, error) {
+func (l *Loop) importing(ctx context.Context, r io.Reader) (held store.Totals, err error) {
 	in, err := Do(ctx, l, ops.BeginImport{})
 	if err != nil {
-		return store.Totals{}, err
+		return held, err
 	}
 	from, err := archive.Read(readerUnder{ctx, r})
 	if err != nil {
-		return store.Totals{}, l.failed(ops.Import{}, err)
+		return held, l.failed(ops.Import{}, err)
 	}
-	var held store.Totals
 	for piece := range in.Pieces(from) {
-		if _, err = Do(ctx, l, ops.StorePiece{Piece: piece}); err != nil {
+		if err = l.storePiece(ctx, piece); err != nil {
 			break
 		}
 	}
-	if err == nil {
+	for err == nil {
 		held, err = Do(ctx, l, ops.Import{Import: in})
+		if !errors.Is(err, store.ErrBusy) {
+			break
+		}
+		err = pause(ctx)
 	}
 	if err != nil && in.Stored() {
-		_, _ = Do(context.WithoutCancel(ctx), l, ops.StorePiece{Piece: in.Last()})
+		_ = l.storePiece(context.WithoutCancel(ctx), in.Last())
 	}
 	return held, err
+}
+
+// storePiece stores a piece, when the store has time for it: what is left of another
+// import goes first.
+func (l *Loop) storePiece(ctx context.Context, piece state.Piece) error {
+	for {
+		_, err := Do(ctx, l, ops.StorePiece{Piece: piece})
+		if !errors.Is(err, store.ErrBusy) {
+			return err
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context) error {
+	select {
+	case <-time.After(10 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return cancelled(ctx)
+	}
 }
 
 // clear removes what the journal has of what is not held, a piece at a time. It ends
@@ -93,23 +119,11 @@ func (l *Loop) clear(clearing []iter.Seq[state.Piece]) {
 	for _, pieces := range clearing {
 		l.wakers.Go(func() {
 			for piece := range pieces {
-				if !l.clearPiece(piece) {
+				if l.storePiece(context.Background(), piece) != nil {
 					return
 				}
 			}
 		})
-	}
-}
-
-// clearPiece reports whether it has removed a piece. The store may be too busy for it at
-// first.
-func (l *Loop) clearPiece(piece state.Piece) bool {
-	for {
-		_, err := Do(context.Background(), l, ops.StorePiece{Piece: piece})
-		if !errors.Is(err, store.ErrBusy) {
-			return err == nil
-		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 

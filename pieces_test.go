@@ -427,3 +427,70 @@ func TestPiecesAreForOneStore(t *testing.T) {
 	_, err = a.Import(t.Context(), io.LimitReader(nil, 0))
 	require.ErrorIs(t, err, store.ErrNotEmpty)
 }
+
+// Whichever of two imports becomes true, between any two batches there is nothing, or all
+// of that.
+func TestAtomicImportBesideAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, small := newLoop(t, Options{}), newLoop(t, Options{})
+		large(t, from)
+		require.NoError(t, small.PersistRuntimeState(t.Context(), "small", store.RuntimeIdle))
+		file, second, empty := exported(t, from), exported(t, small), exported(t, newLoop(t, Options{}))
+		engine := &history{Memory: &journaltest.Memory{Limits: few}}
+		l := openLoop(t, engine, Options{})
+		done := make(chan error, 1)
+		engine.before = func(n int, _ journal.Batch) {
+			if n == 20 {
+				engine.before = nil
+				go func() {
+					_, err := l.Import(t.Context(), bytes.NewBufferString(second))
+					done <- err
+				}()
+				synctest.Wait()
+			}
+		}
+		_, err := l.Import(t.Context(), bytes.NewBufferString(file))
+		other := <-done
+		if err != nil {
+			require.ErrorIs(t, err, store.ErrNotEmpty)
+			file = second
+		} else {
+			require.ErrorIs(t, other, store.ErrNotEmpty)
+		}
+		synctest.Wait()
+		require.Equal(t, file, exported(t, l))
+		for i, standing := range engine.states {
+			held, _ := heldBy(t, standing)
+			require.True(t, held == file || held == empty, "after batch %d of %d", i+1, len(engine.states))
+		}
+	})
+}
+
+// A store is opened again while the parts of a long text, and the lists of them, are
+// cleared.
+func TestAtomicDeletionOfALongText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &history{Memory: journaltest.NewEngine()}
+		l := openLoop(t, engine, Options{})
+		var text bytes.Buffer
+		for n := range 100_000 {
+			fmt.Fprintf(&text, "\"%d\"\n", n*n)
+		}
+		_, err := l.Commit(t.Context(), batch.Batch{Then: []batch.Write{
+			batch.PutSnapshot{RuntimeID: "long", Snapshot: text.Bytes(), Format: store.FormatLines},
+		}})
+		require.NoError(t, err)
+		require.NoError(t, l.Close())
+		engine.Limits, engine.states = few, nil
+		l = openLoop(t, engine, Options{})
+		_, err = l.DeleteRuntime(t.Context(), "long")
+		require.NoError(t, err)
+		synctest.Wait()
+		for _, standing := range engine.states {
+			for range 3 {
+				_, cleared := heldBy(t, standing)
+				require.Len(t, cleared, 1)
+			}
+		}
+	})
+}

@@ -227,9 +227,11 @@ func TestSetAsideWithAllItsSessions(t *testing.T) {
 		}})
 		require.NoError(t, err)
 	}
+	_, err := ops.Run(s, ops.Commit{Batch: batch.Batch{Then: []batch.Write{batch.PutSnapshot{RuntimeID: "a", Snapshot: []byte("2")}}}})
+	require.NoError(t, err)
 	all := slices.Collect(s.Records())
 	all[len(all)-1].Value = all[len(all)-1].Value[:3]
-	_, _, err := leniently(all, (*state.Replay).SetAside)
+	_, _, err = leniently(all, (*state.Replay).SetAside)
 	require.ErrorIs(t, err, journal.ErrCorrupt, "nobody knows which session it is")
 	all = slices.Collect(s.Records())
 	all[2].Value = all[2].Value[:3] // the part of the second text

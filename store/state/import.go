@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"iter"
 
 	"github.com/loopstore/loopstore/store"
@@ -9,16 +10,16 @@ import (
 
 // An Import is a State on its way into another one. If that has a journal, its records
 // go there in pieces first, as left-overs, at places that nothing else gets. Then the
-// other one adopts it, which is a change of one record.
+// other one adopts it, which is a change of one record. So there is one import at a time
+// that has left-overs, and no others are there.
 type Import struct {
 	from  *State
 	to    *State
-	base  uint64 // of its places and names, 0 without a journal
-	piece int64  // bytes
+	piece int64 // bytes, 0 without a journal
 }
 
-// importPlaces is how far the places of an import are from all others. More are not
-// given while it is under way.
+// importPlaces is where the places and names of an import begin. Fewer are given while it
+// is under way.
 const importPlaces = 1 << 32
 
 // BeginImport begins one. The error is store.ErrNotEmpty if s has held anything.
@@ -26,13 +27,23 @@ func (s *State) BeginImport() (*Import, error) {
 	if s.revision > 0 {
 		return nil, store.ErrNotEmpty
 	}
-	if s.group == nil {
-		return &Import{to: s}, nil
+	i := &Import{to: s}
+	if s.group != nil {
+		i.piece = s.piece()
 	}
-	if s.given = max(s.given, s.next, s.sessions.next, s.texts.names) + importPlaces; s.given > maxPlace/2 {
-		return nil, store.ErrRevisionExhausted // as of a forged journal
+	return i, nil
+}
+
+// mayImport returns why a piece may not be stored now, or an import not become true.
+func (s *State) mayImport(i *Import) error {
+	staged := i.from.staged
+	if err := s.mayAdopt(i.from, staged == 0); err != nil {
+		return err
 	}
-	return &Import{to: s, base: s.given, piece: s.piece()}, nil
+	if g := s.group; g != nil && g.left != staged {
+		return fmt.Errorf("%w: the journal has records of another import, or that are being cleared", store.ErrBusy)
+	}
+	return nil
 }
 
 // Pieces returns the pieces of what is to be imported, if there is a journal to take
@@ -41,10 +52,10 @@ func (s *State) BeginImport() (*Import, error) {
 func (i *Import) Pieces(from *State) iter.Seq[Piece] {
 	i.from = from
 	return func(yield func(Piece) bool) {
-		if i.base == 0 {
+		if i.piece == 0 {
 			return
 		}
-		from.moveTo(i.base)
+		from.moveTo(importPlaces)
 		p, bytes := Piece{to: i.to, of: i}, int64(0)
 		for record := range i.records() {
 			size := int64(len(record.Key) + len(record.Value))
@@ -60,6 +71,7 @@ func (i *Import) Pieces(from *State) iter.Seq[Piece] {
 		if len(p.changes) > 0 && yield(p) {
 			from.staged += uint64(len(p.changes))
 		}
+		from.texts.store(true)
 	}
 }
 
@@ -100,6 +112,9 @@ var errOtherImport = &store.ValueError{Field: "import", Reason: "not begun by th
 func (s *State) EndImport(i *Import) (store.Totals, error) {
 	if i == nil || i.to != s || i.from == nil {
 		return store.Totals{}, errOtherImport
+	}
+	if err := s.mayImport(i); err != nil {
+		return store.Totals{}, err
 	}
 	held := i.from.Totals()
 	return held, s.Adopt(i.from)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
@@ -25,8 +26,9 @@ type Piece struct {
 	last    bool // nobody goes on with the import
 }
 
-// StorePiece puts a piece into the group. The error is that of Adopt, if the import cannot
-// become true any more.
+// StorePiece puts a piece into the group. The error is store.ErrBusy, of a piece of an
+// import, as long as the journal has other left-overs; or that of Adopt, if the import
+// cannot become true any more.
 func (s *State) StorePiece(p Piece) error {
 	g, n := s.group, uint64(len(p.changes))
 	switch {
@@ -37,7 +39,7 @@ func (s *State) StorePiece(p Piece) error {
 	case p.of == nil:
 		g.left -= n
 	default:
-		if err := s.mayAdopt(p.of.from, p.of.from.staged == 0); err != nil {
+		if err := s.mayImport(p.of); err != nil {
 			return err
 		}
 		g.left += n
@@ -130,9 +132,12 @@ func (g *group) leaveAll(gone map[*runtime]map[part]bool, names []uint64) {
 	}
 }
 
+// partKeys returns the keys of parts, those of lists before those of what they list: a
+// Replay that finds some of them gone must find no list of these.
 func partKeys(names []uint64) iter.Seq[[]byte] {
+	slices.Sort(names)
 	return func(yield func([]byte) bool) {
-		for _, name := range names {
+		for _, name := range slices.Backward(names) {
 			if !yield(partKey(name)) {
 				return
 			}

@@ -123,11 +123,11 @@ func check(key, value []byte) uint32 {
 func (s *State) Changes() []journal.Change {
 	g := s.group
 	switch {
-	case g.adopted != nil && g.adopted.staged > 0:
-		return []journal.Change{s.rootRecord(g.left, 0)}
-	case g.adopted != nil:
-		return slices.Collect(s.Records())
-	case len(s.log) == 0 && len(g.pieces) == 0:
+	case g.adopted != nil && g.adopted.staged == 0:
+		all := slices.Collect(s.Records())
+		all[0] = s.rootRecord(g.left, 0)
+		return append(all, g.pieces...)
+	case g.adopted == nil && len(s.log) == 0 && len(g.pieces) == 0:
 		return nil
 	}
 	gone, records := s.gone()

@@ -144,14 +144,9 @@ func (r *Replay) Done() error {
 // mayLeave reports whether there are left-overs.
 func (r *Replay) mayLeave() bool { return r.root.leftOvers > 0 }
 
-// leave passes over a record of what is not held. What an import has left may stand at
-// a place, or under a name, that is not given yet.
-func (r *Replay) leave(key []byte, number uint64, b *payloadReader) string {
-	if number > maxPlace {
-		return "a place beyond all that there are"
-	}
+// leave passes over a record of what is not held.
+func (r *Replay) leave(key []byte, b *payloadReader) string {
 	r.left = append(r.left, bytes.Clone(key))
-	r.state.given = max(r.state.given, number)
 	b.rest, b.bad = nil, false
 	return ""
 }
@@ -159,13 +154,15 @@ func (r *Replay) leave(key []byte, number uint64, b *payloadReader) string {
 // leaveParts passes over the parts that no text has.
 func (r *Replay) leaveParts() {
 	held := r.state.texts.held
+	var names []uint64
 	for name, p := range r.parts {
 		if held[p].writes == 0 {
-			r.left = append(r.left, partKey(name))
+			names = append(names, name)
 			delete(r.parts, name)
 			delete(held, p)
 		}
 	}
+	r.left = slices.AppendSeq(r.left, partKeys(names))
 }
 
 func corrupt(key []byte, reason string) error {
@@ -214,7 +211,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 		k.byte()
 		name := k.fixed()
 		if r.mayLeave() && name > r.root.names {
-			return r.leave(key, name, b)
+			return r.leave(key, b)
 		}
 		return r.part(name, b)
 	}
@@ -233,7 +230,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 		r.current = pending{kind: kind, place: place}
 		if next := map[byte]uint64{keyRuntime: r.root.next, keyFiled: r.state.sessions.next}; r.mayLeave() && place >= next[kind] {
 			r.current = pending{}
-			return r.leave(key, place, b)
+			return r.leave(key, b)
 		}
 		return r.head(b)
 	}
@@ -244,7 +241,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 		return ""
 	case o.kind == kind && o.place == place:
 	case r.mayLeave():
-		return r.leave(key, place, b)
+		return r.leave(key, b)
 	default:
 		return "its head is missing"
 	}

@@ -48,7 +48,6 @@ type State struct {
 	left     leftOvers   // in the journal
 	aside    asides      // likewise
 	staged   uint64      // how many of its records are left-overs in the journal of another State
-	given    uint64      // places and names below are not for an import
 	absences [64]*moment // of views of what is not there, by a hash of the id
 	over     []*moment   // to end with the next Settle
 }
