@@ -45,8 +45,11 @@ func summaryOf(t store.Totals) summary {
 }
 
 func (s summary) String() string {
-	return fmt.Sprintf("%s: %q, %d inputs, %d runs, %d receipts, %d snapshots and %d versions, version %d",
-		s.id, s.status, s.inputs, s.runs, s.receipts, s.snapshots, s.versions, s.version)
+	text := fmt.Sprintf("%d inputs, %d runs, %d receipts, %d snapshots, %d versions before them", s.inputs, s.runs, s.receipts, s.snapshots, s.versions)
+	if s.id == "" {
+		return text
+	}
+	return fmt.Sprintf("%s at version %d (%q, %s)", s.id, s.version, s.status, text)
 }
 
 // summary counts what the runtime holds.
