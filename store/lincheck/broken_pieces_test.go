@@ -17,6 +17,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/lincheck"
 	"github.com/loopstore/loopstore/store/state"
 )
@@ -223,7 +224,7 @@ func (s *haunted) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]st
 func TestRemainsOfARuntimeAreCaught(t *testing.T) {
 	l := &listener{T: t}
 	lincheck.Check(l, func() store.RuntimeStore {
-		return &haunted{pieced: newPieced(t, 0, new(pieces)), ghosts: make(map[store.RuntimeID]ghost)}
+		return &haunted{pieced: newPieced(t, journal.Limits{}, journal.Limits{}, new(pieces)), ghosts: make(map[store.RuntimeID]ghost)}
 	}, lincheck.Config{Histories: 100, Spanning: 1, Importing: 1, Dir: t.ArtifactDir(), Versions: restartingVersions})
 	require.Len(t, l.failures, 1)
 	t.Log(l.failures[0])
