@@ -25,6 +25,7 @@ const (
 type access struct {
 	store   store.RuntimeStore
 	readers [byOwnOne + 1]map[store.RuntimeID]Look
+	read    func() // is called when an import has read its file; may be nil
 }
 
 // readersOf opens a reader for each runtime.
@@ -57,8 +58,8 @@ func (a access) commit(ctx context.Context, b *batched) (r reply, err error) {
 }
 
 // abilities are what a store has besides the ten operations. Whether programs have forks
-// depends on the kind of the history too.
-type abilities struct{ commits, views, reads, files, history, forks bool }
+// and lists depends on the kind of the history too.
+type abilities struct{ commits, views, reads, files, history, forks, lists, deletes, imports bool }
 
 func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
 	_, a.commits = s.(batch.Committer)
@@ -66,6 +67,9 @@ func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
 	a.reads = cfg.Reader != nil
 	_, a.files = s.(sessionLoader)
 	_, a.history = s.(state.Historian)
+	_, a.lists = s.(lister)
+	_, a.deletes = s.(deleter)
+	_, a.imports = s.(porter)
 	return a
 }
 

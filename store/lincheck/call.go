@@ -33,6 +33,7 @@ type call struct {
 	number uint64          // of a version of the session
 	near   int             // if not 0, number is filled in when the call is made: see recallNumber
 	to     store.RuntimeID // to fork to
+	export *export         // to import
 }
 
 // A reply is what a call returned, in the store's terms.
@@ -45,6 +46,7 @@ type reply struct {
 	session session
 	batch   batch.Result
 	view    *state.View
+	list    []summary
 }
 
 // perform makes the call.
@@ -62,6 +64,13 @@ func (c *call) perform(ctx context.Context, to access) (r reply, err error) {
 		return reply{found: ok, session: sessionOf(at)}, err
 	case ops.KindFork:
 		return reply{}, to.store.(state.Historian).Fork(ctx, c.runtime, c.number, c.to)
+	case ops.KindListRuntimes:
+		return to.list(ctx)
+	case ops.KindDeleteRuntime:
+		gone, err := to.store.(deleter).DeleteRuntime(ctx, c.runtime)
+		return reply{list: []summary{summaryOf(gone.Totals)}}, err
+	case ops.KindImport:
+		return to.importOf(ctx, c.export)
 	}
 	s := to.store
 	switch args := c.args.(type) {
@@ -122,6 +131,7 @@ type answer struct {
 
 	stored   *session // that the model stores; no answer shows it
 	view     *model
+	list     []summary // of runtimes in their order, or of all that was imported or deleted
 	receipts []receipt // that a batch minted
 	revision uint64    // of a batch
 	at       int       // the index of the condition or write for which a batch was refused
@@ -129,7 +139,7 @@ type answer struct {
 }
 
 // refusals are the errors with which a store may refuse a call.
-var refusals = []error{store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict, store.ErrNoVersion}
+var refusals = []error{store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict, store.ErrNoVersion, store.ErrNotEmpty}
 
 // answerOf turns what a call returned into an answer. Its error is one that no call
 // here should get.
@@ -142,7 +152,7 @@ func answerOf(r reply, err error) (answer, error) {
 		}
 		return answer{}, err
 	}
-	a := answer{found: r.found, text: r.text, session: r.session, inputs: inputsOf(r.inputs), nilList: r.nilList}
+	a := answer{found: r.found, text: r.text, session: r.session, inputs: inputsOf(r.inputs), nilList: r.nilList, list: r.list}
 	if r.receipt != nil {
 		a.receipt = receiptOf(*r.receipt)
 	}
@@ -170,6 +180,6 @@ func refused(refusal, err error) answer {
 func (a *answer) equal(b *answer) bool {
 	return a.refusal == b.refusal && a.found == b.found && a.text == b.text && a.session == b.session &&
 		a.receipt == b.receipt && a.nilList == b.nilList && slices.Equal(a.inputs, b.inputs) &&
-		a.at == b.at && a.version == b.version && a.revision == b.revision && slices.Equal(a.receipts, b.receipts) &&
+		a.at == b.at && a.version == b.version && a.revision == b.revision && slices.Equal(a.receipts, b.receipts) && slices.Equal(a.list, b.list) &&
 		(a.view == nil) == (b.view == nil) && (a.view == nil || a.view.shows(b.view))
 }

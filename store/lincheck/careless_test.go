@@ -65,7 +65,7 @@ func (s *ending) LoadInputState(ctx context.Context, id store.RuntimeID, input s
 // With some seed, the only call has a context that has ended.
 func TestTooFewAnswersShowNothing(t *testing.T) {
 	l := &listener{T: t}
-	cfg := lincheck.Config{Histories: 1, Operations: 1, Callers: 1, Spanning: 1}
+	cfg := lincheck.Config{Histories: 1, Operations: 1, Callers: 1, Spanning: 1, Importing: 1}
 	for len(l.failures) == 0 && cfg.Seed < 50 {
 		cfg.Seed++
 		said(l, l, plain, cfg)
@@ -120,7 +120,7 @@ func (s *failing) PersistRuntimeState(ctx context.Context, id store.RuntimeID, s
 func TestForeignErrorIsCaught(t *testing.T) {
 	l := &listener{T: t}
 	open := func(loop *loopstore.Loop) store.RuntimeStore { return &failing{broken{Loop: loop}} }
-	assert.Contains(t, said(l, l, open, lincheck.Config{}), `out of order: it is none of ["invalid session snapshot" "invalid value" "sequence is exhausted" "conflict" "no such version of the session"]`)
+	assert.Contains(t, said(l, l, open, lincheck.Config{}), `out of order: it is none of ["invalid session snapshot" "invalid value" "sequence is exhausted" "conflict" "no such version of the session" "store is not empty"]`)
 }
 
 func TestNilStoreIsCaught(t *testing.T) {
@@ -230,7 +230,7 @@ func TestAppliedLongAfterCancelIsCaught(t *testing.T) {
 		l := &listener{T: t}
 		open := func(loop *loopstore.Loop) store.RuntimeStore { return &tardy{Loop: loop} }
 		assert.Regexp(t, `^history 0 of seed 0, after a pause: written after all calls had returned: load_input_states`,
-			said(l, l, open, lincheck.Config{Histories: 2, Spanning: 1}))
+			said(l, l, open, lincheck.Config{Histories: 2, Spanning: 1, Importing: 1}))
 	})
 }
 

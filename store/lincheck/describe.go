@@ -59,6 +59,8 @@ func (r receipt) String() string {
 func (c *call) String() string {
 	parts := []string{string(c.runtime)}
 	switch {
+	case c.kind == ops.KindImport:
+		parts = []string{c.export.String()}
 	case c.batch != nil:
 		for _, on := range c.batch.conditions {
 			parts = append(parts, fmt.Sprintf("if %s%+v", strings.TrimPrefix(fmt.Sprintf("%T", on.Condition), "store."), on.Condition))
@@ -144,6 +146,9 @@ func (a *answer) String() string {
 	}
 	if a.view != nil {
 		parts = append(parts, a.view.String())
+	}
+	for _, s := range a.list {
+		parts = append(parts, s.String())
 	}
 	if a.nilList {
 		parts = append(parts, "nil, not an empty list")

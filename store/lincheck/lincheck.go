@@ -25,6 +25,7 @@ type Config struct {
 	Callers    int    // at the same time; 0 means 6. With many more the check takes long
 	Seed       uint64 // of the programs. How they interleave is not repeatable
 	Spanning   int    // further histories of 200 operations, whose batches span runtimes; 0 means 50
+	Importing  int    // further ones like these, in which callers import; 0 means 20
 	Dir        string // for the page of a refuted history; for empty see Check
 	Record     string // a file, to which Check adds a line of JSON about each run, and logs what all come to; "" for none
 
@@ -36,8 +37,14 @@ type Config struct {
 	// that the store has no readers.
 	Reader func(s store.RuntimeStore, id store.RuntimeID) Look
 
-	spans bool
-	round int // calls of each caller from one audit to the next
+	// TooLarge is an error with which the stores may refuse any write that is larger than
+	// what they can take at once. nil means that there is none.
+	TooLarge error
+
+	spans   bool
+	round   int       // calls of each caller from one audit to the next
+	imports bool      // whether callers import
+	exports []*export // that they import
 }
 
 // spanning returns the Config of the histories whose batches span runtimes. They are
@@ -49,12 +56,20 @@ func (c Config) spanning() Config {
 	return c
 }
 
+// importing returns the Config of the histories with imports.
+func (c Config) importing() Config {
+	c = c.spanning()
+	c.Histories, c.round, c.imports = c.Importing, roundOfImports, true
+	return c
+}
+
 func (c Config) withDefaults() Config {
 	c.Histories = cmp.Or(max(c.Histories, 0), 20)
 	c.Operations = cmp.Or(max(c.Operations, 0), 2000)
 	c.Runtimes = cmp.Or(max(c.Runtimes, 0), 4)
 	c.Callers = cmp.Or(max(c.Callers, 0), 6)
 	c.Spanning = cmp.Or(max(c.Spanning, 0), 50)
+	c.Importing = cmp.Or(max(c.Importing, 0), 20)
 	c.Versions = max(c.Versions, 0)
 	c.round = c.Operations
 	return c
@@ -75,6 +90,8 @@ type Stats struct {
 	Appends           int // that were applied, in batches too, as are the next two
 	Restores          int // of earlier versions of a session
 	Forks             int
+	Imports           int // that were applied
+	TooLarge          int // calls that were refused with Config.TooLarge
 }
 
 func (s *Stats) add(t Stats) {
@@ -90,12 +107,14 @@ func (s *Stats) add(t Stats) {
 	s.Appends += t.Appends
 	s.Restores += t.Restores
 	s.Forks += t.Forks
+	s.Imports += t.Imports
+	s.TooLarge += t.TooLarge
 }
 
 // String returns all counts in one line.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d histories, %d operations and %d loads in audits: %d overlapped another, %d were cancelled (%d under way), %d were refused, %d batches and %d conflicts, %d views, %d appends, %d restores, %d forks",
-		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Conflicts, s.Views, s.Appends, s.Restores, s.Forks)
+	return fmt.Sprintf("%d histories, %d operations and %d loads in audits: %d overlapped another, %d were cancelled (%d under way), %d were refused, %d batches and %d conflicts, %d views, %d appends, %d restores, %d forks, %d imports, %d too large",
+		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Conflicts, s.Views, s.Appends, s.Restores, s.Forks, s.Imports, s.TooLarge)
 }
 
 // A TB is what [Check] needs of a test. A *testing.T has it.
@@ -174,12 +193,17 @@ func (c *check) run(ctx context.Context, open func() store.RuntimeStore) error {
 	if err := c.histories(ctx, open, c.cfg); err != nil {
 		return err
 	}
-	if answered := c.stats.Operations - c.stats.Cancelled; answered == 0 || answered < c.stats.Operations/4 {
+	if answered := c.stats.Operations - c.stats.Cancelled - c.stats.TooLarge; answered == 0 || answered < c.stats.Operations/4 {
 		return fmt.Errorf("%d of %d calls were answered, which is too few to show anything", answered, c.stats.Operations)
 	}
 	if c.offered.any() {
 		if err := c.histories(ctx, open, c.cfg.spanning()); err != nil {
 			return fmt.Errorf("spanning %w", err)
+		}
+	}
+	if c.offered.imports {
+		if err := c.histories(ctx, open, c.cfg.importing()); err != nil {
+			return fmt.Errorf("importing %w", err)
 		}
 	}
 	return c.lookAgain(ctx)
@@ -206,6 +230,11 @@ func (c *check) history(ctx context.Context, open func() store.RuntimeStore, cfg
 		return err
 	}
 	c.offered = abilitiesOf(s, &cfg)
+	if cfg.imports {
+		if cfg.exports, err = exportsOf(ctx, open, cfg, n); err != nil {
+			return errors.Join(err, closeStore(s))
+		}
+	}
 	h, err := record(ctx, s, cfg, n)
 	c.stats.add(h.stats)
 	c.open = append(c.open, opening{n, s, cfg, h.audit})

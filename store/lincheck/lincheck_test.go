@@ -33,18 +33,19 @@ func reader(s store.RuntimeStore, id store.RuntimeID) lincheck.Look {
 // TestLinearizable checks Loops with inboxes from one place up, so that callers are
 // cancelled while they wait for a place and while they wait for an answer.
 func TestLinearizable(t *testing.T) {
-	cfg := lincheck.Config{Histories: histories, Operations: 2000, Runtimes: 4, Spanning: histories, Reader: reader, Versions: 3, Record: record}
+	cfg := lincheck.Config{Histories: histories, Operations: 2000, Runtimes: 4, Spanning: histories, Importing: histories / 4, Reader: reader, Versions: 3, Record: record}
 	if *long {
 		cfg.Histories *= 10
 		cfg.Spanning *= 10
+		cfg.Importing *= 10
 	}
 	sizes, n := []int{1, 2, 4, 128}, 0
 	stats := lincheck.Check(t, func() store.RuntimeStore {
 		n++
 		return loopstore.New(loopstore.Options{InboxSize: sizes[n%len(sizes)], Retention: retaining(cfg.Versions)})
 	}, cfg)
-	assert.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
-	assert.Equal(t, cfg.Histories*2000+cfg.Spanning*200, stats.Operations)
+	assert.Equal(t, cfg.Histories+cfg.Spanning+cfg.Importing, stats.Histories)
+	assert.Equal(t, cfg.Histories*2000+(cfg.Spanning+cfg.Importing)*200, stats.Operations)
 	assert.Greater(t, stats.Overlapping, stats.Operations/10, "a caller that waits lets others begin, even on one processor")
 	assert.Positive(t, stats.CancelledUnderWay)
 	assert.Less(t, stats.Cancelled, stats.Operations/4)
@@ -55,4 +56,5 @@ func TestLinearizable(t *testing.T) {
 	assert.Greater(t, stats.Appends, stats.Operations/100)
 	assert.Greater(t, stats.Restores, stats.Operations/2000)
 	assert.Greater(t, stats.Forks, cfg.Spanning/4)
+	assert.Greater(t, stats.Imports, cfg.Importing/2)
 }

@@ -82,6 +82,8 @@ func (s *model) answer(c *call) answer {
 		return answer{found: s.status != "", text: s.status}
 	case ops.KindLoadView:
 		return answer{view: s}
+	case ops.KindDeleteRuntime:
+		return answer{list: []summary{s.summary()}}
 	}
 	return answer{stored: stored}
 }

@@ -190,6 +190,14 @@ func stored(callers []*caller) map[store.RuntimeID]uint64 {
 	n := make(map[store.RuntimeID]uint64)
 	for _, c := range callers {
 		for _, t := range c.program[:c.due] {
+			if e := t.call.export; e != nil {
+				for id, s := range e.world.runtimes {
+					if last := len(s.versions); last > 0 {
+						n[id] += s.versions[last-1].number
+					}
+				}
+				continue
+			}
 			writes := []*call{t.call}
 			if t.call.batch != nil {
 				writes = t.call.batch.writes

@@ -8,6 +8,7 @@ import (
 
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 )
 
 // A source makes the choices of a program. It returns a number from 0 to n-1; smaller
@@ -23,6 +24,7 @@ type generator struct {
 	abilities
 	spans bool            // whether a batch may be on more than one runtime
 	known store.RuntimeID // of which the caller has loaded a view last
+	loads bool            // the next call is one
 }
 
 const (
@@ -50,15 +52,20 @@ var weights = []struct {
 	{ops.KindLoadSession, 6},
 	{ops.KindLoadSessionAt, 8},
 	{ops.KindFork, 12},
+	{ops.KindListRuntimes, 8},
+	{ops.KindDeleteRuntime, 2},
 }
 
 // call makes the next call.
 func (g *generator) call() *call {
 	g.mark++
 	c := &call{kind: g.kind()}
-	if c.kind.ReadOnly() {
+	switch {
+	case c.kind == ops.KindListRuntimes:
+		return c
+	case c.kind.ReadOnly():
 		c.runtime = g.runtime(5)
-	} else {
+	default:
 		c.runtime = g.runtime(30)
 	}
 	switch c.kind {
@@ -82,6 +89,8 @@ func (g *generator) call() *call {
 		g.numbered(c)
 	case ops.KindFork:
 		g.fork(c)
+	case ops.KindDeleteRuntime:
+		c.args = batch.DeleteRuntime{RuntimeID: c.runtime}
 	case ops.KindLoadInputState:
 		c.input = g.input()
 	case ops.KindLoadBoundaryReceipt:
@@ -96,13 +105,13 @@ func (g *generator) call() *call {
 func (g *generator) kind() ops.Kind {
 	total := 0
 	for _, w := range weights {
-		if g.offers(w.kind) {
+		if g.makes(w.kind) {
 			total += w.share
 		}
 	}
 	n := g.pick("operation", total)
 	for _, w := range weights {
-		if !g.offers(w.kind) {
+		if !g.makes(w.kind) {
 			continue
 		}
 		if n < w.share {
@@ -111,6 +120,11 @@ func (g *generator) kind() ops.Kind {
 		n -= w.share
 	}
 	panic("lincheck: a source picked out of range")
+}
+
+// makes reports whether the next call may be one of a kind.
+func (g *generator) makes(kind ops.Kind) bool {
+	return g.offers(kind) && (!g.loads || kind.ReadOnly())
 }
 
 func (a abilities) offers(kind ops.Kind) bool {
@@ -125,6 +139,10 @@ func (a abilities) offers(kind ops.Kind) bool {
 		return a.history
 	case ops.KindFork:
 		return a.forks
+	case ops.KindListRuntimes:
+		return a.lists
+	case ops.KindDeleteRuntime:
+		return a.deletes
 	}
 	return true
 }

@@ -39,18 +39,20 @@ type recorder struct {
 	store   store.RuntimeStore
 	readers map[store.RuntimeID]Look // that all callers share
 	clock   atomic.Int64
+	refused error   // Config.TooLarge
+	gates   []*gate // of imports
 }
 
 func newRecorder(s store.RuntimeStore, cfg *Config) *recorder {
-	return &recorder{store: s, readers: readersOf(s, cfg)}
+	return &recorder{store: s, readers: readersOf(s, cfg), refused: cfg.TooLarge, gates: newGates()}
 }
 
 // record runs a history's programs side by side, with an audit after each round and at the
 // end. On an error it returns the history of the calls that were made.
 func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*history, error) {
 	r, can := newRecorder(s, &cfg), abilitiesOf(s, &cfg)
-	can.files = can.files && !cfg.spans // those histories are short, and for batches
-	can.forks = can.history && cfg.spans
+	can.files = can.files && (!cfg.spans || cfg.imports) // the others are short, and for batches
+	can.forks, can.lists = can.history && cfg.spans, can.lists && cfg.spans
 	callers := make([]*caller, cfg.Callers)
 	for i := range callers {
 		share := (cfg.Operations + i) / cfg.Callers // the shares add up to all operations
@@ -150,11 +152,21 @@ func program(cfg Config, can abilities, history, caller, length int) []turn {
 		}
 		turns[i].plan.looks = rng.IntN(4) == 0
 	}
+	if cfg.imports {
+		importing(&g, rng, cfg.exports, history, caller, turns)
+	}
 	return turns
 }
 
 // take makes one call.
 func (r *recorder) take(ctx context.Context, wg *sync.WaitGroup, to access, t *turn) {
+	if t.plan.awaits > 0 {
+		<-r.gates[t.plan.awaits-1].open
+	}
+	if t.plan.opens > 0 {
+		to.read = r.gates[t.plan.opens-1].pass
+		defer to.read()
+	}
 	if t.plan.ends {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
@@ -176,6 +188,7 @@ func (r *recorder) take(ctx context.Context, wg *sync.WaitGroup, to access, t *t
 	t.called = r.clock.Add(1)
 	t.perform(ctx, to)
 	t.returned = r.clock.Add(1)
+	t.tooLarge = r.refused != nil && errors.Is(t.err, r.refused)
 }
 
 // audit returns a program that loads everything that the calls which were due could have
@@ -198,6 +211,9 @@ func audit(callers []*caller, runtimes int, can abilities) []turn {
 	}
 	if can.forks {
 		runtimes += forkIDs
+	}
+	if can.lists {
+		add(call{kind: ops.KindListRuntimes})
 	}
 	versions := stored(callers)
 	for n := range runtimes {
@@ -273,7 +289,10 @@ func (h *history) add(caller int, t *turn) error {
 		}
 	}
 	a, err := t.judge()
-	if err != nil || t.gaveUp {
+	if err != nil || a == nil {
+		if t.tooLarge {
+			h.stats.TooLarge++
+		}
 		return err
 	}
 	h.count(t.call, a)
@@ -291,6 +310,8 @@ func (h *history) count(c *call, a *answer) {
 		h.stats.Batches++
 	case a.view != nil:
 		h.stats.Views++
+	case c.export != nil && a.refusal == nil:
+		h.stats.Imports++
 	}
 	if a.refusal != nil {
 		h.stats.Refused++

@@ -13,10 +13,12 @@ import (
 
 // A plan says when the context of a call ends.
 type plan struct {
-	ends  bool
-	after int  // how often the goroutine that ends it yields first; negative: it ends before the call
-	yield bool // whether the caller yields before the call, so that this goroutine can start
-	looks bool // whether the caller yields whenever the store looks at the context
+	ends   bool
+	after  int  // how often the goroutine that ends it yields first; negative: it ends before the call
+	yield  bool // whether the caller yields before the call, so that this goroutine can start
+	opens  int  // if not 0, an import that opens the gate before this number once it has read its file
+	awaits int  // if not 0, the caller waits for the gate before this number
+	looks  bool // whether the caller yields whenever the store looks at the context
 }
 
 // A yielding context lets other goroutines run in the middle of a call, so that calls
@@ -41,6 +43,7 @@ type turn struct {
 	reply            reply
 	err              error
 	underWay         bool  // its context was alive when it began
+	tooLarge         bool  // it was refused with Config.TooLarge
 	gaveUp           bool  // it returned the error of its context, which had ended
 	called, returned int64 // moments of the recorder's clock
 }
@@ -59,7 +62,7 @@ func (t *turn) perform(ctx context.Context, to access) {
 	t.gaveUp = t.err != nil && ctx.Err() != nil && errors.Is(t.err, ctx.Err())
 }
 
-// judge returns the answer, or nil if the call gave up as planned. Its error is a rule
+// judge returns the answer, or nil if the call gave up as planned, or was too large. Its error is a rule
 // that the call broke, whatever the store holds.
 func (t *turn) judge() (*answer, error) {
 	a, unknown := answerOf(t.reply, t.err)
@@ -73,6 +76,8 @@ func (t *turn) judge() (*answer, error) {
 		return nil, fmt.Errorf("%v returned an unexpected error: %w: its context had ended before the call, so only the context's error will do", t.call, t.err)
 	case !t.underWay:
 		return nil, fmt.Errorf("%v was answered with %v: its context had ended before the call, so only the context's error will do", t.call, &a)
+	case t.tooLarge:
+		return nil, nil
 	case errors.Is(unknown, context.Canceled):
 		return nil, fmt.Errorf("%v returned an unexpected error: %w: it had a living context", t.call, unknown)
 	case unknown != nil:
@@ -89,6 +94,14 @@ func (t *turn) stored(found func(store.RuntimeID, receipt)) {
 		found(c.runtime, c.receipt)
 	case c.kind == ops.KindCommitSessionBoundary && t.err == nil:
 		found(c.runtime, receiptOf(*t.reply.receipt))
+	case c.kind == ops.KindImport:
+		for id, s := range c.export.world.runtimes {
+			for _, r := range s.runs {
+				for _, one := range r.receipts {
+					found(id, one)
+				}
+			}
+		}
 	case c.kind == ops.KindCommit:
 		minted := t.reply.batch.Receipts
 		for _, w := range c.batch.writes {

@@ -18,7 +18,8 @@ import (
 // is a lower bound until an answer shows the version itself.
 type world struct {
 	runtimes map[store.RuntimeID]*model
-	revision uint64 // of the last change, or its lower bound
+	order    []store.RuntimeID // in which they were made; never changed in place
+	revision uint64            // of the last change, or its lower bound
 	exact    bool
 	keep     int // how many versions of a session a store keeps
 }
@@ -38,8 +39,13 @@ func (w *world) step(c *call, got *answer) (want answer, after *world) {
 	if c.batch != nil {
 		return w.commit(c.batch, got.revision)
 	}
-	if c.kind == ops.KindFork {
+	switch c.kind {
+	case ops.KindFork:
 		return w.fork(c)
+	case ops.KindListRuntimes:
+		return answer{list: w.list()}, w
+	case ops.KindImport:
+		return w.imported(c.export)
 	}
 	before := w.at(c.runtime)
 	want = before.answer(c)
@@ -86,7 +92,11 @@ func (w *world) with(id store.RuntimeID, s *model) *world {
 func (w *world) put(id store.RuntimeID, s *model) {
 	if s == nothing {
 		delete(w.runtimes, id)
+		w.order = slices.DeleteFunc(slices.Clone(w.order), func(made store.RuntimeID) bool { return made == id })
 		return
+	}
+	if w.runtimes[id] == nil {
+		w.order = append(slices.Clip(w.order), id)
 	}
 	if w.runtimes == nil {
 		w.runtimes = make(map[store.RuntimeID]*model)
@@ -190,7 +200,7 @@ func (s *model) holds(c batch.Condition) bool {
 }
 
 func (w *world) equal(v *world) bool {
-	return w == v || w.revision == v.revision && maps.EqualFunc(w.runtimes, v.runtimes, (*model).equal)
+	return w == v || w.revision == v.revision && slices.Equal(w.order, v.order) && maps.EqualFunc(w.runtimes, v.runtimes, (*model).equal)
 }
 
 // modelOf returns the model in porcupine's form. It is exact for histories that are
