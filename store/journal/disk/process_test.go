@@ -69,6 +69,8 @@ func TestChild(t *testing.T) {
 		appendForEver(t, path)
 	case "work":
 		workForEver(t, path)
+	case "import":
+		importForEver(t, path)
 	default:
 		t.Skip("it is run by other tests")
 	}
