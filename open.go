@@ -58,6 +58,7 @@ const logEvery = 5 * time.Second
 // open opens the journal, and builds up the state from it.
 func (d *durable) open(ctx context.Context, engine journal.Engine, partition string) error {
 	began, replay := time.Now(), state.NewReplay(d.state)
+	defer replay.Close()
 	logged := began
 	progress := func(message string) {
 		d.loop.log.log(slog.LevelInfo, message, slog.String("partition", partition), slog.Int("records", replay.Records()),

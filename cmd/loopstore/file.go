@@ -174,6 +174,7 @@ func readPartition(ctx context.Context, name, partition string) (*holding, error
 	}
 	h := &holding{state: new(state.State), bytes: bytes, partition: &partition}
 	replay := state.NewReplay(h.state)
+	defer replay.Close()
 	if _, err = disk.Read(ctx, name, partition, disk.Options{}, replay.Put); err == nil {
 		err = replay.Done()
 	}

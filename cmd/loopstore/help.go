@@ -37,6 +37,23 @@ cells, most of them for callers=1, 8 or 64:
   growth                 a boundary commit where so many receipts are held
 `
 
+const importHelp = `usage: loopstore import -partition NAME EXPORT DIR
+
+import brings all that an exported file holds into a partition of a journal: values,
+order, versions, sequences and the revision. The partition must never have held
+anything; it, and the directory, are made if they are not there. EXPORT may be "-", the
+standard input. Nobody else may have the journal open.
+
+It is all or nothing. Every line, value, sequence and digest is checked before anything
+is stored, and nothing is there before all of it is. After an error, Ctrl-C or a crash
+the partition is empty, and import can be called again.
+
+It exits with 1 if the file is not as it was written, or if the partition has held
+something, is damaged or is in use, and with 2 for wrong flags or arguments.
+
+flags:
+`
+
 const carryHelp = `usage: loopstore carry FILE DIR
 
 carry brings a journal of version 1 or 2, which was one file, into a directory: all

@@ -40,6 +40,7 @@ var commands = []command{
 	{"compact", "shrink a journal by what was replaced or removed in it", compact},
 	{"demo", "drive a workload of agent runtimes through a store, and check it", runDemo},
 	{"doctor", "check servers that keep journals for settings that may lose a write", doctor},
+	{"import", "bring an exported file into a journal", importFile},
 	{"inspect", "show what is in an exported file or a journal", inspect},
 	{"verify", "check an exported file or a journal: every record, value, sequence and digest", verify},
 	{"version", "print the versions of the module and of Go", version},

@@ -48,20 +48,23 @@ func replay(all []journal.Change) (*state.State, error) {
 	return s, r.Done()
 }
 
-// recordsOfVersion1 are those of package fixture's content. The code of record
-// version 1 has written them, and they are never written again.
-func recordsOfVersion1(t testing.TB) []journal.Change {
+// recordsOf are those of package fixture's content. The code of an earlier record version
+// has written them, and they are never written again.
+func recordsOf(t testing.TB, version int) []journal.Change {
 	t.Helper()
-	stream, err := os.ReadFile("testdata/records-v1.bin")
+	stream, err := os.ReadFile(fmt.Sprintf("testdata/records-v%d.bin", version))
 	require.NoError(t, err)
 	return records(t, stream)
 }
+
+func recordsOfVersion1(t testing.TB) []journal.Change { return recordsOf(t, 1) }
 
 // A journal of version 1 holds all that was put into it, and it goes on as if this
 // version had written it. So does one that this version has written.
 func TestDurableRecordsOfEachVersion(t *testing.T) {
 	for name, all := range map[string][]journal.Change{
-		"version 1":    recordsOfVersion1(t),
+		"version 1":    recordsOf(t, 1),
+		"version 2":    recordsOf(t, 2),
 		"this version": slices.Collect(fixture.New(t).Records()),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,24 +86,26 @@ func TestDurableRecordsOfEachVersion(t *testing.T) {
 	}
 }
 
-// What changes in a State that version 1's records made is all that the journal has
-// to be told: with its changes, the old records say what is held now.
-func TestDurableChangesOfRecordsOfVersion1(t *testing.T) {
-	all := recordsOfVersion1(t)
-	held, err := replay(all)
-	require.NoError(t, err)
-	k := kept{}
-	k.apply(all)
-	want := fixture.OnState(t, fixture.New(t))
-	for n := range 2 {
-		held.Begin()
-		fixture.GoOn(fixture.OnState(t, held), n)
-		k.apply(held.Changes())
-		held.Commit()
-		fixture.GoOn(want, n)
-		again, err := k.replay()
+// What changes in a State that older records made is all that the journal has to be
+// told: with its changes, the old records say what is held now.
+func TestDurableChangesOfOlderRecords(t *testing.T) {
+	for version := 1; version <= 2; version++ {
+		all := recordsOf(t, version)
+		held, err := replay(all)
 		require.NoError(t, err)
-		fixture.Compare(t, fixture.At(want, fixture.RuntimePlaces), fixture.At(fixture.OnState(t, again), fixture.RuntimePlaces))
+		k := kept{}
+		k.apply(all)
+		want := fixture.OnState(t, fixture.New(t))
+		for n := range 2 {
+			held.Begin()
+			fixture.GoOn(fixture.OnState(t, held), n)
+			k.apply(held.Changes())
+			held.Commit()
+			fixture.GoOn(want, n)
+			again, err := k.replay()
+			require.NoError(t, err)
+			fixture.Compare(t, fixture.At(want, fixture.RuntimePlaces), fixture.At(fixture.OnState(t, again), fixture.RuntimePlaces))
+		}
 	}
 }
 
@@ -149,16 +154,18 @@ func TestDurableSnapshotsOfVersion1AreReplaced(t *testing.T) {
 	}
 }
 
-// Records of version 1 are still checked: none can be altered.
-func TestDurableRecordsOfVersion1AreChecked(t *testing.T) {
-	all := recordsOfVersion1(t)
-	for i, c := range all {
-		at := []int{0, 1, len(c.Value) / 2, len(c.Value) - 1}[i%4]
-		altered := slices.Clone(all[:i+1])
-		altered[i].Value = bytes.Clone(c.Value)
-		altered[i].Value[at] ^= 0x10
-		_, err := replay(altered)
-		assert.ErrorIs(t, err, journal.ErrCorrupt, "byte %d of the value of key %x", at, c.Key)
+// Records of older versions are still checked: none can be altered.
+func TestDurableOlderRecordsAreChecked(t *testing.T) {
+	for version := 1; version <= 2; version++ {
+		all := recordsOf(t, version)
+		for i, c := range all {
+			at := []int{0, 1, len(c.Value) / 2, len(c.Value) - 1}[i%4]
+			altered := slices.Clone(all[:i+1])
+			altered[i].Value = bytes.Clone(c.Value)
+			altered[i].Value[at] ^= 0x10
+			_, err := replay(altered)
+			assert.ErrorIs(t, err, journal.ErrCorrupt, "byte %d of the value of key %x, version %d", at, c.Key, version)
+		}
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 type list[V any] struct {
 	chunks []*chunk[V] // none is empty
 	len    int
-	copies int  // how often it was copied: a chunk that was made before is shared
-	shared bool // chunks itself is
+	copies int   // how often it was copied: a chunk that was made before is shared
+	shared bool  // chunks itself is
+	room   uint8 // what a new chunk at the end has room for from the start
 }
 
 type chunk[V any] struct {
@@ -28,6 +29,9 @@ type item[V any] struct {
 }
 
 const chunkSize = 64
+
+// expect makes room for so many values, as they come.
+func (l *list[V]) expect(n int) { l.room = uint8(min(n, chunkSize)) }
 
 // copy returns a copy that is only read, while l goes on to change.
 func (l *list[V]) copy() list[V] {
@@ -81,11 +85,11 @@ func (l *list[V]) set(number uint64, value V) (old V) {
 	added := item[V]{number, value}
 	switch {
 	case len(l.chunks) == 0:
-		l.insert(0, nil)
+		l.insert(0, make([]item[V], 0, l.room))
 	case len(l.chunks[at].items) < chunkSize:
 	case in == chunkSize: // at the end of a full one
 		at, in = at+1, 0
-		l.insert(at, nil)
+		l.insert(at, make([]item[V], 0, l.room))
 	default:
 		c := l.own(at)
 		l.insert(at+1, slices.Clone(c.items[chunkSize/2:]))

@@ -1,11 +1,9 @@
 package state
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/loopstore/loopstore/store"
 )
 
@@ -15,6 +13,7 @@ type payloadReader struct {
 	rest    []byte
 	bad     bool
 	version byte // of the record
+	read    decoded
 }
 
 func (b *payloadReader) done() bool { return !b.bad && len(b.rest) == 0 }
@@ -77,10 +76,10 @@ func (b *payloadReader) id() (id [16]byte) {
 	return id
 }
 
-// receipt reads one, and reports whether it is one.
-func (b *payloadReader) receipt(run store.RunID, sequence uint64) (*Receipt, bool) {
+// receipt reads one, without its run. It is nil if it cannot be.
+func (b *payloadReader) receipt(sequence uint64) *Receipt {
 	boundary, messages := b.byte(), b.number()
-	r := store.RunBoundaryReceipt{RunID: run, Sequence: sequence, MessageCount: messages}
+	r := store.RunBoundaryReceipt{Sequence: sequence, MessageCount: messages}
 	var digest []byte
 	digests := digesting(b.byte())
 	switch digests {
@@ -91,32 +90,18 @@ func (b *payloadReader) receipt(run store.RunID, sequence uint64) (*Receipt, boo
 	}
 	n := b.number()
 	if b.bad || int(boundary) >= len(boundaries) || digests > isText || n > uint64(len(b.rest)/len(store.InputID{})) {
-		return nil, false
+		return nil
 	}
 	for range n {
 		r.ContributingInputIDs = append(r.ContributingInputIDs, b.id())
 	}
 	r.Boundary = boundaries[boundary]
 	if r.Validate() != nil {
-		return nil, false
+		return nil
 	}
 	receipt := NewReceipt(&r)
 	if digests == isDigest {
 		receipt.digest, receipt.digests = [32]byte(digest), isDigest
 	}
-	return receipt, true
-}
-
-func (b *payloadReader) inputState() (*store.InputState, string) {
-	state := new(store.InputState)
-	if err := state.UnmarshalJSON(b.sized()); err != nil || b.bad {
-		return nil, "malformed"
-	}
-	if b.flag() {
-		state.PersistedInput = jsontext.Value(bytes.Clone(b.take(len(b.rest))))
-		if err := state.Validate(); err != nil {
-			return nil, "malformed"
-		}
-	}
-	return state, ""
+	return receipt
 }

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 )
 
@@ -33,8 +32,7 @@ import (
 //	1 place 3 place-of-run sequence      receipt: boundary (0 immediate, 1 run_start, 2
 //	                                     run_checkpoint), messages, digest (0 none, 1 its 32 bytes, 2
 //	                                     a text), number of inputs, their ids
-//	1 place 4 place                      input state: its JSON without persisted_input, 1 and that
-//	                                     as it is, or 0
+//	1 place 4 place                      input state: see input_record.go
 //	1 place 7                            last version of the session: number, Unix seconds when it was
 //	                                     made, or 0, 1 and the run and sequence that it was committed
 //	                                     at, or 0, snapshot
@@ -49,14 +47,17 @@ import (
 //
 // In a key 0 to 8 are one byte, other numbers eight, the highest first. In a
 // payload numbers are unsigned varints of encoding/binary, ids 16 bytes, and
-// texts and JSON have their length before them. A value is the format's version,
+// texts have their length before them. A value is the format's version,
 // one byte, the payload, and the CRC-32C of key, version and payload, four bytes,
 // the lowest first.
 //
 // Records of what is not held, left-overs, are passed over: see leftOvers.
 //
-// The version is 3. In version 2 the first record ends before the left-overs; there are
-// none. In version 1 the first record ends after the filed snapshots; a
+// The version is 3. In versions 1 and 2 an input state is its JSON without
+// persisted_input, with the length before it, and then 1 and that as it is, or 0, and the
+// first record ends before the left-overs, of which there are none.
+//
+// In version 1 the first record ends after the filed snapshots; a
 // runtime's has no versions, and ends after the latest receipt; a filed snapshot's has
 // no snapshot; and snapshots stand in records of their own:
 //
@@ -351,22 +352,6 @@ func receiptRecord(rt *runtime, at uint64, r *Receipt) journal.Change {
 			b = append(b, id[:]...)
 		}
 		return b
-	})
-}
-
-func inputRecord(rt *runtime, at uint64, state *store.InputState) journal.Change {
-	return put(keyOf(keyRuntime, rt.place, subInput, at), func(b []byte) []byte {
-		bare := *state
-		bare.PersistedInput = nil
-		text, err := bare.MarshalJSON()
-		if err != nil {
-			panic(err) // every operation validates what it stores
-		}
-		b = appendText(b, string(text))
-		if state.PersistedInput == nil {
-			return append(b, 0)
-		}
-		return append(append(b, 1), state.PersistedInput...)
 	})
 }
 

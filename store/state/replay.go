@@ -15,7 +15,8 @@ import (
 )
 
 // A Replay builds a State from the records of a journal, in ascending order of
-// their keys. It takes memory for what it builds, and one snapshot.
+// their keys. It takes memory for what it builds, for one snapshot, and for some records
+// that are being decoded. Done or Close must be called in the end.
 type Replay struct {
 	state   *State
 	last    []byte // key
@@ -25,6 +26,10 @@ type Replay struct {
 	current pending                  // whose records come
 	records int
 	left    [][]byte // keys of left-overs
+
+	decoding []*batch // in their order
+	filling  *batch   // follows them
+	err      error    // that has ended the building
 }
 
 type rootCounts struct{ there, revision, next, runtimes, sessions, parts, names, leftOvers uint64 }
@@ -61,18 +66,16 @@ const maxPlace = math.MaxInt64
 // Records returns how many have been put.
 func (r *Replay) Records() int { return r.records }
 
-// Put takes the next record. It keeps none of the slices. The error is
-// journal.ErrCorrupt, or journal.ErrNewerFormat.
-func (r *Replay) Put(c journal.Change) error {
+// apply puts a record in that has been decoded.
+func (r *Replay) apply(c *record) error {
 	if c.Delete || r.last != nil && bytes.Compare(r.last, c.Key) >= 0 {
 		return corrupt(c.Key, "not in ascending order of the keys")
 	}
 	r.last = append(r.last[:0], c.Key...)
-	version, payload, err := open(c)
-	if err != nil {
-		return err
+	if c.err != nil {
+		return c.err
 	}
-	b := &payloadReader{rest: payload, version: version}
+	b := &c.payloadReader
 	reason := r.put(c.Key, b)
 	if reason == "" && !b.done() {
 		reason = "malformed"
@@ -80,12 +83,14 @@ func (r *Replay) Put(c journal.Change) error {
 	if reason != "" {
 		return corrupt(c.Key, reason)
 	}
-	r.records++
 	return nil
 }
 
 // Done ends the building. The State is not to be used after an error.
 func (r *Replay) Done() error {
+	if err := r.drain(); err != nil {
+		return err
+	}
 	s := r.state
 	reason := r.finish()
 	switch {
@@ -126,7 +131,7 @@ func (r *Replay) leave(key []byte, number uint64, b *payloadReader) string {
 	}
 	r.left = append(r.left, bytes.Clone(key))
 	r.state.given = max(r.state.given, number)
-	b.rest = nil
+	b.rest, b.bad = nil, false
 	return ""
 }
 
@@ -163,6 +168,9 @@ func open(c journal.Change) (version byte, payload []byte, err error) {
 	return c.Value[0], c.Value[1:n], nil
 }
 
+// numbersIn says how many numbers follow in the key of a record, by its kind.
+var numbersIn = [...]int{subHead: 0, subRun: 1, subDropped: 1, subReceipt: 2, subInput: 1, subSnapshot: 0, subChunk: 1, subSession: 0, subPast: 1}
+
 // put returns why a record cannot be, if it cannot.
 func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	if len(key) == 1 && key[0] == keyRoot {
@@ -177,6 +185,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 			return "a number beyond all that there are"
 		}
 		r.state.texts.names = r.root.names
+		r.expect()
 		return ""
 	}
 	k := payloadReader{rest: key}
@@ -193,8 +202,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	for !k.bad && len(k.rest) > 0 {
 		numbers = append(numbers, k.fixed())
 	}
-	wanted := map[byte]int{subHead: 0, subRun: 1, subDropped: 1, subReceipt: 2, subInput: 1, subSnapshot: 0, subChunk: 1, subSession: 0, subPast: 1}
-	if n, ok := wanted[sub]; k.bad || !ok || n != len(numbers) || kind != keyRuntime && kind != keyFiled {
+	if k.bad || int(sub) >= len(numbersIn) || numbersIn[sub] != len(numbers) || kind != keyRuntime && kind != keyFiled {
 		return "unknown key"
 	}
 	if sub == subHead {
@@ -280,6 +288,7 @@ func (r *Replay) head(b *payloadReader) string {
 	}
 	rt.state = rt.state.Detach()
 	o.rt = rt
+	o.expect()
 	countRuntime(&rt.held, rt.id)
 	s.swap(rt, part{kind: theRuntime}, &value{there: true})
 	return ""
@@ -302,7 +311,9 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		case known:
 			return "a run is there twice"
 		case sub == subRun:
-			s.swap(rt, part{kind: aRun, at: at}, &value{run: &run{id: left.id, highest: left.highest}})
+			one := &run{id: left.id, highest: left.highest}
+			one.receipts.expect(expected(r.current.counts[3] / max(r.current.counts[1], 1)))
+			s.swap(rt, part{kind: aRun, at: at}, &value{run: one})
 		default:
 			s.swap(rt, part{kind: aDropped, at: at}, &value{dropped: &left})
 		}
@@ -313,15 +324,16 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		if !ok || numbers[1] > run.highest {
 			return "a receipt without its run"
 		}
-		receipt, ok := b.receipt(run.id, numbers[1])
-		if !ok {
+		receipt := b.read.receipt
+		if receipt == nil {
 			return "malformed"
 		}
+		receipt.RunID = run.id
 		s.swap(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, &value{receipt: receipt})
 	default:
-		state, reason := b.inputState()
-		if reason != "" {
-			return reason
+		state := b.read.input
+		if state == nil {
+			return "malformed"
 		}
 		if _, _, twice := rt.inputs.find(state.InputID); twice {
 			return "an input is there twice"

@@ -23,16 +23,17 @@ func seal(key, payload []byte) journal.Change {
 // and gone on with.
 func FuzzReplay(f *testing.F) {
 	for n := range 3 {
-		f.Add(packed(replayed(n, 10)))
+		f.Add(packed(slices.Collect(replayed(n, 10).Records())))
 	}
+	f.Add(packed(inVersion2(f, slices.Collect(replayed(2, 10).Records()))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := new(State)
 		r := NewReplay(s)
 		var records []journal.Change
 		for len(data) > 0 {
-			key, payload, rest := unpack(data)
+			version, key, payload, rest := unpack(data)
 			data = rest
-			records = append(records, seal(key, payload))
+			records = append(records, sealed(version, key, func(b []byte) []byte { return append(b, payload...) }))
 			if r.Put(records[len(records)-1]) != nil {
 				return
 			}
@@ -100,24 +101,24 @@ func lines(bytes int) store.Snapshot {
 	return s
 }
 
-// packed is the records of a State, without what every record has: a byte that
-// says how long a key is, the key, two bytes for its payload, and that.
-func packed(s *State) (all []byte) {
-	for c := range s.Records() {
+// packed is records without their sums: a byte that says how long a key is, the key,
+// two bytes for the payload, the version, and the payload.
+func packed(records []journal.Change) (all []byte) {
+	for _, c := range records {
 		payload := c.Value[1 : len(c.Value)-4]
 		all = append(append(all, byte(len(c.Key))), c.Key...)
-		all = append(append(all, byte(len(payload)>>8), byte(len(payload))), payload...)
+		all = append(append(all, byte(len(payload)>>8), byte(len(payload)), c.Value[0]), payload...)
 	}
 	return all
 }
 
-func unpack(data []byte) (key, payload, rest []byte) {
+func unpack(data []byte) (version byte, key, payload, rest []byte) {
 	key, data = cut(data[1:], int(data[0]))
-	if len(data) < 2 {
-		return key, nil, nil
+	if len(data) < 3 {
+		return recordVersion, key, nil, nil
 	}
-	payload, rest = cut(data[2:], int(data[0])<<8|int(data[1]))
-	return key, payload, rest
+	payload, rest = cut(data[3:], int(data[0])<<8|int(data[1]))
+	return data[2], key, payload, rest
 }
 
 func cut(data []byte, at int) (before, after []byte) {

@@ -13,6 +13,14 @@ type series[K comparable, V any] struct {
 	next   uint64
 }
 
+// expect makes room for so many values. There must be none yet.
+func (s *series[K, V]) expect(n int) {
+	if n > 0 {
+		s.values.expect(n)
+		s.places = make(map[K]uint64, n)
+	}
+}
+
 // place returns the place that a key has or would get.
 func (s *series[K, V]) place(key K) (at uint64, ok bool) {
 	if at, ok = s.places[key]; !ok {

@@ -47,8 +47,10 @@ func (r *Replay) part(name uint64, b *payloadReader) string {
 	if b.version < 2 || name == 0 || name > r.root.names {
 		return "unknown key"
 	}
-	p, whole := (*session.Part)(nil), b.flag()
-	if whole {
+	p := b.read.leaf
+	if p != nil {
+		r.bytes += p.Len()
+	} else if b.flag() {
 		var parts []*session.Part
 		for !b.bad && len(b.rest) > 0 {
 			part := r.parts[b.number()]
@@ -62,9 +64,6 @@ func (r *Replay) part(name uint64, b *payloadReader) string {
 		if len(parts) > 0 {
 			p = session.ListOf(parts)
 		}
-	} else if bytes := b.take(len(b.rest)); 0 < len(bytes) && len(bytes) <= session.MaxBytes {
-		r.bytes += len(bytes)
-		p = session.LeafOf(string(bytes))
 	}
 	if b.bad || p == nil || p.Len() > r.bytes || p.Floor() > session.MaxFloor { // so that none is there twice, many times over
 		return "malformed"

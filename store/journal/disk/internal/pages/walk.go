@@ -25,6 +25,7 @@ type walker struct {
 	high    uint64
 	used    []uint64 // a bit per page
 	buffers [][]byte // by depth
+	items   [][]item // likewise
 }
 
 // An item is an element of a page. Of a branch it has a key and a child, of a leaf
@@ -51,10 +52,11 @@ func (w *walker) tree(id uint64, depth int, first, end []byte, root bool) error 
 	if native.Uint64(page) != id {
 		return wal.Corrupt("page %d says that it is page %d", id, native.Uint64(page))
 	}
-	items, err := itemsOf(id, page, first, end)
+	items, err := itemsOf(id, page, first, end, w.items[depth])
 	if err != nil {
 		return err
 	}
+	w.items[depth] = items
 	if native.Uint16(page[8:]) == leafFlag {
 		return w.leaf(id, items, depth, root)
 	}
@@ -93,7 +95,7 @@ func (w *walker) read(id uint64, depth int) ([]byte, error) {
 		w.used[at/64] |= 1 << (at % 64)
 	}
 	if len(w.buffers) == depth {
-		w.buffers = append(w.buffers, nil)
+		w.buffers, w.items = append(w.buffers, nil), append(w.items, nil)
 	}
 	size := int(pages) * pageSize
 	if cap(w.buffers[depth]) < size {
@@ -105,8 +107,8 @@ func (w *walker) read(id uint64, depth int) ([]byte, error) {
 }
 
 // itemsOf returns the items of a page, and checks that they are within it and in
-// order.
-func itemsOf(id uint64, page, first, end []byte) ([]item, error) {
+// order. It may use the room of items that are not needed any more.
+func itemsOf(id uint64, page, first, end []byte, room []item) ([]item, error) {
 	flags, count := native.Uint16(page[8:]), int(native.Uint16(page[10:]))
 	body := pageHeader + count*elementSize
 	switch {
@@ -117,9 +119,10 @@ func itemsOf(id uint64, page, first, end []byte) ([]item, error) {
 	case count == 0 && (flags == branchFlag || first != nil):
 		return nil, wal.Corrupt("page %d is empty", id)
 	}
-	items := make([]item, count)
+	items := slices.Grow(room[:0], count)[:count]
 	for i := range items {
 		it, head := &items[i], pageHeader+i*elementSize
+		*it = item{}
 		e := page[head:]
 		at, size, rest := native.Uint32(e), uint64(native.Uint32(e[4:])), uint64(0)
 		if flags == leafFlag {
@@ -172,7 +175,7 @@ func (w *walker) bucket(id uint64, i int, value []byte, depth int) error {
 	case native.Uint64(inline) != 0 || native.Uint16(inline[8:]) != leafFlag || native.Uint32(inline[12:]) != 0:
 		return wal.Corrupt("the bucket in element %d of page %d has no page", i, id)
 	}
-	items, err := itemsOf(id, inline, nil, nil)
+	items, err := itemsOf(id, inline, nil, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -206,7 +209,7 @@ func find(r io.ReaderAt, id uint64, key []byte) []byte {
 
 // lookUp returns the item of a page that has a key, or leads to it.
 func lookUp(id uint64, page, key []byte) (it item, leaf, found bool) {
-	items, err := itemsOf(id, page, nil, nil)
+	items, err := itemsOf(id, page, nil, nil, nil)
 	if err != nil {
 		return it, false, false
 	}
