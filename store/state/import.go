@@ -107,6 +107,7 @@ func (s *State) EndImport(i *Import) (store.Totals, error) {
 
 // moveTo adds to all places and names.
 func (s *State) moveTo(base uint64) {
+	s.first = base
 	s.next += base
 	s.order.move(base)
 	for rt := range s.order.all() {

@@ -10,8 +10,8 @@ import (
 // the pieces of an import that is not true yet, or never will be, and what a large
 // deletion has left. These are left-overs. The first record says how many there are,
 // and what the others say tells which: a left-over stands at a place, or under a name,
-// that has not been given; or its runtime has no head; or it is a part that no text
-// has.
+// that has not been given, or is before the first one of all; or its runtime has no head;
+// or it is a part that no text has.
 type leftOvers struct {
 	records uint64             // how many the journal has
 	fresh   []iter.Seq[[]byte] // keys of those that nobody clears yet

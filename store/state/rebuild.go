@@ -33,6 +33,9 @@ func (s *State) Adopt(other *State) error {
 		s.group.adopted, s.group.revision = other, other.revision
 		s.group.left -= other.staged
 	}
+	if other.staged > 0 {
+		other.texts.store(true) // in a piece
+	}
 	s.takeFrom(other)
 	s.images += other.images + 1 // no Image shows any of it
 	for at := range s.absences {
@@ -56,6 +59,7 @@ func (s *State) mayAdopt(other *State, first bool) error {
 func (s *State) takeFrom(other *State) {
 	s.runtimes, s.order, s.next = other.runtimes, other.order, other.next
 	s.sessions, s.texts, s.held, s.revision = other.sessions, other.texts, other.held, other.revision
-	other.runtimes, other.order, other.next = nil, list[*runtime]{}, 0
+	s.first = other.first
+	other.runtimes, other.order, other.next, other.first = nil, list[*runtime]{}, 0, 0
 	other.sessions, other.texts, other.held, other.revision = series[store.SessionID, *filed]{}, texts{}, store.Totals{}, 0
 }

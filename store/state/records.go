@@ -19,7 +19,7 @@ import (
 //	key                                  payload of the value
 //	0                                    revision, next place of a runtime, runtimes, filed snapshots,
 //	                                     next place of one, parts of texts, last name of one,
-//	                                     left-overs
+//	                                     left-overs, first place of all
 //	0 name                               part of a text: 0 and its bytes, or 1 and the names of the
 //	                                     parts that it lists, all lower than its own
 //	1 place 0                            runtime: id, version, state, input states, runs, dropped
@@ -122,11 +122,11 @@ func check(key, value []byte) uint32 {
 func (s *State) Changes() []journal.Change {
 	g := s.group
 	switch {
-	case g.adopted != nil && g.adopted.staged > 0:
-		return []journal.Change{s.rootRecord(g.left)}
-	case g.adopted != nil:
-		return slices.Collect(s.Records())
-	case len(s.log) == 0 && len(g.pieces) == 0:
+	case g.adopted != nil && g.adopted.staged == 0:
+		changes := slices.Collect(s.Records())
+		changes[0] = s.rootRecord(g.left)
+		return inOrder(append(changes, g.pieces...))
+	case g.adopted == nil && len(s.log) == 0 && len(g.pieces) == 0:
 		return nil
 	}
 	gone, records := s.gone()
@@ -156,6 +156,11 @@ func (s *State) Changes() []journal.Change {
 			changes = s.appendRecords(changes, c)
 		}
 	}
+	return inOrder(changes)
+}
+
+// inOrder returns the changes in ascending order of the keys, each once.
+func inOrder(changes []journal.Change) []journal.Change {
 	slices.SortFunc(changes, func(a, b journal.Change) int { return bytes.Compare(a.Key, b.Key) })
 	return slices.CompactFunc(changes, func(a, b journal.Change) bool { return bytes.Equal(a.Key, b.Key) })
 }
@@ -302,7 +307,7 @@ func (rt *runtime) parts() iter.Seq[part] {
 func (s *State) rootRecord(leftOvers uint64) journal.Change {
 	return put(rootKey, func(b []byte) []byte {
 		return appendNumbers(b, s.revision, s.next, uint64(s.order.len), uint64(s.sessions.values.len), s.sessions.next,
-			uint64(s.texts.written), s.texts.names, leftOvers)
+			uint64(s.texts.written), s.texts.names, leftOvers, s.first)
 	})
 }
 

@@ -32,7 +32,7 @@ type Replay struct {
 	err      error    // that has ended the building
 }
 
-type rootCounts struct{ there, revision, next, runtimes, sessions, parts, names, leftOvers uint64 }
+type rootCounts struct{ there, revision, next, runtimes, sessions, parts, names, leftOvers, first uint64 }
 
 // A pending runtime, or filed snapshot, is one of which not all records have come.
 type pending struct {
@@ -123,8 +123,8 @@ func (r *Replay) Done() error {
 // mayLeave reports whether there are left-overs.
 func (r *Replay) mayLeave() bool { return r.root.leftOvers > 0 }
 
-// leave passes over a record of what is not held. What an import has left may stand at
-// a place, or under a name, that is not given yet.
+// leave passes over a record of what is not held. What an import has left stands at a
+// place, or under a name, that is not given yet, or never will be.
 func (r *Replay) leave(key []byte, number uint64, b *payloadReader) string {
 	if number > maxPlace {
 		return "a place beyond all that there are"
@@ -179,12 +179,15 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 			r.state.sessions.next, r.root.parts, r.root.names = b.number(), b.number(), b.number()
 		}
 		if b.version > 2 {
-			r.root.leftOvers = b.number()
+			r.root.leftOvers, r.root.first = b.number(), b.number()
 		}
 		if r.root.revision > MaxRevision || max(r.root.next, r.root.names, r.state.sessions.next) > maxPlace {
 			return "a number beyond all that there are"
 		}
-		r.state.texts.names = r.root.names
+		if r.root.first > min(r.root.next, r.root.names, r.state.sessions.next) {
+			return "a first place beyond the next one"
+		}
+		r.state.texts.names, r.state.first = r.root.names, r.root.first
 		r.expect()
 		return ""
 	}
@@ -192,7 +195,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	if len(key) == 1+8 && key[0] == keyRoot {
 		k.byte()
 		name := k.fixed()
-		if r.mayLeave() && name > r.root.names {
+		if r.mayLeave() && (name > r.root.names || name <= r.root.first) {
 			return r.leave(key, name, b)
 		}
 		return r.part(name, b)
@@ -210,7 +213,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 			return reason
 		}
 		r.current = pending{kind: kind, place: place}
-		if next := map[byte]uint64{keyRuntime: r.root.next, keyFiled: r.state.sessions.next}; r.mayLeave() && place >= next[kind] {
+		if next := map[byte]uint64{keyRuntime: r.root.next, keyFiled: r.state.sessions.next}; r.mayLeave() && (place >= next[kind] || place < r.root.first) {
 			r.current = pending{}
 			return r.leave(key, place, b)
 		}

@@ -54,6 +54,9 @@ func (r *Replay) part(name uint64, b *payloadReader) string {
 		var parts []*session.Part
 		for !b.bad && len(b.rest) > 0 {
 			part := r.parts[b.number()]
+			if part == nil && r.mayLeave() { // that one is cleared, or passed over, and so is this
+				return r.leave(partKey(name), name, b)
+			}
 			if part == nil || len(parts) == session.MaxParts {
 				return "a part that is not there, or one too many"
 			}

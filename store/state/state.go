@@ -48,6 +48,7 @@ type State struct {
 	left     leftOvers   // in the journal
 	staged   uint64      // how many of its records are left-overs in the journal of another State
 	given    uint64      // places and names below are not for an import
+	first    uint64      // places below, and names up to it, are of imports that have failed
 	absences [64]*moment // of views of what is not there, by a hash of the id
 	over     []*moment   // to end with the next Settle
 }
