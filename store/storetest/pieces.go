@@ -116,7 +116,7 @@ func (tr *trial) export() string {
 func (tr *trial) tryImport(ctx context.Context, r io.Reader) error {
 	held, err := tr.store.(archiver).Import(ctx, r)
 	if s, ok := tr.store.(counted); ok && err == nil && s.Stats().Held != held {
-		return fmt.Errorf("Import returned %+v, and the store holds %+v", held, s.Stats().Held)
+		return fmt.Errorf("an Import returned %+v, and the store holds %+v", held, s.Stats().Held)
 	}
 	return err
 }
@@ -417,13 +417,12 @@ func largeRuntimesAreMadeAgain(tr *trial) {
 }
 
 func muchIsPruned(tr *trial) {
-	p := tr.store.(pruner)
 	keep := store.Retention{
 		Runs: 2, ReceiptsPerRun: 5, Inputs: store.Keep{Last: 100}, Payloads: store.Keep{Last: 10}, Sessions: store.Keep{Last: 2},
 	}
 	for n := range repeats(8) {
 		tr.smallAndLarge()
-		p = tr.store.(pruner)
+		p := tr.store.(pruner)
 		would, err := p.WouldPrune(tr.Context(), "large", keep)
 		require.NoError(tr, err, "WouldPrune")
 		require.Equal(tr, []int{3, largeInputs - 100, 90}, []int{would.Runs, would.InputStates, would.Payloads}, "WouldPrune")
