@@ -169,6 +169,9 @@ func (d *durable) compactOnce(ctx context.Context) (err error) {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if d.state.HasAsides() { // whose records the state does not know
+		return &state.AsideError{Aside: d.state.Asides()[0]}
+	}
 	if n := d.state.LeftOvers(); n > 0 { // which the journal could not tell from waste
 		return fmt.Errorf("%w: %d records are left to be cleared, or of an import that is under way", store.ErrBusy, n)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/loopstore/loopstore/internal/meter"
@@ -16,6 +17,8 @@ import (
 // A journaled Loop has a journal. These are its callers' side of it.
 type journaled struct {
 	partition   string
+	setAside    bool
+	asides      []state.Aside // that were
 	meter       meter.Journal
 	compactions chan compaction
 	beside      journal.Beside // the journal, if it compacts beside the owner
@@ -39,7 +42,7 @@ func (j *journaled) closed() error {
 func Open(ctx context.Context, engine journal.Engine, partition string, opts Options) (*Loop, error) {
 	l := prepare(opts)
 	l.intake.weighs = true // a round has a size
-	l.durable = &journaled{partition: partition, compactions: make(chan compaction)}
+	l.durable = &journaled{partition: partition, setAside: opts.SetAside, compactions: make(chan compaction)}
 	d := &durable{loop: l, state: l.state(opts), appended: make(chan appended, 1)}
 	if err := d.open(ctx, engine, partition); err != nil {
 		return nil, fmt.Errorf("loopstore: opening partition %q: %w", partition, err)
@@ -59,6 +62,9 @@ const logEvery = 5 * time.Second
 func (d *durable) open(ctx context.Context, engine journal.Engine, partition string) error {
 	began, replay := time.Now(), state.NewReplay(d.state)
 	defer replay.Close()
+	if d.loop.durable.setAside {
+		replay.SetAside()
+	}
 	logged := began
 	progress := func(message string) {
 		d.loop.log.log(slog.LevelInfo, message, slog.String("partition", partition), slog.Int("records", replay.Records()),
@@ -80,7 +86,21 @@ func (d *durable) open(ctx context.Context, engine journal.Engine, partition str
 	d.journal = j
 	d.loop.durable.beside, _ = j.(journal.Beside)
 	progress("store opened")
+	d.loop.durable.asides = d.state.Asides()
+	for _, a := range d.loop.durable.asides {
+		d.loop.log.log(slog.LevelError, "a runtime is damaged and set aside", slog.String("partition", partition),
+			slog.String("runtime_id", a.RuntimeID.Short()), slog.String("reason", a.Reason))
+	}
 	return nil
+}
+
+// Asides returns the runtimes that Open has set aside, in the order of their ids: see
+// Options.SetAside.
+func (l *Loop) Asides() []state.Aside {
+	if l.durable == nil {
+		return nil
+	}
+	return slices.Clone(l.durable.asides)
 }
 
 // close gives the journal up.

@@ -31,15 +31,22 @@ type Options struct {
 	// it is filed under the key that the caller gave.
 	StrictSessionKeys bool
 
+	// SetAside makes Open set aside each runtime that is damaged in the journal, instead
+	// of failing. An operation on one gets a *state.AsideError, which is
+	// journal.ErrCorrupt and has its id, and so does an Export; all others are served.
+	// The journal keeps what there is of it. Open still fails if a damaged runtime
+	// can no longer be named, or if the engine finds the damage itself. Without a
+	// journal there is nothing to set aside.
+	SetAside bool
+
 	// Limits bound what is held, and what one call may bring. A call beyond one is
 	// refused with store.ErrLimit. 0, or a negative number, means no limit.
 	Limits store.Limits
 
 	// Retention is what is kept of a runtime, whenever it changes: an operation
 	// removes what it has made too many or too old, as if Prune came with it. It
-	// looks at some 1,000 records of a runtime (a run goes at once, with all its
-	// receipts), and at as many of each run that it writes to, and the next one goes
-	// on; so where there are more, some stay a little longer. What is too old may
+	// looks at some 1,000 records of a runtime, and at as many of the runs that it writes
+	// to, and the next one goes on; so where there are more, some stay a little longer. What is too old may
 	// stay a 32nd of that age longer, if clocks differ; else a 64th. A runtime that
 	// does not change is left alone, also when it comes with an Import: Prune it. A
 	// negative number is taken for 0.

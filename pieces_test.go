@@ -130,7 +130,7 @@ func TestAtomicImportInPieces(t *testing.T) {
 		large(t, from)
 		file, empty := exported(t, from), exported(t, newLoop(t, Options{}))
 		engine := &history{Memory: &journaltest.Memory{Limits: few}}
-		l := openLoop(t, engine, Options{})
+		l := openLoop(t, engine, Options{BytesInFlight: 1, RefuseWhenFull: true}) // a piece is no call's payload
 		held, err := l.Import(t.Context(), bytes.NewBufferString(file))
 		require.NoError(t, err)
 		assert.Equal(t, from.Stats().Held, held)
@@ -157,6 +157,7 @@ func TestAtomicImportInPieces(t *testing.T) {
 			}
 		}
 		engine.Limits = journal.Limits{}
+		l = reopened(t, l, engine.Memory)
 		fill(t, l)
 		require.Equal(t, exported(t, l), exported(t, reopened(t, l, engine.Memory)))
 	})

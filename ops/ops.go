@@ -111,6 +111,9 @@ func Run[R any, O Request[R], P Steps[R, O]](s *state.State, op O) (answer R, er
 // Apply does the second step of an operation under the state's limits, with
 // what its retention lets go.
 func Apply(s *state.State, op Step) error {
+	if err := checkAside(s, op); err != nil {
+		return err
+	}
 	return s.Do(func() error { return op.Apply(s) })
 }
 

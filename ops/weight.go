@@ -55,9 +55,6 @@ func (op *AtomicLifecycleCommit) Weigh() (w Weight) {
 	return w
 }
 
-// Weigh weighs the records.
-func (op *StorePiece) Weigh() Weight { return Weight{Bytes: op.Piece.Bytes()} }
-
 // Weigh weighs the snapshot.
 func (op *putSnapshot) Weigh() Weight { return snapshotWeight(op.session.given.SessionSnapshot) }
 

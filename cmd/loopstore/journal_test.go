@@ -93,7 +93,7 @@ func TestJournalIsReported(t *testing.T) {
 	require.Equal(t, exitOK, code, stdout+stderr)
 	require.Equal(t, "found: nothing, the journal is new\n", stderr)
 	require.Contains(t, stdout, "\nfound: nothing, the journal is new\n\n")
-	require.Regexp(t, `(?m)^journal: \d+ appends of 1\.\d operations and \d+ KB, [\d.]+[mµ]s each on average$`, stdout)
+	require.Regexp(t, `(?m)^journal: \d+ appends of 1\.\d operations and \d+ bytes, [\d.]+[mµ]s each on average$`, stdout)
 	require.Contains(t, stdout, "\na write waits for its append, which callers share")
 	require.NotContains(t, stdout, "waiting for a CPU")
 

@@ -130,6 +130,7 @@ type group struct {
 	left   uint64             // left-overs, as the pieces leave them
 	pieces []journal.Change   // of left-overs
 	fresh  []iter.Seq[[]byte] // see leftOvers
+	kept   uint64             // parts that nothing has, but perhaps what was set aside
 	leave  leftOvers          // that Changes has left besides
 }
 
@@ -157,6 +158,7 @@ func (s *State) Commit() Waiters {
 	if len(s.log) == 0 && s.group.adopted == nil { // the journal has not been told
 		s.texts.names = s.group.names
 	}
+	s.aside.counts.kept += s.group.kept
 	s.left.records = s.group.left + s.group.leave.records
 	s.left.fresh = slices.Concat(s.left.fresh, s.group.fresh, s.group.leave.fresh)
 	s.group = nil

@@ -67,7 +67,7 @@ func TestReplayNamesTheFirstRecordThatCannotBe(t *testing.T) {
 		"deleted":   func(c *journal.Change) { c.Delete = true },
 	}
 	for what, alter := range damage {
-		for first := 0; first < len(records); first += 97 {
+		for first := 0; first < len(records); first += 311 {
 			for _, second := range []int{first + 1, first + batchRecords, len(records) - 1} {
 				if second <= first || second >= len(records) {
 					continue

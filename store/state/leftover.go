@@ -25,9 +25,6 @@ type Piece struct {
 	last    bool // nobody goes on with the import
 }
 
-// Bytes returns the length of its keys and values.
-func (p Piece) Bytes() int64 { return journal.Batch{Changes: p.changes}.Bytes() }
-
 // StorePiece puts a piece into the group. The error is that of Adopt, if the import cannot
 // become true any more.
 func (s *State) StorePiece(p Piece) error {

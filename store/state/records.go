@@ -19,7 +19,8 @@ import (
 //	key                                  payload of the value
 //	0                                    revision, next place of a runtime, runtimes, filed snapshots,
 //	                                     next place of one, parts of texts, last name of one,
-//	                                     left-overs, first place of all
+//	                                     left-overs, parts of what was set aside, perhaps, and of
+//	                                     nothing else, first place of all
 //	0 name                               part of a text: 0 and its bytes, or 1 and the names of the
 //	                                     parts that it lists, all lower than its own
 //	1 place 0                            runtime: id, version, state, input states, runs, dropped
@@ -55,7 +56,7 @@ import (
 //
 // The version is 3. In versions 1 and 2 an input state is its JSON without
 // persisted_input, with the length before it, and then 1 and that as it is, or 0, and the
-// first record ends before the left-overs, of which there are none.
+// first record ends before the left-overs. There are none then, and nothing was set aside.
 //
 // In version 1 the first record ends after the filed snapshots; a
 // runtime's has no versions, and ends after the latest receipt; a filed snapshot's has
@@ -124,13 +125,16 @@ func (s *State) Changes() []journal.Change {
 	switch {
 	case g.adopted != nil && g.adopted.staged == 0:
 		changes := slices.Collect(s.Records())
-		changes[0] = s.rootRecord(g.left)
+		changes[0] = s.rootRecord(g.left, 0)
 		return inOrder(append(changes, g.pieces...))
 	case g.adopted == nil && len(s.log) == 0 && len(g.pieces) == 0:
 		return nil
 	}
 	gone, records := s.gone()
 	changes, names := s.texts.records()
+	if len(s.aside.runtimes) > 0 { // which may have these parts too
+		g.kept, names = uint64(len(names)), nil
+	}
 	if records+len(names) <= s.removals() {
 		g.leaveAll(nil, nil)
 		for _, name := range names {
@@ -148,7 +152,7 @@ func (s *State) Changes() []journal.Change {
 		rt   *runtime
 		part part
 	}
-	changes = append(append(changes, g.pieces...), s.rootRecord(g.left+g.leave.records))
+	changes = append(append(changes, g.pieces...), s.rootRecord(g.left+g.leave.records, g.kept))
 	seen := make(map[where]bool, len(s.log))
 	for _, c := range s.log {
 		if at := (where{c.rt, c.part}); !seen[at] { // the first knows what the journal has
@@ -245,7 +249,7 @@ func (p part) key(place uint64) []byte {
 // be changed meanwhile.
 func (s *State) Records() iter.Seq[journal.Change] {
 	return func(yield func(journal.Change) bool) {
-		more := yield(s.rootRecord(s.left.records))
+		more := yield(s.rootRecord(s.left.records, 0))
 		emit := func(c change) bool {
 			records := s.standing(c)
 			if records == nil {
@@ -304,10 +308,11 @@ func (rt *runtime) parts() iter.Seq[part] {
 	}
 }
 
-func (s *State) rootRecord(leftOvers uint64) journal.Change {
+func (s *State) rootRecord(leftOvers, kept uint64) journal.Change {
 	return put(rootKey, func(b []byte) []byte {
-		return appendNumbers(b, s.revision, s.next, uint64(s.order.len), uint64(s.sessions.values.len), s.sessions.next,
-			uint64(s.texts.written), s.texts.names, leftOvers, s.first)
+		aside := s.aside.counts
+		return appendNumbers(b, s.revision, s.next, uint64(s.order.len)+aside.runtimes, uint64(s.sessions.values.len)+aside.sessions, s.sessions.next,
+			uint64(s.texts.written)+aside.parts, s.texts.names, leftOvers, aside.kept+kept, s.first)
 	})
 }
 

@@ -27,12 +27,16 @@ type Replay struct {
 	records int
 	left    [][]byte // keys of left-overs
 
+	leniency leniency
+	damage   damage
+	assumed  bool // the first record is lost
+
 	decoding []*batch // in their order
 	filling  *batch   // follows them
 	err      error    // that has ended the building
 }
 
-type rootCounts struct{ there, revision, next, runtimes, sessions, parts, names, leftOvers, first uint64 }
+type rootCounts struct{ there, revision, next, runtimes, sessions, parts, names, leftOvers, kept, first uint64 }
 
 // A pending runtime, or filed snapshot, is one of which not all records have come.
 type pending struct {
@@ -43,7 +47,10 @@ type pending struct {
 	counts [5]uint64
 	latest *part // that is to be its latest receipt
 
-	filed filed // of a filed snapshot
+	filed filed    // of a filed snapshot
+	by    *runtime // that has filed it
+
+	damage string // what is wrong with one of its records
 
 	// A snapshot of version 1.
 	text     strings.Builder // so far
@@ -68,6 +75,17 @@ func (r *Replay) Records() int { return r.records }
 
 // apply puts a record in that has been decoded.
 func (r *Replay) apply(c *record) error {
+	if r.leniency == salvaging && r.root.there == 0 && len(c.Key) != len(rootKey) {
+		r.assumeRoot()
+	}
+	err := r.applyStrictly(c)
+	if err != nil {
+		err = r.damaged(c.Key, err)
+	}
+	return err
+}
+
+func (r *Replay) applyStrictly(c *record) error {
 	if c.Delete || r.last != nil && bytes.Compare(r.last, c.Key) >= 0 {
 		return corrupt(c.Key, "not in ascending order of the keys")
 	}
@@ -92,9 +110,11 @@ func (r *Replay) Done() error {
 		return err
 	}
 	s := r.state
-	reason := r.finish()
+	reason := r.endCurrent()
 	switch {
 	case reason != "":
+	case r.leniency == salvaging, r.damage.first != nil:
+		return r.doneLenient()
 	case r.root.there == 0 && r.records > 0:
 		reason = "the first record is missing"
 	case r.root.runtimes != uint64(s.order.len):
@@ -103,11 +123,12 @@ func (r *Replay) Done() error {
 		reason = fmt.Sprintf("%d of %d filed snapshots are there", s.sessions.values.len, r.root.sessions)
 	}
 	r.leaveParts()
-	if parts := uint64(len(r.parts)); reason == "" && r.root.parts != parts {
+	parts := uint64(len(r.parts))
+	if reason == "" && (parts < r.root.parts || parts-r.root.parts > r.root.kept) {
 		reason = fmt.Sprintf("%d of %d parts of texts are there", parts, r.root.parts)
 	}
-	if left := uint64(len(r.left)); reason == "" && r.root.leftOvers != left {
-		reason = fmt.Sprintf("%d records belong to nothing, and not %d", left, r.root.leftOvers)
+	if left, may := uint64(len(r.left)), r.root.leftOvers+r.root.kept-(parts-r.root.parts); reason == "" && left != may {
+		reason = fmt.Sprintf("%d records belong to nothing, and not %d", left, may)
 	}
 	if reason != "" {
 		return corrupt(r.last, reason)
@@ -179,7 +200,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 			r.state.sessions.next, r.root.parts, r.root.names = b.number(), b.number(), b.number()
 		}
 		if b.version > 2 {
-			r.root.leftOvers, r.root.first = b.number(), b.number()
+			r.root.leftOvers, r.root.kept, r.root.first = b.number(), b.number(), b.number()
 		}
 		if r.root.revision > MaxRevision || max(r.root.next, r.root.names, r.state.sessions.next) > maxPlace {
 			return "a number beyond all that there are"
@@ -209,7 +230,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 		return "unknown key"
 	}
 	if sub == subHead {
-		if reason := r.finish(); reason != "" {
+		if reason := r.endCurrent(); reason != "" {
 			return reason
 		}
 		r.current = pending{kind: kind, place: place}
@@ -221,6 +242,9 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	}
 	o := &r.current
 	switch {
+	case o.kind == kind && o.place == place && o.damage != "":
+		b.rest, b.bad = nil, false
+		return ""
 	case o.kind == kind && o.place == place:
 	case r.mayLeave():
 		return r.leave(key, place, b)
@@ -251,11 +275,16 @@ func (r *Replay) head(b *payloadReader) string {
 	}
 	if o.kind == keyFiled {
 		o.filed.session = store.SessionID(b.id())
-		by, ok := s.order.get(b.number())
+		place := b.number()
+		by, ok := s.order.get(place)
+		if !ok && !b.bad && r.asideFiled(o.filed.session, place) {
+			b.rest = nil
+			return ""
+		}
 		if _, _, twice := s.sessions.find(o.filed.session); !ok || twice {
 			return "filed twice, or by no runtime"
 		}
-		o.filed.by = by.id
+		o.filed.by, o.by = by.id, by
 		if b.version > 1 {
 			var reason string
 			o.filed.snapshot, reason = r.snapshot(b)
@@ -349,6 +378,9 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 // finish ends what is pending, whose records have all come.
 func (r *Replay) finish() (reason string) {
 	s, o := r.state, &r.current
+	if o.damage != "" {
+		return o.damage
+	}
 	snapshot, reason := o.chunked()
 	if reason != "" || o.kind == 0 {
 		return reason

@@ -114,6 +114,9 @@ func (r *Replay) snapshot(b *payloadReader) (_ *store.Snapshot, reason string) {
 	} else if facts.Format != store.FormatUnset {
 		facts.To = text.Len()
 	}
+	if r.damage.lost[name] {
+		return nil, "a part of its session's text is damaged"
+	}
 	d, ok := session.Restore(facts, text)
 	if b.bad || !ok || name != 0 && root == nil {
 		return nil, "a snapshot that cannot be"

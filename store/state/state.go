@@ -46,6 +46,7 @@ type State struct {
 	trying   bool        // within Try
 	group    *group      // nil outside one
 	left     leftOvers   // in the journal
+	aside    asides      // likewise
 	staged   uint64      // how many of its records are left-overs in the journal of another State
 	given    uint64      // places and names below are not for an import
 	first    uint64      // places below, and names up to it, are of imports that have failed

@@ -58,7 +58,7 @@ func notify(c chan struct{}) {
 }
 
 // awaitCheckpoint waits until a checkpoint was tried, unless that would take long.
-func (c *checkpointer) awaitCheckpoint() {
+func (c *checkpointer) awaitCheckpoint(ctx context.Context) {
 	select {
 	case <-c.passed: // an earlier one
 	default:
@@ -70,6 +70,7 @@ func (c *checkpointer) awaitCheckpoint() {
 	select {
 	case <-c.passed:
 	case <-c.gone:
+	case <-ctx.Done():
 	}
 }
 

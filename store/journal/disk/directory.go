@@ -84,8 +84,10 @@ func (d *directory) open(ctx context.Context) (err error) {
 		return err
 	}
 	var id wal.ID
-	for err = files.ErrMoved; errors.Is(err, files.ErrMoved) && ctx.Err() == nil; {
-		id, err = d.lock(ctx)
+	for err = files.ErrMoved; errors.Is(err, files.ErrMoved); {
+		if err = context.Cause(ctx); err == nil {
+			id, err = d.lock(ctx)
+		}
 	}
 	if err != nil {
 		return err
@@ -106,7 +108,9 @@ func (d *directory) open(ctx context.Context) (err error) {
 	if d.positions, err = file.Positions(); err != nil {
 		return err
 	}
-	d.log, d.reader, err = wal.Open(d.dir, id, d.opts.segment, file.Log(), d.writable, d.positions.Add)
+	d.log, d.reader, err = wal.Open(d.dir, id, d.opts.segment, file.Log(), d.writable, func(e wal.Entry) error {
+		return cmp.Or(context.Cause(ctx), fits(e), d.positions.Add(e))
+	})
 	if err != nil || !d.writable {
 		return err
 	}
@@ -115,6 +119,20 @@ func (d *directory) open(ctx context.Context) (err error) {
 	}
 	d.turn = make(chan struct{}, 1)
 	return d.remember(file)
+}
+
+// fits checks that an entry is within the limits. What is not was never appended, and no
+// checkpoint could bring it into the pages.
+func fits(e wal.Entry) error {
+	if n := len(e.Partition); n > MaxName {
+		return wal.Corrupt("a partition's name has %d bytes, the limit is %d", n, MaxName)
+	}
+	for _, c := range e.Changes {
+		if len(c.Key) > maxKey || len(c.Value) > maxValue {
+			return wal.Corrupt("a key has %d bytes, its value %d, the limits are %d and %d", len(c.Key), len(c.Value), maxKey, maxValue)
+		}
+	}
+	return nil
 }
 
 // openDir opens the directory, and makes it if there is none.
@@ -128,12 +146,18 @@ func (d *directory) openDir() (made bool, err error) {
 		made = true
 	case err != nil:
 		return false, err
-	case !info.IsDir():
+	case info.Mode().IsRegular():
 		return false, fmt.Errorf("it is no directory but %w", ErrFile)
+	case !info.IsDir():
+		return false, fmt.Errorf("%w: %v", ErrKind, info.Mode())
 	}
-	d.dir, err = os.Open(d.path)
+	d.dir, err = os.OpenFile(d.path, os.O_RDONLY|files.NoWait, 0)
 	return made, err
 }
+
+// ErrKind means that something of another kind, such as a named pipe, stands where the
+// journal's directory or one of its files should be.
+var ErrKind = files.ErrKind
 
 // ErrFile means that a file stands where the journal's directory should be. If it is a
 // journal of version 1 or 2, Carry brings it into a directory.

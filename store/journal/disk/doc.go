@@ -28,11 +28,16 @@
 // A frame of the log begins at a multiple of 8 bytes. It is a header, and the entries of some
 // partitions. The header has the text loop; the sum of the log's ID and of the rest of the
 // header; the frame's number, from 1, and the length of what follows the header, 8 bytes each;
-// the sum of what follows the header; 4 bytes that are zero; and the hash of the frame before, zeros
-// in the first: the first 16 bytes of the SHA-256 of that frame's header. An entry is the partition's name; its epoch and index; how many
+// the sum of what follows the header; 4 bytes for what is hidden; and the hash of the frame before,
+// zeros in the first: the first 16 bytes of the SHA-256 of that frame's header. An entry is the partition's name; its epoch and index; how many
 // changes there are, none in the one with which an Open begins an epoch; and of each change the
 // key, and the value. Numbers are uvarints. A text has its length before it; the length of
 // a value is one more than it is, and 0 says that the key is deleted.
+//
+// The text loop stands where a frame begins, and nowhere else where one could: so no value is taken
+// for a frame. Where it would begin one of the 8 bytes into which what follows the header is
+// divided, 4 bytes say which of these is the next one like that, counted from 1, or are zero. What is
+// hidden in the header says which is the first.
 //
 // The frames follow each other, across segments. Behind the last one stands what was never
 // written, what was not written whole, or what is older: a segment that is not needed any more

@@ -1,11 +1,11 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/loopstore/loopstore/store/journal"
@@ -57,7 +57,7 @@ type Engine struct {
 	path string
 	opts Options
 
-	mu      sync.Mutex      // while the directory is opened or closed, too
+	turn    chan struct{}   // has room for one: who has filled it uses what follows, opens and closes
 	current *directory      // nil while no partition is open
 	open    map[string]bool // by the partition's name
 }
@@ -88,7 +88,7 @@ func wrapped(op, path string, err error) error {
 
 // New returns an engine on the directory at path. It touches nothing; Open does.
 func New(path string, opts Options) *Engine {
-	return &Engine{path: path, opts: opts.withDefaults(), open: map[string]bool{}}
+	return &Engine{path: path, opts: opts.withDefaults(), turn: make(chan struct{}, 1), open: map[string]bool{}}
 }
 
 func (o Options) withDefaults() Options {
@@ -129,7 +129,7 @@ func (e *Engine) Open(ctx context.Context, name string, emit func(journal.Change
 	opened := false
 	defer func() {
 		if !opened { // or emit has panicked
-			err = errors.Join(err, e.release(name))
+			err = cmp.Or(err, e.release(ctx, name))
 		}
 	}()
 	p := &partition{engine: e, directory: d, name: name}
@@ -142,8 +142,12 @@ func (e *Engine) Open(ctx context.Context, name string, emit func(journal.Change
 
 // reserve notes that a partition is open, and returns the directory.
 func (e *Engine) reserve(ctx context.Context, name string) (*directory, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	select {
+	case e.turn <- struct{}{}:
+		defer func() { <-e.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if e.open[name] {
 		return nil, fmt.Errorf("%w: partition %.40q is open already", journal.ErrInUse, name)
 	}
@@ -159,15 +163,36 @@ func (e *Engine) reserve(ctx context.Context, name string) (*directory, error) {
 	return e.current, nil
 }
 
-// release undoes reserve, and closes the directory with the last partition.
-func (e *Engine) release(name string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// grace is how long the directory may take to close after a context has ended. It is there for
+// a checkpoint or a compaction under way: all else takes no time.
+const grace = time.Second
+
+// release undoes reserve, and closes the directory with the last partition. If that outlasts
+// ctx and the grace, it goes on behind release, and an Open of this engine waits for it.
+func (e *Engine) release(ctx context.Context, name string) error {
+	e.turn <- struct{}{} // nobody has it for long while a partition is open
 	delete(e.open, name)
 	if len(e.open) > 0 {
+		<-e.turn
 		return nil
 	}
 	d := e.current
 	e.current = nil
-	return d.stop()
+	stopped := make(chan error, 1)
+	go func() {
+		err := d.stop()
+		<-e.turn
+		stopped <- err
+	}()
+	select {
+	case err := <-stopped:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-stopped:
+		return err
+	case <-time.After(grace):
+		return context.Cause(ctx)
+	}
 }

@@ -26,7 +26,7 @@ func (p *partition) start(ctx context.Context, emit func(journal.Change) error) 
 	}
 	p.at = p.position(p.name)
 	p.at.Epoch++
-	if err := p.append(wal.Entry{Partition: p.name, Position: p.at}); err != nil {
+	if err := p.append(ctx, wal.Entry{Partition: p.name, Position: p.at}); err != nil {
 		return err
 	}
 	return p.withPages(ctx, func(file *pages.File) error {
@@ -46,7 +46,7 @@ func (p *partition) withPages(ctx context.Context, do func(*pages.File) error) e
 
 // Append implements [journal.Journal]. It ignores ctx, because a write to a disk
 // cannot be called off.
-func (p *partition) Append(_ context.Context, b journal.Batch) (journal.Position, error) {
+func (p *partition) Append(ctx context.Context, b journal.Batch) (journal.Position, error) {
 	if p.closed.Load() {
 		return journal.Position{}, p.wrap("append", journal.ErrClosed)
 	}
@@ -55,7 +55,7 @@ func (p *partition) Append(_ context.Context, b journal.Batch) (journal.Position
 	}
 	next := p.at
 	next.Index++
-	if err := p.append(wal.Entry{Partition: p.name, Position: next, Changes: b.Changes}); err != nil {
+	if err := p.append(context.WithoutCancel(ctx), wal.Entry{Partition: p.name, Position: next, Changes: b.Changes}); err != nil {
 		return journal.Position{}, p.wrap("append", err)
 	}
 	p.at = next
@@ -85,12 +85,13 @@ func (p *partition) Limits() journal.Limits {
 // Fenced implements [journal.Journal]: nobody can take the lock away.
 func (p *partition) Fenced() <-chan struct{} { return nil }
 
-// Close implements [journal.Journal].
-func (p *partition) Close(context.Context) error {
+// Close implements [journal.Journal]. If it returns the error of ctx, up to a second after that
+// has ended, the directory is in use until a checkpoint or a compaction has ended too.
+func (p *partition) Close(ctx context.Context) error {
 	if p.closed.Swap(true) {
 		return nil
 	}
-	return p.wrap("close", p.engine.release(p.name))
+	return p.wrap("close", p.engine.release(ctx, p.name))
 }
 
 func (p *partition) wrap(op string, err error) error { return wrapped(op, p.engine.path, err) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -144,6 +145,62 @@ func TestALinkBesideIsNotFollowed(t *testing.T) {
 	assert.Equal(t, "precious", string(left))
 }
 
+// A pipe or a device in the place of the directory or of a file is neither waited for nor
+// read: nobody may ever write to it, or stop.
+func TestAPipeOrADeviceIsNotOpened(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "whole")
+	fill(t, whole, small, 0)
+	d := readDir(t, whole)
+	reading := func(path string) error {
+		_, err := disk.Partitions(t.Context(), path, disk.Options{})
+		_, other := disk.Read(t.Context(), path, "p", disk.Options{}, nil)
+		return errors.Join(err, other)
+	}
+	opening := func(path string) error {
+		_, _, err := load(t, disk.New(path, disk.Options{}), "p")
+		return err
+	}
+	carrying := func(path string) error {
+		return disk.Carry(t.Context(), copyOf(t, oldFiles[1]), path, disk.Options{})
+	}
+	for kind, put := range map[string]func(path string) error{
+		"pipe":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"device": func(path string) error { return os.Symlink("/dev/zero", path) },
+	} {
+		for _, tc := range []struct {
+			name string
+			in   directory
+			do   func(path string) error
+		}{
+			{".", nil, opening}, {".", nil, reading}, {".", nil, carrying},
+			{"format", d, opening}, {"format", d, reading},
+			{"pages", d, opening}, {"pages", d, reading},
+			{"log-0000000000000001", d, opening}, {"log-0000000000000001", d, reading},
+			{"log-00000000000000ff", d, opening}, {"log-00000000000000ff", d, reading},
+			{"log-0000000000000001", directory{"format.new": ""}, opening}, // a creation goes on
+			{"log-0000000000000001", directory{"format.new": ""}, carrying},
+			{"format.new", directory{}, opening}, {"format.new", directory{}, carrying},
+			{".", nil, func(path string) error { // the file to carry
+				return disk.Carry(t.Context(), path, path+" into", disk.Options{})
+			}},
+		} {
+			path := filepath.Join(t.TempDir(), "journal")
+			if tc.in != nil {
+				require.NoError(t, tc.in.without(tc.name).write(path))
+			}
+			require.NoError(t, put(filepath.Join(path, tc.name)))
+			answer := make(chan error, 1)
+			go func() { answer <- tc.do(path) }()
+			select {
+			case err := <-answer:
+				require.ErrorIs(t, err, disk.ErrKind, "%s for %s", kind, tc.name)
+			case <-time.After(10 * time.Second):
+				t.Fatalf("a %s for %s is waited for", kind, tc.name)
+			}
+		}
+	}
+}
+
 // What a killed process has written may be in memory alone, and so may the names of its
 // files: Open makes all of it durable before it writes. When a sync fails, nothing is
 // written.
@@ -243,36 +300,98 @@ func TestANameIsDurable(t *testing.T) {
 	durable("all is done")
 }
 
-// Files that an administrator writes anew stay their owner's.
+// Files that an administrator writes anew stay their owner's, and what is changed while the
+// journal is open stays too.
 func TestOwnerAndModeStay(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root may give a file away")
 	}
 	path := filepath.Join(t.TempDir(), "journal")
-	opts := disk.WithSegments(disk.Options{}, 1<<20)
-	require.NoError(t, openWith(t, path, opts).Close(t.Context()))
-	for name := range readDir(t, path) {
-		require.NoError(t, os.Chown(filepath.Join(path, name), 1234, 5678))
-		require.NoError(t, os.Chmod(filepath.Join(path, name), 0o640))
+	require.NoError(t, openWith(t, path, rolling).Close(t.Context()))
+	change := func(uid, gid int, mode os.FileMode) {
+		for name := range readDir(t, path) {
+			require.NoError(t, os.Chown(filepath.Join(path, name), uid, gid))
+			require.NoError(t, os.Chmod(filepath.Join(path, name), mode))
+		}
 	}
+	change(1234, 5678, 0o640)
+	j := openWith(t, path, rolling)
+	writeAllAnew(t, j, path)
+	checkAccess(t, path, 1234, 5678, 0o640)
+	settled(t, path)
+	change(4321, 8765, 0o664)
+	writeAllAnew(t, j, path)
+	require.NoError(t, j.Close(t.Context()))
+	checkAccess(t, path, 4321, 8765, 0o664)
+}
+
+// A member of the group can do all that the owner can, but give a file away.
+func TestAMemberOfTheGroupGoesOn(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may run a process for another user")
+	}
+	path := filepath.Join(t.TempDir(), "journal")
+	require.NoError(t, os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755))
+	require.NoError(t, openWith(t, path, rolling).Close(t.Context()))
+	names := readDir(t, path).with(".", "")
+	for name := range names {
+		require.NoError(t, os.Chown(filepath.Join(path, name), 1234, 5678))
+		require.NoError(t, os.Chmod(filepath.Join(path, name), 0o660))
+	}
+	require.NoError(t, os.Chmod(path, 0o770))
+	binary, err := os.ReadFile(os.Args[0])
+	require.NoError(t, err)
+	run := filepath.Join(filepath.Dir(path), "run")
+	require.NoError(t, os.WriteFile(run, binary, 0o755))
+	for _, groups := range [][]uint32{{5678}, {}} {
+		c := exec.Command(run, "-test.run=^TestChild$", "-test.count=1", "-test.v")
+		c.Dir, c.Env = filepath.Dir(path), append(os.Environ(), childEnv+"=roll", pathEnv+"="+path)
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4321, Gid: 4321, Groups: groups}}
+		out, err := c.CombinedOutput()
+		if len(groups) > 0 {
+			require.NoError(t, err, "%s", out)
+			checkAccess(t, path, 1234, 5678, 0o660, 4321)
+			require.NoError(t, os.Chmod(path, 0o777))
+			for name := range readDir(t, path) {
+				require.NoError(t, os.Chmod(filepath.Join(path, name), 0o666))
+			}
+			continue
+		}
+		require.Error(t, err)
+		require.Contains(t, string(out), "a new file cannot have the group 5678")
+		require.Contains(t, string(out), "operation not permitted")
+	}
+	reload(t, path, rolling)
+}
+
+// rolling are options with which a few batches fill several segments.
+var rolling = disk.WithSegments(disk.Options{}, 1<<20)
+
+// writeAllAnew writes until no file of a journal but format is what it was.
+func writeAllAnew(t *testing.T, j journal.Journal, path string) {
+	t.Helper()
 	before, err := os.Stat(filepath.Join(path, "pages"))
 	require.NoError(t, err)
-	j := openWith(t, path, opts)
-	for range 4 {
+	for range 10 {
 		appendTo(t, j, put("a", strings.Repeat("v", 800_000)))
 	}
 	require.NoError(t, j.Compact(t.Context(), nil))
 	appendTo(t, j, remove("a"))
 	require.NoError(t, j.Compact(t.Context(), nil))
-	require.NoError(t, j.Close(t.Context()))
 	after, err := os.Stat(filepath.Join(path, "pages"))
 	require.NoError(t, err)
 	require.False(t, os.SameFile(before, after), "it was compacted")
-	for name := range readDir(t, path) {
+}
+
+// checkAccess checks to whom the files belong: to an owner, or to others.
+func checkAccess(t *testing.T, path string, uid, gid uint32, mode os.FileMode, others ...uint32) {
+	t.Helper()
+	for name := range settled(t, path) {
 		info, err := os.Stat(filepath.Join(path, name))
 		require.NoError(t, err)
-		assert.Equal(t, os.FileMode(0o640), info.Mode(), name)
+		assert.Equal(t, mode, info.Mode(), name)
 		stat := info.Sys().(*syscall.Stat_t)
-		assert.Equal(t, []uint32{1234, 5678}, []uint32{stat.Uid, stat.Gid}, name)
+		assert.Contains(t, append(others, uid), stat.Uid, name)
+		assert.Equal(t, gid, stat.Gid, name)
 	}
 }

@@ -67,6 +67,10 @@ func TestChild(t *testing.T) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	case "append":
 		appendForEver(t, path)
+	case "roll":
+		j := openWith(t, path, rolling)
+		writeAllAnew(t, j, path)
+		require.NoError(t, j.Close(t.Context()))
 	case "work":
 		workForEver(t, path)
 	case "import":

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -83,4 +84,12 @@ func TestACommitThatFailedAndWasMade(t *testing.T) {
 			require.NoError(t, j.Close(t.Context()))
 		})
 	}
+}
+
+// Who waits for a checkpoint, while the log is far behind, waits no longer than its context.
+func TestAWaitForACheckpointEndsWithItsContext(t *testing.T) {
+	c := checkpointer{kick: make(chan struct{}, 1), passed: make(chan struct{}, 1), gone: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.awaitCheckpoint(ctx)
 }

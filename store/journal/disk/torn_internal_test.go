@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk/internal/wal"
 )
 
 // A frame that was torn when it began a segment leaves its header there. The log goes on in
@@ -40,4 +41,37 @@ func TestAFrameThatIsTornWhereItBeginsASegment(t *testing.T) {
 	require.NoError(t, j.Compact(t.Context(), nil))
 	require.NoError(t, j.Close(t.Context()))
 	require.NoError(t, open().Close(t.Context()))
+}
+
+// A whole frame with what the pages cannot take is found when the directory is opened.
+func TestAnEntryBeyondTheLimitsIsFound(t *testing.T) {
+	first := journal.Position{Epoch: 1}
+	for name, e := range map[string]wal.Entry{
+		"a key":  {Partition: "p", Position: journal.Position{Index: 1}, Changes: []journal.Change{{Key: make([]byte, maxKey+1)}}},
+		"a name": {Partition: strings.Repeat("n", MaxName+1), Position: first},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "journal")
+			d, err := openDirectory(t.Context(), path, Options{}.withDefaults(), true)
+			require.NoError(t, err)
+			require.NoError(t, d.log.Append([]wal.Entry{{Partition: "q", Position: first}}))
+			require.NoError(t, d.log.Append([]wal.Entry{e}))
+			require.NoError(t, d.close())
+			for _, open := range []func() error{
+				func() error {
+					_, err := New(path, Options{}).Open(t.Context(), "q", func(journal.Change) error { return nil })
+					return err
+				},
+				func() error {
+					_, err := Partitions(t.Context(), path, Options{})
+					return err
+				},
+			} {
+				err := open()
+				require.ErrorIs(t, err, journal.ErrCorrupt)
+				require.ErrorContains(t, err, "frame 2 of the log, at byte 56 of segment 1")
+				require.ErrorContains(t, err, "limit")
+			}
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,18 +43,31 @@ const (
 	behind = 8
 )
 
-// append appends an entry, and returns when it is durable.
-func (d *directory) append(e wal.Entry) error {
+// append appends an entry, and returns when it is durable. If ctx ends while others write, the
+// entry may be written all the same.
+func (d *directory) append(ctx context.Context, e wal.Entry) error {
 	a := &appending{Entry: e}
 	d.mu.Lock()
 	d.waiting = append(d.waiting, a)
 	d.mu.Unlock()
-	d.turn <- struct{}{}
+	select {
+	case d.turn <- struct{}{}:
+	case <-ctx.Done():
+		d.withdraw(a)
+		return context.Cause(ctx)
+	}
 	for !a.done {
-		d.write(d.gather())
+		d.write(ctx, d.gather())
 	}
 	<-d.turn
 	return a.err
+}
+
+// withdraw takes back an entry, unless somebody has gathered it.
+func (w *writer) withdraw(a *appending) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting = slices.DeleteFunc(w.waiting, func(other *appending) bool { return other == a })
 }
 
 // gather takes what waits. An entry that does not follow what its partition has is of a
@@ -86,7 +100,7 @@ func (w *writer) refuse(round []*appending) {
 
 // write writes a round as one frame. After an error that leaves unknown what was written,
 // nothing more is.
-func (d *directory) write(round []*appending) {
+func (d *directory) write(ctx context.Context, round []*appending) {
 	if len(round) == 0 {
 		return
 	}
@@ -96,7 +110,7 @@ func (d *directory) write(round []*appending) {
 	}
 	err := d.failed
 	if err == nil {
-		if err = d.store(entries); err != nil {
+		if err = d.store(ctx, entries); err != nil {
 			d.refuse(round)
 		}
 		if err != nil && !errors.Is(err, journal.ErrRejected) {
@@ -111,9 +125,9 @@ func (d *directory) write(round []*appending) {
 
 // store writes entries to the log. They are durable when it returns nil, and where they will
 // be found.
-func (d *directory) store(entries []wal.Entry) error {
+func (d *directory) store(ctx context.Context, entries []wal.Entry) error {
 	if d.log.Backlog()/behind > d.opts.CheckpointBytes {
-		d.awaitCheckpoint()
+		d.awaitCheckpoint(ctx)
 	}
 	if halted := d.halted.Load(); halted != nil {
 		return fmt.Errorf("%w: %w", journal.ErrRejected, *halted)

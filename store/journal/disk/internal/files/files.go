@@ -5,7 +5,9 @@ package files
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // An Op is a kind of change.
@@ -53,16 +55,44 @@ func do(c Change, change func() error) error {
 	return err
 }
 
-// OpenFile is os.OpenFile, which follows no symbolic link at the name when it creates.
+// ErrKind means that something else stands where a regular file, or a directory, should.
+var ErrKind = errors.New("it is of the wrong kind")
+
+// OpenFile is os.OpenFile for a regular file. It follows no symbolic link at the name when it
+// creates.
 func OpenFile(path string, flag int, perm os.FileMode) (f *os.File, err error) {
 	if flag&os.O_CREATE == 0 {
-		return os.OpenFile(path, flag, perm)
+		return openRegular(path, flag, perm)
 	}
 	err = do(Change{Op: Created, Path: path}, func() error {
-		f, err = os.OpenFile(path, flag|noFollow, perm)
+		f, err = openRegular(path, flag|noFollow, perm)
 		return err
 	})
 	return f, err
+}
+
+// openRegular looks before it opens, since to open a device may do something. A pipe that is
+// put there in between is not waited for.
+func openRegular(path string, flag int, perm os.FileMode) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, wrongKind(path, info)
+	}
+	f, err := os.OpenFile(path, flag|NoWait, perm)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = wrongKind(path, info)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func wrongKind(path string, info os.FileInfo) error {
+	return fmt.Errorf("%q: %w: %v", filepath.Base(path), ErrKind, info.Mode())
 }
 
 // Mkdir is os.Mkdir.

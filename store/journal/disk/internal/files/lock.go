@@ -10,15 +10,12 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// Lock waits for the lock on a regular file, no longer than timeout, and checks that the
+// Lock waits for the lock on a file, no longer than timeout, and checks that the
 // file is still at its path. The lock ends when the file is closed.
 func Lock(ctx context.Context, f *os.File, timeout time.Duration) error {
 	opened, err := f.Stat()
 	if err != nil {
 		return err
-	}
-	if !opened.Mode().IsRegular() {
-		return fmt.Errorf("it is no regular file but %v", opened.Mode())
 	}
 	tick, end := time.NewTicker(10*time.Millisecond), time.NewTimer(max(timeout, 0))
 	defer tick.Stop()

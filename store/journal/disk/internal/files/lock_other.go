@@ -13,6 +13,9 @@ func TryLock(*os.File) (bool, error) {
 	return false, fmt.Errorf("%w on %s: it has no flock", errors.ErrUnsupported, runtime.GOOS)
 }
 
-const noFollow = 0
+const (
+	noFollow = 0
+	NoWait   = 0
+)
 
-func SameOwner(*os.File, os.FileInfo) error { return errors.ErrUnsupported }
+func SameAccess(*os.File, *os.File) error { return errors.ErrUnsupported }

@@ -4,6 +4,7 @@ package files
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 )
@@ -25,18 +26,33 @@ func TryLock(f *os.File) (bool, error) {
 	return failed == nil, failed
 }
 
-// noFollow makes an open of a symbolic link fail.
-const noFollow = syscall.O_NOFOLLOW
+// noFollow makes an open of a symbolic link fail. NoWait makes one of a named pipe return.
+const (
+	noFollow = syscall.O_NOFOLLOW
+	NoWait   = syscall.O_NONBLOCK
+)
 
-// SameOwner gives a file to whom another one belongs.
-func SameOwner(f *os.File, other os.FileInfo) error {
-	mine, err := f.Stat()
-	if err != nil {
-		return err
+// SameAccess lets those use a new file who can use another one now: it gets the same group and
+// mode, and the same owner if this process may give it away. A member of the group may not.
+func SameAccess(f, other *os.File) error {
+	var stats [2]*syscall.Stat_t
+	var mode os.FileMode
+	for i, f := range []*os.File{f, other} {
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		stats[i], mode = info.Sys().(*syscall.Stat_t), info.Mode().Perm()
 	}
-	is, want := mine.Sys().(*syscall.Stat_t), other.Sys().(*syscall.Stat_t)
-	if is.Uid == want.Uid && is.Gid == want.Gid {
-		return nil
+	is, want := stats[0], stats[1]
+	if is.Uid != want.Uid || is.Gid != want.Gid {
+		err := f.Chown(int(want.Uid), int(want.Gid))
+		if errors.Is(err, syscall.EPERM) {
+			err = f.Chown(-1, int(want.Gid))
+		}
+		if err != nil {
+			return fmt.Errorf("a new file cannot have the group %d of %q: %w", want.Gid, other.Name(), err)
+		}
 	}
-	return f.Chown(int(want.Uid), int(want.Gid))
+	return f.Chmod(mode)
 }

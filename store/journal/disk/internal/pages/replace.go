@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 
 	"go.etcd.io/bbolt"
@@ -30,7 +29,7 @@ func (f *File) clearBeside() {
 // puts it in place. dir is its directory.
 func Create(ctx context.Context, path string, dir *os.File, from *File) error {
 	f := &File{path: path, dir: dir}
-	next, err := f.writeBeside(ctx, nil, from)
+	next, err := f.writeBeside(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -51,13 +50,13 @@ func (f *File) Waste() (free, size int64, err error) {
 }
 
 // Rewrite writes all that stands to a new file, and puts that in the place of this one,
-// lock and all. It belongs to whom this one belongs. An error before that leaves this file
+// lock and all. An error before that leaves this file
 // as it is; an error after it ends the use of the file.
 func (f *File) Rewrite(ctx context.Context) error {
 	if f.failed != nil {
 		return f.failed
 	}
-	next, err := f.writeBeside(ctx, f.info, f)
+	next, err := f.writeBeside(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -69,8 +68,8 @@ func (f *File) Rewrite(ctx context.Context) error {
 }
 
 // writeBeside returns a new file that holds what from holds, durable and checked. It
-// belongs to whom the replaced one belongs, if there is one.
-func (f *File) writeBeside(ctx context.Context, replaced fs.FileInfo, from *File) (_ *File, err error) {
+// belongs to whom this one belongs, if there is one.
+func (f *File) writeBeside(ctx context.Context, from *File) (_ *File, err error) {
 	next := &File{path: f.path, dir: f.dir}
 	f.clearBeside()
 	if next.fd, err = files.OpenFile(f.beside(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
@@ -81,8 +80,8 @@ func (f *File) writeBeside(ctx context.Context, replaced fs.FileInfo, from *File
 			err = errors.Join(err, next.discard())
 		}
 	}()
-	if replaced != nil {
-		if err := errors.Join(files.SameOwner(next.fd, replaced), next.fd.Chmod(replaced.Mode().Perm())); err != nil {
+	if f.fd != nil {
+		if err := files.SameAccess(next.fd, f.fd); err != nil {
 			return nil, err
 		}
 	}

@@ -49,8 +49,8 @@ type header struct {
 	Number  uint64 // of the frame in the log, from 1
 	Length  uint64 // of the body
 	BodySum uint32 // CRC32C
-	_       uint32
-	Before  Hash // of the frame before
+	Hidden  uint32 // where the first magic stood in the body: see hide
+	Before  Hash   // of the frame before
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -92,8 +92,9 @@ func appendFrame(buf []byte, id ID, before Mark, entries []Entry) ([]byte, Mark)
 	frame := buf[at:]
 	h := header{
 		Magic: frameMagic, Number: before.Number + 1, Before: before.Hash,
-		Length: uint64(len(frame) - headerSize), BodySum: Sum(frame[headerSize:]),
+		Length: uint64(len(frame) - headerSize), Hidden: hide(frame[headerSize:]),
 	}
+	h.BodySum = Sum(frame[headerSize:])
 	_, _ = binary.Encode(frame, binary.LittleEndian, h)
 	binary.LittleEndian.PutUint32(frame[4:], headerSum(id, frame))
 	return buf, Mark{h.Number, hashOf(frame)}
@@ -186,20 +187,76 @@ func (p *parser) text(extra uint64) []byte {
 	return text
 }
 
+// hide takes the magic of a header out of a body, wherever a frame could begin, so that what a
+// value holds is never taken for a frame, whatever is left of this one. In the place of each
+// magic stands where the next one was. It returns where the first was: a place is counted in
+// alignments from 1, and 0 is none. No body is so long that a place would be the magic.
+func hide(body []byte) (first uint32) {
+	last := (*[4]byte)(nil)
+	for at := nextMagic(body, 0); at >= 0; at = nextMagic(body, at+alignment) {
+		place := uint32(at/alignment + 1)
+		if last == nil {
+			first = place
+		} else {
+			binary.LittleEndian.PutUint32(last[:], place)
+		}
+		last = (*[4]byte)(body[at:])
+		clear(last[:])
+	}
+	return first
+}
+
+// restore undoes hide.
+func restore(body []byte, place uint32) error {
+	for place > 0 {
+		at := (int(place) - 1) * alignment
+		if at+4 > len(body) {
+			return errMalformed
+		}
+		next := binary.LittleEndian.Uint32(body[at:])
+		if next > 0 && next <= place {
+			return errMalformed
+		}
+		binary.LittleEndian.PutUint32(body[at:], frameMagic)
+		place = next
+	}
+	return nil
+}
+
+// nextMagic returns the first place in b, which begins at an aligned one, from at on where a
+// header may begin; -1 if there is none.
+func nextMagic(b []byte, at int) int {
+	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
+	for at < len(b) {
+		next := bytes.Index(b[at:], magic)
+		if next < 0 {
+			break
+		}
+		if at += next; at%alignment == 0 {
+			return at
+		}
+		at++
+	}
+	return -1
+}
+
 // laterFrame returns where in b, which begins at an aligned place, a frame begins whose
 // number is larger than n; -1 if there is none.
 func laterFrame(id ID, b []byte, n uint64) int {
-	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
-	for at := 0; ; at += alignment {
-		next := bytes.Index(b[at:], magic)
-		if next < 0 {
-			return -1
-		}
-		at = (at + next) &^ (alignment - 1)
-		if h, ok := parseHeader(id, b[at:]); ok && h.Number > n {
+	at := nextMagic(b, 0)
+	for at >= 0 {
+		h, ok := parseHeader(id, b[at:])
+		switch {
+		case ok && h.Number > n:
 			return at
+		case ok: // a sum in it may be a magic
+			at += headerSize
+		default:
+			at += alignment
 		}
+		at = nextMagic(b, at)
 	}
+	return -1
 }
 
 // Corrupt returns journal.ErrCorrupt with what was found and where, never with a payload.

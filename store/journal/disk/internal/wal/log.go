@@ -15,7 +15,6 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -38,8 +37,7 @@ const (
 type Log struct {
 	dir  *os.File
 	id   ID
-	size int64       // of a segment
-	like fs.FileInfo // to whom a segment belongs; nil for whom this process runs
+	size int64 // of a segment
 
 	at      int64 // behind the last frame, in the last of segments
 	buf     []byte
@@ -111,8 +109,8 @@ func (l *Log) make(number uint64, zeros int64) (_ *segment, err error) {
 			err = errors.Join(err, f.Close(), files.Remove(path+unmade))
 		}
 	}()
-	if l.like != nil {
-		if err := errors.Join(files.SameOwner(f, l.like), f.Chmod(l.like.Mode().Perm())); err != nil {
+	if before := l.last(); before != nil {
+		if err := files.SameAccess(f, before.file); err != nil {
 			return nil, err
 		}
 	}
@@ -190,7 +188,7 @@ func (l *Log) Append(entries []Entry) error {
 	if l.at > 0 && l.at+n > s.size.Load() {
 		next, err := l.next(s.number + 1)
 		if err != nil {
-			return fmt.Errorf("%w: no room for another segment of the log: %w", journal.ErrRejected, err)
+			return fmt.Errorf("%w: the log cannot have another segment: %w", journal.ErrRejected, err)
 		}
 		l.mu.Lock()
 		l.segments = append(l.segments, next)
@@ -223,10 +221,14 @@ func (l *Log) Append(entries []Entry) error {
 	return nil
 }
 
-// last returns the segment that is written to. A checkpoint beside gives up others.
+// last returns the segment that is written to, nil if the first is yet to be made. A
+// checkpoint beside gives up others.
 func (l *Log) last() *segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.segments) == 0 {
+		return nil
+	}
 	return l.segments[len(l.segments)-1]
 }
 

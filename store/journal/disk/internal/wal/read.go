@@ -48,7 +48,7 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	if len(rest) > 0 && rest[0].number != last+1 {
 		return nil, nil, Corrupt("segment %d of the log is missing: there is one after it", last+1)
 	}
-	l.free, l.like = all[:at], l.segments[0].info
+	l.free = all[:at]
 	return l, r, l.adopt(rest, writable)
 }
 
@@ -119,7 +119,7 @@ func Used(path string) (bool, error) {
 		if !strings.HasPrefix(e.Name(), Prefix) {
 			continue
 		}
-		f, err := os.Open(filepath.Join(path, e.Name()))
+		f, err := files.OpenFile(filepath.Join(path, e.Name()), os.O_RDONLY, 0)
 		if err != nil {
 			return false, err
 		}
@@ -196,7 +196,7 @@ func (l *Log) recover(segments []*segment, from Mark, look func(Entry) error) (*
 		if r.mark.Number > from.Number {
 			l.backlog.Add(f.size)
 			if err := f.each(look); err != nil {
-				return nil, fmt.Errorf("frame %d of the log: %w", r.mark.Number, err)
+				return nil, fmt.Errorf("frame %d of the log, at byte %d of segment %d: %w", r.mark.Number, r.at-f.size, r.segment.number, err)
 			}
 		}
 	}
@@ -326,12 +326,16 @@ func (r *Reader) frame() (*frame, error) {
 	if _, err := r.segment.file.ReadAt(whole, r.at); err != nil {
 		return nil, err
 	}
-	if Sum(whole[headerSize:]) != h.BodySum {
+	body := whole[headerSize:]
+	if Sum(body) != h.BodySum {
 		return nil, nil
+	}
+	if err := restore(body, h.Hidden); err != nil {
+		return nil, Corrupt("frame %d of the log, at byte %d of segment %d: %v", h.Number, r.at, r.segment.number, err)
 	}
 	r.at += h.size()
 	r.mark = Mark{h.Number, hashOf(whole)}
-	return &frame{whole[headerSize:], h.size()}, nil
+	return &frame{body, h.size()}, nil
 }
 
 // headerAt returns the header at a place of a segment, if there is one.

@@ -417,6 +417,89 @@ func TestWhatAKilledProcessLeftUnfinishedGoes(t *testing.T) {
 	l.close()
 }
 
+// A value may hold what a header of this log would be, of a frame that is yet to come. It is
+// not taken for one where its segment is used again, nor where its own frame is torn.
+func TestAValueIsNotTakenForAFrame(t *testing.T) {
+	header, _ := appendFrame(nil, id, Mark{Number: 1 << 40}, nil)
+	var value []byte
+	for range 2 * alignment { // at each place where a frame may begin
+		value = append(append(value, header...), 'x')
+	}
+	value = append(value, "looplooploop"...)
+	l := created(t)
+	var want []Entry
+	index := uint64(0)
+	grow := func(size int) {
+		index++
+		e := entry(index, size)
+		e.Changes[0].Value = append(e.Changes[0].Value, value...)
+		want = append(want, e)
+		l.append(e)
+	}
+	same := func(from Mark) {
+		t.Helper()
+		n := 0
+		var err error
+		l.Log, l.Reader, err = Open(l.dir, id, small, from, true, func(e Entry) error {
+			require.Less(t, n, len(want))
+			require.Equal(t, want[n], e)
+			n++
+			return nil
+		})
+		require.NoError(t, err)
+		require.Len(t, want, n)
+	}
+	same(Mark{})
+	for round := range 40 {
+		for range 4 {
+			grow(10 + 37*round%200)
+		}
+		size := int64(0)
+		for n := int64(1); n > 0; size += n {
+			var err error
+			n, err = l.Next(func(Entry) error { return nil })
+			require.NoError(t, err)
+		}
+		require.NoError(t, l.Release(l.Reader, size))
+		from := l.End()
+		want = nil
+		grow(10)
+		l.close()
+		same(from)
+		grow(20)
+		last, at := l.segments[len(l.segments)-1].number, l.Log.at
+		l.close()
+		whole, err := os.ReadFile(l.segment(last))
+		require.NoError(t, err)
+		torn := slices.Clone(whole)
+		frame, _ := appendFrame(nil, id, Mark{}, want[1:])
+		clear(torn[at-aligned(int64(len(frame))):][:headerSize])
+		if at == aligned(int64(len(frame))) { // no segment begins like that
+			torn = whole
+		} else {
+			want = want[:1]
+			index--
+		}
+		require.NoError(t, os.WriteFile(l.segment(last), torn, 0o600))
+		same(from)
+	}
+	l.close()
+}
+
+// What is hidden is there again, and nothing of it is left where a frame could begin.
+func FuzzHide(f *testing.F) {
+	f.Add([]byte("looplooploop....loop"), uint32(1))
+	f.Add([]byte("\x01\x00\x00\x00"), uint32(1))
+	f.Fuzz(func(t *testing.T, body []byte, place uint32) {
+		b := slices.Clone(body)
+		first := hide(b)
+		require.Equal(t, -1, nextMagic(b, 0))
+		require.NoError(t, restore(b, first))
+		require.True(t, bytes.Equal(body, b))
+		_ = restore(b, place) // ends
+	})
+}
+
 // Whatever stands where a frame was expected, nothing is taken for one that is none.
 func FuzzParseEntry(f *testing.F) {
 	for _, e := range []Entry{{Partition: "p"}, entry(1, 5), {"", journal.Position{}, []journal.Change{{Delete: true}}}} {

@@ -1,0 +1,252 @@
+package state
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// An Aside is a runtime that was set aside: a journal has it, and not all of it is as it
+// was written.
+type Aside struct {
+	RuntimeID store.RuntimeID
+	Reason    string // what is wrong first, and where in the journal
+}
+
+// An AsideError is the error of an operation on a runtime that was set aside, or on a
+// session that such a runtime filed. The operation was not applied.
+type AsideError struct{ Aside }
+
+func (e *AsideError) Error() string {
+	return fmt.Sprintf("%v: runtime %q is set aside: %s", journal.ErrCorrupt, e.RuntimeID.Short(), e.Reason)
+}
+
+// Is reports whether target is journal.ErrCorrupt.
+func (e *AsideError) Is(target error) bool { return target == journal.ErrCorrupt }
+
+// asides are what a State has set aside. The journal keeps its records, and what the first
+// one counts of them.
+type asides struct {
+	runtimes map[store.RuntimeID]Aside
+	sessions map[store.SessionID]store.RuntimeID // that they have filed
+
+	counts struct {
+		runtimes, sessions, parts uint64
+		kept                      uint64 // parts that are theirs, perhaps, and of nothing else
+	}
+}
+
+// Asides returns the runtimes that were set aside, in the order of their ids.
+func (s *State) Asides() []Aside { return sorted(maps.Values(s.aside.runtimes)) }
+
+// HasAsides reports whether there are any.
+func (s *State) HasAsides() bool { return len(s.aside.runtimes) > 0 }
+
+// CheckRuntime returns an *AsideError if a runtime was set aside.
+func (s *State) CheckRuntime(id store.RuntimeID) error {
+	if a, ok := s.aside.runtimes[id]; ok {
+		return &AsideError{a}
+	}
+	return nil
+}
+
+// CheckSession returns an *AsideError if a runtime that was set aside filed a session.
+func (s *State) CheckSession(id store.SessionID) error {
+	if by, ok := s.aside.sessions[id]; ok {
+		return s.CheckRuntime(by)
+	}
+	return nil
+}
+
+// How a Replay takes what is damaged.
+type leniency int
+
+const (
+	strict       leniency = iota // not at all
+	settingAside                 // it sets the runtime aside
+	salvaging                    // likewise, and goes on without what has no name any more
+)
+
+// SetAside makes a Replay set aside each runtime that is damaged, instead of failing. It
+// still fails if a damaged one cannot be named any more. It is called before Put.
+func (r *Replay) SetAside() { r.lenient(settingAside) }
+
+// Salvage makes a Replay take all runtimes that are whole, and nothing else. The State is
+// not that of the journal then. It is called before Put.
+func (r *Replay) Salvage() { r.lenient(salvaging) }
+
+func (r *Replay) lenient(how leniency) {
+	r.leniency = how
+	r.damage = damage{
+		lost: make(map[uint64]bool), aside: make(map[uint64]Aside), sessions: make(map[store.SessionID]store.RuntimeID), nameless: make(map[uint64]bool),
+	}
+}
+
+// damage is what a lenient Replay has found.
+type damage struct {
+	first    error                               // that it did not fail with
+	lost     map[uint64]bool                     // parts of texts, by name
+	aside    map[uint64]Aside                    // runtimes, by place
+	sessions map[store.SessionID]store.RuntimeID // that those have filed
+	nameless map[uint64]bool                     // places of runtimes that cannot be named
+	filed    int                                 // snapshots of which it cannot be said whose they are
+	missing  int                                 // runtimes of which nothing is there
+}
+
+// damaged takes notice of a record that cannot be, and returns nil if the Replay goes on.
+func (r *Replay) damaged(key []byte, err error) error {
+	if r.leniency == strict || !errors.Is(err, journal.ErrCorrupt) {
+		return err
+	}
+	d, o := &r.damage, &r.current
+	if d.first == nil {
+		d.first = err
+	}
+	k := payloadReader{rest: key}
+	kind, number, sub := k.byte(), k.fixed(), k.byte()
+	switch {
+	case len(key) == 1+8 && kind == keyRoot:
+		d.lost[number] = true
+	case kind != keyRuntime && kind != keyFiled:
+		if r.leniency == settingAside {
+			return err
+		}
+		r.assumeRoot()
+	case o.kind == kind && o.place == number:
+		o.damage = cmp.Or(o.damage, err.Error())
+	case sub == subHead:
+		r.endCurrent()
+		*o = pending{kind: kind, place: number, damage: err.Error()}
+	case kind == keyRuntime:
+		d.nameless[number] = true
+	default:
+		d.filed++
+	}
+	return nil
+}
+
+// assumeRoot stands in for the first record, when that is lost.
+func (r *Replay) assumeRoot() {
+	r.root = rootCounts{there: 1, revision: MaxRevision, next: maxPlace, names: maxPlace}
+	r.state.sessions.next, r.state.texts.names = maxPlace, maxPlace
+	r.assumed = true
+}
+
+// endCurrent ends what is pending. Unless the Replay is lenient it returns what is wrong
+// with that.
+func (r *Replay) endCurrent() (reason string) {
+	reason = r.finish()
+	if reason == "" || r.leniency == strict {
+		return reason
+	}
+	d, o := &r.damage, &r.current
+	if d.first == nil {
+		d.first = corrupt(keyOf(o.kind, o.place, subHead), reason)
+	}
+	switch {
+	case o.kind == keyFiled && o.by != nil:
+		d.sessions[o.filed.session] = o.by.id
+		r.putAside(o.by, reason)
+	case o.kind == keyFiled:
+		d.filed++
+	case o.rt == nil:
+		d.nameless[o.place] = true
+	default:
+		r.putAside(o.rt, reason)
+	}
+	*o = pending{}
+	return ""
+}
+
+// putAside takes a runtime out of the State again.
+func (r *Replay) putAside(rt *runtime, reason string) {
+	s := r.state
+	for id := range rt.sessions {
+		at, _ := s.sessions.place(id)
+		s.swap(nil, part{kind: aFiled, at: at}, &value{})
+		r.damage.sessions[id] = rt.id
+	}
+	s.swap(rt, part{kind: theRuntime}, &value{})
+	r.damage.aside[rt.place] = Aside{rt.id, reason}
+}
+
+// asideFiled reports whether a snapshot that no runtime of the State has filed is that of
+// one that was set aside, or has no owner that can be named.
+func (r *Replay) asideFiled(id store.SessionID, by uint64) bool {
+	d := &r.damage
+	a, ok := d.aside[by]
+	switch {
+	case r.leniency == strict:
+		return false
+	case ok:
+		d.sessions[id] = a.RuntimeID
+	default:
+		d.filed++
+	}
+	r.current = pending{}
+	return true
+}
+
+// doneLenient ends a Replay that has found damage.
+func (r *Replay) doneLenient() error {
+	s, d := r.state, &r.damage
+	runtimes, sessions := uint64(s.order.len+len(d.aside)+len(d.nameless)), uint64(s.sessions.values.len+len(d.sessions)+d.filed)
+	if r.root.runtimes > runtimes {
+		d.missing = int(r.root.runtimes - runtimes)
+	}
+	for _, p := range r.parts {
+		if s.texts.held[p].writes == 0 {
+			delete(s.texts.held, p)
+		}
+	}
+	s.texts.settle()
+	s.revision, s.next = r.root.revision, r.root.next
+	if r.leniency == salvaging {
+		if r.assumed {
+			s.revision = 0
+			for rt := range s.order.all() {
+				s.revision = max(s.revision, rt.version)
+			}
+		}
+		return nil
+	}
+	parts, most := uint64(s.texts.written), r.root.parts+r.root.kept
+	if len(d.nameless)+d.filed > 0 || r.root.runtimes != runtimes || r.root.sessions != sessions || parts > most {
+		return fmt.Errorf("%w; and what is damaged cannot all be named: salvage it", d.first)
+	}
+	s.left = leftOvers{records: r.root.leftOvers}
+	s.aside = asides{runtimes: make(map[store.RuntimeID]Aside), sessions: d.sessions}
+	for _, a := range d.aside {
+		s.aside.runtimes[a.RuntimeID] = a
+	}
+	s.aside.counts.runtimes, s.aside.counts.sessions = runtimes-uint64(s.order.len), sessions-uint64(s.sessions.values.len)
+	s.aside.counts.parts = max(r.root.parts, parts) - parts
+	s.aside.counts.kept = most - parts - s.aside.counts.parts
+	return nil
+}
+
+// Salvaged is what a Replay that salvages has not taken.
+type Salvaged struct {
+	Asides   []Aside // in the order of their ids
+	Nameless int     // runtimes that are damaged, and can no longer be named
+	Sessions int     // filed snapshots that are lost, but for those of the Asides
+	Revision bool    // how much there was is lost; the revision is that of the last runtime
+}
+
+// Salvaged returns what was not taken, after Done.
+func (r *Replay) Salvaged() Salvaged {
+	d := &r.damage
+	return Salvaged{
+		Asides: sorted(maps.Values(d.aside)), Nameless: len(d.nameless) + d.missing, Sessions: d.filed, Revision: r.assumed,
+	}
+}
+
+func sorted(asides iter.Seq[Aside]) []Aside {
+	return slices.SortedFunc(asides, func(a, b Aside) int { return cmp.Compare(a.RuntimeID, b.RuntimeID) })
+}
