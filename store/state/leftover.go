@@ -2,7 +2,6 @@ package state
 
 import (
 	"iter"
-	"slices"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
@@ -12,7 +11,7 @@ import (
 // deletion has left. These are left-overs. The first record says how many there are,
 // and what the others say tells which: a left-over stands at a place, or under a name,
 // that has not been given; or its runtime has no head; or it is a part that no text
-// has.
+// has, or a list of parts of which one is cleared already.
 type leftOvers struct {
 	records uint64             // how many the journal has
 	fresh   []iter.Seq[[]byte] // keys of those that nobody clears yet
@@ -132,12 +131,9 @@ func (g *group) leaveAll(gone map[*runtime]map[part]bool, names []uint64) {
 	}
 }
 
-// partKeys returns the keys of parts, those of lists before those of what they list: a
-// Replay that finds some of them gone must find no list of these.
 func partKeys(names []uint64) iter.Seq[[]byte] {
-	slices.Sort(names)
 	return func(yield func([]byte) bool) {
-		for _, name := range slices.Backward(names) {
+		for _, name := range names {
 			if !yield(partKey(name)) {
 				return
 			}

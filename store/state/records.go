@@ -124,9 +124,9 @@ func (s *State) Changes() []journal.Change {
 	g := s.group
 	switch {
 	case g.adopted != nil && g.adopted.staged == 0:
-		all := slices.Collect(s.Records())
-		all[0] = s.rootRecord(g.left, 0)
-		return append(all, g.pieces...)
+		changes := slices.Collect(s.Records())
+		changes[0] = s.rootRecord(g.left, 0)
+		return inOrder(append(changes, g.pieces...))
 	case g.adopted == nil && len(s.log) == 0 && len(g.pieces) == 0:
 		return nil
 	}
@@ -160,6 +160,11 @@ func (s *State) Changes() []journal.Change {
 			changes = s.appendRecords(changes, c)
 		}
 	}
+	return inOrder(changes)
+}
+
+// inOrder returns the changes in ascending order of the keys, each once.
+func inOrder(changes []journal.Change) []journal.Change {
 	slices.SortFunc(changes, func(a, b journal.Change) int { return bytes.Compare(a.Key, b.Key) })
 	return slices.CompactFunc(changes, func(a, b journal.Change) bool { return bytes.Equal(a.Key, b.Key) })
 }

@@ -53,7 +53,11 @@ func (r *Replay) part(name uint64, b *payloadReader) string {
 	} else if b.flag() {
 		var parts []*session.Part
 		for !b.bad && len(b.rest) > 0 {
-			part := r.parts[b.number()]
+			listed := b.number()
+			part := r.parts[listed]
+			if part == nil && r.mayLeave() && !r.damage.lost[listed] { // that one was cleared, or passed over
+				return r.leave(partKey(name), b)
+			}
 			if part == nil || len(parts) == session.MaxParts {
 				return "a part that is not there, or one too many"
 			}

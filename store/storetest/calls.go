@@ -250,7 +250,7 @@ func (tr *trial) allCalls(id store.RuntimeID, ctx context.Context) []outcome {
 var reasons = []error{
 	context.Canceled, context.DeadlineExceeded, store.ErrClosed, store.ErrFailed,
 	store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict,
-	store.ErrSessionKeyMismatch, store.ErrNoVersion, store.ErrLimit,
+	store.ErrSessionKeyMismatch, store.ErrNoVersion, store.ErrLimit, store.ErrNotEmpty,
 }
 
 // mistaken returns an error unless err is want, and no other of the reasons.

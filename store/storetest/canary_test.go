@@ -96,6 +96,10 @@ func canaries() []canary {
 		{"uses a version's number again", "past", "a version's number is never used again",
 			faultyPast(func(l *loopstore.Loop) store.RuntimeStore { return reusesNumbers{l} })},
 		{"keeps one version too many", "past", "the last versions are kept, as many as the Retention says", keepsOneTooMany()},
+		{"shows half an import", "pieces", "an import is seen whole or not at all",
+			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return &showsHalfAnImport{Loop: l} })},
+		{"loses a piece of an import", "pieces", "an import has all that was exported", onEngines(inMemory, losePiece)},
+		{"has half of what was deleted come back", "pieces", "a large runtime is deleted whole, and stays away", onEngines(inMemory, bringBackHalf)},
 		{"misses what changes meanwhile", "watching", "a watcher that takes its time delays no writer", missesChanges()},
 	}
 }
@@ -121,7 +125,7 @@ func TestCanaries(t *testing.T) {
 	for _, c := range canaries() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			test, tried := "TestCanaryChild", 17
+			test, tried := "TestCanaryChild", 18
 			if onlyOneChapter && c.name != "never writes" {
 				test, tried = test+"$/^"+c.chapter, 1
 			}
@@ -140,7 +144,7 @@ func TestCanaries(t *testing.T) {
 			assert.Contains(t, out, "TestCanaryChild/"+promise+"\n", "the failure names chapter and promise")
 			if c.name == "never writes" {
 				for chapter, outcome := range chapters {
-					lacks := slices.Contains([]string{"batches", "views", "readers", "watching", "past", "reopening"}, chapter)
+					lacks := slices.Contains([]string{"batches", "views", "readers", "watching", "past", "pieces", "reopening"}, chapter)
 					assert.Equal(t, lacks, outcome != "FAIL", "%s: %s", chapter, outcome)
 				}
 				return

@@ -15,9 +15,9 @@
 // TestConformance/atomicity/a_refused_commit_spends_no_sequence, and the failure
 // states the rule. The chapters are values, operations, atomicity, isolation,
 // privacy, ordering, concurrency, cancellation, batches, views, readers, watching,
-// reopening, formats, appending, past and closing. Run the suite with -race; with -short it repeats less. A
-// promise that takes longer than Factory.Timeout fails with the stacks of all
-// goroutines. One that panics fails with the stack of the panic.
+// reopening, formats, appending, past, pieces and closing. Run the suite with -race;
+// with -short it repeats less. A promise that takes longer than Factory.Timeout fails
+// with the stacks of all goroutines. One that panics fails with the stack of the panic.
 //
 // A chapter is skipped, and says so, if the store lacks what it needs. Batches need
 // a [batch.Committer], views a [state.Viewer], and watching a [state.Watcher].
@@ -25,7 +25,9 @@
 // Reopening needs Factory.Reopen. Formats and appending are skipped if
 // Factory.OnlyUnset says that the store takes no formats; it must refuse them then.
 // The past needs Factory.OpenWith, a [batch.Committer], a [state.Viewer] and a
-// [state.Historian]. Promises about Close need a method Close() error.
+// [state.Historian]. Pieces, which are about imports, deletions and prunes that are
+// larger than a journal's batch, need a [batch.Committer], and an Export and an Import
+// like loopstore.Loop's. Promises about Close need a method Close() error.
 //
 // [store.RuntimeStore] documents what a store promises. A Close, if there is one,
 // may be called again and by several goroutines at once, and returns nil. Once a

@@ -40,24 +40,42 @@ func TestLoop(t *testing.T) {
 
 // A durable loop keeps the same promises, and those about reopening.
 func TestDurableLoop(t *testing.T) {
+	storetest.Run(t, onEngines(inMemory, unspoilt))
+}
+
+// The pieces are small here, and many.
+func TestDurableLoopInPieces(t *testing.T) {
+	f := onEngines(func() journal.Engine { return journaltest.Limited(inMemory(), journal.Limits{BatchBytes: 64 << 10}) }, unspoilt)
+	f.Chapters = []string{"pieces", "closing"}
+	storetest.Run(t, f)
+}
+
+func inMemory() journal.Engine { return journaltest.NewEngine() }
+
+func unspoilt(l *loopstore.Loop, _ store.RuntimeStore) store.RuntimeStore { return l }
+
+// onEngines makes loops with a journal each, and reopens them. spoil gets the store that
+// was reopened, if one was.
+func onEngines(next func() journal.Engine, spoil func(l *loopstore.Loop, before store.RuntimeStore) store.RuntimeStore) storetest.Factory {
 	type opened struct {
 		engine journal.Engine
 		opts   loopstore.Options
 	}
 	all := map[store.RuntimeStore]opened{}
-	open := func(t testing.TB, o opened) store.RuntimeStore {
+	open := func(t testing.TB, o opened, before store.RuntimeStore) store.RuntimeStore {
 		loop, err := loopstore.Open(t.Context(), o.engine, "p", o.opts)
 		require.NoError(t, err)
-		all[loop] = o
-		return loop
+		s := spoil(loop, before)
+		all[s] = o
+		return s
 	}
-	storetest.Run(t, storetest.Factory{
-		Open:   func(t testing.TB) store.RuntimeStore { return open(t, opened{engine: journaltest.NewEngine()}) },
-		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, all[s]) },
+	return storetest.Factory{
+		Open:   func(t testing.TB) store.RuntimeStore { return open(t, opened{engine: next()}, nil) },
+		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, all[s], s) },
 		OpenWith: func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
-			return open(t, opened{journaltest.NewEngine(), loopstore.Options{Retention: keep, Limits: limits}})
+			return open(t, opened{next(), loopstore.Options{Retention: keep, Limits: limits}}, nil)
 		},
-	})
+	}
 }
 
 // The suite skips the chapters for which a store lacks something.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,6 +45,10 @@ type Factory struct {
 	// limits. A store that Reopen makes of it does too. The chapter past needs it: it
 	// is nil for stores that keep no earlier versions of sessions.
 	OpenWith func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore
+
+	// Chapters are the names of those to try, for stores of which the others are tried
+	// elsewhere. nil means all.
+	Chapters []string
 
 	// Timeout is how long one promise may take, with its Open and Close. A promise
 	// that takes longer fails with the stacks of all goroutines, and the suite skips
@@ -91,6 +96,7 @@ func chapters() []chapter {
 		{"formats", "Check a session by its format before anything is applied, and hash all of it.", formats(), onlyUnset},
 		{"appending", "Add to what stands when the write takes effect, and hash all of that.", appending(), onlyUnset},
 		{"past", "Number every change of a session, keep the versions that the Retention says, and never change one.", past(), lacksPast},
+		{"pieces", "Let the last piece of what is stored in pieces make all of it true, and clear what never becomes true.", pieces(), lacksPieces},
 		{"closing", "Answer the calls that were accepted, refuse the rest with ErrClosed, and end every goroutine.", closing(), nil},
 	}
 }
@@ -116,7 +122,7 @@ func Run(t *testing.T, f Factory) {
 	s := &suite{factory: f}
 	s.try(t, promise{words: "a store is opened and closed", try: func(tr *trial) { s.first = tr.store }})
 	s.before = goleak.IgnoreCurrent() // includes what the first Open started for good
-	for _, c := range chapters() {
+	for _, c := range f.chosen(t) {
 		t.Run(c.name, func(t *testing.T) {
 			if c.lacks != nil && s.stuck == "" {
 				if missing := c.lacks(f, s.first); missing != "" {
@@ -133,4 +139,16 @@ func Run(t *testing.T, f Factory) {
 			}
 		})
 	}
+}
+
+// chosen returns the chapters to try.
+func (f Factory) chosen(t *testing.T) (all []chapter) {
+	t.Helper()
+	for _, c := range chapters() {
+		if f.Chapters == nil || slices.Contains(f.Chapters, c.name) {
+			all = append(all, c)
+		}
+	}
+	require.True(t, f.Chapters == nil || len(all) == len(f.Chapters), "storetest: Factory.Chapters has one that there is not: %q", f.Chapters)
+	return all
 }

@@ -21,3 +21,7 @@ var memory = journalbench.Subject{
 func BenchmarkInputs(b *testing.B)   { journalbench.Inputs(b, memory) }
 func BenchmarkSessions(b *testing.B) { journalbench.Sessions(b, memory) }
 func BenchmarkOpen(b *testing.B)     { journalbench.Open(b, memory) }
+
+func TestImport(t *testing.T) {
+	journalbench.Import(t, 3, journaltest.Limited(journaltest.NewEngine(), journal.Limits{BatchBytes: 1 << 20}))
+}
