@@ -46,7 +46,8 @@ func (l *Loop) DeleteRuntime(ctx context.Context, id store.RuntimeID) (store.Rem
 
 // Prune removes what a retention lets go of a runtime, and says what that was. It goes
 // in steps of up to 4,096 records, each of which is a revision: if it ends early, the
-// error is a *store.PartialError, which says what has gone. It takes the owner some
+// error is a *store.PartialError, which says what has gone. What Options.Retention lets go
+// with a step is not counted. It takes the owner some
 // microseconds for each input or run that goes, up to 15 for a version of a session, and
 // less than one for a receipt (BenchmarkPrune), and some nanoseconds for each record
 // that stays. Ages are by the wall clock, now and when a caller set UpdatedAt.
