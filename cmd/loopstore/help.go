@@ -54,6 +54,22 @@ something, is damaged or is in use, and with 2 for wrong flags or arguments.
 flags:
 `
 
+const salvageHelp = `usage: loopstore salvage [-partition NAME] DIR OUT
+
+salvage reads a damaged journal as far as it can be read, and writes each runtime that
+is whole into a new file, which "loopstore import" takes. It prints what is damaged, which
+runtimes are not whole and why, and counts what can no longer be named. Of a runtime whose
+last changes are lost it may bring an earlier state: then it says what is missing of the
+log. It changes nothing in DIR, which nobody else may have open.
+
+Make a copy of DIR first, and keep it: what is lost to salvage may not be lost to others.
+
+It exits with 1 if nothing can be read, if the journal is in use, or if OUT cannot be
+written, and with 2 for wrong flags or arguments, or if OUT is there already.
+
+flags:
+`
+
 const carryHelp = `usage: loopstore carry FILE DIR
 
 carry brings a journal of version 1 or 2, which was one file, into a directory: all

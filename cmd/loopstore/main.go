@@ -42,6 +42,7 @@ var commands = []command{
 	{"doctor", "check servers that keep journals for settings that may lose a write", doctor},
 	{"import", "bring an exported file into a journal", importFile},
 	{"inspect", "show what is in an exported file or a journal", inspect},
+	{"salvage", "bring what is whole in a damaged journal into a file to import", salvage},
 	{"verify", "check an exported file or a journal: every record, value, sequence and digest", verify},
 	{"version", "print the versions of the module and of Go", version},
 }

@@ -66,6 +66,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"verify", "-h"}, exitOK, "usage: loopstore verify [flags] FILE", ""},
 		{[]string{"compact", "-h"}, exitOK, "usage: loopstore compact DIR", ""},
 		{[]string{"compact"}, exitUsage, "", "it takes one directory, not 0"},
+		{[]string{"salvage", "-h"}, exitOK, "usage: loopstore salvage [-partition NAME] DIR OUT", ""},
+		{[]string{"salvage", "x"}, exitUsage, "", "it takes a directory and a file, not 1"},
 		{[]string{"import", "-h"}, exitOK, "usage: loopstore import -partition NAME EXPORT DIR", ""},
 		{[]string{"import", "x"}, exitUsage, "", "it takes an exported file and a directory, not 1"},
 		{[]string{"carry", "-h"}, exitOK, "usage: loopstore carry FILE DIR", ""},

@@ -250,3 +250,15 @@ func (r *Replay) Salvaged() Salvaged {
 func sorted(asides iter.Seq[Aside]) []Aside {
 	return slices.SortedFunc(asides, func(a, b Aside) int { return cmp.Compare(a.RuntimeID, b.RuntimeID) })
 }
+
+// Unit returns how many bytes of a record's key say which runtime, or filed snapshot, it is
+// of, 0 if it is a part of a text, which never changes.
+func Unit(key []byte) int {
+	switch {
+	case len(key) == 1+8 && key[0] == keyRoot:
+		return 0
+	case len(key) > 1+8:
+		return 1 + 8
+	}
+	return len(key)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/loopstore/loopstore/store/archive"
+	"github.com/loopstore/loopstore/store/journal/disk"
+	"github.com/loopstore/loopstore/store/state"
+)
+
+// salvage is the subcommand.
+func salvage(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("salvage", flag.ContinueOnError)
+	partition := partitionFlag(flags, "needed\nif there are several")
+	names, err := parseNames(flags, args, 2, "a directory and a file", salvageHelp, "", stdout, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		return exitUsage
+	}
+	dir, out := names[0], names[1]
+	s, err := salvageJournal(ctx, dir, *partition)
+	if err == nil {
+		err = s.write(ctx, out)
+	}
+	if err != nil {
+		return refuse(ctx, stderr, "salvage", dir, err)
+	}
+	term.Say(stdout, "%s", s.report(dir, out))
+	return exitOK
+}
+
+// A salvaged partition is what could be read of it.
+type salvaged struct {
+	state  *state.State
+	lost   state.Salvaged
+	damage []disk.Damage
+}
+
+func salvageJournal(ctx context.Context, dir string, asked *string) (*salvaged, error) {
+	switch info, err := os.Stat(dir); {
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return nil, misuse("a journal is a directory, and this is none")
+	}
+	if asked == nil {
+		names, _, err := disk.SalvagePartitions(ctx, dir, disk.Options{})
+		if err != nil {
+			return nil, err
+		}
+		if len(names) != 1 {
+			quoted := make([]string, len(names))
+			for i, name := range names {
+				quoted[i] = strconv.Quote(name)
+			}
+			return nil, misuse("-partition must name one: what can be seen are " + strings.Join(quoted, ", "))
+		}
+		asked = &names[0]
+	}
+	s := &salvaged{state: new(state.State)}
+	replay := state.NewReplay(s.state)
+	defer replay.Close()
+	replay.Salvage()
+	var err error
+	if s.damage, err = disk.Salvage(ctx, dir, *asked, disk.Options{}, state.Unit, replay.Put); err == nil {
+		err = replay.Done()
+	}
+	s.lost = replay.Salvaged()
+	return s, err
+}
+
+// write writes an export, and reads it again: what an import would not take is no use.
+func (s *salvaged) write(ctx context.Context, out string) error {
+	if _, err := os.Lstat(out); err == nil {
+		return misuse(fmt.Sprintf("%s is there already", term.Printable(out)))
+	}
+	err := archive.WriteFile(out, func(w io.Writer) error { return archive.Write(w, s.state.Image()) })
+	if err != nil {
+		return err
+	}
+	if _, _, err := readArchive(ctx, out); err != nil {
+		return fmt.Errorf("what was salvaged, in %s, is no export that an import takes: %w", term.Printable(out), err)
+	}
+	return nil
+}
+
+func (s *salvaged) report(dir, out string) string {
+	var t strings.Builder
+	held := s.state.Totals()
+	fmt.Fprintf(&t, "%s: %s of %s, up to revision %d, for \"loopstore import\"\n", term.Printable(out),
+		term.Counted(int64(held.Runtimes), "whole runtime"), term.Printable(dir), s.state.Revision())
+	for _, d := range s.damage {
+		fmt.Fprintf(&t, "damage: %s\n", term.Printable(d.String()))
+	}
+	for _, a := range s.lost.Asides {
+		fmt.Fprintf(&t, "not salvaged: runtime %s: %s\n", term.Printable(strconv.Quote(string(a.RuntimeID))), term.Printable(a.Reason))
+	}
+	if n := s.lost.Nameless; n > 0 {
+		fmt.Fprintf(&t, "not salvaged: %s, which can no longer be named\n", term.Counted(int64(n), "runtime"))
+	}
+	if n := s.lost.Sessions; n > 0 {
+		fmt.Fprintf(&t, "not salvaged: %s under ids that can no longer be named\n", term.Counted(int64(n), "filed session"))
+	}
+	if s.lost.Revision {
+		t.WriteString("the record that counts what there was is lost: there may have been more runtimes\n")
+	}
+	if len(s.damage)+len(s.lost.Asides)+s.lost.Nameless+s.lost.Sessions == 0 && !s.lost.Revision {
+		t.WriteString("nothing is damaged\n")
+	}
+	return t.String()
+}
