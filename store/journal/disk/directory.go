@@ -92,6 +92,11 @@ func (d *directory) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	return d.openFiles(ctx, id, made)
+}
+
+// openFiles opens the pages and the log of a directory that is locked, and checks them.
+func (d *directory) openFiles(ctx context.Context, id wal.ID, made bool) error {
 	dir := d.dir
 	if !d.writable {
 		dir = nil

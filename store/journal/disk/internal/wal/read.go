@@ -70,10 +70,11 @@ func (l *Log) list(writable bool) (all []*segment, err error) {
 				return all, err
 			}
 		}
-		s := &segment{}
-		if n, err := fmt.Sscanf(e.Name(), numbered, &s.number); n != 1 || err != nil || path != l.path(s.number) {
+		number, ok := numberOf(e.Name())
+		if !ok {
 			continue
 		}
+		s := &segment{number: number}
 		if s.file, err = files.OpenFile(path, flag, 0); err != nil {
 			return all, err
 		}
@@ -94,6 +95,12 @@ func (l *Log) list(writable bool) (all []*segment, err error) {
 	}
 	slices.SortFunc(all, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
 	return all, nil
+}
+
+// numberOf returns the number in a segment's name. ok is false if it is no segment's.
+func numberOf(name string) (number uint64, ok bool) {
+	n, err := fmt.Sscanf(name, numbered, &number)
+	return number, n == 1 && err == nil && name == fmt.Sprintf(numbered, number)
 }
 
 // startOf returns the first bytes of a segment, where its first header is.
