@@ -44,6 +44,11 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, s := range all[:at] { // the frame may have been left in a segment that was to be used again
+		if s.first > l.end.Number {
+			return nil, nil, Corrupt("the log ends with frame %d, behind the one that the pages have reached, and segment %d begins with frame %d", l.end.Number, s.number, s.first)
+		}
+	}
 	last, rest := l.segments[len(l.segments)-1].number, all[at+len(l.segments):]
 	if len(rest) > 0 && rest[0].number != last+1 {
 		return nil, nil, Corrupt("segment %d of the log is missing: there is one after it", last+1)

@@ -302,6 +302,43 @@ func TestSegmentsAreUsedAgain(t *testing.T) {
 	}
 }
 
+// Pages of which the newest meta page was lost have reached an older frame. That may have been
+// left in the segment that waits to be used again, and nothing follows it there.
+func TestALogFromAnOlderFrame(t *testing.T) {
+	l := created(t)
+	l.mustOpen(Mark{})
+	var marks []Mark
+	appendSome := func(n int) {
+		for range n {
+			l.append(entry(uint64(len(marks)+1), 500))
+			marks = append(marks, l.End())
+		}
+	}
+	appendSome(60)
+	for n := int64(1); n > 0; {
+		var err error
+		n, err = l.Next(func(Entry) error { return nil })
+		require.NoError(t, err)
+		require.NoError(t, l.Release(l.Reader, n))
+	}
+	appendSome(20)
+	l.close()
+	refused := 0
+	for i, from := range marks {
+		found, err := l.open(from, false)
+		if err != nil {
+			require.ErrorIs(t, err, journal.ErrCorrupt)
+			refused++
+			continue
+		}
+		require.Equal(t, marks[len(marks)-1], l.End(), "from frame %d", from.Number)
+		require.Len(t, found, len(marks)-1-i)
+		l.close()
+	}
+	require.Greater(t, refused, 20)
+	require.Less(t, refused, 60)
+}
+
 // A log that is not the one that was written is refused.
 func TestDamageToSegmentsIsFound(t *testing.T) {
 	fill := func(l *testLog) (from Mark) {
