@@ -95,7 +95,7 @@ func salvage(ctx context.Context, path string, opts Options, found *[]Damage, re
 	if _, err := d.openDir(); err != nil {
 		return err
 	}
-	w := &wreck{dir: d, found: found}
+	w := &wreck{dir: d, found: found, noted: map[Damage]bool{}}
 	if err := w.readFormat(ctx); err != nil {
 		return err
 	}
@@ -155,6 +155,7 @@ func isDamage(ctx context.Context, err error) bool {
 type wreck struct {
 	dir   *directory
 	found *[]Damage
+	noted map[Damage]bool
 	id    *wal.ID // nil if that is lost
 
 	file  *files.Patient // the pages
@@ -162,8 +163,13 @@ type wreck struct {
 	log   *wal.Wreck
 }
 
+// note takes notice of damage, once.
 func (w *wreck) note(file string, at int64, reason string) {
-	*w.found = append(*w.found, Damage{file, at, reason})
+	d := Damage{file, at, reason}
+	if !w.noted[d] {
+		w.noted[d] = true
+		*w.found = append(*w.found, d)
+	}
 }
 
 // readFormat locks the format, and reads it. Without one the pages alone have the lock: see

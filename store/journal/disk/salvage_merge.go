@@ -63,7 +63,8 @@ type candidate struct {
 
 // emit emits a partition.
 func (w *wreck) emit(ctx context.Context, partition string, unit Unit, emit func(journal.Change) error) error {
-	m := &merge{ctx: ctx, partition: partition, unit: unit, emit: pages.Passing(emit), changes: map[string][]logged{}}
+	m := &merge{ctx: ctx, partition: partition, unit: unit, changes: map[string][]logged{}}
+	m.emit = func(c journal.Change) error { return pages.Emitted(emit(c)) }
 	if err := w.log.Each(ctx, m.add); err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func (f *File) CheckAll(ctx context.Context) error {
 // Emit emits what stands in a partition with what is pending, in ascending order of the
 // keys, and returns its head. The partition must be in p.
 func (f *File) Emit(ctx context.Context, partition string, p *Pending, emit func(journal.Change) error) (head journal.Head, err error) {
-	emit = Passing(emit)
+	emit = passing(emit)
 	changes := p.changes[partition]
 	keys := slices.Sorted(maps.Keys(changes))
 	change := func() error { // emits the first of keys
@@ -186,20 +186,25 @@ type (
 	emitPanic struct{ value any }
 )
 
+// Emitted marks an error of emit, nil for nil.
+func Emitted(err error) error {
+	if err != nil {
+		return EmitError{err}
+	}
+	return nil
+}
+
 // Unwrap returns the error of emit.
 func (e EmitError) Unwrap() error { return e.error }
 
-// Passing marks what comes out of emit, so that it passes through guarded as it is.
-func Passing(emit func(journal.Change) error) func(journal.Change) error {
+// passing marks what comes out of emit, so that it passes through guarded as it is.
+func passing(emit func(journal.Change) error) func(journal.Change) error {
 	return func(c journal.Change) error {
 		defer func() {
 			if v := recover(); v != nil {
 				panic(&emitPanic{v})
 			}
 		}()
-		if err := emit(c); err != nil {
-			return EmitError{err}
-		}
-		return nil
+		return Emitted(emit(c))
 	}
 }

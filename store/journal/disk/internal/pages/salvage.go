@@ -229,7 +229,9 @@ func (t *Tree) Partitions() (names []string) {
 		}
 	}
 	for name := range t.heads {
-		names = append(names, name[1:])
+		if name[0] == 'p' {
+			names = append(names, name[1:])
+		}
 	}
 	return names
 }
@@ -258,14 +260,17 @@ func (t *Tree) Walk(ctx context.Context, partition string, first, end []byte, lo
 		return lost(first, end)
 	}
 	s := t.salvager(ctx)
-	s.first, s.end = storedKey(first), nil
+	s.first, s.end = storedKey(first), []byte{'k' + 1}
 	if end != nil {
 		s.end = storedKey(end)
 	}
 	found, all := journal.Head{Position: h.Position}, len(first) == 0 && end == nil
 	s.lost = func(first, end []byte) error {
 		all = false
-		return lost(keyOf(first), keyOf(end))
+		if bytes.Equal(end, []byte{'k' + 1}) {
+			return lost(first[1:], nil)
+		}
+		return lost(first[1:], end[1:])
 	}
 	s.check = func(_ uint64, _ int, it item) error {
 		_, _, err := decode(it.key, it.value)
@@ -286,20 +291,12 @@ func (t *Tree) Walk(ctx context.Context, partition string, first, end []byte, lo
 	return err
 }
 
-// keyOf returns the bound of keys that a bound of stored keys is, nil for none. It is within
-// their bounds, or behind all of them.
-func keyOf(stored []byte) []byte {
-	if len(stored) == 0 || stored[0] != 'k' {
-		return nil
-	}
-	return append([]byte{}, stored[1:]...)
-}
-
 // A salvager walks like a walker, and goes on beside what is damaged.
 type salvager struct {
 	walker
 	note       Note
 	first, end []byte // bounds; nil is none
+	seen       []byte // behind the last key that was whole, and the last range that was lost
 	check      func(id uint64, i int, it item) error
 	look       func(it item) error // with those that pass
 	lost       func(first, end []byte) error
@@ -324,6 +321,11 @@ func (s *salvager) tree(id uint64, depth int, first, end []byte) error {
 		return context.Cause(s.ctx)
 	case err != nil:
 		s.note(int64(id)*pageSize, reasonOf(err))
+		if bytes.Compare(s.seen, first) < 0 && depth < deepest {
+			if _, _, other := s.page(id, depth, nil, nil); other == nil { // the key that leads there may be damaged
+				first = s.seen
+			}
+		}
 		return s.gone(first, end)
 	case leaf:
 		return s.items(id, items, first, end)
@@ -353,12 +355,6 @@ func (s *salvager) bucket(b bucket) error {
 func (s *salvager) items(id uint64, items []item, first, end []byte) error {
 	missing := false
 	for i, it := range items {
-		if bytes.Compare(it.key, s.first) < 0 {
-			continue
-		}
-		if s.end != nil && bytes.Compare(it.key, s.end) >= 0 {
-			break
-		}
 		if err := s.check(id, i, it); err != nil {
 			s.note(int64(id)*pageSize, fmt.Sprintf("element %d of page %d: %s", i, id, reasonOf(err)))
 			missing = true
@@ -369,10 +365,17 @@ func (s *salvager) items(id uint64, items []item, first, end []byte) error {
 				return err
 			}
 		}
+		if s.end != nil && bytes.Compare(it.key, s.end) >= 0 {
+			return nil
+		}
+		first, missing = append(bytes.Clone(it.key), 0), false
+		s.seen = first
+		if bytes.Compare(it.key, s.first) < 0 {
+			continue
+		}
 		if err := s.look(it); err != nil {
 			return err
 		}
-		first, missing = append(bytes.Clone(it.key), 0), false
 	}
 	if missing {
 		return s.gone(first, end)
@@ -391,6 +394,7 @@ func (s *salvager) gone(first, end []byte) error {
 	if end != nil && bytes.Compare(first, end) >= 0 {
 		return nil
 	}
+	s.seen = bytes.Clone(end)
 	return s.lost(first, end)
 }
 
