@@ -138,17 +138,12 @@ func (d *directory) whole(ctx context.Context, id wal.ID, read func(*directory, 
 	return read(d, file)
 }
 
-// isDamage reports whether what has ended a reading is damage, and a salvage may find more.
+// isDamage reports whether what has ended a reading is damage, and a salvage may find more. What
+// stands in the way of both ends the salvage too.
 func isDamage(ctx context.Context, err error) bool {
-	for _, other := range []error{
-		journal.ErrInUse, journal.ErrNewerFormat, files.ErrKind, fs.ErrPermission, errNoPartition, errors.ErrUnsupported,
-	} {
-		if errors.Is(err, other) {
-			return false
-		}
-	}
 	_, emitted := errors.AsType[pages.EmitError](err)
-	return !emitted && ctx.Err() == nil
+	return !emitted && ctx.Err() == nil &&
+		!errors.Is(err, journal.ErrInUse) && !errors.Is(err, journal.ErrNewerFormat) && !errors.Is(err, errNoPartition)
 }
 
 // A wreck is a directory that is damaged, and locked.

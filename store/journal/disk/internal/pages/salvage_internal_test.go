@@ -158,3 +158,28 @@ func TestAWalkComesToAnEnd(t *testing.T) {
 	walked(t, trees[0], "p", nil, nil)
 	require.Contains(t, notes[0], "pages, but only")
 }
+
+// A page to which a damaged key leads is lost with all keys that it may have.
+func TestAKeyOfABranchIsDamaged(t *testing.T) {
+	seed := seedPages(t)
+	trees, err := Trees(t.Context(), bytes.NewReader(seed), int64(len(seed)), func(int64, string) {})
+	require.NoError(t, err)
+	root := trees[0].buckets["pp"].root
+	items, err := itemsOf(root, seed[root*pageSize:][:pageSize], nil, nil, nil)
+	require.NoError(t, err)
+	for i, it := range items[1:] {
+		for _, by := range []byte{1, 255} {
+			before := bytes.Clone(it.key)
+			it.key[len(it.key)-1] += by
+			lost := 0
+			require.NoError(t, trees[0].Walk(t.Context(), "p", nil, nil, func(_, _ []byte) error { return nil }, func(first, end []byte) error {
+				if bytes.Compare(first, before[1:]) <= 0 && (end == nil || bytes.Compare(before[1:], end) < 0) {
+					lost++
+				}
+				return nil
+			}))
+			require.Equal(t, 1, lost, "key %d by %d", i, by)
+			it.key[len(it.key)-1] -= by
+		}
+	}
+}

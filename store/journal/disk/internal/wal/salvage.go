@@ -181,7 +181,11 @@ func (w *Wreck) Check(reached Mark, known bool) {
 	}
 	file, at := Prefix, int64(-1)
 	missing := func(to uint64) {
-		w.note(file, at, fmt.Sprintf("frames %d to %d of the log are damaged or missing: what they changed may be older than it was, or missing", next, to))
+		what := fmt.Sprintf("frames %d to %d of the log are", next, to)
+		if next == to {
+			what = fmt.Sprintf("frame %d of the log is", to)
+		}
+		w.note(file, at, what+" damaged or missing: what was changed there may be older than it was, or missing")
 	}
 	for _, f := range w.frames {
 		if f.Number >= next {
