@@ -29,8 +29,8 @@ type Tree struct {
 
 	buckets map[string]bucket
 	heads   map[string]journal.Head // of partitions
-	stamped bool
-	log     wal.Mark
+	stamped bool                    // log and the heads are those of the transaction
+	log     wal.Mark                // that it has reached
 }
 
 // A bucket is a root page, or a copy of the items within an element.
@@ -46,8 +46,8 @@ type Note func(at int64, reason string)
 // deepest is more levels than a tree can have. Damage may lead round.
 const deepest = 64
 
-// Trees returns what can be read of a file of a size, the newest first. It asks nothing of
-// the file, and writes nothing.
+// Trees returns what can be read of a file of a size, the newest first. If a meta page is
+// damaged, or what both lead to, it searches all pages for such as lead to buckets.
 func Trees(ctx context.Context, file io.ReaderAt, size int64, note Note) (trees []*Tree, err error) {
 	high, searched := uint64(size)/pageSize, false
 	add := func(t *Tree) error {
@@ -108,12 +108,15 @@ func Trees(ctx context.Context, file io.ReaderAt, size int64, note Note) (trees 
 	return trees[:min(len(trees), 3)], nil
 }
 
+// largestRoot is more pages than belong to one of the root, with names of any length.
+const largestRoot = 64
+
 // isRoot reports whether a page leads to buckets, and the heads are one of them. A file
 // with so many partitions that one page does not hold all has no such page.
 func isRoot(file io.ReaderAt, id, high uint64) bool {
 	var header [pageHeader]byte
-	if _, err := file.ReadAt(header[:], int64(id)*pageSize); err != nil ||
-		native.Uint64(header[:]) != id || native.Uint16(header[8:]) != leafFlag {
+	if _, err := file.ReadAt(header[:], int64(id)*pageSize); err != nil || native.Uint64(header[:]) != id ||
+		native.Uint16(header[8:]) != leafFlag || native.Uint32(header[12:]) > largestRoot {
 		return false
 	}
 	w := &walker{ctx: context.Background(), file: file, high: high}
