@@ -130,7 +130,7 @@ func (d *directory) whole(ctx context.Context, id wal.ID, read func(*directory, 
 		}
 		d.pages, d.log = nil, nil
 	}()
-	if err := d.openFiles(ctx, id, false); err != nil {
+	if _, err := d.openFiles(ctx, id); err != nil {
 		return err
 	}
 	file := <-d.pages
