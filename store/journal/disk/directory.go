@@ -92,6 +92,19 @@ func (d *directory) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	file, err := d.openFiles(ctx, id)
+	if err != nil || !d.writable {
+		return err
+	}
+	if err := cmp.Or(d.log.Settle(), files.Sync(d.dir), d.syncParent(made)); err != nil {
+		return err
+	}
+	d.turn = make(chan struct{}, 1)
+	return d.remember(file)
+}
+
+// openFiles opens the pages and the log of a directory that is locked, and checks them.
+func (d *directory) openFiles(ctx context.Context, id wal.ID) (*pages.File, error) {
 	dir := d.dir
 	if !d.writable {
 		dir = nil
@@ -101,24 +114,17 @@ func (d *directory) open(ctx context.Context) (err error) {
 		err = wal.Corrupt("it has no file %q", pagesName)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d.pages = make(chan *pages.File, 1)
 	d.pages <- file
 	if d.positions, err = file.Positions(); err != nil {
-		return err
+		return nil, err
 	}
 	d.log, d.reader, err = wal.Open(d.dir, id, d.opts.segment, file.Log(), d.writable, func(e wal.Entry) error {
 		return cmp.Or(context.Cause(ctx), fits(e), d.positions.Add(e))
 	})
-	if err != nil || !d.writable {
-		return err
-	}
-	if err := cmp.Or(d.log.Settle(), files.Sync(d.dir), d.syncParent(made)); err != nil {
-		return err
-	}
-	d.turn = make(chan struct{}, 1)
-	return d.remember(file)
+	return file, err
 }
 
 // fits checks that an entry is within the limits. What is not was never appended, and no

@@ -111,6 +111,18 @@
 //
 // All these findings are journal.ErrCorrupt, and those in the log name the frame and its place.
 //
+// # What can be salvaged
+//
+// A directory that Open refuses is not changed by that, and [Salvage] gives what can be read of
+// it. bbolt never writes over a page that the last two transactions use, so what is damaged in
+// the pages of the last one is mostly whole in those of the one before; and what was changed
+// since is in the log, in which frames stay until their segment is used again. The log alone has
+// what its segments still have. Without a readable format the frames themselves tell the log's ID.
+//
+// What was in a page that both transactions use, and in no frame, is lost. So is what a damaged
+// frame has changed, and then the frames behind it are used all the same: see [Unit] for how what
+// belongs together stays of one moment.
+//
 // # What the disk must do
 //
 // The file system must be local and honour fsync and flock, and the disk must not lose what was

@@ -156,6 +156,10 @@ func TestAPipeOrADeviceIsNotOpened(t *testing.T) {
 		_, other := disk.Read(t.Context(), path, "p", disk.Options{}, nil)
 		return errors.Join(err, other)
 	}
+	salvaging := func(path string) error {
+		_, err := disk.Salvage(t.Context(), path, "p", disk.Options{}, nil, func(journal.Change) error { return nil })
+		return err
+	}
 	opening := func(path string) error {
 		_, _, err := load(t, disk.New(path, disk.Options{}), "p")
 		return err
@@ -172,11 +176,11 @@ func TestAPipeOrADeviceIsNotOpened(t *testing.T) {
 			in   directory
 			do   func(path string) error
 		}{
-			{".", nil, opening}, {".", nil, reading}, {".", nil, carrying},
-			{"format", d, opening}, {"format", d, reading},
-			{"pages", d, opening}, {"pages", d, reading},
-			{"log-0000000000000001", d, opening}, {"log-0000000000000001", d, reading},
-			{"log-00000000000000ff", d, opening}, {"log-00000000000000ff", d, reading},
+			{".", nil, opening}, {".", nil, reading}, {".", nil, salvaging}, {".", nil, carrying},
+			{"format", d, opening}, {"format", d, reading}, {"format", d, salvaging},
+			{"pages", d, opening}, {"pages", d, reading}, {"pages", d, salvaging},
+			{"log-0000000000000001", d, opening}, {"log-0000000000000001", d, reading}, {"log-0000000000000001", d, salvaging},
+			{"log-00000000000000ff", d, opening}, {"log-00000000000000ff", d, reading}, {"log-00000000000000ff", d, salvaging},
 			{"log-0000000000000001", directory{"format.new": ""}, opening}, // a creation goes on
 			{"log-0000000000000001", directory{"format.new": ""}, carrying},
 			{"format.new", directory{}, opening}, {"format.new", directory{}, carrying},

@@ -1,8 +1,10 @@
 package files
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,4 +158,36 @@ func TestResizeAndLinks(t *testing.T) {
 	require.Error(t, err)
 	require.ErrorIs(t, StillAt(path+".none", info), ErrMoved)
 	require.NoError(t, StillAt(path, info))
+}
+
+// What cannot be read reads as zeros, and is noted once, each block of it.
+func TestAPatientRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	content := bytes.Repeat([]byte("content!"), 1500)
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	var notes []int64
+	p, err := OpenPatient(path, func(at int64, _ error) { notes = append(notes, at) })
+	require.NoError(t, err)
+	require.EqualValues(t, len(content), p.Size)
+	read := func(at int64, size int) ([]byte, error) {
+		b := bytes.Repeat([]byte{1}, size)
+		n, err := p.ReadAt(b, at)
+		return b[:n], err
+	}
+	got, err := read(5000, 100)
+	require.NoError(t, err)
+	require.Equal(t, content[5000:5100], got)
+	require.NoError(t, p.File.Close())
+	for range 2 {
+		got, err = read(4000, 5000)
+		require.NoError(t, err)
+		require.Equal(t, make([]byte, 5000), got)
+		require.Equal(t, []int64{0, 4096, 8192}, notes)
+	}
+	got, err = read(11_999, 10)
+	require.Equal(t, io.EOF, err)
+	require.Equal(t, []byte{0}, got)
+	got, err = read(13_000, 10)
+	require.Equal(t, io.EOF, err)
+	require.Empty(t, got)
 }

@@ -186,6 +186,14 @@ type (
 	emitPanic struct{ value any }
 )
 
+// Emitted marks an error of emit, nil for nil.
+func Emitted(err error) error {
+	if err != nil {
+		return EmitError{err}
+	}
+	return nil
+}
+
 // Unwrap returns the error of emit.
 func (e EmitError) Unwrap() error { return e.error }
 
@@ -197,9 +205,6 @@ func passing(emit func(journal.Change) error) func(journal.Change) error {
 				panic(&emitPanic{v})
 			}
 		}()
-		if err := emit(c); err != nil {
-			return EmitError{err}
-		}
-		return nil
+		return Emitted(emit(c))
 	}
 }

@@ -23,7 +23,7 @@ type walker struct {
 	ctx     context.Context
 	file    io.ReaderAt
 	high    uint64
-	used    []uint64 // a bit per page
+	used    []uint64 // a bit per page; nil if a page may be read again
 	buffers [][]byte // by depth
 	items   [][]item // likewise
 }
@@ -45,19 +45,11 @@ func checkPages(ctx context.Context, file io.ReaderAt, m meta) error {
 // tree checks a page and all below it. Its keys begin with first and end before
 // end; nil is no bound.
 func (w *walker) tree(id uint64, depth int, first, end []byte, root bool) error {
-	page, err := w.read(id, depth)
+	items, leaf, err := w.page(id, depth, first, end)
 	if err != nil {
 		return err
 	}
-	if native.Uint64(page) != id {
-		return wal.Corrupt("page %d says that it is page %d", id, native.Uint64(page))
-	}
-	items, err := itemsOf(id, page, first, end, w.items[depth])
-	if err != nil {
-		return err
-	}
-	w.items[depth] = items
-	if native.Uint16(page[8:]) == leafFlag {
+	if leaf {
 		return w.leaf(id, items, depth, root)
 	}
 	for i, it := range items {
@@ -70,6 +62,22 @@ func (w *walker) tree(id uint64, depth int, first, end []byte, root bool) error 
 		}
 	}
 	return nil
+}
+
+// page checks one page, and returns its items. They stay until the next page of that depth.
+func (w *walker) page(id uint64, depth int, first, end []byte) (items []item, leaf bool, err error) {
+	page, err := w.read(id, depth)
+	if err != nil {
+		return nil, false, err
+	}
+	if native.Uint64(page) != id {
+		return nil, false, wal.Corrupt("page %d says that it is page %d", id, native.Uint64(page))
+	}
+	if items, err = itemsOf(id, page, first, end, w.items[depth]); err != nil {
+		return nil, false, err
+	}
+	w.items[depth] = items
+	return items, native.Uint16(page[8:]) == leafFlag, nil
 }
 
 // read returns a page with its overflow pages, and marks all of them as used.
@@ -88,7 +96,7 @@ func (w *walker) read(id uint64, depth int) ([]byte, error) {
 	if pages > w.high-id {
 		return nil, wal.Corrupt("page %d has %d pages, but only %d are left", id, pages, w.high-id)
 	}
-	for at := id; at < id+pages; at++ {
+	for at := id; at < id+pages && w.used != nil; at++ {
 		if w.used[at/64]&(1<<(at%64)) != 0 {
 			return nil, wal.Corrupt("page %d is in use twice", at)
 		}
@@ -166,20 +174,30 @@ func (w *walker) leaf(id uint64, items []item, depth int, root bool) error {
 
 // bucket checks the pages of a bucket, or the one page within its element.
 func (w *walker) bucket(id uint64, i int, value []byte, depth int) error {
+	root, items, err := bucketIn(id, i, value)
+	switch {
+	case err != nil:
+		return err
+	case root != 0:
+		return w.tree(root, depth+1, nil, nil, false)
+	}
+	return w.leaf(id, items, depth, false)
+}
+
+// bucketIn returns the root page of the bucket in an element, or, if that is 0, the items of
+// the page within the element.
+func bucketIn(id uint64, i int, value []byte) (root uint64, items []item, err error) {
 	root, inline := native.Uint64(value), value[bucketHeader:]
 	switch {
 	case root != 0 && len(inline) == 0:
-		return w.tree(root, depth+1, nil, nil, false)
+		return root, nil, nil
 	case root != 0 || len(inline) < pageHeader:
-		return wal.Corrupt("the bucket in element %d of page %d is neither here nor there", i, id)
+		return 0, nil, wal.Corrupt("the bucket in element %d of page %d is neither here nor there", i, id)
 	case native.Uint64(inline) != 0 || native.Uint16(inline[8:]) != leafFlag || native.Uint32(inline[12:]) != 0:
-		return wal.Corrupt("the bucket in element %d of page %d has no page", i, id)
+		return 0, nil, wal.Corrupt("the bucket in element %d of page %d has no page", i, id)
 	}
-	items, err := itemsOf(id, inline, nil, nil, nil)
-	if err != nil {
-		return err
-	}
-	return w.leaf(id, items, depth, false)
+	items, err = itemsOf(id, inline, nil, nil, nil)
+	return 0, items, err
 }
 
 // find returns what stands under a key below a page, or nil. It asks no more of the pages

@@ -44,6 +44,11 @@ func Open(dir *os.File, id ID, size int64, from Mark, writable bool, look func(E
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, s := range all[:at] { // the frame may have been left in a segment that was to be used again
+		if s.first > l.end.Number {
+			return nil, nil, Corrupt("the log ends with frame %d, behind the one that the pages have reached, and segment %d begins with frame %d", l.end.Number, s.number, s.first)
+		}
+	}
 	last, rest := l.segments[len(l.segments)-1].number, all[at+len(l.segments):]
 	if len(rest) > 0 && rest[0].number != last+1 {
 		return nil, nil, Corrupt("segment %d of the log is missing: there is one after it", last+1)
@@ -70,10 +75,11 @@ func (l *Log) list(writable bool) (all []*segment, err error) {
 				return all, err
 			}
 		}
-		s := &segment{}
-		if n, err := fmt.Sscanf(e.Name(), numbered, &s.number); n != 1 || err != nil || path != l.path(s.number) {
+		number, ok := numberOf(e.Name())
+		if !ok {
 			continue
 		}
+		s := &segment{number: number}
 		if s.file, err = files.OpenFile(path, flag, 0); err != nil {
 			return all, err
 		}
@@ -94,6 +100,12 @@ func (l *Log) list(writable bool) (all []*segment, err error) {
 	}
 	slices.SortFunc(all, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
 	return all, nil
+}
+
+// numberOf returns the number in a segment's name. ok is false if it is no segment's.
+func numberOf(name string) (number uint64, ok bool) {
+	n, err := fmt.Sscanf(name, numbered, &number)
+	return number, n == 1 && err == nil && name == fmt.Sprintf(numbered, number)
 }
 
 // startOf returns the first bytes of a segment, where its first header is.

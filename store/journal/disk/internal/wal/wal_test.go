@@ -302,6 +302,101 @@ func TestSegmentsAreUsedAgain(t *testing.T) {
 	}
 }
 
+// Pages of which the newest meta page was lost have reached an older frame. That may have been
+// left in the segment that waits to be used again, and nothing follows it there.
+func TestALogFromAnOlderFrame(t *testing.T) {
+	l := created(t)
+	l.mustOpen(Mark{})
+	var marks []Mark
+	appendSome := func(n int) {
+		for range n {
+			l.append(entry(uint64(len(marks)+1), 500))
+			marks = append(marks, l.End())
+		}
+	}
+	appendSome(60)
+	for n := int64(1); n > 0; {
+		var err error
+		n, err = l.Next(func(Entry) error { return nil })
+		require.NoError(t, err)
+		require.NoError(t, l.Release(l.Reader, n))
+	}
+	appendSome(20)
+	l.close()
+	refused := 0
+	for i, from := range marks {
+		found, err := l.open(from, false)
+		if err != nil {
+			require.ErrorIs(t, err, journal.ErrCorrupt)
+			refused++
+			continue
+		}
+		require.Equal(t, marks[len(marks)-1], l.End(), "from frame %d", from.Number)
+		require.Len(t, found, len(marks)-1-i)
+		l.close()
+	}
+	require.Greater(t, refused, 20)
+	require.Less(t, refused, 60)
+}
+
+// Of several frames with one number the one is salvaged that the next one follows, and any ID
+// whose sum is right will do.
+func TestSalvage(t *testing.T) {
+	l := created(t)
+	l.mustOpen(Mark{})
+	l.close()
+	var one, other []byte
+	var marks []Mark
+	mark := Mark{}
+	for i := range uint64(5) {
+		if i == 2 {
+			other, _ = appendFrame(other, id, mark, []Entry{entry(9, 50)})
+		}
+		one, mark = appendFrame(one, id, mark, []Entry{entry(i, 10)})
+		one = append(one, make([]byte, aligned(int64(len(one)))-int64(len(one)))...)
+		marks = append(marks, mark)
+	}
+	write := func(number uint64, text []byte) {
+		require.NoError(t, os.WriteFile(l.segment(number), append(bytes.Clone(text), make([]byte, small-len(text))...), 0o600))
+	}
+	salvage := func(id *ID, reached Mark) (found []string, notes []string) {
+		w, err := Salvage(t.Context(), l.dir.Name(), id, small, func(_ string, _ int64, reason string) { notes = append(notes, reason) })
+		require.NoError(t, err)
+		w.Check(reached, true)
+		require.NoError(t, w.Each(t.Context(), func(_ uint64, e Entry) error {
+			found = append(found, text(e))
+			return nil
+		}))
+		require.NoError(t, w.Close())
+		return found, notes
+	}
+	want := texts(entry(0, 10), entry(1, 10), entry(2, 10), entry(3, 10), entry(4, 10))
+	write(1, one)
+	write(2, other)
+	for _, id := range []*ID{&id, nil} {
+		for _, reached := range append(marks, Mark{}) {
+			found, notes := salvage(id, reached)
+			require.Equal(t, want, found)
+			require.Empty(t, notes)
+		}
+	}
+	_, notes := salvage(nil, Mark{7, Hash{}})
+	require.Len(t, notes, 1)
+	require.Contains(t, notes[0], "frame 7 of the log is damaged or missing")
+	_, notes = salvage(nil, Mark{3, Hash{}})
+	require.Equal(t, []string{"frame 3 of the log is not the one that the pages have reached"}, notes)
+	one[bytes.Index(one, []byte("cccccccccc"))]++ // in the third
+	write(1, one)
+	found, notes := salvage(nil, Mark{})
+	require.Equal(t, slices.Delete(want, 2, 3), found)
+	require.Len(t, notes, 1)
+	require.Contains(t, notes[0], "frame 3 of the log is damaged")
+	for _, sum := range []uint32{0, 1, 0xDEADBEEF, 1 << 31} {
+		id := idWith(sum)
+		require.Equal(t, sum, Sum(id[:]))
+	}
+}
+
 // A log that is not the one that was written is refused.
 func TestDamageToSegmentsIsFound(t *testing.T) {
 	fill := func(l *testLog) (from Mark) {
