@@ -169,11 +169,8 @@ func (d *durable) compactOnce(ctx context.Context) (err error) {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if d.state.HasAsides() { // whose records the state does not know
-		return &state.AsideError{Aside: d.state.Asides()[0]}
-	}
-	if n := d.state.LeftOvers(); n > 0 { // which the journal could not tell from waste
-		return fmt.Errorf("%w: %d records are left to be cleared, or of an import that is under way", store.ErrBusy, n)
+	if err := d.state.CheckRecords(); err != nil {
+		return err
 	}
 	return d.journal.Compact(ctx, d.state.Records())
 }

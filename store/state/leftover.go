@@ -1,8 +1,10 @@
 package state
 
 import (
+	"fmt"
 	"iter"
 
+	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 )
 
@@ -49,6 +51,19 @@ func (s *State) StorePiece(p Piece) error {
 
 // LeftOvers returns how many records the journal has of what is not held.
 func (s *State) LeftOvers() uint64 { return s.left.records }
+
+// CheckRecords returns an error as long as Records are not all that the journal needs: a
+// journal that is told to keep them alone would lose the rest. It is store.ErrBusy if that
+// passes, and else an *AsideError.
+func (s *State) CheckRecords() error {
+	if s.HasAsides() {
+		return &AsideError{s.Asides()[0]}
+	}
+	if n := s.left.records; n > 0 {
+		return fmt.Errorf("%w: %d records are left to be cleared, or of an import that is under way", store.ErrBusy, n)
+	}
+	return nil
+}
 
 // Clearing returns the left-overs that nobody clears yet, as the pieces that remove
 // them. Each sequence may be used once, by any goroutine.
