@@ -48,10 +48,10 @@ func (l *Loop) ExportFile(ctx context.Context, name string) error {
 // import less, import into a store without limits and prune there. When ctx ends,
 // Import stops at the next read, or before the next piece.
 //
-// A journal takes it in pieces, between which other calls are served, and the last one
-// makes all of it true. Nothing is there before, and if something is written meanwhile
-// the import fails. What is stored of one that fails is cleared: at once, or after the
-// next Open.
+// A journal takes it in pieces, between which other calls are served. They take effect
+// with the last one: nothing is there before. If something is written meanwhile the import
+// fails, with store.ErrNotEmpty. What is stored of one that fails is cleared: at once, or
+// after the next Open.
 func (l *Loop) Import(ctx context.Context, r io.Reader) (store.Totals, error) {
 	held, err := l.importing(ctx, r)
 	if err != nil {
@@ -72,58 +72,80 @@ func (l *Loop) importing(ctx context.Context, r io.Reader) (held store.Totals, e
 	if err != nil {
 		return held, l.failed(ops.Import{}, err)
 	}
+	ended := false
+	defer func() {
+		if !ended && in.Stored() { // ctx may have panicked
+			_, _ = patiently(context.Background(), l, ops.StorePiece{Piece: in.Abort()})
+		}
+	}()
 	for piece := range in.Pieces(from) {
-		if err = l.storePiece(ctx, piece); err != nil {
-			break
+		if _, err := patiently(ctx, l, ops.StorePiece{Piece: piece}); err != nil {
+			return held, err
 		}
 	}
-	for err == nil {
-		held, err = Do(ctx, l, ops.Import{Import: in})
-		if !errors.Is(err, store.ErrBusy) {
-			break
-		}
-		err = pause(ctx)
-	}
-	if err != nil && in.Stored() {
-		_ = l.storePiece(context.WithoutCancel(ctx), in.Last())
-	}
+	held, err = patiently(ctx, l, ops.Import{Import: in})
+	ended = err == nil
 	return held, err
 }
 
-// storePiece stores a piece, when the store has time for it: what is left of another
-// import goes first.
-func (l *Loop) storePiece(ctx context.Context, piece state.Piece) error {
+// patiently does a step of an import, when the store has time for it: what is left of
+// another import goes first.
+func patiently[R any, O ops.Request[R], P ops.Steps[R, O]](ctx context.Context, l *Loop, op O) (R, error) {
 	for {
-		_, err := Do(ctx, l, ops.StorePiece{Piece: piece})
+		answer, err := Do[R, O, P](ctx, l, op)
 		if !errors.Is(err, store.ErrBusy) {
-			return err
+			return answer, err
 		}
-		if err := pause(ctx); err != nil {
-			return err
+		select {
+		case <-time.After(clearAgain):
+		case <-ctx.Done():
+			return answer, cancelled(ctx)
 		}
 	}
 }
 
-func pause(ctx context.Context) error {
-	select {
-	case <-time.After(10 * time.Millisecond):
-		return nil
-	case <-ctx.Done():
-		return cancelled(ctx)
-	}
-}
+// How long a piece waits that is refused, at first and at most.
+const (
+	clearAgain    = 10 * time.Millisecond
+	clearAgainMax = 10 * time.Second
+)
 
-// clear removes what the journal has of what is not held, a piece at a time. It ends
-// with the store: the next Open goes on.
+// clear removes what the journal has of what is not held, a piece at a time, and goes on
+// until nothing is left or the store ends. Then the next Open goes on.
 func (l *Loop) clear(clearing []iter.Seq[state.Piece]) {
-	for _, pieces := range clearing {
-		l.wakers.Go(func() {
+	if len(clearing) == 0 {
+		return
+	}
+	l.wakers.Go(func() {
+		select {
+		case l.durable.clearing <- struct{}{}: // one at a time
+			defer func() { <-l.durable.clearing }()
+		case <-l.done:
+			return
+		}
+		for _, pieces := range clearing {
 			for piece := range pieces {
-				if l.storePiece(context.Background(), piece) != nil {
+				if !l.clearPiece(piece) {
 					return
 				}
 			}
-		})
+		}
+	})
+}
+
+// clearPiece reports whether a piece is removed, however often the journal rejects that, or
+// the store has ended.
+func (l *Loop) clearPiece(piece state.Piece) bool {
+	for wait := clearAgain; ; wait = min(2*wait, clearAgainMax) {
+		_, err := Do(context.Background(), l, ops.StorePiece{Piece: piece})
+		if err == nil || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrFailed) {
+			return err == nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-l.done:
+			return false
+		}
 	}
 }
 

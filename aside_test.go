@@ -43,7 +43,7 @@ func TestSetAside(t *testing.T) {
 		l = openLoop(t, damaged, opts)
 		require.Len(t, l.Asides(), 1)
 		require.Equal(t, store.RuntimeID("a"), l.Asides()[0].RuntimeID)
-		assert.Contains(t, log.String(), `level=ERROR msg="a runtime is damaged and set aside" partition=p runtime_id=a reason="journal: corrupt: at key`)
+		assert.Contains(t, log.String(), `level=ERROR msg="a runtime is damaged and set aside" partition=p runtime_id=a reason="at key`)
 
 		refused := func(err error) {
 			t.Helper()

@@ -16,7 +16,8 @@ import (
 // each is what it was when it was asked for. Those that are there throughout are
 // each yielded once; one that is deleted and made again meanwhile may be yielded
 // again, since it is a new one. An error is the last thing that it yields.
-// ops.ListRuntimes gives one page, and says whether there is more.
+// ops.ListRuntimes gives one page, and says whether there is more. Those that were set
+// aside are not among them: see Asides.
 func (l *Loop) Runtimes(ctx context.Context, page state.Paging) iter.Seq2[state.RuntimeSummary, error] {
 	return func(yield func(state.RuntimeSummary, error) bool) {
 		at := page // the sequence may be used again

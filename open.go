@@ -21,6 +21,7 @@ type journaled struct {
 	asides      []state.Aside // that were
 	meter       meter.Journal
 	compactions chan compaction
+	clearing    chan struct{}  // has room for one, who clears
 	beside      journal.Beside // the journal, if it compacts beside the owner
 	closeErr    error          // of the journal's Close; before done is closed it is the owner's
 }
@@ -42,7 +43,7 @@ func (j *journaled) closed() error {
 func Open(ctx context.Context, engine journal.Engine, partition string, opts Options) (*Loop, error) {
 	l := prepare(opts)
 	l.intake.weighs = true // a round has a size
-	l.durable = &journaled{partition: partition, setAside: opts.SetAside, compactions: make(chan compaction)}
+	l.durable = &journaled{partition: partition, setAside: opts.SetAside, compactions: make(chan compaction), clearing: make(chan struct{}, 1)}
 	d := &durable{loop: l, state: l.state(opts), appended: make(chan appended, 1)}
 	if err := d.open(ctx, engine, partition); err != nil {
 		return nil, fmt.Errorf("loopstore: opening partition %q: %w", partition, err)

@@ -32,8 +32,8 @@ type Options struct {
 	StrictSessionKeys bool
 
 	// SetAside makes Open set aside each runtime that is damaged in the journal, instead
-	// of failing. An operation on one gets a *state.AsideError, which is
-	// journal.ErrCorrupt and has its id, and so does an Export; all others are served.
+	// of failing. An operation on one gets a *state.AsideError, which has its id and matches
+	// journal.ErrCorrupt, and so does an Export; all others are served.
 	// The journal keeps what there is of it. Open still fails if a damaged runtime
 	// can no longer be named, or if the engine finds the damage itself. Without a
 	// journal there is nothing to set aside.

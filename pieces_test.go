@@ -494,3 +494,112 @@ func TestAtomicDeletionOfALongText(t *testing.T) {
 		}
 	})
 }
+
+// What is written beside an import is kept, also if another import, of nothing, came
+// before.
+func TestAtomicImportAfterOneOfNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := newLoop(t, Options{})
+		large(t, from)
+		engine := &history{Memory: &journaltest.Memory{Limits: few}}
+		l := openLoop(t, engine, Options{})
+		_, err := l.Import(t.Context(), bytes.NewBufferString(exported(t, newLoop(t, Options{}))))
+		require.NoError(t, err)
+		wrote := make(chan error, 1)
+		engine.before = func(n int, _ journal.Batch) {
+			if n == 10 {
+				go func() {
+					_, err := l.Commit(t.Context(), batch.Batch{Then: []batch.Write{batch.PutSnapshot{RuntimeID: "w", Snapshot: []byte("hello")}}})
+					wrote <- err
+				}()
+				time.Sleep(time.Second)
+			}
+		}
+		_, err = l.Import(t.Context(), bytes.NewBufferString(exported(t, from)))
+		require.ErrorIs(t, err, store.ErrNotEmpty)
+		require.NoError(t, <-wrote)
+		synctest.Wait()
+		want := exported(t, l)
+		for _, standing := range engine.states[11:] {
+			held, _ := heldBy(t, standing)
+			require.Equal(t, want, held)
+		}
+	})
+}
+
+// A full disk rejects the clearing now and then. It goes on, and so does what waits for it.
+func TestClearingGoesOnAfterRejections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := newLoop(t, Options{})
+		large(t, from)
+		file := exported(t, from)
+		engine := &history{Memory: &journaltest.Memory{Limits: few}}
+		faulty := journaltest.NewFaulty(engine)
+		l := openLoop(t, faulty, Options{})
+		engine.before = func(n int, _ journal.Batch) {
+			if n == 8 {
+				engine.before = nil
+				faulty.Next(journaltest.Reject(), journaltest.Reject(), journaltest.Reject())
+			}
+		}
+		_, err := l.Import(t.Context(), bytes.NewBufferString(file))
+		require.ErrorIs(t, err, journal.ErrRejected)
+		_, err = l.Import(t.Context(), bytes.NewBufferString(file))
+		require.NoError(t, err)
+		faulty.Next(journaltest.Fault{}, journaltest.Reject(), journaltest.Reject())
+		_, err = l.DeleteRuntime(t.Context(), "large")
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Len(t, engine.Standing("p"), records(t, l))
+	})
+}
+
+// A Retention refuses no batch, however many runtimes it has, and a batch has room for
+// what is cleared beside it, however much there is.
+func TestManyRuntimesGoInSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &history{Memory: journaltest.NewEngine()}
+		l := openLoop(t, engine, Options{})
+		var states batch.Batch
+		for n := range 60 {
+			id := store.RuntimeID(fmt.Sprint(n))
+			states.Then = append(states.Then, batch.PutRuntimeState{RuntimeID: id, State: store.RuntimeIdle})
+			var b batch.Batch
+			for i := range uint64(300) {
+				b.Then = append(b.Then, batch.PutReceipt{RuntimeID: id, Receipt: store.RunBoundaryReceipt{Boundary: store.Immediate, Sequence: i}})
+			}
+			_, err := l.Commit(t.Context(), b)
+			require.NoError(t, err)
+		}
+		require.NoError(t, l.Close())
+		engine.Limits = few
+		keep := store.Retention{ReceiptsPerRun: 250}
+		l = openLoop(t, engine, Options{Retention: keep})
+		for range 20 {
+			_, err := l.Commit(t.Context(), states)
+			require.NoError(t, err)
+		}
+		for id := range 60 {
+			would, err := l.WouldPrune(t.Context(), store.RuntimeID(fmt.Sprint(id)), keep)
+			require.NoError(t, err)
+			require.Zero(t, would, "nothing is left to remove")
+		}
+		before, most := l.Stats().Journal.Rejected, 0
+		engine.before = func(_ int, b journal.Batch) {
+			if b.Changes[len(b.Changes)-1].Delete { // the first is that of the first record
+				most = max(most, len(b.Changes))
+			}
+			time.Sleep(time.Millisecond)
+		}
+		for id := range 60 {
+			_, err := l.DeleteRuntime(t.Context(), store.RuntimeID(fmt.Sprint(id)))
+			require.NoError(t, err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Len(t, engine.Standing("p"), 1)
+		require.Equal(t, before, l.Stats().Journal.Rejected, "each piece has had room")
+		require.Less(t, most, 250, "a piece at a time")
+	})
+}

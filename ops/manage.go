@@ -89,7 +89,10 @@ func (op *LoadImage) Apply(s *state.State) error {
 	return nil
 }
 
-// BeginImport begins an import. The store must never have held anything.
+// BeginImport begins an import: its answer is what the next steps are about. The pieces of
+// [state.Import.Pieces] are stored next, each with a StorePiece, and then an Import ends it;
+// if one of them fails, a StorePiece of [state.Import.Abort] clears what is stored.
+// loopstore.Loop.Import does all of that. The store must never have held anything.
 type BeginImport struct {
 	request[BeginImport, *state.Import]
 }
@@ -123,7 +126,7 @@ func (*StorePiece) Prepare(Standing) error { return nil }
 // Apply puts it into the journal's next batch.
 func (op *StorePiece) Apply(s *state.State) error { return s.StorePiece(op.Piece) }
 
-// Import takes over all that is imported, and says how much that is. The store must
+// Import ends an import: it takes over all of it, and says how much that is. The store must
 // never have held anything.
 type Import struct {
 	request[Import, store.Totals]

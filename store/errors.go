@@ -73,7 +73,7 @@ var (
 	ErrSessionKeyMismatch = errors.New("session key is not the snapshot's id")
 )
 
-// An OpError is the error of every operation: which one it was, on which
+// An OpError is the error of every operation, but for a [PartialError]: which one it was, on which
 // runtime, and what was wrong. The operation was not applied. Whether it was is
 // unknown only if it panicked (Err is the *PanicError itself) or if Err is
 // ErrOutcomeUnknown.
@@ -99,9 +99,9 @@ func (e *OpError) Error() string {
 // Unwrap returns what was wrong.
 func (e *OpError) Unwrap() error { return e.Err }
 
-// A PartialError is the error of a call that goes in steps and ended early. What it says
-// has gone, in the steps before the one that failed; that one has changed nothing, unless
-// Err is ErrOutcomeUnknown. To call again goes on.
+// A PartialError is the error of a call that goes in steps and ended early. Removed is what
+// the earlier steps removed. The step that failed changed nothing, unless Err is
+// ErrOutcomeUnknown. Call again to continue.
 type PartialError struct {
 	Op        string // the operation's name, such as "prune"
 	RuntimeID RuntimeID

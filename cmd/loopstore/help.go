@@ -42,7 +42,7 @@ const importHelp = `usage: loopstore import -partition NAME EXPORT DIR
 import brings all that an exported file holds into a partition of a journal: values,
 order, versions, sequences and the revision. The partition must never have held
 anything; it, and the directory, are made if they are not there. EXPORT may be "-", the
-standard input. Nobody else may have the journal open.
+standard input. The journal must not be open elsewhere.
 
 It is all or nothing. Every line, value, sequence and digest is checked before anything
 is stored, and nothing is there before all of it is. After an error, Ctrl-C or a crash
@@ -58,14 +58,18 @@ const salvageHelp = `usage: loopstore salvage [-partition NAME] DIR OUT
 
 salvage reads a damaged journal as far as it can be read, and writes each runtime that
 is whole into a new file, which "loopstore import" takes. It prints what is damaged, which
-runtimes are not whole and why, and counts what can no longer be named. Of a runtime whose
-last changes are lost it may bring an earlier state: then it says what is missing of the
-log. It changes nothing in DIR, which nobody else may have open.
+runtimes are not whole and why, and counts what can no longer be named. A runtime of which
+later changes can be read in part only comes out in an earlier state, and is named too. Of
+changes in a part of the log that is lost altogether it can only say which part: what they
+changed is as it was before. So after an import sequences that were minted then may be
+minted again. It changes nothing in DIR, which must not be open elsewhere. Of a journal
+that is not damaged it writes an export.
 
-Make a copy of DIR first, and keep it: what is lost to salvage may not be lost to others.
+Make a copy of DIR first, and keep it: a later version may read more of it.
 
-It exits with 1 if nothing can be read, if the journal is in use, or if OUT cannot be
-written, and with 2 for wrong flags or arguments, or if OUT is there already.
+It exits with 0 if nothing is damaged. It exits with 1 if OUT is written and may not be
+all that was held, if nothing can be read, or if the journal is in use, and with 2 for
+wrong flags or arguments, or if OUT is there already or cannot be made.
 
 flags:
 `

@@ -13,6 +13,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
@@ -35,11 +36,16 @@ func importFile(ctx context.Context, args []string, stdout, stderr io.Writer) in
 	}
 	held, err := importInto(ctx, file, dir, *partition, stderr)
 	if err != nil {
-		return refuse(ctx, stderr, "import", file, err)
+		of, reading := errors.AsType[*archive.Error](err)
+		if reading {
+			return refuse(ctx, stderr, "import", file, of)
+		}
+		return refuse(ctx, stderr, "import", dir, err)
 	}
-	term.Say(stdout, "%s: partition %q holds %s, %s, %s and %s of %s\n", term.Printable(dir), *partition,
-		term.Counted(int64(held.Runtimes), "runtime"), term.Counted(int64(held.InputStates), "input"),
-		term.Counted(int64(held.Receipts), "receipt"), term.Counted(int64(held.Snapshots+held.Versions), "version"), term.Printable(file))
+	term.Say(stdout, "%s: partition %q holds %s, %s, %s, %s and %s of %s\n", term.Printable(dir), *partition,
+		term.Counted(int64(held.Runtimes), "runtime"), term.Counted(int64(held.InputStates), "input state"),
+		term.Counted(int64(held.Receipts), "receipt"), term.Counted(int64(held.Snapshots), "snapshot"),
+		term.Counted(int64(held.Versions), "earlier version"), term.Printable(file))
 	return exitOK
 }
 

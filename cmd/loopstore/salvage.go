@@ -35,7 +35,11 @@ func salvage(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return refuse(ctx, stderr, "salvage", dir, err)
 	}
-	term.Say(stdout, "%s", s.report(dir, out))
+	text, all := s.report(dir, out)
+	term.Say(stdout, "%s", text)
+	if !all {
+		return exitFailed
+	}
 	return exitOK
 }
 
@@ -94,13 +98,21 @@ func (s *salvaged) write(ctx context.Context, out string) error {
 	return nil
 }
 
-func (s *salvaged) report(dir, out string) string {
+// report says what was salvaged, and whether it is all that was held.
+func (s *salvaged) report(dir, out string) (text string, all bool) {
 	var t strings.Builder
-	held := s.state.Totals()
-	fmt.Fprintf(&t, "%s: %s of %s, up to revision %d, for \"loopstore import\"\n", term.Printable(out),
-		term.Counted(int64(held.Runtimes), "whole runtime"), term.Printable(dir), s.state.Revision())
+	var older []string
 	for _, d := range s.damage {
-		fmt.Fprintf(&t, "damage: %s\n", term.Printable(d.String()))
+		if d.Older == "" {
+			fmt.Fprintf(&t, "damage: %s\n", term.Printable(d.String()))
+		} else if id, ok := s.state.RuntimeOf([]byte(d.Older)); ok {
+			version := s.state.Version(id)
+			older = append(older, fmt.Sprintf("an earlier state: runtime %s is as it was at version %s, later changes are lost\n",
+				term.Printable(strconv.Quote(string(id))), term.Grouped(int64(version))))
+		}
+	}
+	for _, line := range older {
+		t.WriteString(line)
 	}
 	for _, a := range s.lost.Asides {
 		fmt.Fprintf(&t, "not salvaged: runtime %s: %s\n", term.Printable(strconv.Quote(string(a.RuntimeID))), term.Printable(a.Reason))
@@ -114,8 +126,14 @@ func (s *salvaged) report(dir, out string) string {
 	if s.lost.Revision {
 		t.WriteString("the record that counts what there was is lost: there may have been more runtimes\n")
 	}
-	if len(s.damage)+len(s.lost.Asides)+s.lost.Nameless+s.lost.Sessions == 0 && !s.lost.Revision {
+	all = len(s.damage)+len(s.lost.Asides)+s.lost.Nameless+s.lost.Sessions == 0 && !s.lost.Revision
+	if all {
 		t.WriteString("nothing is damaged\n")
 	}
-	return t.String()
+	held, lost := int64(s.state.Totals().Runtimes), int64(len(s.lost.Asides)+s.lost.Nameless)
+	first := fmt.Sprintf("%s: %s of %s in %s, ", term.Printable(out), term.Grouped(held), term.Counted(held+lost, "runtime"), term.Printable(dir))
+	if n := len(older); n > 0 {
+		first += fmt.Sprintf("%s of them in an earlier state, ", term.Grouped(int64(n)))
+	}
+	return first + "for \"loopstore import\"\n" + t.String(), all
 }

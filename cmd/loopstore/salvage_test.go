@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -41,22 +42,30 @@ func TestSalvage(t *testing.T) {
 	whole := filepath.Join(t.TempDir(), "whole.jsonl")
 	code, stdout, stderr := shell(t.Context(), "salvage", dir, whole)
 	require.Equal(t, exitOK, code, stderr)
-	require.Regexp(t, `^.*whole.jsonl: [0-9]+ whole runtimes of .*, up to revision [0-9]+, for "loopstore import"\nnothing is damaged\n$`, stdout)
+	require.Regexp(t, `^.*whole.jsonl: ([0-9]+) of ([0-9]+) runtimes in .*, for "loopstore import"\nnothing is damaged\n$`, stdout)
 
-	segments, err := filepath.Glob(filepath.Join(dir, "log-*"))
-	require.NoError(t, err)
-	require.NotEmpty(t, segments)
-	for name, harm := range map[string]func() error{
-		"no log": func() error { return os.Truncate(segments[0], 100) },
-		"pages":  func() error { return flipBit(filepath.Join(dir, "pages"), 40_000) },
+	for name, harm := range map[string]func(dir string) error{
+		"no log": func(dir string) error {
+			segments, err := filepath.Glob(filepath.Join(dir, "log-*"))
+			require.NotEmpty(t, segments)
+			return errors.Join(err, os.Truncate(segments[0], 100))
+		},
+		"pages": func(dir string) (err error) {
+			for at := int64(2); at < 12; at++ {
+				err = errors.Join(err, flipBit(filepath.Join(dir, "pages"), 4096*at+100))
+			}
+			return err
+		},
 	} {
-		require.NoError(t, harm(), name)
+		dir := filledJournal(t)
+		require.NoError(t, harm(dir), name)
 		code, _, _ = shell(t.Context(), "verify", dir)
 		require.Equal(t, exitFailed, code, "it is damaged")
 		before := filesOf(t, dir)
 		out := filepath.Join(t.TempDir(), "out.jsonl")
 		code, stdout, stderr = shell(t.Context(), "salvage", "-partition", "p", dir, out)
-		require.Equal(t, exitOK, code, stderr)
+		require.Equal(t, exitFailed, code, "not all that was held, perhaps: %s", stderr)
+		require.FileExists(t, out)
 		require.Contains(t, stdout, "damage: ", name)
 		require.Equal(t, before, filesOf(t, dir), "salvage changes nothing")
 		code, stdout, stderr = shell(t.Context(), "import", "-partition", "p", out, filepath.Join(t.TempDir(), "journal"))

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
@@ -119,16 +120,21 @@ func (r *Replay) damaged(key []byte, err error) error {
 		}
 		r.assumeRoot()
 	case o.kind == kind && o.place == number:
-		o.damage = cmp.Or(o.damage, err.Error())
+		o.damage = cmp.Or(o.damage, reasonOf(err))
 	case sub == subHead:
 		r.endCurrent()
-		*o = pending{kind: kind, place: number, damage: err.Error()}
+		*o = pending{kind: kind, place: number, damage: reasonOf(err)}
 	case kind == keyRuntime:
 		d.nameless[number] = true
 	default:
 		d.filed++
 	}
 	return nil
+}
+
+// reasonOf is what an error says besides that it is journal.ErrCorrupt.
+func reasonOf(err error) string {
+	return strings.TrimPrefix(err.Error(), journal.ErrCorrupt.Error()+": ")
 }
 
 // assumeRoot stands in for the first record, when that is lost.
@@ -218,7 +224,7 @@ func (r *Replay) doneLenient() error {
 	}
 	parts, most := uint64(s.texts.written), r.root.parts+r.root.kept
 	if len(d.nameless)+d.filed > 0 || r.root.runtimes != runtimes || r.root.sessions != sessions || parts > most {
-		return fmt.Errorf("%w; and what is damaged cannot all be named: salvage it", d.first)
+		return fmt.Errorf("%w; some of the runtimes that are damaged can no longer be named, so none is set aside: salvage the journal", d.first)
 	}
 	s.left = leftOvers{records: r.root.leftOvers}
 	s.aside = asides{runtimes: make(map[store.RuntimeID]Aside), sessions: d.sessions}
@@ -249,6 +255,17 @@ func (r *Replay) Salvaged() Salvaged {
 
 func sorted(asides iter.Seq[Aside]) []Aside {
 	return slices.SortedFunc(asides, func(a, b Aside) int { return cmp.Compare(a.RuntimeID, b.RuntimeID) })
+}
+
+// RuntimeOf returns the runtime that the record with a key is of, if it is held.
+func (s *State) RuntimeOf(key []byte) (id store.RuntimeID, ok bool) {
+	k := payloadReader{rest: key}
+	if kind, place := k.byte(), k.fixed(); kind == keyRuntime && !k.bad {
+		if rt, ok := s.order.get(place); ok {
+			return rt.id, true
+		}
+	}
+	return "", false
 }
 
 // Unit returns how many bytes of a record's key say which runtime, or filed snapshot, it is

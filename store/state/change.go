@@ -155,7 +155,7 @@ func (s *State) Commit() Waiters {
 	ended := s.groupEnds()
 	s.texts.store(s.group.adopted != nil)
 	s.texts.settle()
-	if len(s.log) == 0 && s.group.adopted == nil { // the journal has not been told
+	if len(s.log)+len(s.group.pieces) == 0 && s.group.adopted == nil { // the journal has not been told
 		s.texts.names = s.group.names
 	}
 	s.aside.counts.kept += s.group.kept

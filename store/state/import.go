@@ -55,6 +55,9 @@ func (i *Import) Pieces(from *State) iter.Seq[Piece] {
 		if i.piece == 0 {
 			return
 		}
+		if from.next == 0 {
+			return // it has nothing
+		}
 		from.moveTo(importPlaces)
 		p, bytes := Piece{to: i.to, of: i}, int64(0)
 		for record := range i.records() {
@@ -89,9 +92,9 @@ func (i *Import) records() iter.Seq[journal.Change] {
 // Stored reports whether a journal has pieces of it.
 func (i *Import) Stored() bool { return i.from.staged > 0 }
 
-// Last returns the piece that ends an import which cannot become true: what is stored
-// of it is cleared.
-func (i *Import) Last() Piece { return Piece{to: i.to, of: i, last: true} }
+// Abort returns the piece that ends an import without effect: what is stored of it is
+// cleared.
+func (i *Import) Abort() Piece { return Piece{to: i.to, of: i, aborted: true} }
 
 // keys returns those of the records that were stored.
 func (i *Import) keys() iter.Seq[[]byte] {
@@ -108,7 +111,7 @@ func (i *Import) keys() iter.Seq[[]byte] {
 
 var errOtherImport = &store.ValueError{Field: "import", Reason: "not begun by this store"}
 
-// EndImport makes all of an import true. The error is that of Adopt.
+// EndImport lets an import take effect. The error is that of Adopt.
 func (s *State) EndImport(i *Import) (store.Totals, error) {
 	if i == nil || i.to != s || i.from == nil {
 		return store.Totals{}, errOtherImport

@@ -70,7 +70,7 @@ func TestClearingInTheGroupOfAnImport(t *testing.T) {
 	s, k := &state.State{BatchBytes: 20 << 10}, kept{}
 	late := stagedIn(t, k, s, fixture.New(t))
 	s.Begin()
-	require.NoError(t, s.StorePiece(late.Last()))
+	require.NoError(t, s.StorePiece(late.Abort()))
 	s.Commit()
 	s.Begin()
 	in, err := s.BeginImport()

@@ -24,7 +24,7 @@ type Piece struct {
 	to      *State  // whose journal it is for
 	of      *Import // that it is a piece of; nil if its records go
 	changes []journal.Change
-	last    bool // nobody goes on with the import
+	aborted bool // the import
 }
 
 // StorePiece puts a piece into the group. The error is store.ErrBusy, of a piece of an
@@ -35,7 +35,7 @@ func (s *State) StorePiece(p Piece) error {
 	switch {
 	case g == nil || p.to != s:
 		return errOtherImport
-	case p.last:
+	case p.aborted:
 		g.fresh = append(g.fresh, p.of.keys())
 	case p.of == nil:
 		g.left -= n

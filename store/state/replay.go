@@ -420,7 +420,7 @@ func (r *Replay) finish() (reason string) {
 		}
 	}
 	if h := rt.held; o.counts != [5]uint64{uint64(h.InputStates), uint64(h.Runs), uint64(rt.dropped.values.len), uint64(h.Receipts), uint64(h.Snapshots + h.Versions)} {
-		return "a record of the runtime is missing, or one too many"
+		return "its records are not as many as its head says"
 	}
 	return ""
 }

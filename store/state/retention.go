@@ -278,15 +278,15 @@ func (s *State) sweepAtOnce() int { return min(sweepAtOnce, s.removals()) }
 // retain removes what the State's Retention lets go of the runtimes that an
 // operation has changed.
 func (s *State) retain(changes []change) {
-	most := s.sweepAtOnce() + 2*len(changes) // so what there was too much before goes on to get less
+	budget := s.sweepAtOnce() + 2*len(changes) // so what there was too much before goes on to get less
 	for _, c := range changes {
 		if c.rt != nil && !c.rt.deleted {
-			s.retainAfter(c, &most)
+			s.retainAfter(c, &budget)
 		}
 	}
 	for _, t := range s.changed {
 		if !t.rt.deleted {
-			s.sweep(t.rt)
+			s.sweep(t.rt, &budget)
 		}
 	}
 }
@@ -310,32 +310,33 @@ func (s *State) retainAfter(c change, most *int) {
 	}
 }
 
-// sweep removes what is too many or too old of a runtime, as far as it gets. A
+// sweep removes what is too many or too old of a runtime, as far as the budget of the
+// operation goes. A
 // sweep by age begins when a 64th of the age has passed, or the clock went back
 // by as much.
-func (s *State) sweep(rt *runtime) {
-	k, w, budget, now := s.Retention, &rt.swept, s.sweepAtOnce(), s.Now.Time()
+func (s *State) sweep(rt *runtime, budget *int) {
+	k, w, now := s.Retention, &rt.swept, s.Now.Time()
 	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && !w.going && now.Sub(w.began).Abs() >= age/64 {
 		w.began, w.going, w.inputs.next, w.payloads.next = now, true, 0, 0
 	}
-	versions := pruneVersions(k.Sessions, rt.past, now, budget)
+	versions := pruneVersions(k.Sessions, rt.past, now, *budget)
 	s.remove(rt, gone{versions: versions})
-	budget -= len(versions)
-	runs, receipts := pruneRuns(k, rt.runs.values, rt.latest, &budget)
+	*budget -= len(versions)
+	runs, receipts := pruneRuns(k, rt.runs.values, rt.latest, budget)
 	s.remove(rt, gone{runs: runs, receipts: receipts})
 	for at, r := range rt.runs.values.from(w.runs) {
-		s.remove(rt, gone{receipts: pruneRun(k, r, rt.latest, &budget)})
-		if budget--; budget <= 0 {
+		s.remove(rt, gone{receipts: pruneRun(k, r, rt.latest, budget)})
+		if *budget--; *budget <= 0 {
 			return
 		}
 		w.runs = at + 1
 	}
-	s.remove(rt, gone{inputs: w.inputs.look(k.Inputs, rt, rt.ended.inputs, now, hasEnded, oneRecord, &budget)})
-	if budget > 0 { // of those that stay
-		s.remove(rt, gone{payloads: w.payloads.look(k.Payloads, rt, rt.ended.payloads, now, hasPayload, bareRecords, &budget)})
+	s.remove(rt, gone{inputs: w.inputs.look(k.Inputs, rt, rt.ended.inputs, now, hasEnded, oneRecord, budget)})
+	if *budget > 0 { // of those that stay
+		s.remove(rt, gone{payloads: w.payloads.look(k.Payloads, rt, rt.ended.payloads, now, hasPayload, bareRecords, budget)})
 	}
 	w.changed = w.changed[:0]
-	w.going = w.going && budget <= 0
+	w.going = w.going && *budget <= 0
 }
 
 // look returns those of n inputs that match and are not kept, as far as the

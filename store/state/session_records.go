@@ -94,7 +94,7 @@ func (r *Replay) version(last bool, number uint64, b *payloadReader) string {
 		s.swap(rt, part{kind: theSession}, &value{version: v})
 		return ""
 	case v.number != number || rt.session == nil || number >= rt.session.number:
-		return "a version that cannot be"
+		return "its number is not that of an earlier version"
 	}
 	s.swap(rt, part{kind: aPast, at: number}, &value{version: v})
 	return ""
@@ -120,7 +120,7 @@ func (r *Replay) snapshot(b *payloadReader) (_ *store.Snapshot, reason string) {
 	}
 	d, ok := session.Restore(facts, text)
 	if b.bad || !ok || name != 0 && root == nil {
-		return nil, "a snapshot that cannot be"
+		return nil, "its snapshot contradicts its text"
 	}
 	return new(store.SnapshotOfDocument(d)), ""
 }

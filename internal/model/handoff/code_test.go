@@ -213,6 +213,7 @@ const (
 	shows      = "it shows a number, and decides nothing"
 	room       = "the room in flight is not in the model"
 	compaction = "Compact has a channel of its own"
+	clearing   = "what clears left-overs makes calls like any other, and ends with the loop"
 	rounds     = "the owner with a journal: rounds have a model of their own"
 )
 
@@ -231,6 +232,8 @@ var noSteps = []spared{
 	{"open.go", "compact", "done", 2, compaction},
 	{"open.go", "compact", "answer", 2, compaction},
 	{"open.go", "compactBeside", "done", 1, "Compact that the engine makes waits for the end of the loop"},
+	{"archive.go", "clear", "done", 1, clearing},
+	{"archive.go", "clearPiece", "done", 1, clearing},
 	{"durable.go", "compact", "answer", 1, compaction},
 	{"durable.go", "leave", "answer", 1, compaction},
 	{"durable.go", "ownDurable", "done", 1, rounds},

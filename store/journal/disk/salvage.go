@@ -18,9 +18,13 @@ import (
 
 // Damage is something that a salvage has found, and what comes of it.
 type Damage struct {
-	File   string // its name in the directory; of what is missing, of what should be next to it
+	File   string // its name in the directory, "" of none
 	At     int64  // the byte where it begins, -1 if that is not known
 	Reason string
+
+	// Older is the key of a unit that was emitted as it was before some of its changes, which
+	// can be read in part only. It is "" of other damage.
+	Older string
 }
 
 func (d Damage) String() string {
@@ -35,7 +39,7 @@ func (d Damage) String() string {
 
 // A Unit says which keys belong together, by how many bytes of a key name the unit that it is
 // of. The keys of a unit follow each other. 0 means that the key's value never changes: it
-// is put, and deleted, and not put again.
+// is put once, perhaps deleted, and never put again.
 type Unit func(key []byte) int
 
 // Salvage emits what can be read of a partition in a directory that Open refuses, in ascending
@@ -44,12 +48,13 @@ type Unit func(key []byte) int
 //
 // What is damaged in the pages is taken from what the last transaction but one has left there,
 // and from the log, whose frames stay for a while. Frames that are whole are used although
-// others before them are not. Then a key can be older than another, and batches can be there in
-// part: what a missing frame has changed, and no later one, is as it was before. With a unit,
-// its keys are emitted as they were at one moment, the last at which all are known. If there is
-// no such moment, those known last are emitted. A key whose value never changes is emitted if
-// frames are missing, also if it was deleted, since a unit that is older may need it. A nil unit
-// is each key by itself.
+// others before them are not. Keys may then be of different ages, and batches incomplete: what
+// only a missing frame has changed is as it was before. With a unit, which for a
+// loopstore.Loop is Unit of package store/state, its keys are emitted as they were at one moment, the last at
+// which all are known; if that is before its last change, a Damage says so. If there is no such
+// moment, those known last are emitted. A key whose value never changes is emitted if frames are
+// missing, also if it was deleted, since a unit that is older may need it. A nil unit is each
+// key by itself.
 //
 // A partition of which nothing can be seen is an error, and so is what Salvage does not judge:
 // a directory that is in use, or of a later version, and files of another kind, or that it
@@ -160,7 +165,7 @@ type wreck struct {
 
 // note takes notice of damage, once.
 func (w *wreck) note(file string, at int64, reason string) {
-	d := Damage{file, at, reason}
+	d := Damage{File: file, At: at, Reason: reason}
 	if !w.noted[d] {
 		w.noted[d] = true
 		*w.found = append(*w.found, d)

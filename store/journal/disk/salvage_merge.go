@@ -23,6 +23,7 @@ type merge struct {
 	partition string
 	unit      Unit
 	emit      func(journal.Change) error
+	older     func(unit []byte)
 
 	levels  []level // trees, the newest first, and one below all of them that has nothing
 	spans   []span  // by stretch/2
@@ -64,6 +65,9 @@ type candidate struct {
 // emit emits a partition.
 func (w *wreck) emit(ctx context.Context, partition string, unit Unit, emit func(journal.Change) error) error {
 	m := &merge{ctx: ctx, partition: partition, unit: unit, changes: map[string][]logged{}}
+	m.older = func(unit []byte) {
+		*w.found = append(*w.found, Damage{At: -1, Older: string(unit), Reason: "it is as it was before changes that are lost in part"})
+	}
 	m.emit = func(c journal.Change) error { return pages.Emitted(emit(c)) }
 	if err := w.log.Each(ctx, m.add); err != nil {
 		return err
@@ -230,6 +234,9 @@ func (m *merge) flush() error {
 			last = at
 			break
 		}
+	}
+	if last != moments[len(moments)-1] {
+		m.older(m.name)
 	}
 	for _, c := range unit {
 		if err := m.emitAt(c, last, true); err != nil {
