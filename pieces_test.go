@@ -603,3 +603,41 @@ func TestManyRuntimesGoInSteps(t *testing.T) {
 		require.Less(t, most, 250, "a piece at a time")
 	})
 }
+
+// A runtime has filed more sessions than a batch has room for, one of them is by now
+// another's, and one is filed by the runtime that has its id next.
+func TestAtomicDeletionOfManySessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &history{Memory: journaltest.NewEngine()}
+		l := openLoop(t, engine.Memory, Options{})
+		file := func(id store.RuntimeID, n int) {
+			require.NoError(t, l.AtomicApply(t.Context(), id, store.BoundaryApply{
+				Session: &store.SessionDelta{SessionSnapshot: fmt.Append(nil, n)}, SessionStoreKey: &store.SessionID{byte(n), byte(n >> 8)},
+				Receipt: store.RunBoundaryReceipt{RunID: store.RunID{9}, Boundary: store.RunCheckpoint, Sequence: uint64(n)},
+			}))
+		}
+		for n := range 5000 {
+			file("filer", n)
+		}
+		file("other", 7)
+		require.NoError(t, l.Close())
+		engine.Limits = few
+		l = openLoop(t, engine, Options{})
+		_, err := l.DeleteRuntime(t.Context(), "filer")
+		require.NoError(t, err)
+		file("filer", 8)
+		want := exported(t, l)
+		synctest.Wait()
+		require.Len(t, engine.Standing("p"), records(t, l))
+		require.Greater(t, len(engine.states), 10)
+		for i, standing := range engine.states {
+			held, _ := heldBy(t, standing)
+			if again := openLoop(t, holding(t, standing), Options{}); i > 0 && held != want {
+				_, there, err := again.LoadSession(t.Context(), store.SessionID{8})
+				require.NoError(t, err)
+				require.False(t, there, "before it is filed again")
+				require.Equal(t, 1, again.Stats().Held.Sessions)
+			}
+		}
+	})
+}

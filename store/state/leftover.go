@@ -12,8 +12,8 @@ import (
 // the pieces of an import that is not true yet, or never will be, and what a large
 // deletion has left. These are left-overs. The first record says how many there are,
 // and what the others say tells which: a left-over stands at a place, or under a name,
-// that has not been given; or its runtime has no head; or it is a part that no text
-// has, or a list of parts of which one is cleared already.
+// that has not been given; or its runtime, or that which filed it, has no head; or it is a
+// part that no text has, or a list of parts of which one is cleared already.
 type leftOvers struct {
 	records uint64             // how many the journal has
 	fresh   []iter.Seq[[]byte] // keys of those that nobody clears yet
@@ -131,11 +131,38 @@ func (s *State) gone() (gone map[*runtime]map[part]bool, records int) {
 	return gone, records
 }
 
-// leaveAll leaves what the group removes from the journal, but for the parts in the log.
-func (g *group) leaveAll(gone map[*runtime]map[part]bool, names []uint64) {
-	g.leave = leftOvers{records: uint64(len(names))}
+// goneFiled returns the places of filed snapshots that go with runtimes that are gone.
+func (s *State) goneFiled(gone map[*runtime]map[part]bool) (places []uint64) {
+	if len(gone) == 0 {
+		return nil
+	}
+	by := make(map[store.RuntimeID]bool, len(gone))
+	for rt := range gone {
+		by[rt.id] = true
+	}
+	seen := make(map[uint64]bool)
+	for _, c := range s.log {
+		if c.part.kind != aFiled || seen[c.part.at] {
+			continue
+		}
+		seen[c.part.at] = true // the first knows what the journal has
+		_, stands := s.sessions.values.get(c.part.at)
+		if before := c.old.filed; before != nil && before.chunks == 0 && by[before.by] && !stands {
+			places = append(places, c.part.at)
+		}
+	}
+	return places
+}
+
+// leaveAll leaves what the group removes from the journal, but for the other parts in the
+// log.
+func (g *group) leaveAll(gone map[*runtime]map[part]bool, names, filed []uint64) {
+	g.leave = leftOvers{records: uint64(len(names) + len(filed))}
 	if len(names) > 0 {
-		g.leave.fresh = append(g.leave.fresh, partKeys(names))
+		g.leave.fresh = append(g.leave.fresh, keysOf(names, partKey))
+	}
+	if len(filed) > 0 {
+		g.leave.fresh = append(g.leave.fresh, keysOf(filed, func(at uint64) []byte { return keyOf(keyFiled, at, subHead) }))
 	}
 	for rt, logged := range gone {
 		g.leave.records += uint64(rt.records())
@@ -146,10 +173,10 @@ func (g *group) leaveAll(gone map[*runtime]map[part]bool, names []uint64) {
 	}
 }
 
-func partKeys(names []uint64) iter.Seq[[]byte] {
+func keysOf(numbers []uint64, key func(uint64) []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for _, name := range names {
-			if !yield(partKey(name)) {
+		for _, n := range numbers {
+			if !yield(key(n)) {
 				return
 			}
 		}

@@ -135,8 +135,10 @@ func (s *State) Changes() []journal.Change {
 	if len(s.aside.runtimes) > 0 { // which may have these parts too
 		g.kept, names = uint64(len(names)), nil
 	}
-	if records+len(names) <= s.removals() {
-		g.leaveAll(nil, nil)
+	filed := s.goneFiled(gone)
+	if records+len(names)+len(filed) <= s.removals() {
+		g.leaveAll(nil, nil, nil)
+		filed = nil
 		for _, name := range names {
 			changes = append(changes, remove(partKey(name)))
 		}
@@ -146,7 +148,7 @@ func (s *State) Changes() []journal.Change {
 			}
 		}
 	} else {
-		g.leaveAll(gone, names)
+		g.leaveAll(gone, names, filed)
 	}
 	type where struct {
 		rt   *runtime
@@ -154,6 +156,9 @@ func (s *State) Changes() []journal.Change {
 	}
 	changes = append(append(changes, g.pieces...), s.rootRecord(g.left+g.leave.records, g.kept))
 	seen := make(map[where]bool, len(s.log))
+	for _, at := range filed {
+		seen[where{part: part{kind: aFiled, at: at}}] = true // left
+	}
 	for _, c := range s.log {
 		if at := (where{c.rt, c.part}); !seen[at] { // the first knows what the journal has
 			seen[at] = true

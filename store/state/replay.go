@@ -162,7 +162,7 @@ func (r *Replay) leaveParts() {
 			delete(held, p)
 		}
 	}
-	r.left = slices.AppendSeq(r.left, partKeys(names))
+	r.left = slices.AppendSeq(r.left, keysOf(names, partKey))
 }
 
 func corrupt(key []byte, reason string) error {
@@ -271,6 +271,11 @@ func (r *Replay) head(b *payloadReader) string {
 		o.filed.session = store.SessionID(b.id())
 		place := b.number()
 		by, ok := s.order.get(place)
+		if _, aside := r.damage.aside[place]; !ok && !b.bad && !aside && r.mayLeave() {
+			key := keyOf(keyFiled, o.place, subHead)
+			r.current = pending{}
+			return r.leave(key, b)
+		}
 		if !ok && !b.bad && r.asideFiled(o.filed.session, place) {
 			b.rest = nil
 			return ""

@@ -17,6 +17,7 @@ import (
 type showsHalfAnImport struct {
 	*loopstore.Loop
 	half atomic.Pointer[loopstore.Loop]
+	seen atomic.Int64 // how often it was asked
 }
 
 func (s *showsHalfAnImport) Import(ctx context.Context, r io.Reader) (store.Totals, error) {
@@ -27,8 +28,11 @@ func (s *showsHalfAnImport) Import(ctx context.Context, r io.Reader) (store.Tota
 	half := loopstore.New(loopstore.Options{})
 	defer func() { _ = half.Close() }()
 	if _, err := half.Import(ctx, bytes.NewReader(file)); err == nil && s.Stats().Held == (store.Totals{}) {
+		s.seen.Store(0)
 		s.half.Store(half)
-		time.Sleep(5 * time.Millisecond)
+		for wait := 0; s.seen.Load() < 100 && wait < 300; wait++ { // there may be nobody who looks
+			time.Sleep(time.Millisecond)
+		}
 		s.half.Store(nil)
 	}
 	return s.Loop.Import(ctx, bytes.NewReader(file))
@@ -36,6 +40,7 @@ func (s *showsHalfAnImport) Import(ctx context.Context, r io.Reader) (store.Tota
 
 func (s *showsHalfAnImport) LoadRuntimeState(ctx context.Context, id store.RuntimeID) (store.RuntimeState, bool, error) {
 	if half := s.half.Load(); half != nil {
+		s.seen.Add(1)
 		if state, ok, err := half.LoadRuntimeState(ctx, id); err == nil {
 			return state, ok, nil
 		}
