@@ -46,8 +46,7 @@ type Factory struct {
 	// is nil for stores that keep no earlier versions of sessions.
 	OpenWith func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore
 
-	// Chapters are the names of those to try, for stores of which the others are tried
-	// elsewhere. nil means all.
+	// Chapters are the names of the chapters to run. nil means all.
 	Chapters []string
 
 	// Timeout is how long one promise may take, with its Open and Close. A promise

@@ -7,8 +7,7 @@ import (
 )
 
 // Limited returns the engine with smaller limits: of each limit, the smaller one
-// counts. What is beyond them is refused before it reaches the engine. With it, little
-// is too large for one batch.
+// counts, and 0 is none. What is beyond them is refused before it reaches the engine.
 func Limited(engine journal.Engine, limits journal.Limits) journal.Engine {
 	return limitedEngine{engine, limits}
 }
