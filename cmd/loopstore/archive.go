@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf16"
 
 	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
@@ -79,15 +80,38 @@ func (s *source) Read(p []byte) (int, error) {
 func readArchive(ctx context.Context, name string) (*state.State, *source, error) {
 	in := &source{ctx: ctx, r: stdin}
 	if name != "-" {
-		file, err := os.Open(name)
+		file, err := openRead(ctx, name)
 		if err != nil {
 			return nil, nil, err
 		}
-		defer func() { _ = file.Close() }() // it was only read
+		defer func() { _ = file.Close() }()                                                  // it was only read
+		defer context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })() // of a pipe
 		in.r = file
 	}
 	state, err := archive.Read(in)
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
 	return state, in, err
+}
+
+// openRead opens a file to read. That of a pipe waits for who writes to it, or for ctx.
+func openRead(ctx context.Context, name string) (*os.File, error) {
+	type opened struct {
+		file *os.File
+		err  error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		file, err := os.Open(name)
+		done <- opened{file, err}
+	}()
+	select {
+	case o := <-done:
+		return o.file, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // refuse says why a file was not read, and returns the exit code.

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -273,5 +275,31 @@ func TestLostFirstPagesAreThoughtOf(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, exitFailed, run(t.Context(), []string{command, path}, &stdout, &stderr), command)
 		require.Contains(t, stderr.String(), "first pages are damaged", command)
+	}
+}
+
+// A pipe that nobody writes to, or goes on writing to, is given up with the context.
+func TestReadingAPipeEndsWithTheContext(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := exec.Command("mkfifo", pipe).Run(); err != nil {
+		t.Skip("there are no pipes with names here: ", err)
+	}
+	for _, written := range []bool{false, true} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		ended := make(chan int, 1)
+		go func() {
+			code, _, _ := shell(ctx, "verify", pipe)
+			ended <- code
+		}()
+		if written {
+			writer, err := os.OpenFile(pipe, os.O_WRONLY, 0) // waits for the reader
+			require.NoError(t, err)
+			defer func() { _ = writer.Close() }()
+		}
+		require.Equal(t, exitInterrupted, <-ended)
+		cancel()
+		both, err := os.OpenFile(pipe, os.O_RDWR, 0) // so that who still waits goes
+		require.NoError(t, err)
+		require.NoError(t, both.Close())
 	}
 }

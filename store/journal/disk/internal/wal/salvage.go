@@ -48,6 +48,7 @@ func Salvage(ctx context.Context, dir string, id *ID, size int64, note Note) (w 
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Close())
+			w = nil
 		}
 	}()
 	entries, err := os.ReadDir(dir)
