@@ -78,21 +78,34 @@ func (s *source) Read(p []byte) (int, error) {
 
 // readArchive reads an exported file.
 func readArchive(ctx context.Context, name string) (*state.State, *source, error) {
-	in := &source{ctx: ctx, r: stdin}
-	if name != "-" {
-		file, err := openRead(ctx, name)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer func() { _ = file.Close() }()                                                  // it was only read
-		defer context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })() // of a pipe
-		in.r = file
+	input, closeInput, err := openInput(ctx, name)
+	if err != nil {
+		return nil, nil, err
 	}
+	defer closeInput()
+	in := &source{ctx: ctx, r: input}
 	state, err := archive.Read(in)
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
 	return state, in, err
+}
+
+// openInput opens a file to read, or the standard input. The end of ctx ends the reading
+// of a pipe.
+func openInput(ctx context.Context, name string) (in io.Reader, closeInput func(), err error) {
+	if name == "-" {
+		return stdin, func() {}, nil
+	}
+	file, err := openRead(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })
+	return file, func() {
+		stop()
+		_ = file.Close() // it was only read
+	}, nil
 }
 
 // openRead opens a file to read. That of a pipe waits for who writes to it, or for ctx.

@@ -147,11 +147,7 @@ func readJournal(ctx context.Context, name string, asked *string, most int) (all
 		return nil, err
 	}
 	if len(names) > most {
-		quoted := make([]string, len(names))
-		for i, n := range names {
-			quoted[i] = strconv.Quote(n)
-		}
-		return nil, misuse("-partition must name one of " + strings.Join(quoted, ", "))
+		return nil, misuse("-partition must name one of " + quoted(names))
 	}
 	for _, partition := range names {
 		h, err := readPartition(ctx, name, partition)
@@ -164,6 +160,15 @@ func readJournal(ctx context.Context, name string, asked *string, most int) (all
 		return nil, errors.New("it has no partition")
 	}
 	return all, nil
+}
+
+// quoted lists names.
+func quoted(names []string) string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = strconv.Quote(name)
+	}
+	return strings.Join(all, ", ")
 }
 
 // readPartition reads a partition of a journal, and checks all of it.

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -51,15 +50,11 @@ func importFile(ctx context.Context, args []string, stdout, stderr io.Writer) in
 
 // importInto returns how much has been imported.
 func importInto(ctx context.Context, file, dir, partition string, progress io.Writer) (held store.Totals, err error) {
-	in := stdin
-	if file != "-" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return held, err
-		}
-		defer func() { _ = opened.Close() }() // it was only read
-		in = opened
+	in, closeInput, err := openInput(ctx, file)
+	if err != nil {
+		return held, err
 	}
+	defer closeInput()
 	if isPart(dir) {
 		return held, errPart
 	}

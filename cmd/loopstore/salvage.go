@@ -63,11 +63,7 @@ func salvageJournal(ctx context.Context, dir string, asked *string) (*salvaged, 
 			return nil, err
 		}
 		if len(names) != 1 {
-			quoted := make([]string, len(names))
-			for i, name := range names {
-				quoted[i] = strconv.Quote(name)
-			}
-			return nil, misuse("-partition must name one: what can be seen are " + strings.Join(quoted, ", "))
+			return nil, misuse("-partition must name one: what can be seen are " + quoted(names))
 		}
 		asked = &names[0]
 	}
@@ -111,9 +107,7 @@ func (s *salvaged) report(dir, out string) (text string, all bool) {
 				term.Printable(strconv.Quote(string(id))), term.Grouped(int64(version))))
 		}
 	}
-	for _, line := range older {
-		t.WriteString(line)
-	}
+	t.WriteString(strings.Join(older, ""))
 	for _, a := range s.lost.Asides {
 		fmt.Fprintf(&t, "not salvaged: runtime %s: %s\n", term.Printable(strconv.Quote(string(a.RuntimeID))), term.Printable(a.Reason))
 	}
