@@ -2,10 +2,8 @@ package state_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,52 +15,6 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/state"
 )
-
-// viewed is all that a View shows.
-func viewed(v *state.View) string {
-	var b strings.Builder
-	held := v.Summary()
-	held.Held = store.Totals{} // what texts share depends on who else is there
-	fmt.Fprintln(&b, held.RuntimeID, held.Version, held.RuntimeState, held.Ended)
-	from, forked := v.Origin()
-	fmt.Fprintln(&b, from, forked)
-	for s := range v.Sessions() {
-		fmt.Fprintln(&b, s.Number, s.Made, s.Committed, s.RunID, s.Sequence, s.Snapshot.Format(), s.Snapshot.Digest(), sha256.Sum256(s.Snapshot.Bytes()))
-	}
-	for input := range v.InputStates() {
-		text, err := input.MarshalJSON()
-		fmt.Fprintln(&b, string(text), err)
-	}
-	for id := range v.Runs() {
-		highest, _ := v.HighestSequence(id)
-		fmt.Fprintln(&b, id, highest)
-		for r := range v.Receipts(id) {
-			text, err := r.MarshalJSON()
-			fmt.Fprintln(&b, string(text), err)
-		}
-	}
-	for id, highest := range v.DroppedRuns() {
-		fmt.Fprintln(&b, id, highest)
-	}
-	latest, ok := v.LatestReceipt()
-	text, err := latest.MarshalJSON()
-	fmt.Fprintln(&b, string(text), err, ok)
-	return b.String()
-}
-
-// runtimesOf shows each runtime of a State.
-func runtimesOf(t testing.TB, s *state.State) map[store.RuntimeID]string {
-	all := make(map[store.RuntimeID]string)
-	for more, paging := true, (state.Paging{}); more; {
-		page := s.Runtimes(paging)
-		for _, sum := range page.Items {
-			all[sum.RuntimeID] = viewed(s.View(sum.RuntimeID))
-		}
-		paging.From, more = page.Next, page.More
-	}
-	require.Len(t, all, s.Totals().Runtimes)
-	return all
-}
 
 // leniently replays records.
 func leniently(all []journal.Change, how func(*state.Replay)) (*state.State, state.Salvaged, error) {
@@ -95,7 +47,7 @@ func harms(all []journal.Change, at int) map[string][]journal.Change {
 // operation answers for it, all others go on, and the journal keeps what there is of it.
 func TestSetAside(t *testing.T) {
 	all := slices.Collect(fixture.New(t).Records())
-	want := runtimesOf(t, fixture.New(t))
+	want := fixture.Runtimes(t, fixture.New(t))
 	filed := make(map[store.SessionID]store.RuntimeID)
 	for id, f := range fixture.New(t).Image().Sessions() {
 		filed[id] = f.By
@@ -111,7 +63,7 @@ func TestSetAside(t *testing.T) {
 			}
 			set++
 			require.NotEmpty(t, s.Asides(), "%s at %d", how, at)
-			got := runtimesOf(t, s)
+			got := fixture.Runtimes(t, s)
 			for id, what := range want {
 				if aside := s.CheckRuntime(id); aside == nil {
 					require.Equal(t, what, got[id], "%s at %d", how, at)
@@ -154,14 +106,14 @@ func TestSetAside(t *testing.T) {
 				s, _, err = leniently(k.records(), (*state.Replay).SetAside)
 				require.NoError(t, err, "%s at %d", how, at)
 				require.Equal(t, asides, s.Asides())
-				got = runtimesOf(t, s)
+				got = fixture.Runtimes(t, s)
 			}
 			if _, there := k[string(all[at].Key)]; there || how == "lost" {
 				k.apply(all[at : at+1]) // as if it had never been harmed
 				again, err := k.replay()
 				require.NoError(t, err, "%s at %d: %x", how, at, all[at].Key)
 				for _, a := range s.Asides() {
-					require.Equal(t, want[a.RuntimeID], viewed(again.View(a.RuntimeID)))
+					require.Equal(t, want[a.RuntimeID], fixture.Shown(again.View(a.RuntimeID)))
 				}
 			}
 		}
@@ -188,7 +140,7 @@ func TestSetAsideKeepsItsTexts(t *testing.T) {
 	k := kept{}
 	k.apply(s.Changes())
 	s.Commit()
-	want := viewed(s.View("b"))
+	want := fixture.Shown(s.View("b"))
 
 	var key, whole string // of b's input
 	for at, value := range k {
@@ -213,7 +165,7 @@ func TestSetAsideKeepsItsTexts(t *testing.T) {
 	k[key] = whole
 	again, err := k.replay()
 	require.NoError(t, err)
-	require.Equal(t, want, viewed(again.View("b")))
+	require.Equal(t, want, fixture.Shown(again.View("b")))
 }
 
 // If the last of several sessions that a runtime filed is damaged, the others are set
@@ -322,13 +274,13 @@ func refusesAll(t *testing.T, s *state.State, id store.RuntimeID) {
 // What is salvaged is whole, and what is not is named, or counted.
 func TestSalvage(t *testing.T) {
 	all := slices.Collect(fixture.New(t).Records())
-	want := runtimesOf(t, fixture.New(t))
+	want := fixture.Runtimes(t, fixture.New(t))
 	sessions := fixture.New(t).Totals().Sessions
 	for at := range all {
 		for how, harmed := range harms(all, at) {
 			s, left, err := leniently(harmed, (*state.Replay).Salvage)
 			require.NoError(t, err)
-			got := runtimesOf(t, s)
+			got := fixture.Runtimes(t, s)
 			for id, what := range got {
 				require.Equal(t, want[id], what, "%s at %d", how, at)
 			}

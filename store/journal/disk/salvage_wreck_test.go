@@ -3,17 +3,16 @@ package disk_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/internal/fixture"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/disk"
@@ -22,49 +21,6 @@ import (
 
 // views show all runtimes of a State.
 type views map[store.RuntimeID]string
-
-func viewsOf(t testing.TB, s *state.State) views {
-	all := views{}
-	for more, paging := true, (state.Paging{}); more; {
-		page := s.Runtimes(paging)
-		for _, sum := range page.Items {
-			all[sum.RuntimeID] = viewed(s.View(sum.RuntimeID))
-		}
-		paging.From, more = page.Next, page.More
-	}
-	require.Len(t, all, s.Totals().Runtimes)
-	return all
-}
-
-// viewed is all that a View shows.
-func viewed(v *state.View) string {
-	var b strings.Builder
-	held := v.Summary()
-	held.Held = store.Totals{} // what texts share depends on who else is there
-	fmt.Fprintln(&b, held.RuntimeID, held.Version, held.RuntimeState, held.Ended)
-	for s := range v.Sessions() {
-		fmt.Fprintln(&b, s.Number, s.Made, s.Committed, s.RunID, s.Sequence, s.Snapshot.Format(), sha256.Sum256(s.Snapshot.Bytes()))
-	}
-	for input := range v.InputStates() {
-		text, err := input.MarshalJSON()
-		fmt.Fprintln(&b, string(text), err)
-	}
-	for id := range v.Runs() {
-		highest, _ := v.HighestSequence(id)
-		fmt.Fprintln(&b, id, highest)
-		for r := range v.Receipts(id) {
-			text, err := r.MarshalJSON()
-			fmt.Fprintln(&b, string(text), err)
-		}
-	}
-	for id, highest := range v.DroppedRuns() {
-		fmt.Fprintln(&b, id, highest)
-	}
-	latest, ok := v.LatestReceipt()
-	text, err := latest.MarshalJSON()
-	fmt.Fprintln(&b, string(text), err, ok)
-	return b.String()
-}
 
 // A recorder is an engine that knows what was appended.
 type recorder struct {
@@ -181,7 +137,7 @@ func wreck(t *testing.T, segment int64) *wrecked {
 			w.all = append(w.all, stands[key])
 		}
 		s, _ := replayed(t, w.all)
-		w.now = viewsOf(t, s)
+		w.now = fixture.Runtimes(t, s)
 		for id, what := range w.now {
 			if w.ever[id] == nil {
 				w.ever[id] = map[string]bool{}
@@ -249,7 +205,7 @@ func (w *wrecked) salvage(t *testing.T, what string, n *tally) (got views, found
 		require.NoError(t, err, what)
 		require.Empty(t, all, what)
 	}
-	got = viewsOf(t, s)
+	got = fixture.Runtimes(t, s)
 	n.damages++
 	n.runtimes += len(w.now)
 	for id, is := range got {
