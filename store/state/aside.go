@@ -206,11 +206,7 @@ func (r *Replay) doneLenient() error {
 	if r.root.runtimes > runtimes {
 		d.missing = int(r.root.runtimes - runtimes)
 	}
-	for _, p := range r.parts {
-		if s.texts.held[p].writes == 0 {
-			delete(s.texts.held, p)
-		}
-	}
+	r.leaveParts()
 	s.texts.settle()
 	s.revision, s.next = r.root.revision, r.root.next
 	if r.leniency == salvaging {
@@ -271,11 +267,8 @@ func (s *State) RuntimeOf(key []byte) (id store.RuntimeID, ok bool) {
 // Unit returns how many bytes of a record's key say which runtime, or filed snapshot, it is
 // of, 0 if it is a part of a text, which never changes.
 func Unit(key []byte) int {
-	switch {
-	case len(key) == 1+8 && key[0] == keyRoot:
+	if len(key) == 1+8 && key[0] == keyRoot {
 		return 0
-	case len(key) > 1+8:
-		return 1 + 8
 	}
-	return len(key)
+	return min(len(key), 1+8)
 }

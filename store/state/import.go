@@ -34,13 +34,13 @@ func (s *State) BeginImport() (*Import, error) {
 	return i, nil
 }
 
-// mayImport returns why a piece may not be stored now, or an import not become true.
-func (s *State) mayImport(i *Import) error {
-	staged := i.from.staged
-	if err := s.mayAdopt(i.from, staged == 0); err != nil {
+// mayImport returns why a piece may not be stored now, or an import not take effect. With
+// the first piece it looks at the limits too.
+func (s *State) mayImport(i *Import, first bool) error {
+	if err := s.mayAdopt(i.from, first); err != nil {
 		return err
 	}
-	if g := s.group; g != nil && g.left != staged {
+	if g := s.group; g != nil && g.left != i.from.staged {
 		return fmt.Errorf("%w: the journal has records of another import, or that are being cleared", store.ErrBusy)
 	}
 	return nil
@@ -116,7 +116,7 @@ func (s *State) EndImport(i *Import) (store.Totals, error) {
 	if i == nil || i.to != s || i.from == nil {
 		return store.Totals{}, errOtherImport
 	}
-	if err := s.mayImport(i); err != nil {
+	if err := s.mayImport(i, false); err != nil {
 		return store.Totals{}, err
 	}
 	held := i.from.Totals()

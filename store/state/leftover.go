@@ -40,7 +40,7 @@ func (s *State) StorePiece(p Piece) error {
 	case p.of == nil:
 		g.left -= n
 	default:
-		if err := s.mayImport(p.of); err != nil {
+		if err := s.mayImport(p.of, p.of.from.staged == 0); err != nil {
 			return err
 		}
 		g.left += n
@@ -122,6 +122,9 @@ func (s *State) gone() (gone map[*runtime]map[part]bool, records int) {
 			gone[c.rt] = map[part]bool{{kind: theVersion}: true}
 			records += c.rt.records()
 		}
+	}
+	if gone == nil {
+		return nil, 0
 	}
 	for _, c := range s.log {
 		if logged := gone[c.rt]; logged != nil && c.part.kind != theRuntime {
