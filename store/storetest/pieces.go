@@ -249,17 +249,14 @@ func writesStopImports(tr *trial) {
 	tr.keeps(written, "after a write while an import reads")
 	for n := range repeats(12) {
 		tr.openLarge()
-		outcome := make(chan error, 1)
+		var outcome error
+		wait := func() {}
 		err := tr.tryImport(tr.Context(), io.MultiReader(strings.NewReader(file), hook(func() error {
-			go func() {
-				for range 4 * n { // that one comes between each two pieces, or so
-					_, _, _ = tr.store.LoadRuntimeState(tr.Context(), "first")
-				}
-				outcome <- write()
-			}()
+			wait = tr.behind(4*n, func() { outcome = write() }) // one comes between each two pieces, or so
 			return nil
 		})))
-		require.NoError(tr, <-outcome, "a write during an import")
+		wait()
+		require.NoError(tr, outcome, "a write during an import")
 		if err == nil {
 			tr.keeps(both, "after a write that came behind an import")
 			continue
@@ -315,16 +312,12 @@ func failedImportsLeaveNothing(tr *trial) {
 	for n := range repeats(12) { // the context ends while it stores
 		tr.openLarge()
 		ctx, cancel := context.WithCancel(tr.Context())
-		defer cancel()
+		wait := cancel
 		err := tr.tryImport(ctx, io.MultiReader(strings.NewReader(file), hook(func() error {
-			go func() {
-				for range 4 * n {
-					_, _, _ = tr.store.LoadRuntimeState(tr.Context(), "first")
-				}
-				cancel()
-			}()
+			wait = tr.behind(4*n, cancel)
 			return nil
 		})))
+		wait()
 		if err != nil {
 			tr.refused("Import, cancelled while it stores", err, cancelled)
 			if n%2 == 0 {
@@ -429,14 +422,9 @@ func muchIsPruned(tr *trial) {
 		var did store.Removed
 		if n > 0 { // the first ones end early
 			ctx, cancel := context.WithCancel(tr.Context())
-			go func() {
-				for range 2 * n {
-					_, _, _ = tr.store.LoadRuntimeState(tr.Context(), "first")
-				}
-				cancel()
-			}()
+			wait := tr.behind(2*n, cancel)
 			did, err = p.Prune(ctx, "large", keep)
-			cancel()
+			wait()
 			if err != nil {
 				tr.refused("Prune", err, context.Canceled)
 				partial, ok := errors.AsType[*store.PartialError](err)
@@ -462,6 +450,19 @@ func muchIsPruned(tr *trial) {
 		tr.keeps(tr.export(), "after Prune")
 		tr.close()
 	}
+}
+
+// behind does f on a goroutine of its own, after some loads, and returns what waits for it.
+func (tr *trial) behind(loads int, f func()) (wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range loads {
+			_, _, _ = tr.store.LoadRuntimeState(tr.Context(), "first")
+		}
+		f()
+	}()
+	return func() { <-done }
 }
 
 func endedImportsAreRefused(tr *trial) {
