@@ -86,7 +86,7 @@ func writeAbout(ctx context.Context, j journal.Journal, partitions int) error {
 }
 
 // ended returns the error of a context that has ended, with its cause if that is
-// another.
+// another, and nil for one that has not.
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(err, cause) {

@@ -11,8 +11,10 @@ import (
 // directory that forgets, or gives an old answer, costs availability and lets loads
 // show an old state, but loses no write.
 //
-// Each member calls it from one goroutine at a time, with a context that ends
-// after a sixth of Options.Lease. It should return soon after that.
+// Each member calls it with contexts that end after a sixth of Options.Lease at most,
+// and it should return soon after that. While a call does not answer, a member may
+// call Read besides: so it is called by several goroutines at once. A call that hangs
+// must not hold up the others for ever. Package clustertest tests all of this.
 type Directory interface {
 	// Read returns the document, which the caller may keep, and its revision. The
 	// revision is 0 as long as there is no document.

@@ -36,7 +36,7 @@ var (
 // again here, some time later.
 type NotHolderError struct {
 	Partition int
-	Holder    Member // the member that has claimed it; the zero Member if none has, or only this one
+	Holder    Member // the member that has claimed it, or will when this one has left; the zero Member if none is known
 	Err       error  // why it is not open here although this member has claimed it, if that is known
 }
 
@@ -45,7 +45,7 @@ func (e *NotHolderError) Error() string {
 	if e.Holder == (Member{}) {
 		text += "nobody is known to serve it"
 	} else {
-		text += fmt.Sprintf("%v has claimed it", e.Holder)
+		text += fmt.Sprintf("%v holds it or is about to", e.Holder)
 	}
 	if e.Err != nil {
 		text += fmt.Sprintf(": %v", e.Err)
