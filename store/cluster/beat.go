@@ -154,7 +154,10 @@ func (c *controller) write(r read) {
 
 func (n *Node) write(ctx context.Context, t turn, r read, silent bool) (w written) {
 	w.turn, w.document, w.began = t, t.take(r.document), time.Now()
-	w.ok, w.err = n.opts.Directory.Write(ctx, w.document.text(), r.revision)
+	text := w.document.text()
+	if w.err = w.document.fits(len(text), r.document, t.self.ID); w.err == nil {
+		w.ok, w.err = n.opts.Directory.Write(ctx, text, r.revision)
+	}
 	switch {
 	case w.err != nil && !silent:
 		n.log(slog.LevelWarn, "directory not written", slog.String("error", w.err.Error()))

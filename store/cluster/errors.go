@@ -23,8 +23,8 @@ var (
 	ErrPartitionCount = errors.New("cluster: number of partitions differs")
 
 	// ErrDocument means that what the directory holds is not a document of this
-	// cluster, or was written by a newer version. It is left as it is. The error
-	// is a *DocumentError.
+	// cluster, or was written by a newer version, or would be too large with one more
+	// member. It is left as it is. The error is a *DocumentError.
 	ErrDocument = errors.New("cluster: directory's document refused")
 
 	// ErrOptions means that Join cannot work with its options. The error is an

@@ -203,36 +203,3 @@ func TestForeignDocumentIsLeftAlone(t *testing.T) {
 		})
 	}
 }
-
-func TestDirectoryInMemory(t *testing.T) {
-	d := cluster.NewDirectory()
-	text, revision, err := d.Read(t.Context())
-	require.NoError(t, err)
-	assert.Nil(t, text)
-	assert.Zero(t, revision)
-	for _, c := range []struct {
-		revision uint64
-		text     string
-		ok       bool
-	}{{1, "no", false}, {0, "one", true}, {0, "no", false}, {1, "two", true}, {1, "no", false}} {
-		own := []byte(c.text)
-		ok, err := d.Write(t.Context(), own, c.revision)
-		require.NoError(t, err)
-		assert.Equal(t, c.ok, ok, c)
-		own[0] = '!'
-	}
-	text, revision, err = d.Read(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, "two", string(text))
-	assert.EqualValues(t, 2, revision)
-	text[0] = '!'
-	text, _, _ = d.Read(t.Context())
-	assert.Equal(t, "two", string(text))
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, _, err = d.Read(ctx)
-	require.ErrorIs(t, err, context.Canceled)
-	_, err = d.Write(ctx, text, 2)
-	require.ErrorIs(t, err, context.Canceled)
-}
