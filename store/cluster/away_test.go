@@ -104,6 +104,8 @@ func TestDirectoryAwayForLongerIsNoticedWhenItIsBack(t *testing.T) {
 			time.Sleep(lease * 3 / 2)
 			e := notHolder(t, set(t.Context(), a.Router(nil), "r"))
 			assert.Zero(t, e.Holder)
+			assert.ErrorContains(t, e, "nobody is known to serve it: this member has not reached the directory for too long: ")
+			assert.NotErrorIs(t, e, context.DeadlineExceeded, "which is none of the caller's")
 			require.Error(t, a.Status().Directory)
 			a.line.mend()
 			time.Sleep(lease / 16)

@@ -133,15 +133,16 @@
 // # What is stored where
 //
 // The engine has the partitions <cluster>/0 and so on, and <cluster>/about with one
-// record, the number of partitions: {"version":1,"partitions":64} under the key
-// cluster. The directory has a JSON document,
+// record, the number of partitions, {"version":1,"cluster":"agents","partitions":64},
+// under the key cluster. The directory has a JSON document,
 //
 //	{"version":1,"cluster":"agents",
 //	 "members":[{"id":"5TSRY…","name":"a","address":"a:4000","beat":17}],
 //	 "owners":[0,0,-1]}
 //
 // in which owners has, for each partition, the index of the member that has claimed
-// it, or -1. An id is random, and new with every Join. The directory may be emptied
+// it, or -1. An id is random, and new with every Join. What is of another cluster is
+// refused, in the engine and in the directory. The directory may be emptied
 // while no member runs, or at any time at the price of a lease: the members write
 // all of it again.
 package cluster

@@ -37,7 +37,7 @@ var (
 type NotHolderError struct {
 	Partition int
 	Holder    Member // the member that has claimed it, or will when this one has left; the zero Member if none is known
-	Err       error  // why it is not open here although this member has claimed it, if that is known
+	Err       error  // why it is not served here although this member has claimed it, if that is known
 }
 
 func (e *NotHolderError) Error() string {

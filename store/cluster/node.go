@@ -67,8 +67,8 @@ func Join(ctx context.Context, opts Options) (*Node, error) {
 // the other members that are seen to live, which open them with their next beats. It
 // waits for calls of the engine and the directory that are under way, and leaves no
 // goroutine behind. It may be called at any time, from anywhere and more than once.
-// The error means that a journal did not close well, or that the directory was not
-// told: then the others wait for a lease and a half.
+// The error means that a journal did not close well, or that the directory may not
+// have been told: then the others may wait for a lease and a half.
 //
 // Routers go on during Close and after it, and are not closed by it: what was held
 // here is ErrNotHolder with the member that gets it, and a Remote is asked as before.

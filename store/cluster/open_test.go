@@ -93,6 +93,7 @@ func TestOpenThatTakesLongHoldsUpNoBeat(t *testing.T) {
 		e := notHolder(t, set(t.Context(), a.Router(nil), c.in(0)))
 		assert.Zero(t, e.Holder)
 		assert.Equal(t, lease, time.Since(began), "a call waits for a lease at most")
+		require.ErrorContains(t, e, "still opening")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, set(ctx, a.Router(nil), c.in(0)), context.DeadlineExceeded)

@@ -138,7 +138,7 @@ func (n *Node) refine(partition int, err error) error {
 		return err
 	}
 	reason := n.table.Load().notHolder(partition)
-	if failed && !errors.Is(failure, journal.ErrFenced) {
+	if failed && (reason.Holder == Member{} || !errors.Is(failure, journal.ErrFenced)) {
 		reason.Err = failure
 	}
 	return &store.OpError{Op: op.Op, RuntimeID: op.RuntimeID, OnRuntime: op.OnRuntime, Err: reason}

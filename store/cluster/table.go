@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -33,8 +34,16 @@ func (t *table) lapsed() bool { return !t.until.IsZero() && !time.Now().Before(t
 func (t *table) notHolder(partition int) *NotHolderError {
 	s := t.slots[partition]
 	e := &NotHolderError{Partition: partition, Holder: s.next, Err: s.Err}
-	if s.State == Elsewhere {
+	switch {
+	case s.State == Elsewhere:
 		e.Holder = s.Holder
+	case e.Err != nil || s.State == Unclaimed:
+	case t.lapsed() && t.directory != nil: // as text: a deadline of the directory's is none of the caller's
+		e.Err = fmt.Errorf("this member has not reached the directory for too long: %v", t.directory)
+	case t.lapsed():
+		e.Err = errors.New("this member has not reached the directory for too long")
+	case s.State == Opening:
+		e.Err = errors.New("this member is still opening it")
 	}
 	return e
 }
