@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,41 +24,45 @@ func TestDirectoryAwayForALeaseCostsNothing(t *testing.T) {
 	}
 	for _, hangs := range []bool{false, true} {
 		for phase := time.Duration(0); phase < lease/5; phase += step {
-			synctest.Test(t, func(t *testing.T) {
-				c := newCrew(t, 4)
-				c.join("a", "b")
-				for _, h := range c.members {
-					h.line.far.Store(true)
-				}
-				time.Sleep(5*lease + phase)
-				moves := c.directory.moved()
-				for _, h := range c.members {
-					h.line.down.Store(!hangs)
-					h.line.hang.Store(hangs)
-				}
-				back := time.AfterFunc(lease, func() {
-					for _, h := range c.members {
-						h.line.down.Store(false)
-						h.line.hang.Store(false)
-					}
-				})
-				defer back.Stop()
-				for began := time.Now(); time.Since(began) < 3*lease; time.Sleep(lease / 150) {
-					for _, h := range c.members {
-						for _, p := range h.open() {
-							at := fmt.Sprintf("hangs: %t, phase %v, after %v", hangs, phase, time.Since(began))
-							require.NoError(t, set(t.Context(), h.Router(nil), c.in(p)), at)
-							_, found, err := h.Router(nil).LoadRuntimeState(t.Context(), c.in(p))
-							require.NoError(t, err, at)
-							require.True(t, found)
-						}
-					}
-					c.balanced()
-				}
-				assert.Equal(t, moves, c.directory.moved())
-			})
+			synctest.Test(t, func(t *testing.T) { away(t, hangs, phase, lease) })
 		}
 	}
+}
+
+// away has two members work while the directory is away, and until it is back for long.
+func away(t *testing.T, hangs bool, phase, long time.Duration) {
+	c := newCrew(t, 4)
+	c.directory.Directory = &distant{c.directory.Directory, lease / 60}
+	c.join("a", "b")
+	time.Sleep(5*lease + phase)
+	moves := c.directory.moved()
+	for _, h := range c.members {
+		h.line.down.Store(!hangs)
+		h.line.hang.Store(hangs)
+	}
+	back := time.AfterFunc(long, func() {
+		for _, h := range c.members {
+			h.line.down.Store(false)
+			h.line.hang.Store(false)
+		}
+	})
+	defer back.Stop()
+	step := lease / 10
+	for began := time.Now(); time.Since(began) < 2*lease; time.Sleep(step) {
+		if step = lease / 10; time.Since(began) > lease*4/5 && time.Since(began) < lease*4/3 {
+			step = lease / 150
+		}
+		c.balanced()
+		for _, h := range c.members {
+			p := h.open()[0]
+			at := fmt.Sprintf("hangs: %t, away from %v for %v, after %v", hangs, phase, long, time.Since(began))
+			require.NoError(t, set(t.Context(), h.Router(nil), c.in(p)), at)
+			_, found, err := h.Router(nil).LoadRuntimeState(t.Context(), c.in(p))
+			require.NoError(t, err, at)
+			require.True(t, found)
+		}
+	}
+	assert.Equal(t, moves, c.directory.moved())
 }
 
 // Many members, who all find at the same moment that the directory is back, get
@@ -70,7 +75,7 @@ func TestManyMembersBeatWhenTheDirectoryIsBack(t *testing.T) {
 	for phase := range phases {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCrew(t, members)
-			c.directory.Directory = &distant{c.directory.Directory}
+			c.directory.Directory = &distant{c.directory.Directory, 3 * time.Millisecond}
 			for i := range members {
 				c.join(fmt.Sprint(i))
 			}
@@ -115,11 +120,13 @@ func TestDirectoryAwayForLongerIsNoticedWhenItIsBack(t *testing.T) {
 	}
 }
 
-// A directory whose calls take as long as they may keeps nobody from beating.
+// A directory whose calls take as long as they may keeps nobody from beating, and is not
+// asked more often for it.
 func TestSlowDirectoryIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t, 2)
-		c.directory.Directory = &sluggish{c.directory.Directory}
+		slow := &sluggish{Directory: c.directory.Directory}
+		c.directory.Directory = slow
 		c.join("a", "b")
 		for range 20 {
 			time.Sleep(lease / 2)
@@ -127,26 +134,34 @@ func TestSlowDirectoryIsWaitedFor(t *testing.T) {
 				assert.False(t, h.Status().Lapsed)
 			}
 		}
+		assert.Less(t, slow.reads.Load(), int64(2*10*6))
 	})
 }
 
-// A distant directory answers after 3 ms.
-type distant struct{ cluster.Directory }
+// A distant directory takes its time for an answer.
+type distant struct {
+	cluster.Directory
+	takes time.Duration
+}
 
 func (d *distant) Read(ctx context.Context) ([]byte, uint64, error) {
-	time.Sleep(3 * time.Millisecond)
+	time.Sleep(d.takes)
 	return d.Directory.Read(ctx)
 }
 
 func (d *distant) Write(ctx context.Context, document []byte, revision uint64) (bool, error) {
-	time.Sleep(3 * time.Millisecond)
+	time.Sleep(d.takes)
 	return d.Directory.Write(ctx, document, revision)
 }
 
 // A sluggish directory answers only just in time.
-type sluggish struct{ cluster.Directory }
+type sluggish struct {
+	cluster.Directory
+	reads atomic.Int64
+}
 
 func (s *sluggish) Read(ctx context.Context) ([]byte, uint64, error) {
+	s.reads.Add(1)
 	time.Sleep(lease/6 - time.Second/10)
 	return s.Directory.Read(ctx)
 }

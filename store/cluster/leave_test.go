@@ -84,10 +84,20 @@ func TestNothingIsLeftToTheSilent(t *testing.T) {
 		}
 		e := notHolder(t, set(t.Context(), c.members["a"].Router(nil), c.in(mine[0])))
 		assert.Equal(t, "c", e.Holder.Name)
-		c.members["c"].line.cut()
-		time.Sleep(lease * 2 / 3)
-		require.ErrorIs(t, c.members["c"].Close(), errCut)
-		assert.Zero(t, notHolder(t, set(t.Context(), c.members["c"].Router(nil), c.in(mine[0]))).Holder, "nobody was told")
+	})
+}
+
+// Who cannot tell the others that it leaves names no next holder.
+func TestLeavingThatNobodyHearsOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 4)
+		c.join("a", "b")
+		time.Sleep(5 * lease)
+		a := c.members["a"]
+		p := a.open()[0]
+		a.line.cut()
+		require.ErrorIs(t, a.Close(), errCut)
+		assert.Zero(t, notHolder(t, set(t.Context(), a.Router(nil), c.in(p))).Holder)
 	})
 }
 

@@ -77,6 +77,21 @@ func TestSilentMemberIsReplaced(t *testing.T) {
 	})
 }
 
+// The partitions of a dead member are served again after a lease and seven tenths at
+// most, whenever it dies.
+func TestDeathIsNoticedWhenItIsDue(t *testing.T) {
+	for phase := time.Duration(0); phase < lease/5; phase += lease / 600 {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCrew(t, 4)
+			c.join("a", "b")
+			time.Sleep(5*lease + phase)
+			c.members["a"].line.cut()
+			time.Sleep(lease * 17 / 10)
+			assert.Len(t, c.members["b"].open(), 4, "phase %v", phase)
+		})
+	}
+}
+
 // A member that was away for less than a lease, or whom nobody has replaced, goes
 // on with the loops that it had.
 func TestShortSilenceChangesNothing(t *testing.T) {
