@@ -52,7 +52,7 @@
 //   - the monotonic clocks of the members run at rates that differ by less than a
 //     tenth and never stop: a clock that stops while its machine is suspended, as
 //     Linux's does, lets a member wake up and believe in its lease;
-//   - the directory is linearizable, and forgets nothing;
+//   - the directory replaces each revision once, and forgets no write;
 //   - all members have the same Lease.
 //
 // Where one of these does not hold, a load may show a state that a later holder
@@ -65,9 +65,9 @@
 // whether its calls fail or hang: no call is refused, and nothing moves. For a beat is
 // a sixth of a lease old at most, and is tried again every thirty-second part of a
 // lease, beside a call that hangs. What remains of a lease and a third is an eighth
-// of a lease for the calls themselves: two before the directory was away, two after
-// it, and those of other members that come between. Where they take longer, the
-// directory may be away for so much less.
+// of a lease for the calls themselves, of which none takes more than a thirty-second:
+// two before the directory was away, two after it, and those of other members that
+// come between. Where they take longer, the directory may be away for so much less.
 //
 // # What happens when
 //
