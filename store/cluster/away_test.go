@@ -47,11 +47,7 @@ func away(t *testing.T, hangs bool, phase, long time.Duration) {
 		}
 	})
 	defer back.Stop()
-	step := lease / 10
-	for began := time.Now(); time.Since(began) < 2*lease; time.Sleep(step) {
-		if step = lease / 10; time.Since(began) > lease*4/5 && time.Since(began) < lease*4/3 {
-			step = lease / 150
-		}
+	for began := time.Now(); time.Since(began) < 2*lease; {
 		c.balanced()
 		for _, h := range c.members {
 			p := h.open()[0]
@@ -60,6 +56,11 @@ func away(t *testing.T, hangs bool, phase, long time.Duration) {
 			_, found, err := h.Router(nil).LoadRuntimeState(t.Context(), c.in(p))
 			require.NoError(t, err, at)
 			require.True(t, found)
+		}
+		if now := time.Since(began); now > lease*4/5 && now < lease*4/3 {
+			time.Sleep(lease / 150) // from when it might stop until it has beaten
+		} else {
+			time.Sleep(lease / 10)
 		}
 	}
 	assert.Equal(t, moves, c.directory.moved())
