@@ -15,8 +15,9 @@ import (
 // An about is the one record of the partition about: what the cluster's data says
 // of itself.
 type about struct {
-	Version    int `json:"version"`
-	Partitions int `json:"partitions"`
+	Version    int    `json:"version"`
+	Cluster    string `json:"cluster"` // empty in what earlier versions wrote
+	Partitions int    `json:"partitions"`
 }
 
 const (
@@ -49,11 +50,13 @@ func agreeOnce(ctx context.Context, opts *Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.Close(context.WithoutCancel(ctx))) }()
-	switch found.Partitions {
-	case opts.Partitions:
+	switch {
+	case found.Partitions == 0:
+		return writeAbout(ctx, j, opts)
+	case found.Cluster != "" && found.Cluster != opts.Cluster:
+		return &OptionError{"Cluster", fmt.Sprintf("what the engine keeps under %q is of the cluster %q", opts.Cluster, found.Cluster)}
+	case found.Partitions == opts.Partitions:
 		return nil
-	case 0:
-		return writeAbout(ctx, j, opts.Partitions)
 	}
 	return &CountError{Cluster: opts.Cluster, Recorded: found.Partitions, Asked: opts.Partitions}
 }
@@ -74,11 +77,14 @@ func (a *about) read(c journal.Change) error {
 
 // writeAbout writes the record. Whenever it may or may not have been stored, the
 // error is journal.ErrAmbiguous.
-func writeAbout(ctx context.Context, j journal.Journal, partitions int) error {
-	value := fmt.Appendf(nil, `{"version":%d,"partitions":%d}`, aboutVersion, partitions)
+func writeAbout(ctx context.Context, j journal.Journal, opts *Options) error {
+	value, err := json.Marshal(about{aboutVersion, opts.Cluster, opts.Partitions})
+	if err != nil {
+		return err
+	}
 	batch := journal.Batch{Changes: []journal.Change{{Key: []byte(aboutKey), Value: value}}}
 	rand.Read(batch.ID[:])
-	_, err := j.Append(ctx, batch)
+	_, err = j.Append(ctx, batch)
 	if err == nil || errors.Is(err, journal.ErrRejected) || errors.Is(err, journal.ErrFenced) {
 		return err
 	}
@@ -86,7 +92,7 @@ func writeAbout(ctx context.Context, j journal.Journal, partitions int) error {
 }
 
 // ended returns the error of a context that has ended, with its cause if that is
-// another.
+// another, and nil for one that has not.
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(err, cause) {

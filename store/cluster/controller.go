@@ -23,22 +23,25 @@ type controller struct {
 	known    document // as it was last read or written
 	joined   bool     // a beat was written
 	observer observer
-	until    time.Time // when the lease ends
+	until    time.Time // when this member stops serving if it does not beat
 
 	keepers map[int]*keeper
 	giveUp  map[int]bool // claims whose loops are closed
 	after   []func()     // to be called once the next table is in place
 
-	answers   chan answer // of the directory; has room for one
-	calling   bool        // an answer is on its way
-	hasty     bool        // a beat is wanted before its time
-	conflicts int         // in a row
-	directory error       // of the last call
+	replies   chan reply // of the directory
+	flying    int        // calls of it that have not replied, abandoned ones too
+	calling   *call      // the one under way
+	looking   *call      // a second one, when that does not answer
+	hasty     bool       // a beat is wanted before its time
+	conflicts int        // in a row
+	directory error      // of the last call
 	timer     *time.Timer
 
 	closing     bool
 	left        bool
-	leaveBy     time.Time
+	leaveBy     time.Time // set when the loops are closed
+	heirs       document  // as it will be when this member has left
 	closeErrors []error
 }
 
@@ -47,8 +50,8 @@ func newController(ctx context.Context, n *Node, quit <-chan struct{}) *controll
 	c := &controller{
 		node: n, ctx: ctx, quit: quit, self: entry{ID: rand.Text(), Member: opts.Self},
 		known:    newDocument(opts.Cluster, opts.Partitions),
-		observer: observer{patience: opts.patience(), gap: 2 * opts.beat()},
-		keepers:  map[int]*keeper{}, giveUp: map[int]bool{}, answers: make(chan answer, 1),
+		observer: observer{patience: opts.patience(), gap: opts.blind()},
+		keepers:  map[int]*keeper{}, giveUp: map[int]bool{}, replies: make(chan reply),
 	}
 	if opts.Assign != nil {
 		c.known, c.self = assigned(opts)
@@ -74,6 +77,10 @@ func (c *controller) run() {
 		c.publish()
 		c.leave()
 	}
+	abandon(&c.looking)
+	for ; c.flying > 0; c.flying-- {
+		<-c.replies
+	}
 	if err := errors.Join(c.closeErrors...); err != nil {
 		c.node.closed = fmt.Errorf("cluster: leaving: %w", err)
 	}
@@ -84,19 +91,19 @@ func (c *controller) wait() {
 	select {
 	case n := <-c.node.news:
 		c.hear(n)
-	case a := <-c.answers:
-		c.calling = false
-		a.take(c)
+	case r := <-c.replies:
+		c.hearBack(r)
 	case <-c.timer.C:
 		c.due()
 	case <-c.quit:
 		c.quit, c.closing = nil, true
-		c.publish() // before a loop ends, or its callers would be sent to another holder
+		c.heirs = turn{self: c.self, leave: true, heirs: c.observer.well(c.self.ID)}.take(c.known)
+		c.publish() // before a loop ends, so that its callers are told the next holder
 		for _, k := range c.keepers {
 			c.stop(k)
 		}
 	}
-	if c.hasty && !c.calling && !c.left {
+	if c.hasty && c.calling == nil && !c.left {
 		c.due()
 	}
 }
@@ -104,10 +111,13 @@ func (c *controller) wait() {
 // due does what it is time for.
 func (c *controller) due() {
 	c.hasty = false
-	if c.node.opts.Directory != nil {
-		c.beat()
-	} else if !c.closing {
+	switch {
+	case c.node.opts.Directory == nil:
 		c.reconcile()
+	case c.calling != nil:
+		c.look()
+	default:
+		c.beat()
 	}
 }
 
@@ -147,8 +157,12 @@ func (c *controller) reconcile() {
 
 // release begins to close what is beyond this member's share: first what is not
 // open, and of that the last partitions first. Only a few partitions may be on
-// their way between two members at a time.
+// their way between two members at a time, and none as long as one is silent that
+// would have to claim its share of them.
 func (c *controller) release() {
+	if len(c.observer.well(c.self.ID)) < len(c.known.Members)-1 {
+		return
+	}
 	var idle, open []*keeper
 	moving := 0
 	for _, holder := range c.known.Holders {
@@ -175,7 +189,7 @@ func (c *controller) release() {
 
 // leave takes the member out of the directory once its loops are closed.
 func (c *controller) leave() {
-	if !c.closing || c.calling || len(c.keepers) > 0 || !c.leaveBy.IsZero() {
+	if !c.closing || c.calling != nil || len(c.keepers) > 0 || c.leaving() {
 		return
 	}
 	c.leaveBy = time.Now().Add(c.node.opts.Lease)
@@ -186,9 +200,12 @@ func (c *controller) leave() {
 	c.beat()
 }
 
+// leaving reports whether the loops are closed.
+func (c *controller) leaving() bool { return !c.leaveBy.IsZero() }
+
 // publish puts a new table in place, and wakes those who wait for one.
 func (c *controller) publish() {
-	t := &table{directory: c.directory, closed: c.closing}
+	t := &table{directory: c.directory}
 	if c.node.opts.Directory != nil {
 		t.until = c.until
 		if t.until.IsZero() {
@@ -221,6 +238,10 @@ func (c *controller) slot(p int) slot {
 		s.State = Waiting
 	default:
 		s.State, s.Err, s.loop, s.changed = k.state, k.err, k.loop, k.changed
+	}
+	if ok && c.mine(p) && len(c.heirs.Members) > 0 {
+		heir, _ := c.heirs.holder(p)
+		s.next = heir.Member
 	}
 	return s
 }

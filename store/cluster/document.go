@@ -102,6 +102,15 @@ func (d document) text() []byte {
 	return text
 }
 
+// fits returns an error if a member is new, and makes the document so large that a
+// directory might soon not take it: then nobody could beat.
+func (d document) fits(size int, before document, id string) error {
+	if most := MaxDocument / 3 * 2; size > most && d.index(id) >= 0 && before.index(id) < 0 {
+		return &DocumentError{Reason: fmt.Sprintf("with this member it would be of %d bytes, and members join up to %d", size, most)}
+	}
+	return nil
+}
+
 // index returns where a member is, or -1.
 func (d document) index(id string) int {
 	return slices.IndexFunc(d.Members, func(m entry) bool { return m.ID == id })

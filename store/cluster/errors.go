@@ -23,8 +23,8 @@ var (
 	ErrPartitionCount = errors.New("cluster: number of partitions differs")
 
 	// ErrDocument means that what the directory holds is not a document of this
-	// cluster, or was written by a newer version. It is left as it is. The error
-	// is a *DocumentError.
+	// cluster, or was written by a newer version, or would be too large with one more
+	// member. It is left as it is. The error is a *DocumentError.
 	ErrDocument = errors.New("cluster: directory's document refused")
 
 	// ErrOptions means that Join cannot work with its options. The error is an
@@ -36,8 +36,8 @@ var (
 // again here, some time later.
 type NotHolderError struct {
 	Partition int
-	Holder    Member // the member that has claimed it; the zero Member if none has, or only this one
-	Err       error  // why it is not open here although this member has claimed it, if that is known
+	Holder    Member // the member that has claimed it, or will when this one has left; the zero Member if none is known
+	Err       error  // why it is not served here although this member has claimed it, if that is known
 }
 
 func (e *NotHolderError) Error() string {
@@ -45,7 +45,7 @@ func (e *NotHolderError) Error() string {
 	if e.Holder == (Member{}) {
 		text += "nobody is known to serve it"
 	} else {
-		text += fmt.Sprintf("%v has claimed it", e.Holder)
+		text += fmt.Sprintf("%v holds it or is about to", e.Holder)
 	}
 	if e.Err != nil {
 		text += fmt.Sprintf(": %v", e.Err)

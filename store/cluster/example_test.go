@@ -70,12 +70,12 @@ func ExampleJoin() {
 	if e, ok := errors.AsType[*cluster.NotHolderError](err); ok {
 		fmt.Println("nothing was applied: send it to", e.Holder.Address)
 	}
-	if err := a.Close(); err != nil { // b takes over with its next beat
+	if err := a.Close(); err != nil { // b opens them with its next beat
 		log.Fatal(err)
 	}
 	fmt.Println(a.Router(nil).PersistRuntimeState(ctx, "agent-1", store.RuntimeIdle))
 	// Output:
 	// <nil>
 	// nothing was applied: send it to a.example:4000
-	// persist_runtime_state of runtime "agent-1": store is closed (nothing was applied)
+	// persist_runtime_state of runtime "agent-1": cluster: partition is not served here: partition 4, "b" at "b.example:4000" holds it or is about to (nothing was applied)
 }

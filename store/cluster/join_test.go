@@ -44,7 +44,7 @@ func TestPartitionCountIsRecordedWithTheData(t *testing.T) {
 		require.NoError(t, c.members["a"].Close())
 		before := c.memory.Standing("c/about")
 		require.Len(t, before, 1)
-		assert.Equal(t, `cluster {"version":1,"partitions":8}`, fmt.Sprintf("%s %s", before[0].Key, before[0].Value))
+		assert.Equal(t, `cluster {"version":1,"cluster":"c","partitions":8}`, fmt.Sprintf("%s %s", before[0].Key, before[0].Value))
 
 		opts, _ := c.options("b")
 		opts.Partitions, opts.Directory = 16, cluster.NewDirectory()
@@ -132,6 +132,9 @@ func TestAboutThatCannotBeRead(t *testing.T) {
 		`{"version":0,"partitions":2}`:   journal.ErrCorrupt,
 		`{"version":1,"partitions":"2"}`: journal.ErrCorrupt,
 		`hello`:                          journal.ErrCorrupt,
+
+		`{"version":1,"cluster":"C","partitions":2}`: cluster.ErrOptions, // an engine that folds case
+		`{"version":1,"partitions":2}`:               nil,                // an earlier version's
 	} {
 		c := newCrew(t, 2)
 		j, err := c.memory.Open(t.Context(), "c/about", func(journal.Change) error { return nil })
@@ -140,8 +143,11 @@ func TestAboutThatCannotBeRead(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, j.Close(t.Context()))
 		opts, _ := c.options("a")
-		_, err = cluster.Join(t.Context(), opts)
+		n, err := cluster.Join(t.Context(), opts)
 		require.ErrorIs(t, err, is, value)
+		if err == nil {
+			require.NoError(t, n.Close())
+		}
 	}
 }
 
@@ -202,37 +208,4 @@ func TestForeignDocumentIsLeftAlone(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestDirectoryInMemory(t *testing.T) {
-	d := cluster.NewDirectory()
-	text, revision, err := d.Read(t.Context())
-	require.NoError(t, err)
-	assert.Nil(t, text)
-	assert.Zero(t, revision)
-	for _, c := range []struct {
-		revision uint64
-		text     string
-		ok       bool
-	}{{1, "no", false}, {0, "one", true}, {0, "no", false}, {1, "two", true}, {1, "no", false}} {
-		own := []byte(c.text)
-		ok, err := d.Write(t.Context(), own, c.revision)
-		require.NoError(t, err)
-		assert.Equal(t, c.ok, ok, c)
-		own[0] = '!'
-	}
-	text, revision, err = d.Read(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, "two", string(text))
-	assert.EqualValues(t, 2, revision)
-	text[0] = '!'
-	text, _, _ = d.Read(t.Context())
-	assert.Equal(t, "two", string(text))
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, _, err = d.Read(ctx)
-	require.ErrorIs(t, err, context.Canceled)
-	_, err = d.Write(ctx, text, 2)
-	require.ErrorIs(t, err, context.Canceled)
 }

@@ -160,16 +160,17 @@ func (c *controller) hear(n news) {
 	}
 }
 
-// retry lets a keeper wait for its next opening: after each failure twice as long, up
-// to 32 beats. So two members that take a partition from each other do so less and
+// retry lets a keeper wait for its next opening: a third of a lease, and after each
+// failure twice as long, up to 32 times that. So two members that take a partition from each other do so less and
 // less often.
 func (c *controller) retry(k *keeper, err error) {
 	k.stop()
-	longest := 32 * c.node.opts.beat()
+	shortest := c.node.opts.Lease / 3
+	longest := 32 * shortest
 	if k.state == Open && time.Since(k.opened) > 2*longest {
 		k.delay = 0
 	}
-	k.delay = min(max(2*k.delay, c.node.opts.beat()), longest)
+	k.delay = min(max(2*k.delay, shortest), longest)
 	k.due = time.Now().Add(k.delay)
 	c.become(k, Waiting)
 	k.err = err

@@ -33,7 +33,7 @@ type Node struct {
 // an *OptionError, a *CountError, a *DocumentError, or wraps the error of the
 // engine, of the directory or of ctx. After an error nothing is left open, and
 // nothing of this member is left in the directory, unless that cannot be reached:
-// then others wait for a lease.
+// then others wait for a lease and a half.
 func Join(ctx context.Context, opts Options) (*Node, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -63,11 +63,16 @@ func Join(ctx context.Context, opts Options) (*Node, error) {
 }
 
 // Close leaves the cluster. It closes the loops of all partitions, which answers
-// the calls that they have accepted, and gives up the claims, so that others take
-// over at once. It waits for calls of the engine and the directory that are under
-// way, and leaves no goroutine behind. It may be called at any time, from anywhere
-// and more than once. The error means that a journal did not close well, or that
-// the directory was not told: then the others wait for a lease.
+// the calls that they have accepted, and beats meanwhile. Then it gives the claims to
+// the other members that are seen to live, which open them with their next beats. It
+// waits for calls of the engine and the directory that are under way, and leaves no
+// goroutine behind. It may be called at any time, from anywhere and more than once.
+// The error means that a journal did not close well, or that the directory may not
+// have been told: then the others may wait for a lease and a half.
+//
+// Routers go on during Close and after it, and are not closed by it: what was held
+// here is ErrNotHolder with the member that gets it, and a Remote is asked as before.
+// After Close they hear of no later change.
 func (n *Node) Close() error {
 	n.quit()
 	<-n.done
@@ -77,7 +82,8 @@ func (n *Node) Close() error {
 // Local returns the loop of a partition that is open here, for what a Router does
 // not offer. The caller must not close it. Its errors are a loop's:
 // journal.ErrFenced when another member has taken over the partition, and
-// store.ErrClosed when it was given up. Its loads do not check the lease.
+// store.ErrClosed when it was given up or its node was closed. Its loads do not check
+// the lease.
 func (n *Node) Local(partition int) (*loopstore.Loop, bool) {
 	t := n.table.Load()
 	if partition < 0 || partition >= len(t.slots) || t.slots[partition].loop == nil || t.lapsed() {

@@ -44,3 +44,24 @@ func (o *observer) dead(self string) (ids []string) {
 	}
 	return ids
 }
+
+// nextDeath returns when the first of the members but self that were not dead at the
+// last look will be if it stays silent.
+func (o *observer) nextDeath(self string) (at time.Time, ok bool) {
+	for id, s := range o.seen {
+		if death := s.at.Add(o.patience); id != self && death.After(o.last) && (!ok || death.Before(at)) {
+			at, ok = death, true
+		}
+	}
+	return at, ok
+}
+
+// well returns the ids of the members but self that have beaten lately.
+func (o *observer) well(self string) (ids []string) {
+	for id, s := range o.seen {
+		if id != self && o.last.Sub(s.at) <= o.gap/2 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

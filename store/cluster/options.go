@@ -52,10 +52,10 @@ type Options struct {
 	// partitions of a member with the name of Self are opened here.
 	Assign func(partition int) Member
 
-	// Lease is how long a member may be silent before others take over its
-	// partitions. It beats three times in that time. 0 or less means 15 seconds. It
-	// must be the same for all members. The package's documentation says how to
-	// choose it.
+	// Lease is how long the directory may be away without any cost. A member that is
+	// silent for a lease and a half is taken for dead, and others take over its
+	// partitions. 0 or less means 15 seconds. It must be the same for all members. The
+	// package's documentation says how to choose it.
 	Lease time.Duration
 
 	// Opens is how many partitions a member opens at a time, and how many it hands
@@ -101,11 +101,22 @@ func (o *Options) check() error {
 }
 
 // beat is the time from one beat to the next.
-func (o *Options) beat() time.Duration { return o.Lease / 3 }
+func (o *Options) beat() time.Duration { return o.Lease / 6 }
+
+// term is how long a member serves after a beat. It covers the time to the next beat,
+// a lease in which the directory is away, and an eighth of a lease for noticing that
+// it is back and for the beats of all members then.
+func (o *Options) term() time.Duration { return o.Lease + o.Lease/3 }
 
 // patience is how long another member may be silent before it is taken for dead. It
-// is more than a lease, so that the rates of clocks may differ by a tenth.
-func (o *Options) patience() time.Duration { return o.Lease + o.Lease/10 }
+// is an eighth more than its term, so that the rates of clocks may differ by a tenth.
+func (o *Options) patience() time.Duration { return o.Lease + o.Lease/2 }
+
+// blind is how long a member may not have read the directory and still judge others.
+func (o *Options) blind() time.Duration { return 4 * o.beat() }
 
 // callTime is how long one call of the directory may take.
 func (o *Options) callTime() time.Duration { return o.Lease / 6 }
+
+// retry is the time from a call of the directory that failed to the next one.
+func (o *Options) retry() time.Duration { return o.Lease / 32 }

@@ -16,7 +16,8 @@ import (
 
 // A Router is a [store.RuntimeStore] over all partitions of a cluster. It takes each
 // call to the loop that holds the runtime, here or at another member, and has
-// batches, views and the past of sessions besides. Node.Router makes one. It ends with its node.
+// batches, views and the past of sessions besides. Node.Router makes one. It outlives
+// its node, see Node.Close, and so is never store.ErrClosed.
 //
 // Its errors are those of a loop, and *NotHolderError, within a *store.OpError. A
 // call for a partition that is being opened here waits for that, under its context
@@ -60,7 +61,7 @@ func (n *Node) Router(remote Remote) *Router {
 func (r *Router) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
 	partition, err := r.node.partitionOf(batchRuntimes(b))
 	if err != nil {
-		return batch.Result{}, ops.Error(ops.Commit{}, cmp.Or(r.node.table.Load().refuses(ctx), err))
+		return batch.Result{}, ops.Error(ops.Commit{}, cmp.Or(ended(ctx), err))
 	}
 	return ops.Forward(func(ctx context.Context, call ops.Call) error { return r.call(ctx, partition, call) }).Commit(ctx, b)
 }
@@ -69,7 +70,7 @@ func (r *Router) Commit(ctx context.Context, b batch.Batch) (batch.Result, error
 // refused with a *SpanError before anything else.
 func (r *Router) Fork(ctx context.Context, from store.RuntimeID, number uint64, to store.RuntimeID) error {
 	if _, err := r.node.partitionOf([]store.RuntimeID{from, to}); err != nil {
-		return ops.Error(ops.Fork{RuntimeID: from, Number: number, To: to}, cmp.Or(r.node.table.Load().refuses(ctx), err))
+		return ops.Error(ops.Fork{RuntimeID: from, Number: number, To: to}, cmp.Or(ended(ctx), err))
 	}
 	return r.Forward.Fork(ctx, from, number, to)
 }
@@ -102,10 +103,10 @@ func (r *Router) call(ctx context.Context, partition int, call ops.Call) error {
 func (n *Node) route(ctx context.Context, partition int) (slot, error) {
 	var patience <-chan time.Time
 	for {
-		t := n.table.Load()
-		if err := t.refuses(ctx); err != nil {
+		if err := ended(ctx); err != nil {
 			return slot{}, err
 		}
+		t := n.table.Load()
 		s := t.slots[partition]
 		switch {
 		case s.State == Elsewhere, s.State == Open && !t.lapsed():
@@ -126,7 +127,7 @@ func (n *Node) route(ctx context.Context, partition int) (slot, error) {
 }
 
 // refine returns ErrNotHolder for the error of a loop that has ended and applied
-// nothing. If the node itself is closed it returns store.ErrClosed.
+// nothing.
 func (n *Node) refine(partition int, err error) error {
 	op, ok := errors.AsType[*store.OpError](err)
 	if !ok || errors.Is(err, store.ErrOutcomeUnknown) {
@@ -136,13 +137,9 @@ func (n *Node) refine(partition int, err error) error {
 	if !failed && !errors.Is(err, store.ErrClosed) {
 		return err
 	}
-	reason := store.ErrClosed
-	if t := n.table.Load(); !t.closed {
-		e := t.notHolder(partition)
-		if failed && !errors.Is(failure, journal.ErrFenced) {
-			e.Err = failure
-		}
-		reason = e
+	reason := n.table.Load().notHolder(partition)
+	if failed && (reason.Holder == Member{} || !errors.Is(failure, journal.ErrFenced)) {
+		reason.Err = failure
 	}
 	return &store.OpError{Op: op.Op, RuntimeID: op.RuntimeID, OnRuntime: op.OnRuntime, Err: reason}
 }

@@ -1,13 +1,12 @@
 package cluster
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/store"
 )
 
 // A table says where calls go. It never changes: the controller puts a new one in
@@ -17,7 +16,6 @@ type table struct {
 	slots     []slot
 	until     time.Time // when the lease ends; the zero time if there is no lease
 	directory error     // of the last call of the directory
-	closed    bool
 }
 
 // A slot is a partition in a table.
@@ -25,29 +23,27 @@ type slot struct {
 	PartitionStatus
 	loop    *loopstore.Loop // only if Open
 	changed <-chan struct{} // only if Opening: closed when that is over
+	next    Member          // only if this member leaves: the one that will hold it, if there is one
 }
 
 // lapsed reports whether the lease is over: this member may have been taken for
 // dead, and its claims may be another's by now.
 func (t *table) lapsed() bool { return !t.until.IsZero() && !time.Now().Before(t.until) }
 
-// refuses returns why no call is taken at all, or nil.
-func (t *table) refuses(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return ended(ctx)
-	}
-	if t.closed {
-		return store.ErrClosed
-	}
-	return nil
-}
-
 // notHolder is the error of a call for a partition that is not served here.
 func (t *table) notHolder(partition int) *NotHolderError {
 	s := t.slots[partition]
-	e := &NotHolderError{Partition: partition, Err: s.Err}
-	if s.State == Elsewhere {
+	e := &NotHolderError{Partition: partition, Holder: s.next, Err: s.Err}
+	switch {
+	case s.State == Elsewhere:
 		e.Holder = s.Holder
+	case e.Err != nil || s.State == Unclaimed:
+	case t.lapsed() && t.directory != nil: // as text: a deadline of the directory's is none of the caller's
+		e.Err = fmt.Errorf("this member has not reached the directory for too long: %v", t.directory)
+	case t.lapsed():
+		e.Err = errors.New("this member has not reached the directory for too long")
+	case s.State == Opening:
+		e.Err = errors.New("this member is still opening it")
 	}
 	return e
 }
@@ -78,7 +74,7 @@ type Status struct {
 	Self       Member
 	Members    []Member          // of the directory, in the order in which they joined
 	Partitions []PartitionStatus // all of them, in their order
-	Lapsed     bool              // Self has not beaten for a lease, and serves nothing
+	Lapsed     bool              // Self has not beaten for a lease and a third, and serves nothing
 	Directory  error             // of the last call of the directory
 }
 

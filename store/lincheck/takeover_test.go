@@ -131,7 +131,7 @@ func (s *overtaken) try(ctx context.Context, call ops.Call) error {
 	}
 	for ; ; n++ {
 		err := call.On(ctx, s.member(int(n%3)).Router(remote))
-		if !errors.Is(err, store.ErrClosed) && !errors.Is(err, cluster.ErrNotHolder) {
+		if !errors.Is(err, cluster.ErrNotHolder) {
 			return err
 		}
 		time.Sleep(overtakenLease / 10)

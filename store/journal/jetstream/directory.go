@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -57,20 +58,54 @@ func (d *Directory) open(ctx context.Context) (js.KeyValue, error) {
 	return kv, err
 }
 
-// Read returns the document and its revision, 0 if there is none yet. It may
-// return an earlier one for a moment.
+// Read returns the document and its revision, nil and 0 if there is none yet. It asks
+// the leader of the bucket's stream. The nats client would ask any server, and one that
+// lags lacks the latest.
 func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64, err error) {
-	err = d.ask(ctx, func(ctx context.Context, kv js.KeyValue) error {
-		entry, err := kv.Get(ctx, d.name)
-		if errors.Is(err, js.ErrKeyNotFound) {
-			return nil
-		}
-		if err == nil {
-			document, revision = entry.Value(), entry.Revision()
-		}
+	err = d.ask(ctx, func(ctx context.Context, kv js.KeyValue) (err error) {
+		document, revision, err = d.last(ctx, kv.Bucket())
 		return err
 	})
 	return document, revision, err
+}
+
+// last asks once for the last message of the document. One that deletes it, which only
+// others write, has headers that say so.
+func (d *Directory) last(ctx context.Context, bucket string) (document []byte, revision uint64, err error) {
+	question := fmt.Appendf(nil, `{"last_by_subj":"$KV.%s.%s"}`, bucket, d.name)
+	answer, err := d.engine.conn.RequestWithContext(ctx, d.engine.api+"STREAM.MSG.GET.KV_"+bucket, question)
+	if err != nil {
+		return nil, 0, err
+	}
+	var got struct {
+		Error   *js.APIError `json:"error"`
+		Message *struct {
+			Seq     uint64 `json:"seq"`
+			Headers []byte `json:"hdrs"`
+			Data    []byte `json:"data"`
+		} `json:"message"`
+	}
+	err = json.Unmarshal(answer.Data, &got)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case errors.Is(got.Error, js.ErrMsgNotFound):
+		return nil, 0, nil
+	case got.Error != nil:
+		return nil, 0, got.Error
+	case got.Message == nil || got.Message.Seq == 0:
+		return nil, 0, js.ErrInvalidJetStreamResponse
+	}
+	headers := nats.Header{}
+	if len(got.Message.Headers) > 0 {
+		if headers, err = nats.DecodeHeadersMsg(got.Message.Headers); err != nil {
+			return nil, 0, err
+		}
+	}
+	if headers.Get("KV-Operation") != "" || headers.Get(js.MarkerReasonHeader) != "" {
+		return nil, 0, nil
+	}
+	return append([]byte{}, got.Message.Data...), got.Message.Seq, nil
 }
 
 // Write replaces the document if it still has the given revision, and reports

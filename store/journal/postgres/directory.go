@@ -47,6 +47,9 @@ func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64,
 // the document is durable. After an error whether it was replaced is unknown. A
 // document that the server cannot take, of close to a gigabyte, is an error too.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
+	if int64(revision) < 0 {
+		return false, nil // no document has it, and the server cannot spell it
+	}
 	if err := d.ready(ctx); err != nil {
 		return false, d.wrap("write", err)
 	}

@@ -142,7 +142,7 @@ func (c *crew) all() []*member {
 	return c.members[:len(c.members):len(c.members)]
 }
 
-// remote reaches a member. One that was killed says store.ErrClosed.
+// remote reaches a member. One that was killed says cluster.ErrNotHolder.
 func (c *crew) remote(to cluster.Member) (store.RuntimeStore, error) {
 	for _, m := range c.all() {
 		if m.Member == to {
