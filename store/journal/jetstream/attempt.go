@@ -54,6 +54,23 @@ func (a *attempt) resolve(ctx context.Context) error {
 	}
 }
 
+// amount returns what the messages take of the stream, or a little more.
+func (a *attempt) amount() (sum amount) {
+	for _, m := range a.messages {
+		sum.bytes += int64(len(m.Data)) - headLength - sumLength + entrySize(a.partition.name)
+	}
+	sum.messages = int64(len(a.messages))
+	return sum
+}
+
+// entrySize returns how many bytes an entry takes besides its body: what the servers
+// write to a file for a message, the headers of an atomic batch, and its own head.
+func entrySize(stream string) int64 {
+	const record, headers = 34, len("NATS/1.0\r\n" + js.ExpectedLastSeqHeader + ": 18446744073709551615\r\n" + js.ExpectedStreamHeader + ": \r\n" +
+		"Nats-Batch-Id: 0123456789012345678901\r\nNats-Batch-Sequence: 1000\r\nNats-Batch-Commit: 1\r\n\r\n")
+	return int64(record + headers + len(stream) + len(subject(stream)) + headLength + sumLength)
+}
+
 // publish publishes the messages, all or none of which are stored.
 func (a *attempt) publish(ctx context.Context) error {
 	bytes := 0
@@ -115,11 +132,14 @@ func (a *attempt) whose(data []byte) found {
 }
 
 // The codes by which the servers refuse a message before any of them stores it. A
-// lack of resources is not among them: in some versions each server finds that out
-// for itself.
+// lack of a server's own resources is not among them: in some versions each server finds
+// that out for itself.
+const accountFull js.ErrorCode = 10002
+
 var (
 	conflictCodes = []js.ErrorCode{js.JSErrCodeStreamWrongLastSequence, js.JSErrCodeStreamWrongLastSequenceConstant}
 	refusalCodes  = []js.ErrorCode{
+		accountFull,
 		js.JSErrCodeStreamMessageExceedsMaximum,
 		jetstreamext.JSErrCodeBatchPublishNotEnabled,
 		jetstreamext.JSErrCodeBatchPublishExceedsLimit,

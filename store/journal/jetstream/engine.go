@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -32,6 +33,10 @@ type Options struct {
 
 	// Domain is the JetStream domain, "" for the connection's own.
 	Domain string
+
+	// Logger is told what an operator should know, such as a compaction that failed. nil
+	// is silent.
+	Logger *slog.Logger
 }
 
 // An Engine is a [journal.Engine] that keeps each partition in a stream of its
@@ -41,6 +46,7 @@ type Engine struct {
 	js      js.JetStream
 	api     string // begins the subjects of the servers' API
 	options Options
+	account account
 }
 
 // New returns an engine on a connection, which stays the caller's: it may be
@@ -94,9 +100,9 @@ func (e *Engine) open(ctx context.Context, name string, emit func(journal.Change
 	if err != nil {
 		return nil, err
 	}
-	p := &partition{engine: e, name: name, stream: stream, fenced: make(chan struct{})}
+	p := newPartition(e, name, stream)
 	if err := p.takeOver(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.Close(ctx))
 	}
 	p.announce()
 	if err = p.watch(); err == nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math/bits"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
@@ -110,23 +111,38 @@ func appendChange(b []byte, c journal.Change) []byte {
 	return append(b, c.Value...)
 }
 
-// encodeChanges returns the body of a batch.
-func encodeChanges(b journal.Batch) []byte {
-	const most = 1 + 2*binary.MaxVarintLen32 // bytes besides key and value
-	body := make([]byte, 0, int(b.Bytes())+most*len(b.Changes))
-	for _, c := range b.Changes {
+// changeSize returns the length of a change in a body.
+func changeSize(c journal.Change) int {
+	n := lengthSize(len(c.Key)) + len(c.Key) + 1
+	if !c.Delete {
+		n += lengthSize(len(c.Value)) + len(c.Value)
+	}
+	return n
+}
+
+// lengthSize returns how many bytes a length takes.
+func lengthSize(n int) int { return max(1, (bits.Len(uint(n))+6)/7) }
+
+// encodeChanges returns the body of changes.
+func encodeChanges(changes []journal.Change) []byte {
+	n := 0
+	for _, c := range changes {
+		n += changeSize(c)
+	}
+	body := make([]byte, 0, n)
+	for _, c := range changes {
 		body = appendChange(body, c)
 	}
 	return body
 }
 
-// decodeChanges calls put with each change of a body. Changes share its bytes.
-func decodeChanges(body []byte, put func(journal.Change)) error {
+// decodeChanges returns the changes of a body, which share its bytes.
+func decodeChanges(body []byte) (changes []journal.Change, err error) {
 	for len(body) > 0 {
 		var c journal.Change
 		var ok bool
 		if c.Key, body, ok = cut(body); !ok || len(body) == 0 {
-			return errBody
+			return nil, errBody
 		}
 		there := body[0]
 		body = body[1:]
@@ -135,14 +151,14 @@ func decodeChanges(body []byte, put func(journal.Change)) error {
 			c.Delete = true
 		case 1:
 			if c.Value, body, ok = cut(body); !ok {
-				return errBody
+				return nil, errBody
 			}
 		default:
-			return errBody
+			return nil, errBody
 		}
-		put(c)
+		changes = append(changes, c)
 	}
-	return nil
+	return changes, nil
 }
 
 var errBody = fmt.Errorf("%w: a batch is not a list of changes", journal.ErrCorrupt)

@@ -37,6 +37,13 @@ func (p *partition) ask(ctx context.Context, sequence uint64) ([]byte, error) {
 	return got.Message.Data, nil
 }
 
+// info asks for the state of the stream until a server answers.
+func (p *partition) info(ctx context.Context) (*js.StreamInfo, error) {
+	return persist(ctx, p.engine, p.askInfo)
+}
+
+func (p *partition) askInfo(ctx context.Context) (*js.StreamInfo, error) { return p.stream.Info(ctx) }
+
 // state asks once for the state of the stream. It is zero if nobody answers.
 func (p *partition) state(ctx context.Context) (s js.StreamState) {
 	if info, err := once(ctx, p.engine, p.askInfo); err == nil {
@@ -49,8 +56,8 @@ func (p *partition) state(ctx context.Context) (s js.StreamState) {
 // entry counts as lost. Another server may lead by then.
 const maxBad = 10
 
-// entry reads an entry that is known to have been stored.
-func (p *partition) entry(ctx context.Context, sequence uint64) (r entry, data []byte, err error) {
+// entry reads an entry that is known to have been stored, as those up to last are.
+func (p *partition) entry(ctx context.Context, sequence, last uint64) (r entry, data []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, p.engine.options.Patience)
 	defer cancel()
 	bad := 0
@@ -65,7 +72,7 @@ func (p *partition) entry(ctx context.Context, sequence uint64) (r entry, data [
 		switch {
 		case err == nil:
 			return r, data, nil
-		case missing && p.overtaken(ctx, sequence):
+		case missing && p.overtaken(ctx, sequence, last):
 			return r, nil, fmt.Errorf("%w: sequence %d was compacted away", journal.ErrFenced, sequence)
 		case bad < maxBad && !errors.Is(err, journal.ErrNewerFormat) && pause.wait(ctx):
 		case missing:
@@ -78,7 +85,7 @@ func (p *partition) entry(ctx context.Context, sequence uint64) (r entry, data [
 
 // overtaken reports whether an entry is missing because a later holder, who has
 // appended since, no longer needs it.
-func (p *partition) overtaken(ctx context.Context, sequence uint64) bool {
+func (p *partition) overtaken(ctx context.Context, sequence, last uint64) bool {
 	s := p.state(ctx)
-	return s.FirstSeq > sequence && s.LastSeq > p.last
+	return s.FirstSeq > sequence && s.LastSeq > last
 }

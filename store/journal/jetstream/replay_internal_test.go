@@ -21,7 +21,7 @@ type line []entry
 // lineOf makes a line: an epoch, two batches of which the second has three parts,
 // another epoch, a copy, and a horizon.
 func lineOf() line {
-	body := encodeChanges(journal.Batch{Changes: []journal.Change{{Key: []byte("k"), Value: []byte("value")}, {Key: []byte("gone"), Delete: true}}})
+	body := encodeChanges([]journal.Change{{Key: []byte("k"), Value: []byte("value")}, {Key: []byte("gone"), Delete: true}})
 	at := func(epoch, index uint64) journal.Position { return journal.Position{Epoch: epoch, Index: index} }
 	return line{
 		{kind: kindEpoch, position: at(1, 0), parts: 1, horizon: 1},
@@ -37,8 +37,8 @@ func lineOf() line {
 
 // read reads a line from a sequence on, with each entry bound to the one before
 // it, as a holder would have written them.
-func (l line) read(from uint64) (*history, error) {
-	h := &history{next: from, standing: map[string][]byte{}}
+func (l line) read(from uint64) (*reading, error) {
+	h := newReading(from)
 	var previous digest
 	for _, r := range l {
 		r.previous = previous
@@ -55,10 +55,25 @@ func (l line) read(from uint64) (*history, error) {
 	return h, nil
 }
 
+// A reading is a history, and what stands after it.
+type reading struct {
+	history
+	values map[string][]byte
+}
+
+func newReading(from uint64) *reading {
+	r := &reading{history{next: from}, map[string][]byte{}}
+	r.whole = func(_ uint64, changes []journal.Change, _ int) error {
+		put(r.values, changes)
+		return nil
+	}
+	return r
+}
+
 func TestHistory(t *testing.T) {
 	h, err := lineOf().read(1)
 	require.NoError(t, err)
-	assert.Equal(t, map[string][]byte{"k": []byte("value")}, h.standing)
+	assert.Equal(t, map[string][]byte{"k": []byte("value")}, h.values)
 	assert.Equal(t, journal.Position{Epoch: 2, Index: 2}, h.position)
 	assert.EqualValues(t, 9, h.next)
 	assert.False(t, h.waits())
@@ -110,7 +125,7 @@ func TestHistoryThatDoesNotFollow(t *testing.T) {
 // The same entries in another order, or with one replaced by one that is right in
 // itself, do not follow by their digests.
 func TestHistoryOfExchangedRecords(t *testing.T) {
-	h := &history{next: 1, standing: map[string][]byte{}}
+	h := newReading(1)
 	first := entry{kind: kindEpoch, position: journal.Position{Epoch: 1}, parts: 1, horizon: 1}
 	require.NoError(t, h.add(first, first.encode()))
 	other := first
@@ -147,7 +162,7 @@ func FuzzHistory(f *testing.F) {
 		f.Add(r.encode(), r.encode())
 	}
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		h := &history{next: 1, standing: map[string][]byte{}}
+		h := newReading(1)
 		for _, data := range [][]byte{a, b} {
 			r, err := decode(resealed(data, formatVersion))
 			if err == nil {

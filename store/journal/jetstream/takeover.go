@@ -15,36 +15,54 @@ func (p *partition) takeOver(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.engine.options.Patience)
 	defer cancel()
 	for pause := newPause(); ; {
-		err := p.tail(ctx)
+		first, err := p.tail(ctx)
 		if err == nil {
 			p.Epoch++
 			err = p.write(ctx, entry{kind: kindEpoch, position: p.Position, id: newID()})
 		}
-		if err == nil || !errors.Is(err, journal.ErrFenced) {
-			return err
-		}
-		p.ended = nil // another entry came in between: try again behind it
-		p.announce()
-		if !pause.wait(ctx) {
+		switch {
+		case errors.Is(err, journal.ErrRejected):
+			if err := p.makeRoom(ctx, first, err); err != nil {
+				return err
+			}
+		case errors.Is(err, journal.ErrFenced): // another entry came in between: try again behind it
+			p.ended = nil
+			p.announce()
+			if !pause.wait(ctx) {
+				return err
+			}
+		default:
 			return err
 		}
 	}
 }
 
-// tail reads the last entry.
-func (p *partition) tail(ctx context.Context) error {
+// makeRoom gives room back where the entry of an epoch finds none, or returns why it
+// cannot. Whatever the servers still hold before the horizon needs no holder.
+func (p *partition) makeRoom(ctx context.Context, first uint64, refused error) error {
+	if first >= p.stored {
+		full := p.space.full(p.name, p.space.toOpen())
+		full.cause = refused
+		return full
+	}
+	return p.purge(ctx, p.stored)
+}
+
+// tail reads the last entry, and returns the sequence of the first.
+func (p *partition) tail(ctx context.Context) (first uint64, err error) {
 	info, err := p.info(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	p.noteSpace(ctx, info)
 	if p.last = info.State.LastSeq; p.last == 0 {
-		p.horizon = 1
-		return nil
+		p.horizon, p.stored = 1, 1
+		return 1, nil
 	}
-	r, data, err := p.entry(ctx, p.last)
+	r, data, err := p.entry(ctx, p.last, p.last)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	p.Position, p.horizon, p.previous = r.position, r.horizon, sha256.Sum256(data)
-	return nil
+	p.Position, p.horizon, p.stored, p.previous = r.position, r.horizon, r.horizon, sha256.Sum256(data)
+	return info.State.FirstSeq, nil
 }
