@@ -32,44 +32,66 @@ func (p *partition) stopCleaning() {
 	}
 }
 
-// What makes a compaction worthwhile by itself is that more is waste than stands, and at
-// least leastWaste, or a quarter of what the stream may have. Who asks for one need not
-// have as much.
+// A worth says whether a compaction is worth it: for what it would give back, and the bytes
+// that stand.
+type worth func(waste amount, standing int64) bool
+
 const (
-	leastWaste = 8 << 20
-	askedWaste = 4 << 10
-	cleanPause = time.Minute // after one that failed, and after one for want of room
+	leastWaste  = 8 << 20 // bytes, for a compaction by itself
+	leastWasted = 1 << 16 // messages
+	askedWaste  = 4 << 10 // bytes, for one that is asked for
+	cleanPause  = time.Minute
 )
 
-// cleanIfWorth begins a compaction if there is enough waste. Where a stream has little
-// room it begins sooner, but once a minute, unless a batch has only deleted. It needs the
-// turn.
+// cleanIfWorth begins a compaction by itself, if more is waste than stands. After one that
+// has failed it waits for a minute. It needs the turn.
 func (p *partition) cleanIfWorth(changes []journal.Change) {
-	least := min(leastWaste, p.space.limits().bytes/4)
-	worth := func(waste, standing int64) bool { return waste > standing && waste > least }
 	standing := p.standing.bytes()
 	waste := p.space.waste(standing)
 	switch {
-	case !worth(waste, standing) || p.failed && time.Now().Before(p.again):
-	case waste > leastWaste || onlyDeletes(changes):
-		p.startCleaning(worth)
+	case p.failed && time.Now().Before(p.again):
+	case p.worthOf(1)(waste, standing):
+		p.startCleaning(p.worthOf(1))
+	case !p.worthOf(4)(waste, standing):
+	case onlyDeletes(changes):
+		p.startCleaning(p.worthOf(4))
 	default:
-		p.cleanIfFull()
+		p.cleanAtTimes(p.worthOf(4))
 	}
 }
 
-// cleanIfFull begins a compaction for want of room. It needs the turn.
+// worthOf is worth it if more is waste than stands, and as much as makes it worthwhile at
+// any time; or that part of the stream's limits, in a small stream.
+func (p *partition) worthOf(part int64) worth {
+	limits := p.space.limits()
+	least := amount{min(leastWaste, limits.bytes/part), min(leastWasted, limits.messages/part)}
+	return func(waste amount, standing int64) bool {
+		return waste.bytes > standing && waste.bytes > least.bytes || limits.messages < endless && waste.messages > least.messages
+	}
+}
+
+// cleanIfFull begins a compaction because a batch was refused for want of room. It needs
+// the turn.
 func (p *partition) cleanIfFull() {
-	least := max(askedWaste, p.space.limits().bytes/16)
-	worth := func(waste, _ int64) bool { return waste > least }
-	if worth(p.space.waste(p.standing.bytes()), 0) && time.Now().After(p.again) {
+	limits := p.space.limits()
+	some := func(waste amount, _ int64) bool {
+		return waste.bytes > max(askedWaste, limits.bytes/16) || waste.messages > limits.messages/16
+	}
+	if some(p.space.waste(p.standing.bytes()), 0) {
+		p.cleanAtTimes(some)
+	}
+}
+
+// cleanAtTimes begins a compaction, at most once a minute.
+func (p *partition) cleanAtTimes(worth worth) {
+	if time.Now().After(p.again) {
 		p.again = time.Now().Add(cleanPause)
 		p.startCleaning(worth)
 	}
 }
 
 // startCleaning begins a compaction, unless one is under way.
-func (p *partition) startCleaning(worth func(waste, standing int64) bool) {
+func (p *partition) startCleaning(worth worth) {
 	select {
 	case p.one <- struct{}{}:
 	default:
@@ -106,7 +128,9 @@ func (p *partition) CompactBeside(ctx context.Context) error {
 	defer cancel()
 	go func() {
 		defer func() { <-p.one }()
-		done <- p.clean(work, func(waste, standing int64) bool { return waste > askedWaste && 4*waste > standing })
+		done <- p.clean(work, func(waste amount, standing int64) bool {
+			return waste.bytes > askedWaste && 4*waste.bytes > standing || waste.messages > p.space.limits().messages/16
+		})
 	}()
 	select {
 	case err := <-done:

@@ -37,7 +37,7 @@ type pending struct {
 const mostGive = 8 << 20
 
 // clean makes a compaction, if it is worth it.
-func (p *partition) clean(ctx context.Context, worth func(waste, standing int64) bool) (err error) {
+func (p *partition) clean(ctx context.Context, worth worth) (err error) {
 	defer func() {
 		p.turn <- struct{}{}
 		if p.failed = err != nil; p.failed {
@@ -68,7 +68,7 @@ func (p *partition) clean(ctx context.Context, worth func(waste, standing int64)
 }
 
 // begin says which entries are read, and reports whether that is worth it.
-func (c *cleaner) begin(h *history, worth func(waste, standing int64) bool) bool {
+func (c *cleaner) begin(h *history, worth worth) bool {
 	p := c.p
 	p.turn <- struct{}{}
 	defer func() { <-p.turn }()

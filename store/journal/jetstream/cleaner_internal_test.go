@@ -149,7 +149,7 @@ func (u *unpurged) Purge(ctx context.Context, o ...js.StreamPurgeOpt) error {
 
 // Where nothing can be removed nothing is copied again and again.
 func TestCompactionThatCannotRemove(t *testing.T) {
-	e := newOne(t, oneServer(t), Options{})
+	e := newOne(t, oneServer(t), Options{Patience: time.Second})
 	p, values := openOne(t, e, "p")
 	wear(t, p, values)
 	denied := &unpurged{p.stream, &js.APIError{Code: 500, ErrorCode: 10110, Description: "purge not permitted"}}

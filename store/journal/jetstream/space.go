@@ -106,8 +106,11 @@ func (s *space) toOpen() amount {
 	return amount{max(0, most.bytes-left.bytes), max(0, most.messages-left.messages)}
 }
 
-// waste returns how many bytes compacting would give back.
-func (s *space) waste(standing int64) int64 { return s.used.bytes - standing }
+// waste returns what compacting would give back, where so many bytes stand.
+func (s *space) waste(standing int64) amount {
+	copies := 2 + 2*standing/int64(max(1, s.copySize()))
+	return s.used.minus(amount{standing, copies})
+}
 
 // askSpace asks what the stream has used and may use. Without an answer, what was known
 // is still the best guess. It needs the turn.
