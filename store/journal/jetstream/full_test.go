@@ -100,3 +100,100 @@ func TestFullJournal(t *testing.T) {
 		}
 	}
 }
+
+// lower makes a stream full to the last byte, as its limit goes down to what it has.
+func lower(t testing.TB, client js.JetStream, c js.StreamConfig) js.StreamConfig {
+	t.Helper()
+	stream, err := client.Stream(t.Context(), c.Name)
+	require.NoError(t, err)
+	c.MaxBytes = int64(stream.CachedInfo().State.Bytes)
+	_, err = client.UpdateStream(t.Context(), c)
+	require.NoError(t, err)
+	return c
+}
+
+// A stream that somebody has filled to the last byte is not opened, since no earlier holder
+// could be fenced. The error says by how much the limit must be raised, and that is enough.
+func TestStreamFullToTheLastByte(t *testing.T) {
+	_, conn := newServers(t, jetstreamtest.Options{Nodes: 1, Lazy: true})
+	client, err := js.New(conn)
+	require.NoError(t, err)
+	e := newEngine(t, conn, jetstream.Options{Replicas: 1})
+	c := limitedStream(t, client, streamOf(t, e, "p"), func(*js.StreamConfig) {})
+	j := openJournal(t, e)
+	all := rewrite(t, j, 30)
+	require.NoError(t, j.Close(t.Context()))
+	c = lower(t, client, c)
+	_, err = standing(t.Context(), e)
+	full, ok := errors.AsType[*jetstream.FullError](err)
+	require.True(t, ok, "%v", err)
+	require.ErrorContains(t, err, c.Name+" is full: ")
+	require.ErrorContains(t, err, fmt.Sprintf("raise its max_bytes by %d bytes", full.Missing))
+	c.MaxBytes += full.Missing
+	_, err = client.UpdateStream(t.Context(), c)
+	require.NoError(t, err)
+	got, err := standing(t.Context(), e)
+	require.NoError(t, err)
+	require.Equal(t, all, got)
+	j = openJournal(t, e)
+	_, err = j.Append(t.Context(), batchOf(50, change("key 1", "small")))
+	require.NoError(t, err, "it takes less than it gives back")
+	require.NoError(t, j.Compact(t.Context(), nil))
+	_, err = j.Append(t.Context(), batchOf(51, change("more", strings.Repeat("x", 50_000))))
+	require.NoError(t, err)
+}
+
+// A limit that is set, lowered or raised while the journal is open is kept to.
+func TestLimitsThatChange(t *testing.T) {
+	_, conn := newServers(t, jetstreamtest.Options{Nodes: 1, Lazy: true})
+	client, err := js.New(conn)
+	require.NoError(t, err)
+	e := newEngine(t, conn, jetstream.Options{Replicas: 1})
+	c := limitedStream(t, client, streamOf(t, e, "p"), func(c *js.StreamConfig) { c.MaxBytes = 16 << 20 })
+	j := openJournal(t, e)
+	_ = rewrite(t, j, 30)
+	c = lower(t, client, c)
+	_, err = j.Append(t.Context(), batchOf(40, change("more", "1")))
+	require.ErrorIs(t, err, journal.ErrRejected, "the servers refuse it")
+	_, err = j.Append(t.Context(), batchOf(41, change("more", "1")))
+	require.ErrorIs(t, err, journal.ErrRejected, "and now it is known")
+	c.MaxBytes = 16 << 20
+	_, err = client.UpdateStream(t.Context(), c)
+	require.NoError(t, err)
+	_, err = j.Append(t.Context(), batchOf(42, change("more", "1")))
+	require.NoError(t, err)
+}
+
+// What the account may store is kept to as well, and what is kept free of it serves all
+// streams.
+func TestFullAccount(t *testing.T) {
+	for _, nodes := range []int{1, 3} {
+		t.Run(fmt.Sprint("nodes=", nodes), func(t *testing.T) {
+			_, conn := newServers(t, jetstreamtest.Options{Nodes: nodes, Lazy: true, MaxStore: int64(nodes) * 32 << 20})
+			e := newEngine(t, conn, jetstream.Options{Replicas: nodes})
+			other := openLoop(t, e, "other")
+			defer func() { require.NoError(t, other.Close()) }()
+			require.NoError(t, other.PersistInputState(t.Context(), "o", stateOf(2<<20)))
+			l := openLoop(t, e, "p")
+			var err error
+			n := 0
+			for ; err == nil && n < 1000; n++ {
+				err = l.PersistInputState(t.Context(), store.RuntimeID(fmt.Sprint(n)), stateOf(400_000))
+			}
+			require.ErrorIs(t, err, journal.ErrRejected)
+			require.ErrorContains(t, err, "account's storage")
+			require.ErrorIs(t, other.PersistInputState(t.Context(), "more", stateOf(400_000)), journal.ErrRejected)
+			require.NoError(t, l.Close())
+			l = openLoop(t, e, "p")
+			defer func() { require.NoError(t, l.Close()) }()
+			for n := range n - 1 {
+				_, err := l.DeleteRuntime(t.Context(), store.RuntimeID(fmt.Sprint(n)))
+				require.NoError(t, err)
+			}
+			require.NoError(t, l.Compact(t.Context()))
+			require.Eventually(t, func() bool { // the servers tell each other after a moment
+				return other.PersistInputState(t.Context(), "more", stateOf(400_000)) == nil
+			}, 20*time.Second, 50*time.Millisecond)
+		})
+	}
+}

@@ -118,7 +118,7 @@ func (p *partition) store(ctx context.Context, a *attempt, r entry) error {
 	case err == nil:
 		p.last += uint64(len(a.messages))
 		p.previous, p.Position, p.stored = a.digest, r.position, p.horizon
-		p.space.take(a.amount(), len(r.body))
+		p.took(a.amount(), len(r.body))
 	case !errors.Is(err, journal.ErrRejected):
 		p.ended = err
 	}

@@ -26,16 +26,17 @@ const endless = math.MaxInt64 / 4 // where there is no limit
 // bytes, that of the account, which other streams use up too. It is what the servers said
 // when they were asked last, and what was stored since.
 type space struct {
-	used    amount
-	most    amount // of the stream
-	account int64  // bytes that the account's limit leaves to this stream
-	total   int64  // bytes that the account's limit would leave to it alone
-	first   uint64 // sequence of the first message
-	largest int    // bytes of the largest body from the horizon on, or more
-	latest  int    // bytes of the largest body since the last compaction began
-	message int    // bytes of a body that fit into one message
-	entry   int64  // bytes that an entry takes besides its body, for each of its messages
-	asked   time.Time
+	used     amount
+	most     amount // of the stream
+	account  int64  // bytes that the account's limit leaves to the stream
+	total    int64  // bytes that it would leave to the stream alone
+	first    uint64 // sequence of the first message
+	replicas int
+	largest  int   // bytes of the largest body from the horizon on, or more
+	latest   int   // bytes of the largest body since the last compaction began
+	message  int   // bytes of a body that fit into one message
+	entry    int64 // bytes that an entry takes besides its body, for each of its messages
+	asked    time.Time
 }
 
 // askEvery is how long limits are taken for the same, if nothing comes close to them.
@@ -50,12 +51,11 @@ func (s *space) left() amount {
 	return amount{min(left.bytes, s.account), left.messages}
 }
 
-// take notes what was stored.
-func (s *space) take(a amount, body int) {
+// took notes what was stored.
+func (p *partition) took(a amount, body int) {
+	s := &p.space
 	s.used = s.used.plus(a)
-	if s.account < endless {
-		s.account -= a.bytes
-	}
+	p.engine.account.take(a.bytes, s.replicas)
 	s.largest, s.latest = max(s.largest, body), max(s.latest, body)
 }
 
@@ -99,10 +99,10 @@ func (s *space) step(body int) amount {
 	return amount{int64(body+s.copySize()) + copies*s.entry, copies}
 }
 
-// toOpen is the room that a stream lacks in which no entry of an epoch fits.
+// toOpen is the room that a stream lacks where not even the entry of an epoch fits: for
+// that, and for deleting and compacting, unless an entry is larger.
 func (s *space) toOpen() amount {
-	most := amount{s.entry + keptSmall, keptEntries}
-	left := s.left()
+	most, left := amount{8 << 20, 4 * keptEntries}, s.left()
 	return amount{max(0, most.bytes-left.bytes), max(0, most.messages-left.messages)}
 }
 
@@ -116,32 +116,43 @@ func (s *space) waste(standing int64) amount {
 // is still the best guess. It needs the turn.
 func (p *partition) askSpace(ctx context.Context) {
 	if info, err := once(ctx, p.engine, p.askInfo); err == nil && info.State.LastSeq >= p.last {
-		p.noteSpace(ctx, info)
+		p.noteSpace(info)
 	}
+	p.askAccount(ctx, 0)
+	p.space.asked = time.Now()
 }
 
-// noteSpace takes down what the servers have said.
-func (p *partition) noteSpace(ctx context.Context, info *js.StreamInfo) {
+// noteSpace takes down what the servers have said of the stream.
+func (p *partition) noteSpace(info *js.StreamInfo) {
 	limit := func(n int64) int64 {
 		if n <= 0 {
 			return endless
 		}
 		return n
 	}
-	s := &p.space
-	s.first = info.State.FirstSeq
+	s, used := &p.space, amount{int64(info.State.Bytes), int64(info.State.Msgs)}
+	if s.replicas > 0 {
+		p.engine.account.take(used.bytes-s.used.bytes, s.replicas)
+	}
+	s.first, s.used, s.replicas = info.State.FirstSeq, used, max(1, info.Config.Replicas)
 	s.message, s.entry = p.room(), entrySize(p.name)
-	s.used = amount{int64(info.State.Bytes), int64(info.State.Msgs)}
 	s.most = amount{limit(info.Config.MaxBytes), limit(info.Config.MaxMsgs)}
-	s.account, s.total = p.engine.account.left(ctx, p.engine, max(1, info.Config.Replicas))
-	s.asked = time.Now()
+}
+
+func (p *partition) askAccount(ctx context.Context, age time.Duration) {
+	p.space.account, p.space.total = p.engine.account.left(ctx, p.engine, p.space.replicas, age)
 }
 
 // admit returns nil if a batch may be stored, ErrRejected if it would take room that is
 // kept. A batch that deletes, or gives back what it takes, may use some of that.
 func (p *partition) admit(ctx context.Context, a *attempt, changes []journal.Change, body int) error {
-	if time.Since(p.space.asked) > askEvery {
+	switch s := &p.space; {
+	case time.Since(s.asked) > askEvery:
 		p.askSpace(ctx)
+	case s.account < s.total/4:
+		p.askAccount(ctx, nearLimit)
+	default:
+		p.askAccount(ctx, askEvery)
 	}
 	if p.missing(a, changes, body) == (amount{}) {
 		return nil

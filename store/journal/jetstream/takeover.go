@@ -54,7 +54,8 @@ func (p *partition) tail(ctx context.Context) (first uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	p.noteSpace(ctx, info)
+	p.noteSpace(info)
+	p.askAccount(ctx, askEvery)
 	if p.last = info.State.LastSeq; p.last == 0 {
 		p.horizon, p.stored = 1, 1
 		return 1, nil

@@ -33,6 +33,7 @@ type Options struct {
 	Nodes      int   // 0 means 3; 1 is a single server
 	MaxPayload int32 // bytes of a message; 0 means the server's 1 MiB
 	Lazy       bool  // do not sync every write: faster, but a power failure loses data
+	MaxStore   int64 // bytes of files that the account may have; 0 means no limit
 }
 
 // systemUser is the name and the password of a user of the system account.
@@ -127,16 +128,20 @@ func (c *Cluster) configuration(n int) string {
 	if c.options.Lazy {
 		sync = "2m"
 	}
+	account := "enabled"
+	if c.options.MaxStore > 0 {
+		account = fmt.Sprintf("{max_file: %d}", c.options.MaxStore)
+	}
 	fmt.Fprintf(&b, `server_name: node-%d
 listen: 127.0.0.1:%d
 jetstream { store_dir: %q, sync_interval: %s, max_file_store: 64G, max_memory_store: 256M }
 accounts {
   SYS { users: [{user: %[5]s, password: %[5]s}] }
-  USERS { jetstream: enabled, users: [{user: user, password: user}] }
+  USERS { jetstream: %[6]s, users: [{user: user, password: user}] }
 }
 system_account: SYS
 no_auth_user: user
-`, n, port, c.Dir(n), sync, systemUser)
+`, n, port, c.Dir(n), sync, systemUser, account)
 	if c.options.MaxPayload > 0 {
 		fmt.Fprintf(&b, "max_payload: %d\n", c.options.MaxPayload)
 	}
