@@ -82,7 +82,7 @@ func (s *space) deletes() amount {
 }
 
 const (
-	mostCopy  = 1 << 20 // bytes of a copy; one change may be larger
+	mostCopy  = 256 << 10 // bytes of a copy, which an append may wait for; one change may be larger
 	leastCopy = 4 << 10
 )
 
