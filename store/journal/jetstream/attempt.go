@@ -66,13 +66,31 @@ func (a *attempt) publish(ctx context.Context) error {
 	a.messages[0].Header.Set(js.ExpectedLastSeqHeader, strconv.FormatUint(a.expected, 10))
 	a.messages[0].Header.Set(js.ExpectedStreamHeader, a.partition.name)
 	if len(a.messages) == 1 {
-		_, err := a.partition.engine.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
-		return err
+		ack, err := a.partition.engine.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
+		if err != nil {
+			return err
+		}
+		return a.checkAck(ack.Domain, ack.Stream, ack.Sequence)
 	}
-	_, err := jetstreamext.PublishMsgBatch(ctx, a.partition.engine.js, a.messages, jetstreamext.BatchFlowControl{
+	ack, err := jetstreamext.PublishMsgBatch(ctx, a.partition.engine.js, a.messages, jetstreamext.BatchFlowControl{
 		AckFirst: true, AckEvery: ackEvery, AckTimeout: a.partition.engine.options.Timeout,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return a.checkAck(ack.Domain, ack.Stream, ack.Sequence)
+}
+
+// checkAck returns an error unless the acknowledgement is that of the partition's own
+// stream, for the place that the messages must have. Another stream that gets the
+// messages too may be quicker to answer; then what came of ours is unknown.
+func (a *attempt) checkAck(domain, stream string, sequence uint64) error {
+	e, want := a.partition.engine, a.expected+uint64(len(a.messages))
+	if domain == e.domain && stream == a.partition.name && sequence == want {
+		return nil
+	}
+	return fmt.Errorf("stream %q in domain %q acknowledges sequence %d, it should be stream %q in domain %q and %d",
+		stream, domain, sequence, a.partition.name, e.domain, want)
 }
 
 const (
@@ -109,6 +127,8 @@ func (a *attempt) whose(data []byte) found {
 		return unknown
 	case err == nil && r.id == a.id && r.part == 0:
 		return ours
+	case err == nil && r.previous != a.partition.previous:
+		return unknown // of another history: the stream is not the one that was opened
 	default:
 		return another
 	}

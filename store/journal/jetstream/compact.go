@@ -35,8 +35,6 @@ func (p *partition) info(ctx context.Context) (*js.StreamInfo, error) {
 	return persist(ctx, p.engine, p.askInfo)
 }
 
-func (p *partition) askInfo(ctx context.Context) (*js.StreamInfo, error) { return p.stream.Info(ctx) }
-
 // leastWaste is how many bytes of waste make compacting worthwhile.
 const leastWaste = 1 << 20
 

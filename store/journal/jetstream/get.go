@@ -39,7 +39,7 @@ func (p *partition) ask(ctx context.Context, sequence uint64) ([]byte, error) {
 
 // state asks once for the state of the stream. It is zero if nobody answers.
 func (p *partition) state(ctx context.Context) (s js.StreamState) {
-	if info, err := once(ctx, p.engine, p.askInfo); err == nil {
+	if info, err := p.askInfo(ctx); err == nil {
 		s = info.State
 	}
 	return s
@@ -56,7 +56,7 @@ func (p *partition) entry(ctx context.Context, sequence uint64) (r entry, data [
 	bad := 0
 	for pause := newPause(); ; {
 		if data, err = p.ask(ctx, sequence); err == nil {
-			r, err = decode(data)
+			r, err = p.decode(data)
 		}
 		missing := errors.Is(err, js.ErrMsgNotFound)
 		if missing || errors.Is(err, journal.ErrCorrupt) {
@@ -67,7 +67,7 @@ func (p *partition) entry(ctx context.Context, sequence uint64) (r entry, data [
 			return r, data, nil
 		case missing && p.overtaken(ctx, sequence):
 			return r, nil, fmt.Errorf("%w: sequence %d was compacted away", journal.ErrFenced, sequence)
-		case bad < maxBad && !errors.Is(err, journal.ErrNewerFormat) && pause.wait(ctx):
+		case bad < maxBad && !errors.Is(err, journal.ErrNewerFormat) && !errors.Is(err, ErrFormer) && pause.wait(ctx):
 		case missing:
 			return r, nil, fmt.Errorf("%w: the stream's leader has no entry at sequence %d", journal.ErrCorrupt, sequence)
 		default:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
@@ -18,9 +19,14 @@ var errClosed = errors.New("jetstream: the journal is closed, nothing was stored
 
 // A partition is a [journal.Journal]: a stream, from Open to Close.
 type partition struct {
-	engine *Engine
-	name   string
-	stream js.Stream
+	engine   *Engine
+	name     string
+	identity identity
+	owner    owner // of the identity
+	stream   js.Stream
+	created  time.Time // when the stream was
+	decode   func([]byte) (entry, error)
+	carrying bool // another journal into it: see Carry
 
 	// What the next entry must follow.
 	journal.Position
@@ -69,7 +75,7 @@ func (p *partition) usable(ctx context.Context) error {
 // write stores an entry behind the last one, in parts if it must. Any error but
 // ErrRejected finishes the journal.
 func (p *partition) write(ctx context.Context, r entry) error {
-	r.horizon = p.horizon
+	r.horizon, r.owner = p.horizon, p.owner
 	a, err := p.attempt(r)
 	if err != nil {
 		return err
@@ -101,7 +107,7 @@ func (p *partition) attempt(r entry) (*attempt, error) {
 		r.previous = a.digest
 		data := r.encode()
 		a.digest = sha256.Sum256(data)
-		a.messages = append(a.messages, &nats.Msg{Subject: subject(p.name), Data: data})
+		a.messages = append(a.messages, &nats.Msg{Subject: p.engine.subject(p.name), Data: data})
 	}
 	return a, nil
 }
@@ -137,9 +143,9 @@ func (p *partition) Fenced() <-chan struct{} { return p.fenced }
 
 // watch listens for later holders, who announce themselves.
 func (p *partition) watch() (err error) {
-	epoch := p.Epoch
-	p.later, err = p.engine.conn.Subscribe(holderSubject(p.name), func(m *nats.Msg) {
-		if r, err := decode(m.Data); err == nil && r.kind == kindEpoch && r.position.Epoch > epoch {
+	at := p.Position
+	p.later, err = p.engine.conn.Subscribe(p.engine.holderSubject(p.name), func(m *nats.Msg) {
+		if announcedBy(m.Data, p.owner, at) {
 			p.notice.Do(func() { close(p.fenced) })
 		}
 	})
@@ -149,8 +155,7 @@ func (p *partition) watch() (err error) {
 // announce tells earlier holders of this one, which may still be taking over. It is
 // a hint, so an error does not matter.
 func (p *partition) announce() {
-	r := entry{kind: kindEpoch, position: p.Position}
-	_ = p.engine.conn.Publish(holderSubject(p.name), r.encode())
+	_ = p.engine.conn.Publish(p.engine.holderSubject(p.name), p.announcement())
 }
 
 // Close implements [journal.Journal]. The servers hold nothing that it must give up.
@@ -158,6 +163,7 @@ func (p *partition) Close(context.Context) error {
 	if p.ended == nil {
 		p.ended = errClosed
 	}
+	p.engine.watch.remove(p)
 	if p.later == nil || !p.later.IsValid() {
 		return nil
 	}

@@ -20,7 +20,7 @@ import (
 // replay reads all entries from the horizon to the last, which is this holder's, and
 // emits what stands.
 func (p *partition) replay(ctx context.Context, emit func(journal.Change) error) error {
-	h := history{next: p.horizon, standing: map[string][]byte{}}
+	h := history{next: p.horizon, owner: p.owner, standing: map[string][]byte{}}
 	if err := p.read(ctx, &h); err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (p *partition) take(ctx context.Context, h *history, m *js.RawStreamMsg) er
 			return err
 		}
 	}
-	if r, err := decode(m.Data); err == nil {
+	if r, err := p.decode(m.Data); err == nil {
 		return h.add(r, m.Data)
 	}
 	return p.readOne(ctx, h)
@@ -123,6 +123,7 @@ func (p *partition) readOne(ctx context.Context, h *history) error {
 type history struct {
 	next     uint64 // sequence
 	previous digest
+	owner    owner
 	position journal.Position
 	horizon  uint64
 	standing map[string][]byte
@@ -166,6 +167,9 @@ func (h *history) change(c journal.Change) {
 
 // check returns why an entry cannot follow the one before, nil if it can.
 func (h *history) check(r entry) error {
+	if err := r.checkOwner(h.owner); err != nil {
+		return err
+	}
 	switch {
 	case r.kind < kindEpoch || r.kind > kindHorizon:
 		return fmt.Errorf("an entry of kind %d", r.kind)

@@ -41,6 +41,9 @@ func final(err error) bool {
 		notFound     = 10059 // also of a new stream, while leaders change
 		notClustered = 10074 // there are fewer servers than replicas
 	)
+	if errors.Is(err, errReplaced) {
+		return true
+	}
 	api, ok := errors.AsType[*js.APIError](err)
 	return ok && (api.Code < 500 && api.ErrorCode != noPeers && api.ErrorCode != notFound || api.ErrorCode == notClustered)
 }

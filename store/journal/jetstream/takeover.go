@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
@@ -18,7 +19,7 @@ func (p *partition) takeOver(ctx context.Context) error {
 		err := p.tail(ctx)
 		if err == nil {
 			p.Epoch++
-			err = p.write(ctx, entry{kind: kindEpoch, position: p.Position, id: newID()})
+			err = p.write(ctx, entry{kind: kindEpoch, position: p.Position, id: newID(), body: p.identity.encode()})
 		}
 		if err == nil || !errors.Is(err, journal.ErrFenced) {
 			return err
@@ -31,7 +32,8 @@ func (p *partition) takeOver(ctx context.Context) error {
 	}
 }
 
-// tail reads the last entry.
+// tail reads the last entry. Nothing is written before it is known to be this
+// partition's.
 func (p *partition) tail(ctx context.Context) error {
 	info, err := p.info(ctx)
 	if err != nil {
@@ -42,8 +44,17 @@ func (p *partition) tail(ctx context.Context) error {
 		return nil
 	}
 	r, data, err := p.entry(ctx, p.last)
+	if errors.Is(err, ErrFormer) {
+		return fmt.Errorf("%w; under this name it was another partition's: let that one be carried over, and delete the stream", err)
+	}
 	if err != nil {
 		return err
+	}
+	if r.owner != p.owner {
+		return p.foreign(ctx, r)
+	}
+	if r.position.Epoch == 0 && r.owner != (owner{}) && !p.carrying {
+		return fmt.Errorf("%w: it was not carried over to the end, call Engine.Carry again", ErrFormer)
 	}
 	p.Position, p.horizon, p.previous = r.position, r.horizon, sha256.Sum256(data)
 	return nil
