@@ -18,7 +18,8 @@ type Directory struct {
 	name   string
 
 	mu     sync.Mutex
-	judged time.Time // when the bucket's settings were last found good
+	judged time.Time // when the bucket's settings were last looked at
+	told   told
 }
 
 // Directory returns the directory of a cluster. Its name consists of letters,
@@ -66,21 +67,28 @@ func (d *Directory) open(ctx context.Context) (js.KeyValue, error) {
 	return kv, d.check(ctx)
 }
 
-// check refuses a bucket that can lose documents. It looks again every minute.
+// check refuses a bucket that can lose documents, at first. Later changes are no reason
+// to end a service that is well: they are logged within a minute.
 func (d *Directory) check(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if time.Since(d.judged) < lookEvery {
+	first := d.judged.IsZero()
+	if !first && time.Since(d.judged) < lookEvery {
 		return nil
 	}
 	info, err := d.engine.askStream(ctx, d.engine.bucketStream())
-	if err == nil {
+	if first && err == nil {
 		err = refusal(d.engine.judgeBucket(info))
 	}
-	if err != nil {
+	if first && err != nil {
 		return fmt.Errorf("bucket %s: %w", d.engine.bucketName(), err)
 	}
 	d.judged = time.Now()
+	if err == nil {
+		now := append(d.engine.judgeBucket(info), judgeRoom(info)...)
+		d.engine.tell(info.Config.Name, d.told, now)
+		d.told = tellable(now)
+	}
 	return nil
 }
 

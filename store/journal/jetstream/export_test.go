@@ -51,3 +51,18 @@ func HalfCarried(prefix, partition string) []byte {
 
 // LookEvery makes an engine look at its streams so often.
 func LookEvery(e *Engine, every time.Duration) { e.watch.every = every }
+
+// Looking returns how many journals' streams an engine looks at, and 1 more if that has
+// not ended.
+func Looking(e *Engine) int {
+	e.watch.mu.Lock()
+	defer e.watch.mu.Unlock()
+	n := len(e.watch.said)
+	if e.watch.stop != nil {
+		n++
+	}
+	return n
+}
+
+// LookAgain makes a directory look at its bucket with the next call, as a minute later.
+func LookAgain(d *Directory) { d.judged = d.judged.Add(-time.Hour) }

@@ -3,8 +3,12 @@ package jetstream
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
@@ -16,16 +20,10 @@ const lookEvery = 45 * time.Second
 // not as it should be. It has a goroutine while there is an open journal and a logger.
 type watch struct {
 	mu    sync.Mutex
-	every time.Duration                   // 0 means lookEvery
-	said  map[*partition]map[finding]bool // of the open journals: what the logger knows
-	stop  context.CancelFunc              // ends the goroutine
-	ended chan struct{}                   // closed when it has
-}
-
-// finding is what makes a [journal.Finding] a new one.
-type finding struct {
-	status  journal.Status
-	setting string
+	every time.Duration       // 0 means lookEvery
+	said  map[*partition]told // of the open journals
+	stop  context.CancelFunc  // ends the goroutine
+	ended chan struct{}       // closed when it has
 }
 
 // add begins to watch a journal's stream.
@@ -36,9 +34,9 @@ func (w *watch) add(p *partition) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.said == nil {
-		w.said = map[*partition]map[finding]bool{}
+		w.said = map[*partition]told{}
 	}
-	w.said[p] = map[finding]bool{}
+	w.said[p] = told{}
 	if w.stop == nil {
 		ctx, stop := context.WithCancel(context.Background())
 		w.stop, w.ended = stop, make(chan struct{})
@@ -80,65 +78,102 @@ func (w *watch) run(ctx context.Context, ended chan struct{}, e *Engine) {
 	}
 }
 
+// lookAtAll looks at some streams at a time, so that one whose servers do not answer
+// holds up few others.
 func (w *watch) lookAtAll(ctx context.Context, e *Engine) {
 	w.mu.Lock()
-	all := make([]*partition, 0, len(w.said))
-	for p := range w.said {
-		all = append(all, p)
-	}
+	all := slices.Collect(maps.Keys(w.said))
 	w.mu.Unlock()
+	var looking errgroup.Group
+	looking.SetLimit(8)
 	for _, p := range all {
-		select {
-		case <-ctx.Done():
-			return
-		case <-p.fenced:
-		default:
-			w.look(ctx, e, p)
-		}
+		looking.Go(func() error {
+			select {
+			case <-ctx.Done():
+			case <-p.fenced:
+			default:
+				w.look(ctx, e, p)
+			}
+			return nil
+		})
 	}
+	_ = looking.Wait()
 }
 
 // look asks for a stream, and logs what is new since the last time. Servers that do not
 // answer are another's business.
 func (w *watch) look(ctx context.Context, e *Engine, p *partition) {
-	info, err := e.askStream(ctx, p.name)
-	var now []journal.Finding
-	switch {
-	case noStream(err):
-		now = []journal.Finding{{Status: journal.Broken, Setting: "stream", Value: "deleted", Advice: "there: all that was stored is gone, and nothing more can be"}}
-	case err != nil:
+	now, err := p.findings(ctx)
+	if err != nil {
 		return
-	case !info.Created.Equal(p.created):
-		now = []journal.Finding{{Status: journal.Broken, Setting: "stream", Value: "deleted and created again", Advice: "the one that was opened: what that one held is gone"}}
-	default:
-		now = append(e.judge(info), judgeRoom(info)...)
 	}
 	w.mu.Lock()
 	before, open := w.said[p]
-	after := map[finding]bool{}
-	for _, f := range now {
-		after[finding{f.Status, f.Setting}] = true
-	}
 	if open {
-		w.said[p] = after
+		w.said[p] = tellable(now)
 	}
 	w.mu.Unlock()
-	if !open {
-		return
+	if open {
+		e.tell(p.name, before, now)
 	}
+}
+
+// findings asks for the stream of an open journal, and judges it.
+func (p *partition) findings(ctx context.Context) ([]journal.Finding, error) {
+	info, err := p.engine.askStream(ctx, p.name)
+	pause := newPause()
+	for n := 0; n < 10 && noStream(err) && pause.wait(ctx); n++ { // servers say so too while leaders change
+		info, err = p.engine.askStream(ctx, p.name)
+	}
+	switch {
+	case noStream(err):
+		return []journal.Finding{{Status: journal.Broken, Setting: "stream", Value: "deleted",
+			Advice: "there: what it held is gone, and nothing can be appended"}}, nil
+	case err != nil:
+		return nil, err
+	case !info.Created.Equal(p.created):
+		return []journal.Finding{{Status: journal.Broken, Setting: "creation", Value: info.Created.UTC().Format(time.RFC3339Nano),
+			Advice: "that of the stream that was opened: it was deleted and created again, and what it held is gone"}}, nil
+	}
+	return append(p.engine.judge(info), judgeRoom(info)...), nil
+}
+
+// A told is what the logger knows of a stream: what is not as it should be.
+type told map[finding]bool
+
+// finding is what makes a [journal.Finding] a new one.
+type finding struct {
+	status  journal.Status
+	setting string
+}
+
+func tellable(now []journal.Finding) told {
+	all := told{}
 	for _, f := range now {
-		if !before[finding{f.Status, f.Setting}] && f.Status != journal.OK {
-			level := slog.LevelWarn
-			if f.Status == journal.Broken {
-				level = slog.LevelError
-			}
-			e.log(level, "a stream's setting is not as it should be", slog.String("stream", p.name), slog.String("status", f.Status.String()),
-				slog.String("setting", f.Setting), slog.String("value", f.Value), slog.String("must_be", f.Advice))
+		if f.Status != journal.OK {
+			all[finding{f.Status, f.Setting}] = true
 		}
 	}
+	return all
+}
+
+// tell logs what is new.
+func (e *Engine) tell(stream string, before told, now []journal.Finding) {
+	for _, f := range now {
+		if f.Status == journal.OK || before[finding{f.Status, f.Setting}] {
+			continue
+		}
+		level := slog.LevelWarn
+		if f.Status == journal.Broken {
+			level = slog.LevelError
+		}
+		e.log(level, "a stream's setting is not as it should be", slog.String("stream", stream), slog.String("status", f.Status.String()),
+			slog.String("setting", f.Setting), slog.String("value", f.Value), slog.String("must_be", f.Advice))
+	}
+	after := tellable(now)
 	for f := range before {
-		if f.status != journal.OK && !after[f] {
-			e.log(slog.LevelInfo, "a stream's setting has changed", slog.String("stream", p.name), slog.String("setting", f.setting),
+		if !after[f] {
+			e.log(slog.LevelInfo, "a stream's setting has changed", slog.String("stream", stream), slog.String("setting", f.setting),
 				slog.String("status_before", f.status.String()))
 		}
 	}
@@ -146,6 +181,9 @@ func (w *watch) look(ctx context.Context, e *Engine, p *partition) {
 
 // log drops a panic of the logger, which is no reason to end.
 func (e *Engine) log(level slog.Level, message string, attrs ...slog.Attr) {
+	if e.options.Logger == nil {
+		return
+	}
 	defer func() { _ = recover() }()
 	e.options.Logger.LogAttrs(context.Background(), level, message, attrs...)
 }
