@@ -285,21 +285,6 @@ func TestLoggerThatPanics(t *testing.T) {
 	}
 }
 
-// Open leaves no stream behind that it must not use.
-func TestOpenLeavesNoStreamBehind(t *testing.T) {
-	client := clientOf(t)
-	prefix := newPrefix()
-	for name, o := range map[string]jetstream.Options{
-		"too many replicas": {Prefix: prefix, Replicas: 5, Patience: time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, _, err := open(t, newEngine(t, shared, o), "p")
-			require.Error(t, err)
-			require.Empty(t, streamNames(t, client, prefix))
-		})
-	}
-}
-
 // A bucket that is changed while it is in use ends no service: it is logged.
 func TestBucketThatChangesIsLogged(t *testing.T) {
 	var said log
