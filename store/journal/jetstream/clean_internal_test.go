@@ -137,7 +137,7 @@ func randomHistory(t *testing.T, conn *nats.Conn, seed uint64) {
 	}
 	source, err := e.js.CreateStream(t.Context(), config)
 	require.NoError(t, err)
-	all := listen(t, conn, name)
+	all := listen(t, e, name)
 	var beside sync.WaitGroup
 	p, _ := openOne(t, e, "p")
 	for range 150 {
@@ -184,6 +184,7 @@ func randomHistory(t *testing.T, conn *nats.Conn, seed uint64) {
 			continue
 		}
 		got := newReading(last.horizon)
+		got.owner = p.owner
 		for _, r := range entries[last.horizon-1 : n+1] {
 			require.NoError(t, got.add(r.entry, r.data), "up to sequence %d", n+1)
 		}
@@ -214,10 +215,10 @@ type log struct {
 	all map[digest][]byte
 }
 
-func listen(t *testing.T, conn *nats.Conn, stream string) *log {
+func listen(t *testing.T, e *Engine, stream string) *log {
 	t.Helper()
 	l := &log{all: map[digest][]byte{}}
-	heard, err := conn.Subscribe(subject(stream), func(m *nats.Msg) {
+	heard, err := e.conn.Subscribe(e.subject(stream), func(m *nats.Msg) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.all[sha256.Sum256(m.Data)] = m.Data

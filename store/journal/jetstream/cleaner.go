@@ -49,7 +49,7 @@ func (p *partition) clean(ctx context.Context, worth worth) (err error) {
 		return err
 	}
 	c := &cleaner{p: p}
-	h := history{whole: func(sequence uint64, changes []journal.Change, size int) error {
+	h := history{owner: p.owner, whole: func(sequence uint64, changes []journal.Change, size int) error {
 		return c.take(ctx, sequence, changes, size)
 	}}
 	if !c.begin(&h, worth) {
@@ -96,7 +96,7 @@ func (c *cleaner) take(ctx context.Context, sequence uint64, changes []journal.C
 		c.size += n
 	}
 	c.cleaned = sequence + 1
-	if c.read += int64(size) + entrySize(c.p.name); c.read < c.give {
+	if c.read += int64(size) + c.p.entrySize(); c.read < c.give {
 		return nil
 	}
 	return c.giveBack(ctx)

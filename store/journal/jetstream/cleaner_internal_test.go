@@ -39,6 +39,7 @@ func (m *meddler) PublishMsg(ctx context.Context, msg *nats.Msg, o ...js.Publish
 func meddled(t *testing.T, conn *nats.Conn, o Options) (*Engine, *meddler) {
 	t.Helper()
 	e := newOne(t, conn, o)
+	require.NoError(t, e.settle(t.Context()))
 	m := &meddler{JetStream: e.js}
 	e.js = m
 	return e, m
@@ -129,7 +130,7 @@ func TestCompactionThatFailsAtAnyStep(t *testing.T) {
 				require.NoError(t, next.CompactBeside(t.Context()))
 				_, got = openOne(t, e, "p")
 				same(t, values, got)
-				require.Less(t, step, 100)
+				require.True(t, reached || step > 3, "a compaction has more steps than %d", step)
 			}
 		})
 	}

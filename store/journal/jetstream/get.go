@@ -42,11 +42,9 @@ func (p *partition) info(ctx context.Context) (*js.StreamInfo, error) {
 	return persist(ctx, p.engine, p.askInfo)
 }
 
-func (p *partition) askInfo(ctx context.Context) (*js.StreamInfo, error) { return p.stream.Info(ctx) }
-
 // state asks once for the state of the stream. It is zero if nobody answers.
 func (p *partition) state(ctx context.Context) (s js.StreamState) {
-	if info, err := once(ctx, p.engine, p.askInfo); err == nil {
+	if info, err := p.askInfo(ctx); err == nil {
 		s = info.State
 	}
 	return s
@@ -63,7 +61,7 @@ func (p *partition) entry(ctx context.Context, sequence, last uint64) (r entry, 
 	bad := 0
 	for pause := newPause(); ; {
 		if data, err = p.ask(ctx, sequence); err == nil {
-			r, err = decode(data)
+			r, err = p.decode(data)
 		}
 		missing := errors.Is(err, js.ErrMsgNotFound)
 		if missing || errors.Is(err, journal.ErrCorrupt) {
@@ -74,7 +72,7 @@ func (p *partition) entry(ctx context.Context, sequence, last uint64) (r entry, 
 			return r, data, nil
 		case missing && p.overtaken(ctx, sequence, last):
 			return r, nil, fmt.Errorf("%w: sequence %d was compacted away", journal.ErrFenced, sequence)
-		case bad < maxBad && !errors.Is(err, journal.ErrNewerFormat) && pause.wait(ctx):
+		case bad < maxBad && !errors.Is(err, journal.ErrNewerFormat) && !errors.Is(err, ErrFormer) && pause.wait(ctx):
 		case missing:
 			return r, nil, fmt.Errorf("%w: the stream's leader has no entry at sequence %d", journal.ErrCorrupt, sequence)
 		default:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
@@ -18,9 +19,14 @@ var errClosed = fmt.Errorf("jetstream: nothing was stored: %w", journal.ErrClose
 
 // A partition is a [journal.Beside]: a stream, from Open to Close.
 type partition struct {
-	engine *Engine
-	name   string
-	stream js.Stream
+	engine   *Engine
+	name     string
+	identity identity
+	owner    owner // of the identity
+	stream   js.Stream
+	created  time.Time // when the stream was
+	decode   func([]byte) (entry, error)
+	carrying bool // another journal into it: see Carry
 
 	// turn is full while somebody writes an entry. Who waits for it gets it in turn, so
 	// that an append waits for one copy at most. What is below belongs to whoever has it.
@@ -42,11 +48,6 @@ type partition struct {
 	fenced chan struct{}
 	notice sync.Once
 	later  *nats.Subscription // hears of later holders
-}
-
-// newPartition returns a partition that is not open yet.
-func newPartition(e *Engine, name string, stream js.Stream) *partition {
-	return &partition{engine: e, name: name, stream: stream, turn: make(chan struct{}, 1), cleaning: newCleaning(), fenced: make(chan struct{})}
 }
 
 // Append implements [journal.Journal].
@@ -134,7 +135,7 @@ func (p *partition) attempt(r entry) (*attempt, error) {
 			journal.ErrRejected, len(r.body), maxParts, p.engine.conn.MaxPayload())
 	}
 	a := &attempt{partition: p, id: r.id, expected: p.last, digest: p.previous}
-	r.parts, r.horizon = uint32(parts), p.horizon
+	r.parts, r.horizon, r.owner = uint32(parts), p.horizon, p.owner
 	body := r.body
 	for ; r.part < r.parts; r.part++ {
 		n := min(size, len(body))
@@ -142,7 +143,7 @@ func (p *partition) attempt(r entry) (*attempt, error) {
 		r.previous = a.digest
 		data := r.encode()
 		a.digest = sha256.Sum256(data)
-		a.messages = append(a.messages, &nats.Msg{Subject: subject(p.name), Data: data})
+		a.messages = append(a.messages, &nats.Msg{Subject: p.engine.subject(p.name), Data: data})
 	}
 	return a, nil
 }
@@ -178,9 +179,9 @@ func (p *partition) Fenced() <-chan struct{} { return p.fenced }
 
 // watch listens for later holders, who announce themselves.
 func (p *partition) watch() (err error) {
-	epoch := p.Epoch
-	p.later, err = p.engine.conn.Subscribe(holderSubject(p.name), func(m *nats.Msg) {
-		if r, err := decode(m.Data); err == nil && r.kind == kindEpoch && r.position.Epoch > epoch {
+	at := p.Position
+	p.later, err = p.engine.conn.Subscribe(p.engine.holderSubject(p.name), func(m *nats.Msg) {
+		if announcedBy(m.Data, p.owner, at) {
 			p.notice.Do(func() { close(p.fenced) })
 		}
 	})
@@ -190,8 +191,7 @@ func (p *partition) watch() (err error) {
 // announce tells earlier holders of this one, which may still be taking over. It is
 // a hint, so an error does not matter.
 func (p *partition) announce() {
-	r := entry{kind: kindEpoch, position: p.Position}
-	_ = p.engine.conn.Publish(holderSubject(p.name), r.encode())
+	_ = p.engine.conn.Publish(p.engine.holderSubject(p.name), p.announcement())
 }
 
 // Close implements [journal.Journal]. It waits until a compaction has let go, which its
@@ -201,6 +201,7 @@ func (p *partition) Close(context.Context) error {
 	p.turn <- struct{}{}
 	p.ended = errClosed
 	<-p.turn
+	p.engine.watch.remove(p)
 	if p.later == nil || !p.later.IsValid() {
 		return nil
 	}

@@ -21,7 +21,7 @@ import (
 // emits what stands.
 func (p *partition) replay(ctx context.Context, emit func(journal.Change) error) error {
 	values := map[string][]byte{}
-	h := history{next: p.horizon, end: p.last, whole: func(sequence uint64, changes []journal.Change, size int) error {
+	h := history{next: p.horizon, end: p.last, owner: p.owner, whole: func(sequence uint64, changes []journal.Change, size int) error {
 		put(values, changes)
 		p.standing.apply(sequence, changes)
 		p.space.largest = max(p.space.largest, size)
@@ -121,7 +121,7 @@ func (p *partition) take(ctx context.Context, h *history, m *js.RawStreamMsg) er
 			return err
 		}
 	}
-	if r, err := decode(m.Data); err == nil {
+	if r, err := p.decode(m.Data); err == nil {
 		return h.add(r, m.Data)
 	}
 	return p.readOne(ctx, h)
@@ -141,6 +141,7 @@ type history struct {
 	next     uint64 // sequence
 	end      uint64 // sequence of the last entry that is asked for
 	previous digest
+	owner    owner
 	position journal.Position
 	horizon  uint64
 
@@ -183,6 +184,9 @@ func (h *history) add(r entry, data []byte) error {
 
 // check returns why an entry cannot follow the one before, nil if it can.
 func (h *history) check(r entry) error {
+	if err := r.checkOwner(h.owner); err != nil {
+		return err
+	}
 	switch {
 	case r.kind < kindEpoch || r.kind > kindHorizon:
 		return fmt.Errorf("an entry of kind %d", r.kind)

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"hash/crc32"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -151,7 +149,7 @@ func TestDecodeFindsEveryFlippedBit(t *testing.T) {
 }
 
 func TestDecodeOfANewerFormat(t *testing.T) {
-	for version, want := range map[byte]error{0: journal.ErrCorrupt, formatVersion + 1: journal.ErrNewerFormat} {
+	for version, want := range map[byte]error{0: journal.ErrCorrupt, formerVersion: ErrFormer, formatVersion + 1: journal.ErrNewerFormat} {
 		_, err := decode(resealed(lineOf()[1].encode(), version))
 		require.ErrorIs(t, err, want)
 	}
@@ -174,21 +172,6 @@ func FuzzHistory(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestStreamNames(t *testing.T) {
-	e := &Engine{options: Options{Prefix: "loopstore"}}
-	for partition, want := range map[string]string{
-		"": "loopstore-", "p0": "loopstore-p0", "agents/7": "loopstore-agents=2f7", "A.b": "loopstore-=41=2eb", "é\x00*>": "loopstore-=c3=a9=00=2a=3e",
-	} {
-		got, err := e.StreamName(partition)
-		require.NoError(t, err)
-		assert.Equal(t, want, got)
-	}
-	_, err := e.StreamName(strings.Repeat("n", maxName-len("loopstore-")))
-	require.NoError(t, err)
-	_, err = e.StreamName(strings.Repeat("n", maxName))
-	require.ErrorContains(t, err, fmt.Sprint(maxName))
 }
 
 // resealed returns data with a version and its checksum, if there is room.

@@ -115,7 +115,7 @@ func (s *space) waste(standing int64) amount {
 // askSpace asks what the stream has used and may use. Without an answer, what was known
 // is still the best guess. It needs the turn.
 func (p *partition) askSpace(ctx context.Context) {
-	if info, err := once(ctx, p.engine, p.askInfo); err == nil && info.State.LastSeq >= p.last {
+	if info, err := p.askInfo(ctx); err == nil && info.State.LastSeq >= p.last {
 		p.noteSpace(info)
 	}
 	p.askAccount(ctx, 0)
@@ -135,7 +135,7 @@ func (p *partition) noteSpace(info *js.StreamInfo) {
 		p.engine.account.take(used.bytes-s.used.bytes, s.replicas)
 	}
 	s.first, s.used, s.replicas = info.State.FirstSeq, used, max(1, info.Config.Replicas)
-	s.message, s.entry = p.room(), entrySize(p.name)
+	s.message, s.entry = p.room(), p.entrySize()
 	s.most = amount{limit(info.Config.MaxBytes), limit(info.Config.MaxMsgs)}
 }
 
