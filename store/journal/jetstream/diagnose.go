@@ -193,6 +193,9 @@ func (e *Engine) judgeOwner(ctx context.Context, info *streamInfo) ([]journal.Fi
 		return []journal.Finding{{Status: s, Setting: "last entry", Value: value, Advice: advice}}, nil
 	}
 	data, err := e.askLast(ctx, info)
+	if errors.Is(err, js.ErrMsgNotFound) {
+		return finding(journal.Broken, "missing", "there, or the journal is not opened")
+	}
 	if err != nil {
 		return finding(journal.Unknown, err.Error(), "readable")
 	}

@@ -111,14 +111,17 @@ func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64,
 // Write replaces the document if it still has the given revision, and reports
 // whether it did. After an error the outcome is unknown.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
-	err = d.ask(ctx, func(ctx context.Context, kv js.KeyValue) (err error) {
-		if revision == 0 {
-			_, err = kv.Create(ctx, d.name, document)
-		} else {
-			_, err = kv.Update(ctx, d.name, document, revision)
+	err = d.ask(ctx, func(ctx context.Context, _ js.KeyValue) error {
+		after := revision
+		err := d.engine.put(ctx, d.name, document, after)
+		if revision == 0 && conflicts(err) {
+			if after, err = d.engine.removedAt(ctx, d.name); err != nil || after == 0 {
+				return err
+			}
+			err = d.engine.put(ctx, d.name, document, after)
 		}
 		ok = err == nil
-		if errors.Is(err, js.ErrKeyExists) || conflicts(err) {
+		if conflicts(err) {
 			return nil
 		}
 		return err

@@ -8,7 +8,29 @@
 //
 // It needs servers of version 2.12 or later. Each partition is a stream of its own,
 // in files, on three servers. The engine creates the stream; it refuses an existing
-// one whose settings would lose entries.
+// one whose settings can lose, add, reorder, alter or refuse entries. [Engine.Diagnose]
+// names every setting that differs, also one that this version does not know. While a
+// journal is open, Options.Logger is told within a minute of what has changed, or that
+// the stream was deleted.
+//
+// # Names
+//
+// The stream of partition agents/0 is loopstore=agents=2f0: the prefix, an =, and the
+// partition, in which = and two digits stand for each byte but lower-case letters,
+// digits, - and _. A prefix has only those, so every name is one prefix and one
+// partition, on any file system. Its subjects are the stream's name, the JetStream domain
+// if there is one, and record or owner: loopstore=agents=2f0.hub.record. Directories are
+// keys of the bucket loopstore, or loopstore-AT-hub in a domain. A name that is too long,
+// or has other characters, is a [*NameError].
+//
+// The domain is Options.Domain, or that of the connection's server. Every question goes
+// to the API of that domain ($JS.hub.API, or $JS.API without one), which the user needs
+// the rights for, and an acknowledgement counts only if its domain, stream and sequence
+// are right. So domains that leaf nodes join do not meet.
+//
+// Each entry says whose it is. A stream with another partition's entries is [ErrForeign]
+// before anything is written. A stream under a former name, loopstore-agents=2f0, with
+// entries in the first format is [ErrFormer], and [Engine.Carry] brings it over.
 //
 // # How a later holder fences the earlier ones
 //
@@ -79,7 +101,7 @@
 //   - Whoever may publish to the stream's subject can write any entry; whoever may
 //     purge or delete the stream can destroy it. Give these rights to members
 //     alone. If a stream is deleted and created again, a holder of the old one may
-//     append to the new one, where its sequence fits, and corrupt it.
+//     append to the new one, where its sequence fits, and corrupt it. The logger is told.
 //   - A stream on one server (Options.Replicas 1) is as good as that server's disk.
 //
 // # Compacting

@@ -236,3 +236,22 @@ func TestAcknowledgementOfAnotherStream(t *testing.T) {
 		})
 	}
 }
+
+// The same of a directory: what another acknowledges may not be stored.
+func TestAcknowledgementOfAnotherBucket(t *testing.T) {
+	e := newEngine(t, shared, jetstream.Options{})
+	d, err := e.Directory("agents")
+	require.NoError(t, err)
+	_, _, err = d.Read(t.Context())
+	require.NoError(t, err)
+	quick, err := cluster.Connect()
+	require.NoError(t, err)
+	defer quick.Close()
+	_, err = quick.Subscribe("$KV."+prefixOf(t, e)+".>", func(m *nats.Msg) { _ = m.Respond([]byte(`{"stream":"other","seq":1}`)) })
+	require.NoError(t, err)
+	require.NoError(t, quick.Flush())
+	ok, err := d.Write(t.Context(), []byte("document"), 0)
+	require.ErrorContains(t, err, "unknown")
+	require.False(t, ok)
+	require.NoError(t, clientOf(t).DeleteKeyValue(t.Context(), prefixOf(t, e)))
+}

@@ -37,6 +37,7 @@ func lineOf() line {
 // it, as a holder would have written them.
 func (l line) read(from uint64) (*reading, error) {
 	h := newReading(from)
+	h.owner = l[0].owner
 	var previous digest
 	for _, r := range l {
 		r.previous = previous
@@ -102,12 +103,20 @@ func TestHistoryThatDoesNotFollow(t *testing.T) {
 		"index stays":           func(l line) line { l[1].position.Index = 0; return l },
 		"index leaps":           func(l line) line { l[1].position.Index = 2; return l },
 		"copy counts":           func(l line) line { l[6].position.Index = 3; return l },
-		"a record is missing":   func(l line) line { return append(l[:1], l[2:]...) },
-		"no change":             func(l line) line { l[1].body = []byte{5, 'k'}; return l },
-		"neither put nor gone":  func(l line) line { l[1].body = []byte{1, 'k', 2}; return l },
-		"value is cut off":      func(l line) line { l[1].body = []byte{1, 'k', 1, 2, 'v'}; return l },
-		"ends after the key":    func(l line) line { l[1].body = []byte{1, 'k'}; return l },
-		"endless length":        func(l line) line { l[1].body = bytes.Repeat([]byte{0xff}, 11); return l },
+		"another's":             func(l line) line { l[3].owner = owner{1}; return l },
+		"epoch of another's": func(l line) line {
+			for n := range l {
+				l[n].owner = identity{prefix: "app"}.owner()
+			}
+			l[0].body, l[5].body = identity{prefix: "app"}.encode(), identity{prefix: "other"}.encode()
+			return l
+		},
+		"a record is missing":  func(l line) line { return append(l[:1], l[2:]...) },
+		"no change":            func(l line) line { l[1].body = []byte{5, 'k'}; return l },
+		"neither put nor gone": func(l line) line { l[1].body = []byte{1, 'k', 2}; return l },
+		"value is cut off":     func(l line) line { l[1].body = []byte{1, 'k', 1, 2, 'v'}; return l },
+		"ends after the key":   func(l line) line { l[1].body = []byte{1, 'k'}; return l },
+		"endless length":       func(l line) line { l[1].body = bytes.Repeat([]byte{0xff}, 11); return l },
 		"huge length": func(l line) line {
 			l[1].body = []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}
 			return l

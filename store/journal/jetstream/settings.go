@@ -181,8 +181,11 @@ func inWords(v reflect.Value) string {
 		if v.IsZero() {
 			return "none"
 		}
-		if text, err := json.Marshal(v.Interface()); err == nil {
-			return string(text)
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v.Interface()); err == nil {
+			return strings.TrimSpace(b.String())
 		}
 	}
 	return fmt.Sprint(v.Interface())

@@ -310,3 +310,35 @@ func TestBucketThatChangesIsLogged(t *testing.T) {
 	require.Contains(t, said.String(), `status=BROKEN setting="max age" value=1h0m0s`)
 	require.NoError(t, client.DeleteStream(t.Context(), c.Name))
 }
+
+// A directory that was emptied with the means of a bucket is written again.
+func TestDirectoryThatWasEmptied(t *testing.T) {
+	e := newEngine(t, shared, jetstream.Options{})
+	d, err := e.Directory("agents")
+	require.NoError(t, err)
+	write := func(document string, revision uint64, want bool) {
+		t.Helper()
+		ok, err := d.Write(t.Context(), []byte(document), revision)
+		require.NoError(t, err)
+		require.Equal(t, want, ok)
+	}
+	write("a", 0, true)
+	kv, err := clientOf(t).KeyValue(t.Context(), prefixOf(t, e))
+	require.NoError(t, err)
+	for _, empty := range []func() error{
+		func() error { return kv.Delete(t.Context(), "agents") },
+		func() error { return kv.Purge(t.Context(), "agents") },
+	} {
+		require.NoError(t, empty())
+		require.Eventually(t, func() bool {
+			document, revision, err := d.Read(t.Context())
+			return err == nil && document == nil && revision == 0
+		}, time.Minute, 5*time.Millisecond)
+		write("b", 1, false)
+		write("b", 0, true)
+		write("c", 0, false)
+	}
+	require.NoError(t, clientOf(t).DeleteKeyValue(t.Context(), prefixOf(t, e)))
+	write("d", 0, true)
+	require.NoError(t, clientOf(t).DeleteKeyValue(t.Context(), prefixOf(t, e)))
+}
