@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"time"
@@ -99,7 +100,7 @@ func (p *partition) startCleaning(worth worth) {
 	}
 	go func() {
 		defer func() { <-p.one }()
-		if err := p.clean(p.open, worth); err != nil && p.open.Err() == nil {
+		if err := p.clean(p.open, worth); err != nil && p.open.Err() == nil && !errors.Is(err, journal.ErrFenced) {
 			p.engine.log(slog.LevelWarn, "journal: the stream was not compacted, what stands has not changed", slog.String("stream", p.name), slog.Any("err", err))
 		}
 	}()

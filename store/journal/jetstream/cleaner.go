@@ -40,7 +40,7 @@ const mostGive = 8 << 20
 func (p *partition) clean(ctx context.Context, worth worth) (err error) {
 	defer func() {
 		p.turn <- struct{}{}
-		if p.failed = err != nil; p.failed {
+		if p.failed = err != nil && ctx.Err() == nil; p.failed {
 			p.again = time.Now().Add(cleanPause)
 		}
 		<-p.turn
@@ -175,8 +175,7 @@ func (p *partition) removeUnneeded(ctx context.Context) error {
 	}
 	p.turn <- struct{}{}
 	defer func() { <-p.turn }()
-	p.askSpace(ctx)
-	return nil
+	return p.askSpace(ctx)
 }
 
 // storeHorizon stores the horizon if the last entry has an earlier one. It reports whether
@@ -190,7 +189,9 @@ func (p *partition) storeHorizon(ctx context.Context) (unneeded bool, horizon ui
 	if p.stored < p.horizon {
 		err = p.write(p.open, entry{kind: kindHorizon, position: p.Position, id: newID()})
 	}
-	p.askSpace(ctx)
+	if err == nil {
+		err = p.askSpace(ctx)
+	}
 	return p.space.first < p.horizon, p.horizon, err
 }
 

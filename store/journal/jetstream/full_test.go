@@ -127,7 +127,7 @@ func TestStreamFullToTheLastByte(t *testing.T) {
 	_, err = standing(t.Context(), e)
 	full, ok := errors.AsType[*jetstream.FullError](err)
 	require.True(t, ok, "%v", err)
-	require.ErrorContains(t, err, c.Name+" is full: ")
+	require.ErrorContains(t, err, c.Name+" is full, nothing was stored: ")
 	require.ErrorContains(t, err, fmt.Sprintf("raise its max_bytes by %d bytes", full.Missing))
 	c.MaxBytes += full.Missing
 	_, err = client.UpdateStream(t.Context(), c)

@@ -114,12 +114,14 @@ func (s *space) waste(standing int64) amount {
 
 // askSpace asks what the stream has used and may use. Without an answer, what was known
 // is still the best guess. It needs the turn.
-func (p *partition) askSpace(ctx context.Context) {
-	if info, err := p.askInfo(ctx); err == nil && info.State.LastSeq >= p.last {
+func (p *partition) askSpace(ctx context.Context) error {
+	p.space.asked = time.Now()
+	info, err := p.askInfo(ctx)
+	if err == nil && info.State.LastSeq >= p.last { // an earlier leader lags
 		p.noteSpace(info)
 	}
 	p.askAccount(ctx, 0)
-	p.space.asked = time.Now()
+	return err
 }
 
 // noteSpace takes down what the servers have said of the stream.
@@ -135,6 +137,7 @@ func (p *partition) noteSpace(info *js.StreamInfo) {
 		p.engine.account.take(used.bytes-s.used.bytes, s.replicas)
 	}
 	s.first, s.used, s.replicas = info.State.FirstSeq, used, max(1, info.Config.Replicas)
+	s.asked = time.Now()
 	s.message, s.entry = p.room(), p.entrySize()
 	s.most = amount{limit(info.Config.MaxBytes), limit(info.Config.MaxMsgs)}
 }
@@ -148,7 +151,7 @@ func (p *partition) askAccount(ctx context.Context, age time.Duration) {
 func (p *partition) admit(ctx context.Context, a *attempt, changes []journal.Change, body int) error {
 	switch s := &p.space; {
 	case time.Since(s.asked) > askEvery:
-		p.askSpace(ctx)
+		_ = p.askSpace(ctx)
 	case s.account < s.total/4:
 		p.askAccount(ctx, nearLimit)
 	default:
@@ -157,7 +160,7 @@ func (p *partition) admit(ctx context.Context, a *attempt, changes []journal.Cha
 	if p.missing(a, changes, body) == (amount{}) {
 		return nil
 	}
-	p.askSpace(ctx)
+	_ = p.askSpace(ctx)
 	if m := p.missing(a, changes, body); m != (amount{}) {
 		return p.space.full(p.name, m)
 	}
@@ -171,7 +174,7 @@ func (p *partition) admitCopy(ctx context.Context, a *attempt) error {
 	if need.within(p.space.left()) {
 		return nil
 	}
-	p.askSpace(ctx)
+	_ = p.askSpace(ctx)
 	lack := need.minus(p.space.left())
 	if lack = (amount{max(0, lack.bytes), max(0, lack.messages)}); lack != (amount{}) {
 		return p.space.full(p.name, lack)
@@ -220,11 +223,11 @@ type FullError struct {
 }
 
 func (e *FullError) Error() string {
-	text := fmt.Sprintf("stream %s is full: delete something, or raise its %s by %d %s", e.Stream, e.Limit, e.Missing, e.unit)
-	if e.cause != nil {
-		text += ": " + e.cause.Error()
+	raise := fmt.Sprintf("raise its %s by %d %s", e.Limit, e.Missing, e.unit)
+	if e.cause != nil { // it is not even open
+		return fmt.Sprintf("stream %s is full, nothing was stored: %s: %v", e.Stream, raise, e.cause)
 	}
-	return text
+	return fmt.Sprintf("stream %s is full, nothing was stored: delete something, or %s", e.Stream, raise)
 }
 
 // Unwrap returns journal.ErrRejected, and what the servers have said.
