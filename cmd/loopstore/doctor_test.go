@@ -105,7 +105,7 @@ func TestDoctorLooksAtNATS(t *testing.T) {
 
 	code, stdout, stderr := shell(t.Context(), "doctor", "-nats", url, "-replicas", "1")
 	require.Equal(t, exitOK, code, stdout+stderr)
-	require.Regexp(t, `(?m)^OK +stream loopstore-p +2 entries, `, stdout)
+	require.Regexp(t, `(?m)^OK +stream loopstore=p +2 entries, `, stdout)
 	require.Regexp(t, `(?m)^UNKNOWN +sync_interval +-\n {9}always: `, stdout)
 	require.True(t, strings.HasSuffix(stdout, "\nnothing wrong was found, and 1 UNKNOWN: it could not be checked\n"), stdout)
 
@@ -118,10 +118,10 @@ func TestDoctorLooksAtNATS(t *testing.T) {
 
 	code, stdout, stderr = shell(t.Context(), "doctor", "-nats", url)
 	require.Equal(t, exitFailed, code, "it is kept by one server, and three are asked for")
-	require.Regexp(t, `(?m)^BROKEN +replicas of stream loopstore-p +1\n`, stdout, stderr)
+	require.Regexp(t, `(?m)^BROKEN +replicas of stream loopstore=p +1\n`, stdout, stderr)
 	code, stdout, stderr = shell(t.Context(), "doctor", "-nats", url, "-replicas", "1", "-prefix", "other")
 	require.Equal(t, exitOK, code, stderr)
-	require.NotContains(t, stdout, "loopstore-p")
+	require.NotContains(t, stdout, "loopstore=p")
 
 	code, _, stderr = shell(t.Context(), "doctor", "-nats", url, "-prefix", "a.b")
 	require.Equal(t, exitUsage, code)

@@ -54,6 +54,23 @@ func (a *attempt) resolve(ctx context.Context) error {
 	}
 }
 
+// amount returns what the messages take of the stream, or a little more.
+func (a *attempt) amount() (sum amount) {
+	for _, m := range a.messages {
+		sum.bytes += int64(len(m.Data)-headLength-sumLength) + a.partition.entrySize()
+	}
+	sum.messages = int64(len(a.messages))
+	return sum
+}
+
+// entrySize returns how many bytes an entry takes besides its body: what the servers
+// write to a file for a message, the headers of an atomic batch, and its own head.
+func (p *partition) entrySize() int64 {
+	const record, headers = 34, len("NATS/1.0\r\n" + js.ExpectedLastSeqHeader + ": 18446744073709551615\r\n" + js.ExpectedStreamHeader + ": \r\n" +
+		"Nats-Batch-Id: 0123456789012345678901\r\nNats-Batch-Sequence: 1000\r\nNats-Batch-Commit: 1\r\n\r\n")
+	return int64(record + headers + len(p.name) + len(p.engine.subject(p.name)) + headLength + sumLength)
+}
+
 // publish publishes the messages, all or none of which are stored.
 func (a *attempt) publish(ctx context.Context) error {
 	bytes := 0
@@ -66,13 +83,31 @@ func (a *attempt) publish(ctx context.Context) error {
 	a.messages[0].Header.Set(js.ExpectedLastSeqHeader, strconv.FormatUint(a.expected, 10))
 	a.messages[0].Header.Set(js.ExpectedStreamHeader, a.partition.name)
 	if len(a.messages) == 1 {
-		_, err := a.partition.engine.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
-		return err
+		ack, err := a.partition.engine.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
+		if err != nil {
+			return err
+		}
+		return a.checkAck(ack.Domain, ack.Stream, ack.Sequence)
 	}
-	_, err := jetstreamext.PublishMsgBatch(ctx, a.partition.engine.js, a.messages, jetstreamext.BatchFlowControl{
+	ack, err := jetstreamext.PublishMsgBatch(ctx, a.partition.engine.js, a.messages, jetstreamext.BatchFlowControl{
 		AckFirst: true, AckEvery: ackEvery, AckTimeout: a.partition.engine.options.Timeout,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return a.checkAck(ack.Domain, ack.Stream, ack.Sequence)
+}
+
+// checkAck returns an error unless the acknowledgement is that of the partition's own
+// stream, for the place that the messages must have. Another stream that gets the
+// messages too may be quicker to answer; then what came of ours is unknown.
+func (a *attempt) checkAck(domain, stream string, sequence uint64) error {
+	e, want := a.partition.engine, a.expected+uint64(len(a.messages))
+	if domain == e.domain && stream == a.partition.name && sequence == want {
+		return nil
+	}
+	return fmt.Errorf("stream %q in domain %q acknowledges sequence %d, it should be stream %q in domain %q and %d",
+		stream, domain, sequence, a.partition.name, e.domain, want)
 }
 
 const (
@@ -109,17 +144,22 @@ func (a *attempt) whose(data []byte) found {
 		return unknown
 	case err == nil && r.id == a.id && r.part == 0:
 		return ours
+	case err == nil && r.previous != a.partition.previous:
+		return unknown // of another history: the stream is not the one that was opened
 	default:
 		return another
 	}
 }
 
 // The codes by which the servers refuse a message before any of them stores it. A
-// lack of resources is not among them: in some versions each server finds that out
-// for itself.
+// lack of a server's own resources is not among them: in some versions each server finds
+// that out for itself.
+const accountFull js.ErrorCode = 10002
+
 var (
 	conflictCodes = []js.ErrorCode{js.JSErrCodeStreamWrongLastSequence, js.JSErrCodeStreamWrongLastSequenceConstant}
 	refusalCodes  = []js.ErrorCode{
+		accountFull,
 		js.JSErrCodeStreamMessageExceedsMaximum,
 		jetstreamext.JSErrCodeBatchPublishNotEnabled,
 		jetstreamext.JSErrCodeBatchPublishExceedsLimit,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,9 @@ import (
 // If it is nil, these are unknown. Diagnose changes nothing. An error means that the
 // servers did not answer.
 func (e *Engine) Diagnose(ctx context.Context, system *nats.Conn) ([]journal.Finding, error) {
+	if err := e.settle(ctx); err != nil {
+		return nil, fmt.Errorf("jetstream: %w", err)
+	}
 	account, err := persist(ctx, e, e.js.AccountInfo)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
@@ -53,21 +57,6 @@ func (e *Engine) judgeConnection() []journal.Finding {
 			Advice: "at least 2.12, which has atomic batches"},
 		{Status: status(limit >= maxBatch, journal.Risk), Setting: "max_payload", Value: fmt.Sprintf("%d bytes: batches of up to %d", room, limit),
 			Advice: fmt.Sprintf("large enough for batches of %d bytes, or larger ones are refused", maxBatch)},
-	}
-}
-
-func judgeAccount(a *js.AccountInfo) []journal.Finding {
-	left := func(limit int64, used uint64) string {
-		if limit < 0 {
-			return "no limit"
-		}
-		return fmt.Sprintf("%d of %d", used, limit)
-	}
-	full := a.Limits.MaxStore >= 0 && a.Store >= uint64(a.Limits.MaxStore)
-	return []journal.Finding{
-		{Status: status(!full, journal.Broken), Setting: "account's storage", Value: left(a.Limits.MaxStore, a.Store),
-			Advice: "some left, or every append is refused"},
-		{Status: journal.OK, Setting: "account's streams", Value: left(int64(a.Limits.MaxStreams), uint64(a.Streams)), Advice: "one a partition"},
 	}
 }
 
@@ -138,33 +127,102 @@ func (z *jsz) judge() journal.Finding {
 	return f
 }
 
-// judgeStreams checks the streams of the existing partitions.
+// judgeStreams checks the streams of the existing partitions, those under former names,
+// and the directories' bucket.
 func (e *Engine) judgeStreams(ctx context.Context) (all []journal.Finding, err error) {
-	list := e.js.ListStreams(ctx)
-	for info := range list.Info() {
-		if !strings.HasPrefix(info.Config.Name, e.options.Prefix+"-") {
-			continue
-		}
-		before := len(all)
-		for _, f := range e.judge(info.Config) {
-			if f.Status != journal.OK {
-				f.Setting = f.Setting + " of stream " + info.Config.Name
-				all = append(all, f)
-			}
-		}
-		if lagging := behind(info); lagging != "" {
-			all = append(all, journal.Finding{Status: journal.Risk, Setting: "replicas of stream " + info.Config.Name, Value: lagging,
-				Advice: "all of them current, or the stream survives fewer failures"})
-		}
-		if len(all) == before {
-			all = append(all, journal.Finding{Setting: "stream " + info.Config.Name,
-				Value: fmt.Sprintf("%d entries, %d bytes", info.State.Msgs, info.State.Bytes)})
-		}
+	streams, silent, err := e.listStreams(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: %w", err)
 	}
-	if err := list.Err(); err != nil && !errors.Is(err, js.ErrEndOfData) {
-		return all, fmt.Errorf("jetstream: listing the streams: %w", err)
+	for _, info := range streams {
+		found, err := e.judgeStream(ctx, info)
+		if err != nil {
+			return all, fmt.Errorf("jetstream: stream %s: %w", info.Config.Name, err)
+		}
+		all = append(all, found...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(silent)) {
+		if _, ok := e.partitionOf(name); ok || name == e.bucketStream() {
+			all = append(all, journal.Finding{Status: journal.Unknown, Setting: "stream " + name, Value: silent[name], Advice: "seen by the servers"})
+		}
 	}
 	return all, nil
+}
+
+// judgeStream checks one stream, if it is this engine's.
+func (e *Engine) judgeStream(ctx context.Context, info *streamInfo) (all []journal.Finding, err error) {
+	name := info.Config.Name
+	kind := "stream "
+	if _, ok := e.partitionOf(name); ok {
+		if all, err = e.judgeOwner(ctx, info); err != nil {
+			return nil, err
+		}
+		all = append(all, e.judge(info)...)
+	} else if name == e.bucketStream() {
+		kind, all = "bucket ", e.judgeBucket(info)
+	} else if partition, ok := e.formerPartitionOf(name); ok {
+		return e.judgeFormer(ctx, info, partition)
+	} else {
+		return nil, nil
+	}
+	if lagging := behind(&info.StreamInfo); lagging != "" {
+		all = append(all, journal.Finding{Status: journal.Risk, Setting: "replicas", Value: lagging,
+			Advice: "all of them current, or the stream survives fewer failures"})
+	}
+	for n := range all {
+		all[n].Setting += " of " + kind + name
+	}
+	for _, f := range judgeRoom(info) {
+		f.Setting += " of " + kind + name
+		all = append(all, f)
+	}
+	if !slices.ContainsFunc(all, func(f journal.Finding) bool { return f.Status != journal.OK }) {
+		all = append(all, journal.Finding{Setting: kind + name, Value: fmt.Sprintf("%d entries, %d bytes", info.State.Msgs, info.State.Bytes)})
+	}
+	return all, nil
+}
+
+// judgeOwner looks at the last entry, whether it is of the partition that the stream's
+// name says.
+func (e *Engine) judgeOwner(ctx context.Context, info *streamInfo) ([]journal.Finding, error) {
+	partition, _ := e.partitionOf(info.Config.Name)
+	if info.State.LastSeq == 0 {
+		return nil, nil
+	}
+	finding := func(s journal.Status, value, advice string) ([]journal.Finding, error) {
+		return []journal.Finding{{Status: s, Setting: "last entry", Value: value, Advice: advice}}, nil
+	}
+	data, err := e.askLast(ctx, info)
+	if errors.Is(err, js.ErrMsgNotFound) {
+		return finding(journal.Broken, "missing", "there, or the journal is not opened")
+	}
+	if err != nil {
+		return finding(journal.Unknown, err.Error(), "readable")
+	}
+	switch r, err := decode(data); {
+	case err != nil:
+		return finding(journal.Broken, err.Error(), "an entry that this version can read")
+	case r.owner != e.identity(partition).owner():
+		return finding(journal.Broken, "another's", fmt.Sprintf("that of %s, or the journal is not opened", e.identity(partition)))
+	}
+	return nil, nil
+}
+
+// judgeFormer names a journal in the first format.
+func (e *Engine) judgeFormer(ctx context.Context, info *streamInfo, partition string) ([]journal.Finding, error) {
+	is, err := persist(ctx, e, func(ctx context.Context) (bool, error) { return e.isFormer(ctx, info) })
+	if err != nil || !is {
+		return nil, err
+	}
+	f := journal.Finding{Setting: "stream " + info.Config.Name, Value: fmt.Sprintf("in the first format, %d entries", info.State.Msgs)}
+	if info.Config.Sealed {
+		f.Value += ", carried over"
+		f.Advice = "deleted, once the new journal has served"
+	} else {
+		f.Status = journal.Broken
+		f.Advice = fmt.Sprintf("carried over with Engine.Carry, if it is the journal of %s: until then that is not opened", e.identity(partition))
+	}
+	return []journal.Finding{f}, nil
 }
 
 // behind says which replicas of a stream lag, "" if none does.

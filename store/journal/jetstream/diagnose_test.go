@@ -62,7 +62,7 @@ func TestDiagnoseOfBadServers(t *testing.T) {
 	c, conn := newServers(t, jetstreamtest.Options{Nodes: 1, Lazy: true, MaxPayload: 32 << 10})
 	client, err := js.New(conn)
 	require.NoError(t, err)
-	_, err = client.CreateStream(t.Context(), js.StreamConfig{Name: "bad-p", MaxAge: time.Hour, Storage: js.MemoryStorage})
+	_, err = client.CreateStream(t.Context(), js.StreamConfig{Name: "bad=p", MaxAge: time.Hour, Storage: js.MemoryStorage})
 	require.NoError(t, err)
 	system, err := c.ConnectSystem()
 	require.NoError(t, err)
@@ -70,8 +70,8 @@ func TestDiagnoseOfBadServers(t *testing.T) {
 	all := statuses(t, newEngine(t, conn, jetstream.Options{Prefix: "bad"}), system)
 	for setting, status := range map[string]journal.Status{
 		"sync_interval of node-0": journal.Risk, "servers": journal.Risk, "max_payload": journal.Risk,
-		"storage of stream bad-p": journal.Broken, "max age of stream bad-p": journal.Broken, "replicas of stream bad-p": journal.Broken,
-		"allow atomic of stream bad-p": journal.Broken, "server version": journal.OK,
+		"storage of stream bad=p": journal.Broken, "max age of stream bad=p": journal.Broken, "replicas of stream bad=p": journal.Broken,
+		"allow atomic of stream bad=p": journal.Broken, "server version": journal.OK,
 	} {
 		assert.Equal(t, status, all[setting], setting)
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
@@ -14,18 +16,22 @@ import (
 // change it by compare-and-set: see package cluster. It is safe for concurrent use.
 type Directory struct {
 	engine *Engine
-	bucket string
 	name   string
+
+	mu     sync.Mutex
+	judged time.Time // when the bucket's settings were last looked at
+	told   told
 }
 
 // Directory returns the directory of a cluster. Its name consists of letters,
-// digits, - and _. The bucket has the name of the engine's prefix, and as many
-// replicas as the partitions.
+// digits, - and _; another one is a [*NameError]. The bucket has the name of the
+// engine's prefix, in a domain with that behind it, and as many replicas as the
+// partitions. One whose settings can lose documents is refused.
 func (e *Engine) Directory(name string) (*Directory, error) {
-	if !plainName(name) {
-		return nil, fmt.Errorf("jetstream: the directory's name %q has other characters than letters, digits, - and _", name)
+	if err := checkDirectory(name); err != nil {
+		return nil, err
 	}
-	return &Directory{engine: e, bucket: e.options.Prefix, name: name}, nil
+	return &Directory{engine: e, name: name}, nil
 }
 
 // ask puts a question to the bucket, again as long as no server hears it.
@@ -49,13 +55,42 @@ func (d *Directory) ask(ctx context.Context, question func(context.Context, js.K
 
 // open returns the bucket, a new one if there is none.
 func (d *Directory) open(ctx context.Context) (js.KeyValue, error) {
-	kv, err := d.engine.js.KeyValue(ctx, d.bucket)
-	if errors.Is(err, js.ErrBucketNotFound) {
-		kv, err = d.engine.js.CreateKeyValue(ctx, js.KeyValueConfig{
-			Bucket: d.bucket, Description: "loopstore directories", Replicas: d.engine.options.Replicas, History: 1,
-		})
+	if err := d.engine.settle(ctx); err != nil {
+		return nil, err
 	}
-	return kv, err
+	kv, err := d.engine.js.KeyValue(ctx, d.engine.bucketName())
+	if errors.Is(err, js.ErrBucketNotFound) {
+		kv, err = d.engine.js.CreateKeyValue(ctx, d.engine.bucketConfig())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return kv, d.check(ctx)
+}
+
+// check refuses a bucket that can lose documents, at first. Later changes are no reason
+// to end a service that is well: they are logged within a minute.
+func (d *Directory) check(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	first := d.judged.IsZero()
+	if !first && time.Since(d.judged) < lookEvery {
+		return nil
+	}
+	info, err := d.engine.askStream(ctx, d.engine.bucketStream())
+	if first && err == nil {
+		err = refusal(d.engine.judgeBucket(info))
+	}
+	if first && err != nil {
+		return fmt.Errorf("bucket %s: %w", d.engine.bucketName(), err)
+	}
+	d.judged = time.Now()
+	if err == nil {
+		now := append(d.engine.judgeBucket(info), judgeRoom(info)...)
+		d.engine.tell(info.Config.Name, d.told, now)
+		d.told = tellable(now)
+	}
+	return nil
 }
 
 // Read returns the document and its revision, nil and 0 if there is none yet. It asks
@@ -111,14 +146,17 @@ func (d *Directory) last(ctx context.Context, bucket string) (document []byte, r
 // Write replaces the document if it still has the given revision, and reports
 // whether it did. After an error the outcome is unknown.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
-	err = d.ask(ctx, func(ctx context.Context, kv js.KeyValue) (err error) {
-		if revision == 0 {
-			_, err = kv.Create(ctx, d.name, document)
-		} else {
-			_, err = kv.Update(ctx, d.name, document, revision)
+	err = d.ask(ctx, func(ctx context.Context, _ js.KeyValue) error {
+		after := revision
+		err := d.engine.put(ctx, d.name, document, after)
+		if revision == 0 && conflicts(err) {
+			if after, err = d.engine.removedAt(ctx, d.name); err != nil || after == 0 {
+				return err
+			}
+			err = d.engine.put(ctx, d.name, document, after)
 		}
 		ok = err == nil
-		if errors.Is(err, js.ErrKeyExists) || conflicts(err) {
+		if conflicts(err) {
 			return nil
 		}
 		return err

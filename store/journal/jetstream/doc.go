@@ -8,7 +8,29 @@
 //
 // It needs servers of version 2.12 or later. Each partition is a stream of its own,
 // in files, on three servers. The engine creates the stream; it refuses an existing
-// one whose settings would lose entries.
+// one whose settings can lose, add, reorder, alter or refuse entries. [Engine.Diagnose]
+// names every setting that differs, also one that this version does not know. While a
+// journal is open, Options.Logger is told within a minute of what has changed, or that
+// the stream was deleted.
+//
+// # Names
+//
+// The stream of partition agents/0 is loopstore=agents=2f0: the prefix, an =, and the
+// partition, in which = and two digits stand for each byte but lower-case letters,
+// digits, - and _. A prefix has only those, so every name is one prefix and one
+// partition, on any file system. Its subjects are the stream's name, the JetStream domain
+// if there is one, and record or owner: loopstore=agents=2f0.hub.record. Directories are
+// keys of the bucket loopstore, or loopstore-AT-hub in a domain. A name that is too long,
+// or has other characters, is a [*NameError].
+//
+// The domain is Options.Domain, or that of the connection's server. Every question goes
+// to the API of that domain ($JS.hub.API, or $JS.API without one), which the user needs
+// the rights for, and an acknowledgement counts only if its domain, stream and sequence
+// are right. So domains that leaf nodes join do not meet.
+//
+// Each entry says whose it is. A stream with another partition's entries is [ErrForeign]
+// before anything is written. A stream under a former name, loopstore-agents=2f0, with
+// entries in the first format is [ErrFormer], and [Engine.Carry] brings it over.
 //
 // # How a later holder fences the earlier ones
 //
@@ -30,7 +52,7 @@
 // be. As long as nothing is there, Append publishes the entry again, which does no
 // harm. So callers notice a change of the leader as a slow call. What is still
 // unknown after Options.Patience is journal.ErrAmbiguous, and the next Open tells.
-// A batch that is too large, or that exceeds a limit of the stream, is
+// A batch that is too large, or for which there is too little room, is
 // journal.ErrRejected, and the journal goes on.
 //
 // # Large batches
@@ -79,15 +101,45 @@
 //   - Whoever may publish to the stream's subject can write any entry; whoever may
 //     purge or delete the stream can destroy it. Give these rights to members
 //     alone. If a stream is deleted and created again, a holder of the old one may
-//     append to the new one, where its sequence fits, and corrupt it.
+//     append to the new one, where its sequence fits, and corrupt it. The logger is told.
 //   - A stream on one server (Options.Replicas 1) is as good as that server's disk.
+//
+// # Compacting
+//
+// A journal compacts itself, beside its holder's other calls, when more of its stream is
+// waste than stands, and at least 8 MiB. It reads the entries from the oldest on, writes
+// again what stands in them, in copies of up to 256 KiB, and lets the servers remove what
+// is before. An append waits for one copy at most. The copies follow the other entries by
+// the same rules, so a later holder fences them too, and wherever a compaction ends,
+// everything stands. After one that fails, which Options.Logger is told, the next one waits
+// for a minute. Where the servers do not remove anything, nothing is copied again.
+// CompactBeside asks for one at once, if a fifth of the stream is waste.
+//
+// # When a limit is reached
+//
+// Limits of the stream (max_bytes, max_msgs) and of the account's storage are kept to
+// before the servers refuse anything, with room to spare: for entries of epochs, for a
+// copy of the largest batch since the last compaction, and for deleting. A batch that
+// would take that room is a [*FullError], which is journal.ErrRejected and says by how much
+// the limit must be raised. A batch that only deletes, or gives back what it takes, may use
+// some of it. So a full journal can be opened, read, exported, deleted from and compacted,
+// and it compacts itself then, at most once a minute, or behind what only deletes. Where a
+// large batch stands, as much again must be free.
+//
+// Limits may change while the journal is open; that is noticed within a minute, or when a
+// batch is refused. The account's storage is shared: the servers take a second or two to
+// tell each other what was stored, and other connections may use up what was kept free. A
+// user who may not ask for the account ($JS.API.INFO) is not kept from reaching its limit.
+//
+// A stream in which not even the entry of an epoch fits is not opened, also not for
+// reading, because no earlier holder could be fenced. If a compaction has left something
+// to remove, that is removed first. Otherwise raise the limit by what the FullError says.
 //
 // # Costs
 //
-// An append is one round trip and the servers' syncs. Open reads all entries since
-// the last Compact, and needs memory for all that stands. Only Compact removes
-// anything: once more than half of a stream is waste, it writes again what stands,
-// and blocks the loop for as long. Call it from time to time, or streams grow with
-// every write until the servers refuse more. An engine has one subscription and,
-// for each journal, a goroutine of the client.
+// An append is one round trip and the servers' syncs. Open reads all entries since the
+// last compaction, and needs memory for all that stands. An open journal keeps 40 to 67
+// bytes in memory for each record that stands, to know what is waste. A stream needs about
+// twice the bytes that stand, and 8 MiB. An engine has one subscription and, for each
+// journal, a goroutine of the client, and one of its own while that is compacted.
 package jetstream

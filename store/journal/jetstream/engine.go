@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,7 +15,8 @@ import (
 
 // Options configure an [Engine]. The zero value is useful.
 type Options struct {
-	// Prefix begins the name of every stream. "" means "loopstore".
+	// Prefix begins the name of every stream: lower-case letters, digits, - and _. ""
+	// means "loopstore".
 	Prefix string
 
 	// Replicas is the number of servers that keep a new stream: 1, 3 or 5. 0 means
@@ -30,17 +32,31 @@ type Options struct {
 	// unknown then, it is journal.ErrAmbiguous. 0 means 30 s.
 	Patience time.Duration
 
-	// Domain is the JetStream domain, "" for the connection's own.
+	// Domain is the JetStream domain, "" for that of the connection's server. Names of
+	// subjects carry it, so domains that are joined do not meet.
 	Domain string
+
+	// Logger is told of settings of a stream that are not as they should be, also when
+	// they change while the journal is open, and of compactions that failed. nil is
+	// silent. A panic of it is dropped.
+	Logger *slog.Logger
 }
 
 // An Engine is a [journal.Engine] that keeps each partition in a stream of its
 // own. It is safe for concurrent use.
 type Engine struct {
 	conn    *nats.Conn
-	js      js.JetStream
-	api     string // begins the subjects of the servers' API
 	options Options
+
+	// What settle fixes before anything else is asked.
+	settling chan struct{} // has room for who does it
+	settled  bool
+	domain   string
+	js       js.JetStream
+	api      string // begins the subjects of the servers' API
+
+	watch   watch // over the open journals' streams
+	account account
 }
 
 // New returns an engine on a connection, which stays the caller's: it may be
@@ -59,15 +75,11 @@ func New(conn *nats.Conn, o Options) (*Engine, error) {
 	if o.Patience <= 0 {
 		o.Patience = 30 * time.Second
 	}
-	if !plainName(o.Prefix) {
-		return nil, fmt.Errorf("jetstream: the prefix %q has other characters than letters, digits, - and _", o.Prefix)
+	if err := errors.Join(checkPrefix(o.Prefix), checkDomain(o.Domain)); err != nil {
+		return nil, err
 	}
-	e := &Engine{conn: conn, api: "$JS.API.", options: o}
-	if o.Domain != "" {
-		e.api = "$JS." + o.Domain + ".API."
-	}
-	var err error
-	if e.js, err = js.NewWithAPIPrefix(conn, e.api, js.WithDefaultTimeout(o.Timeout)); err != nil {
+	e := &Engine{conn: conn, options: o, settling: make(chan struct{}, 1)}
+	if err := e.speakTo(o.Domain); err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
 	return e, nil
@@ -82,21 +94,20 @@ func (e *Engine) Open(ctx context.Context, partition string, emit func(journal.C
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.open(ctx, name, emit)
+	p, err := e.open(ctx, name, partition, emit)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: stream %s: %w", name, err)
 	}
 	return p, nil
 }
 
-func (e *Engine) open(ctx context.Context, name string, emit func(journal.Change) error) (*partition, error) {
-	stream, err := e.stream(ctx, name)
+func (e *Engine) open(ctx context.Context, name, partitionName string, emit func(journal.Change) error) (*partition, error) {
+	p, err := e.find(ctx, name, partitionName)
 	if err != nil {
 		return nil, err
 	}
-	p := &partition{engine: e, name: name, stream: stream, fenced: make(chan struct{})}
 	if err := p.takeOver(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.Close(ctx))
 	}
 	p.announce()
 	if err = p.watch(); err == nil {
@@ -105,5 +116,31 @@ func (e *Engine) open(ctx context.Context, name string, emit func(journal.Change
 	if err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
 	}
+	e.watch.add(p)
 	return p, nil
+}
+
+// find returns a partition that has taken nothing over yet.
+func (e *Engine) find(ctx context.Context, name, partitionName string) (*partition, error) {
+	if err := e.settle(ctx); err != nil {
+		return nil, err
+	}
+	info, err := e.stream(ctx, name, partitionName)
+	if err != nil {
+		return nil, err
+	}
+	return e.attach(ctx, info, e.identity(partitionName))
+}
+
+// attach returns a partition that is on a stream.
+func (e *Engine) attach(ctx context.Context, info *streamInfo, who identity) (*partition, error) {
+	name := info.Config.Name
+	stream, err := persist(ctx, e, func(ctx context.Context) (js.Stream, error) { return e.js.Stream(ctx, name) })
+	if err != nil {
+		return nil, err
+	}
+	return &partition{
+		engine: e, name: name, identity: who, owner: who.owner(), stream: stream, created: info.Created, decode: decode,
+		turn: make(chan struct{}, 1), cleaning: newCleaning(), fenced: make(chan struct{}),
+	}, nil
 }

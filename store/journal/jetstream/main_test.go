@@ -127,7 +127,7 @@ func dropStreams(conn *nats.Conn, prefix string) {
 	defer cancel()
 	names := client.StreamNames(ctx)
 	for name := range names.Name() {
-		if strings.HasPrefix(name, prefix+"-") {
+		if strings.HasPrefix(name, prefix+"=") || strings.HasPrefix(name, prefix+"-") {
 			_ = client.DeleteStream(ctx, name)
 		}
 	}

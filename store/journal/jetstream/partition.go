@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
@@ -14,21 +15,35 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-var errClosed = errors.New("jetstream: the journal is closed, nothing was stored")
+var errClosed = fmt.Errorf("jetstream: nothing was stored: %w", journal.ErrClosed)
 
-// A partition is a [journal.Journal]: a stream, from Open to Close.
+// A partition is a [journal.Beside]: a stream, from Open to Close.
 type partition struct {
-	engine *Engine
-	name   string
-	stream js.Stream
+	engine   *Engine
+	name     string
+	identity identity
+	owner    owner // of the identity
+	stream   js.Stream
+	created  time.Time // when the stream was
+	decode   func([]byte) (entry, error)
+	carrying bool // another journal into it: see Carry
+
+	// turn is full while somebody writes an entry. Who waits for it gets it in turn, so
+	// that an append waits for one copy at most. What is below belongs to whoever has it.
+	turn chan struct{}
 
 	// What the next entry must follow.
 	journal.Position
 	last     uint64 // sequence of the last entry
 	previous digest // of the last entry
-	horizon  uint64
+	horizon  uint64 // nothing before is needed
+	stored   uint64 // the horizon that the last entry has
 
+	space space
 	ended error // why it is finished
+
+	standing standing
+	cleaning
 
 	fenced chan struct{}
 	notice sync.Once
@@ -37,6 +52,8 @@ type partition struct {
 
 // Append implements [journal.Journal].
 func (p *partition) Append(ctx context.Context, b journal.Batch) (journal.Position, error) {
+	p.turn <- struct{}{}
+	defer func() { <-p.turn }()
 	if err := p.usable(ctx); err != nil {
 		return journal.Position{}, err
 	}
@@ -44,14 +61,36 @@ func (p *partition) Append(ctx context.Context, b journal.Batch) (journal.Positi
 		return journal.Position{}, err
 	}
 	at := journal.Position{Epoch: p.Epoch, Index: p.Index + 1}
-	if err := p.write(ctx, entry{kind: kindBatch, position: at, id: b.ID, body: encodeChanges(b)}); err != nil {
+	r := entry{kind: kindBatch, position: at, id: b.ID, body: encodeChanges(b.Changes)}
+	a, err := p.attempt(r)
+	if err != nil {
 		return journal.Position{}, err
 	}
+	if err := p.admit(ctx, a, b.Changes, len(r.body)); err != nil {
+		p.cleanIfFull()
+		return journal.Position{}, err
+	}
+	if err := p.store(ctx, a, r); err != nil {
+		return journal.Position{}, err
+	}
+	p.standing.apply(p.last, b.Changes)
+	p.cleanIfWorth(b.Changes)
 	return p.Position, nil
 }
 
 // usable returns nil, or finishes the journal and returns why.
 func (p *partition) usable(ctx context.Context) error {
+	if err := p.finished(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		p.ended = fmt.Errorf("jetstream: stream %s: the journal has ended, nothing was stored: %w", p.name, context.Cause(ctx))
+	}
+	return p.ended
+}
+
+// finished returns why nothing more can be stored, nil if it can.
+func (p *partition) finished() error {
 	if p.ended != nil {
 		return p.ended
 	}
@@ -59,9 +98,6 @@ func (p *partition) usable(ctx context.Context) error {
 	case <-p.fenced:
 		p.ended = fmt.Errorf("%w: stream %s: a later holder is there, or on its way", journal.ErrFenced, p.name)
 	default:
-		if ctx.Err() != nil {
-			p.ended = fmt.Errorf("%w: %w", errClosed, context.Cause(ctx))
-		}
 	}
 	return p.ended
 }
@@ -69,15 +105,21 @@ func (p *partition) usable(ctx context.Context) error {
 // write stores an entry behind the last one, in parts if it must. Any error but
 // ErrRejected finishes the journal.
 func (p *partition) write(ctx context.Context, r entry) error {
-	r.horizon = p.horizon
 	a, err := p.attempt(r)
 	if err != nil {
 		return err
 	}
-	switch err = a.resolve(ctx); {
+	return p.store(ctx, a, r)
+}
+
+// store makes the attempt to store an entry.
+func (p *partition) store(ctx context.Context, a *attempt, r entry) error {
+	err := a.resolve(ctx)
+	switch {
 	case err == nil:
 		p.last += uint64(len(a.messages))
-		p.previous, p.Position = a.digest, r.position
+		p.previous, p.Position, p.stored = a.digest, r.position, p.horizon
+		p.took(a.amount(), len(r.body))
 	case !errors.Is(err, journal.ErrRejected):
 		p.ended = err
 	}
@@ -93,7 +135,7 @@ func (p *partition) attempt(r entry) (*attempt, error) {
 			journal.ErrRejected, len(r.body), maxParts, p.engine.conn.MaxPayload())
 	}
 	a := &attempt{partition: p, id: r.id, expected: p.last, digest: p.previous}
-	r.parts = uint32(parts)
+	r.parts, r.horizon, r.owner = uint32(parts), p.horizon, p.owner
 	body := r.body
 	for ; r.part < r.parts; r.part++ {
 		n := min(size, len(body))
@@ -101,7 +143,7 @@ func (p *partition) attempt(r entry) (*attempt, error) {
 		r.previous = a.digest
 		data := r.encode()
 		a.digest = sha256.Sum256(data)
-		a.messages = append(a.messages, &nats.Msg{Subject: subject(p.name), Data: data})
+		a.messages = append(a.messages, &nats.Msg{Subject: p.engine.subject(p.name), Data: data})
 	}
 	return a, nil
 }
@@ -137,9 +179,9 @@ func (p *partition) Fenced() <-chan struct{} { return p.fenced }
 
 // watch listens for later holders, who announce themselves.
 func (p *partition) watch() (err error) {
-	epoch := p.Epoch
-	p.later, err = p.engine.conn.Subscribe(holderSubject(p.name), func(m *nats.Msg) {
-		if r, err := decode(m.Data); err == nil && r.kind == kindEpoch && r.position.Epoch > epoch {
+	at := p.Position
+	p.later, err = p.engine.conn.Subscribe(p.engine.holderSubject(p.name), func(m *nats.Msg) {
+		if announcedBy(m.Data, p.owner, at) {
 			p.notice.Do(func() { close(p.fenced) })
 		}
 	})
@@ -149,15 +191,17 @@ func (p *partition) watch() (err error) {
 // announce tells earlier holders of this one, which may still be taking over. It is
 // a hint, so an error does not matter.
 func (p *partition) announce() {
-	r := entry{kind: kindEpoch, position: p.Position}
-	_ = p.engine.conn.Publish(holderSubject(p.name), r.encode())
+	_ = p.engine.conn.Publish(p.engine.holderSubject(p.name), p.announcement())
 }
 
-// Close implements [journal.Journal]. The servers hold nothing that it must give up.
+// Close implements [journal.Journal]. It waits until a compaction has let go, which its
+// end makes at once. The servers hold nothing that it must give up.
 func (p *partition) Close(context.Context) error {
-	if p.ended == nil {
-		p.ended = errClosed
-	}
+	p.stopCleaning()
+	p.turn <- struct{}{}
+	p.ended = errClosed
+	<-p.turn
+	p.engine.watch.remove(p)
 	if p.later == nil || !p.later.IsValid() {
 		return nil
 	}

@@ -20,26 +20,43 @@ import (
 // replay reads all entries from the horizon to the last, which is this holder's, and
 // emits what stands.
 func (p *partition) replay(ctx context.Context, emit func(journal.Change) error) error {
-	h := history{next: p.horizon, standing: map[string][]byte{}}
+	values := map[string][]byte{}
+	h := history{next: p.horizon, end: p.last, owner: p.owner, whole: func(sequence uint64, changes []journal.Change, size int) error {
+		put(values, changes)
+		p.standing.apply(sequence, changes)
+		p.space.largest = max(p.space.largest, size)
+		return nil
+	}}
 	if err := p.read(ctx, &h); err != nil {
 		return err
 	}
 	if h.previous != p.previous || h.position != p.Position || h.waits() {
 		return fmt.Errorf("%w: sequence %d: the entry is not what its holder wrote", journal.ErrCorrupt, p.last)
 	}
-	for _, key := range slices.Sorted(maps.Keys(h.standing)) {
-		if err := emit(journal.Change{Key: []byte(key), Value: h.standing[key]}); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if err := emit(journal.Change{Key: []byte(key), Value: values[key]}); err != nil {
 			return err
 		}
-		delete(h.standing, key)
+		delete(values, key)
 	}
 	return nil
 }
 
-// read adds to h all entries up to the last.
+// put makes changes to the values of keys.
+func put(values map[string][]byte, changes []journal.Change) {
+	for _, c := range changes {
+		if c.Delete {
+			delete(values, string(c.Key))
+		} else {
+			values[string(c.Key)] = bytes.Clone(c.Value)
+		}
+	}
+}
+
+// read adds to h all entries up to its end.
 func (p *partition) read(ctx context.Context, h *history) error {
 	progress := time.Now()
-	for pause := newPause(); h.next <= p.last; {
+	for pause := newPause(); h.next <= h.end; {
 		select {
 		case <-p.fenced:
 			return journal.ErrFenced
@@ -87,7 +104,7 @@ func (p *partition) readSome(ctx context.Context, h *history) error {
 		if err := p.take(ctx, h, m); err != nil {
 			return err
 		}
-		if h.next > p.last {
+		if h.next > h.end {
 			break
 		}
 	}
@@ -104,7 +121,7 @@ func (p *partition) take(ctx context.Context, h *history, m *js.RawStreamMsg) er
 			return err
 		}
 	}
-	if r, err := decode(m.Data); err == nil {
+	if r, err := p.decode(m.Data); err == nil {
 		return h.add(r, m.Data)
 	}
 	return p.readOne(ctx, h)
@@ -112,7 +129,7 @@ func (p *partition) take(ctx context.Context, h *history, m *js.RawStreamMsg) er
 
 // readOne adds the next entry, from any server that has it whole.
 func (p *partition) readOne(ctx context.Context, h *history) error {
-	r, data, err := p.entry(ctx, h.next)
+	r, data, err := p.entry(ctx, h.next, h.end)
 	if err != nil {
 		return err
 	}
@@ -122,10 +139,15 @@ func (p *partition) readOne(ctx context.Context, h *history) error {
 // A history is what the entries say, one after another.
 type history struct {
 	next     uint64 // sequence
+	end      uint64 // sequence of the last entry that is asked for
 	previous digest
+	owner    owner
 	position journal.Position
 	horizon  uint64
-	standing map[string][]byte
+
+	// whole gets the changes of each batch and copy, which share memory that is used
+	// again, with the sequence of its last message, and their length.
+	whole func(sequence uint64, changes []journal.Change, size int) error
 
 	// A batch that lacks some of its parts.
 	body        []byte
@@ -146,8 +168,12 @@ func (h *history) add(r entry, data []byte) error {
 	}
 	h.part, h.parts, h.id = r.part+1, r.parts, r.id
 	if !h.waits() {
-		if err := decodeChanges(h.body, h.change); err != nil {
+		changes, err := decodeChanges(h.body)
+		if err != nil {
 			return fmt.Errorf("sequence %d: %w", h.next, err)
+		}
+		if err := h.whole(h.next, changes, len(h.body)); err != nil {
+			return err
 		}
 		h.body = h.body[:0]
 	}
@@ -156,16 +182,11 @@ func (h *history) add(r entry, data []byte) error {
 	return nil
 }
 
-func (h *history) change(c journal.Change) {
-	if c.Delete {
-		delete(h.standing, string(c.Key))
-	} else {
-		h.standing[string(c.Key)] = bytes.Clone(c.Value)
-	}
-}
-
 // check returns why an entry cannot follow the one before, nil if it can.
 func (h *history) check(r entry) error {
+	if err := r.checkOwner(h.owner); err != nil {
+		return err
+	}
 	switch {
 	case r.kind < kindEpoch || r.kind > kindHorizon:
 		return fmt.Errorf("an entry of kind %d", r.kind)

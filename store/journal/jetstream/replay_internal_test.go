@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"hash/crc32"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,7 +19,7 @@ type line []entry
 // lineOf makes a line: an epoch, two batches of which the second has three parts,
 // another epoch, a copy, and a horizon.
 func lineOf() line {
-	body := encodeChanges(journal.Batch{Changes: []journal.Change{{Key: []byte("k"), Value: []byte("value")}, {Key: []byte("gone"), Delete: true}}})
+	body := encodeChanges([]journal.Change{{Key: []byte("k"), Value: []byte("value")}, {Key: []byte("gone"), Delete: true}})
 	at := func(epoch, index uint64) journal.Position { return journal.Position{Epoch: epoch, Index: index} }
 	return line{
 		{kind: kindEpoch, position: at(1, 0), parts: 1, horizon: 1},
@@ -37,8 +35,9 @@ func lineOf() line {
 
 // read reads a line from a sequence on, with each entry bound to the one before
 // it, as a holder would have written them.
-func (l line) read(from uint64) (*history, error) {
-	h := &history{next: from, standing: map[string][]byte{}}
+func (l line) read(from uint64) (*reading, error) {
+	h := newReading(from)
+	h.owner = l[0].owner
 	var previous digest
 	for _, r := range l {
 		r.previous = previous
@@ -55,10 +54,25 @@ func (l line) read(from uint64) (*history, error) {
 	return h, nil
 }
 
+// A reading is a history, and what stands after it.
+type reading struct {
+	history
+	values map[string][]byte
+}
+
+func newReading(from uint64) *reading {
+	r := &reading{history{next: from}, map[string][]byte{}}
+	r.whole = func(_ uint64, changes []journal.Change, _ int) error {
+		put(r.values, changes)
+		return nil
+	}
+	return r
+}
+
 func TestHistory(t *testing.T) {
 	h, err := lineOf().read(1)
 	require.NoError(t, err)
-	assert.Equal(t, map[string][]byte{"k": []byte("value")}, h.standing)
+	assert.Equal(t, map[string][]byte{"k": []byte("value")}, h.values)
 	assert.Equal(t, journal.Position{Epoch: 2, Index: 2}, h.position)
 	assert.EqualValues(t, 9, h.next)
 	assert.False(t, h.waits())
@@ -89,12 +103,20 @@ func TestHistoryThatDoesNotFollow(t *testing.T) {
 		"index stays":           func(l line) line { l[1].position.Index = 0; return l },
 		"index leaps":           func(l line) line { l[1].position.Index = 2; return l },
 		"copy counts":           func(l line) line { l[6].position.Index = 3; return l },
-		"a record is missing":   func(l line) line { return append(l[:1], l[2:]...) },
-		"no change":             func(l line) line { l[1].body = []byte{5, 'k'}; return l },
-		"neither put nor gone":  func(l line) line { l[1].body = []byte{1, 'k', 2}; return l },
-		"value is cut off":      func(l line) line { l[1].body = []byte{1, 'k', 1, 2, 'v'}; return l },
-		"ends after the key":    func(l line) line { l[1].body = []byte{1, 'k'}; return l },
-		"endless length":        func(l line) line { l[1].body = bytes.Repeat([]byte{0xff}, 11); return l },
+		"another's":             func(l line) line { l[3].owner = owner{1}; return l },
+		"epoch of another's": func(l line) line {
+			for n := range l {
+				l[n].owner = identity{prefix: "app"}.owner()
+			}
+			l[0].body, l[5].body = identity{prefix: "app"}.encode(), identity{prefix: "other"}.encode()
+			return l
+		},
+		"a record is missing":  func(l line) line { return append(l[:1], l[2:]...) },
+		"no change":            func(l line) line { l[1].body = []byte{5, 'k'}; return l },
+		"neither put nor gone": func(l line) line { l[1].body = []byte{1, 'k', 2}; return l },
+		"value is cut off":     func(l line) line { l[1].body = []byte{1, 'k', 1, 2, 'v'}; return l },
+		"ends after the key":   func(l line) line { l[1].body = []byte{1, 'k'}; return l },
+		"endless length":       func(l line) line { l[1].body = bytes.Repeat([]byte{0xff}, 11); return l },
 		"huge length": func(l line) line {
 			l[1].body = []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}
 			return l
@@ -110,7 +132,7 @@ func TestHistoryThatDoesNotFollow(t *testing.T) {
 // The same entries in another order, or with one replaced by one that is right in
 // itself, do not follow by their digests.
 func TestHistoryOfExchangedRecords(t *testing.T) {
-	h := &history{next: 1, standing: map[string][]byte{}}
+	h := newReading(1)
 	first := entry{kind: kindEpoch, position: journal.Position{Epoch: 1}, parts: 1, horizon: 1}
 	require.NoError(t, h.add(first, first.encode()))
 	other := first
@@ -136,7 +158,7 @@ func TestDecodeFindsEveryFlippedBit(t *testing.T) {
 }
 
 func TestDecodeOfANewerFormat(t *testing.T) {
-	for version, want := range map[byte]error{0: journal.ErrCorrupt, formatVersion + 1: journal.ErrNewerFormat} {
+	for version, want := range map[byte]error{0: journal.ErrCorrupt, formerVersion: ErrFormer, formatVersion + 1: journal.ErrNewerFormat} {
 		_, err := decode(resealed(lineOf()[1].encode(), version))
 		require.ErrorIs(t, err, want)
 	}
@@ -147,7 +169,7 @@ func FuzzHistory(f *testing.F) {
 		f.Add(r.encode(), r.encode())
 	}
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		h := &history{next: 1, standing: map[string][]byte{}}
+		h := newReading(1)
 		for _, data := range [][]byte{a, b} {
 			r, err := decode(resealed(data, formatVersion))
 			if err == nil {
@@ -159,21 +181,6 @@ func FuzzHistory(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestStreamNames(t *testing.T) {
-	e := &Engine{options: Options{Prefix: "loopstore"}}
-	for partition, want := range map[string]string{
-		"": "loopstore-", "p0": "loopstore-p0", "agents/7": "loopstore-agents=2f7", "A.b": "loopstore-=41=2eb", "é\x00*>": "loopstore-=c3=a9=00=2a=3e",
-	} {
-		got, err := e.StreamName(partition)
-		require.NoError(t, err)
-		assert.Equal(t, want, got)
-	}
-	_, err := e.StreamName(strings.Repeat("n", maxName-len("loopstore-")))
-	require.NoError(t, err)
-	_, err = e.StreamName(strings.Repeat("n", maxName))
-	require.ErrorContains(t, err, fmt.Sprint(maxName))
 }
 
 // resealed returns data with a version and its checksum, if there is room.

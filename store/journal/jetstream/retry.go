@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -26,9 +27,21 @@ func once[T any](ctx context.Context, e *Engine, ask func(context.Context) (T, e
 func persist[T any](ctx context.Context, e *Engine, ask func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.options.Patience)
 	defer cancel()
+	var told error // what the servers said last, before they said nothing
 	for pause := newPause(); ; {
 		answer, err := once(ctx, e, ask)
-		if err == nil || final(err) || !pause.wait(ctx) {
+		if err == nil || final(err) {
+			return answer, err
+		}
+		silent := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+		if !silent {
+			told = err
+		}
+		switch {
+		case pause.wait(ctx):
+		case silent && told != nil:
+			return answer, fmt.Errorf("%w; before that: %w", err, told)
+		default:
 			return answer, err
 		}
 	}
@@ -41,6 +54,9 @@ func final(err error) bool {
 		notFound     = 10059 // also of a new stream, while leaders change
 		notClustered = 10074 // there are fewer servers than replicas
 	)
+	if errors.Is(err, errReplaced) {
+		return true
+	}
 	api, ok := errors.AsType[*js.APIError](err)
 	return ok && (api.Code < 500 && api.ErrorCode != noPeers && api.ErrorCode != notFound || api.ErrorCode == notClustered)
 }

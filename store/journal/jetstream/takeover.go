@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
@@ -18,33 +19,62 @@ func (p *partition) takeOver(ctx context.Context) error {
 		err := p.tail(ctx)
 		if err == nil {
 			p.Epoch++
-			err = p.write(ctx, entry{kind: kindEpoch, position: p.Position, id: newID()})
+			err = p.write(ctx, entry{kind: kindEpoch, position: p.Position, id: newID(), body: p.identity.encode()})
 		}
-		if err == nil || !errors.Is(err, journal.ErrFenced) {
-			return err
-		}
-		p.ended = nil // another entry came in between: try again behind it
-		p.announce()
-		if !pause.wait(ctx) {
+		switch {
+		case errors.Is(err, journal.ErrRejected):
+			if err := p.makeRoom(ctx, err); err != nil {
+				return err
+			}
+		case errors.Is(err, journal.ErrFenced): // another entry came in between: try again behind it
+			p.ended = nil
+			p.announce()
+			if !pause.wait(ctx) {
+				return err
+			}
+		default:
 			return err
 		}
 	}
 }
 
-// tail reads the last entry.
+// makeRoom gives room back where the entry of an epoch finds none, or returns why it
+// cannot. Whatever the servers still hold before the horizon needs no holder.
+func (p *partition) makeRoom(ctx context.Context, refused error) error {
+	if p.space.first >= p.stored {
+		full := p.space.full(p.name, p.space.toOpen())
+		full.cause = refused
+		return full
+	}
+	return p.purge(ctx, p.stored)
+}
+
+// tail reads the last entry. Nothing is written before it is known to be this
+// partition's.
 func (p *partition) tail(ctx context.Context) error {
 	info, err := p.info(ctx)
 	if err != nil {
 		return err
 	}
+	p.noteSpace(info)
+	p.askAccount(ctx, askEvery)
 	if p.last = info.State.LastSeq; p.last == 0 {
-		p.horizon = 1
+		p.horizon, p.stored = 1, 1
 		return nil
 	}
-	r, data, err := p.entry(ctx, p.last)
+	r, data, err := p.entry(ctx, p.last, p.last)
+	if errors.Is(err, ErrFormer) {
+		return fmt.Errorf("%w; under this name it was another partition's: let that one be carried over, and delete the stream", err)
+	}
 	if err != nil {
 		return err
 	}
-	p.Position, p.horizon, p.previous = r.position, r.horizon, sha256.Sum256(data)
+	if r.owner != p.owner {
+		return p.foreign(ctx, r)
+	}
+	if r.position.Epoch == 0 && r.owner != (owner{}) && !p.carrying {
+		return fmt.Errorf("%w: it was not carried over to the end, call Engine.Carry again", ErrFormer)
+	}
+	p.Position, p.horizon, p.stored, p.previous = r.position, r.horizon, r.horizon, sha256.Sum256(data)
 	return nil
 }

@@ -26,6 +26,7 @@ type Cluster struct {
 	routes  []string         // where the servers reach each other
 	nodes   []*server.Server // nil if stopped
 	ports   []int            // for clients
+	leaves  []string         // where servers with a domain take leaf nodes
 }
 
 // Options are how the servers run.
@@ -33,6 +34,10 @@ type Options struct {
 	Nodes      int   // 0 means 3; 1 is a single server
 	MaxPayload int32 // bytes of a message; 0 means the server's 1 MiB
 	Lazy       bool  // do not sync every write: faster, but a power failure loses data
+	MaxStore   int64 // bytes of files that the account may have; 0 means no limit
+
+	Domain string   // of JetStream; "" means none
+	Hub    *Cluster // whose leaf nodes the servers are; it has a domain
 }
 
 // systemUser is the name and the password of a user of the system account.
@@ -46,11 +51,18 @@ func Start(ctx context.Context, dir string, o Options) (*Cluster, error) {
 	}
 	c := &Cluster{dir: dir, options: o, nodes: make([]*server.Server, o.Nodes), ports: make([]int, o.Nodes)}
 	for range o.Nodes {
-		port, err := freePort()
+		address, err := freeAddress()
 		if err != nil {
 			return nil, err
 		}
-		c.routes = append(c.routes, "nats-route://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		c.routes = append(c.routes, "nats-route://"+address)
+		if o.Domain == "" {
+			continue
+		}
+		if address, err = freeAddress(); err != nil {
+			return nil, err
+		}
+		c.leaves = append(c.leaves, address)
 	}
 	var err error
 	for n := 0; n < o.Nodes && err == nil; n++ {
@@ -66,13 +78,13 @@ func Start(ctx context.Context, dir string, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// freePort returns a port that is free now.
-func freePort() (int, error) {
+// freeAddress returns an address whose port is free now.
+func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, fmt.Errorf("jetstreamtest: %w", err)
+		return "", fmt.Errorf("jetstreamtest: %w", err)
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return l.Addr().String(), l.Close()
 }
 
 // Dir returns the directory of a server. Servers count from 0.
@@ -127,23 +139,62 @@ func (c *Cluster) configuration(n int) string {
 	if c.options.Lazy {
 		sync = "2m"
 	}
-	fmt.Fprintf(&b, `server_name: node-%d
+	account := "enabled"
+	if c.options.MaxStore > 0 {
+		account = fmt.Sprintf("{max_file: %d}", c.options.MaxStore)
+	}
+	fmt.Fprintf(&b, `server_name: %snode-%d
 listen: 127.0.0.1:%d
-jetstream { store_dir: %q, sync_interval: %s, max_file_store: 64G, max_memory_store: 256M }
+jetstream { store_dir: %q, sync_interval: %s, max_file_store: 64G, max_memory_store: 256M, %s }
 accounts {
-  SYS { users: [{user: %[5]s, password: %[5]s}] }
-  USERS { jetstream: enabled, users: [{user: user, password: user}] }
+  SYS { users: [{user: %[7]s, password: %[7]s}] }
+  USERS { jetstream: %[8]s, users: [{user: user, password: user}] }
 }
 system_account: SYS
 no_auth_user: user
-`, n, port, c.Dir(n), sync, systemUser)
+`, c.options.Domain, n, port, c.Dir(n), sync, c.domain(), systemUser, account)
 	if c.options.MaxPayload > 0 {
 		fmt.Fprintf(&b, "max_payload: %d\n", c.options.MaxPayload)
 	}
 	if len(c.nodes) > 1 {
-		fmt.Fprintf(&b, "cluster { name: jetstreamtest, listen: %q, routes: [%s] }\n", strings.TrimPrefix(c.routes[n], "nats-route://"), strings.Join(c.routes, ", "))
+		fmt.Fprintf(&b, "cluster { name: %q, listen: %q, routes: [%s] }\n", "jetstreamtest"+c.options.Domain, strings.TrimPrefix(c.routes[n], "nats-route://"), strings.Join(c.routes, ", "))
 	}
+	b.WriteString(c.leafNodes(n))
 	return b.String()
+}
+
+func (c *Cluster) domain() string {
+	if c.options.Domain == "" {
+		return ""
+	}
+	return fmt.Sprintf("domain: %q", c.options.Domain)
+}
+
+// leafNodes says where a server takes leaf nodes, and whose leaf node it is.
+func (c *Cluster) leafNodes(n int) string {
+	switch {
+	case c.options.Hub != nil:
+		urls := make([]string, len(c.options.Hub.leaves))
+		for i, leaf := range c.options.Hub.leaves {
+			urls[i] = strconv.Quote("nats-leaf://user:user@" + leaf)
+		}
+		return fmt.Sprintf("leafnodes { reconnect: 1, remotes: [{ urls: [%s], account: USERS }] }\n", strings.Join(urls, ", "))
+	case c.options.Domain != "":
+		return fmt.Sprintf("leafnodes { listen: %q }\n", c.leaves[n])
+	}
+	return ""
+}
+
+// WaitLeaf waits until each server that runs is connected to the hub.
+func (c *Cluster) WaitLeaf(ctx context.Context) error {
+	return c.wait(ctx, "the servers are not connected to the hub", func() bool {
+		for _, s := range c.nodes {
+			if s != nil && s.NumLeafNodes() == 0 {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // WaitReady waits until the servers that run have a leader that knows them all.

@@ -1,0 +1,74 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// bucketConfig is the configuration of a new bucket.
+func (e *Engine) bucketConfig() js.KeyValueConfig {
+	return js.KeyValueConfig{
+		Bucket: e.bucketName(), Description: "loopstore directories", Replicas: e.options.Replicas, History: 1,
+	}
+}
+
+// bucketStream returns the name of the stream that keeps the bucket.
+func (e *Engine) bucketStream() string { return "KV_" + e.bucketName() }
+
+// judgeBucket checks the bucket of the directories, and returns what is not as it should
+// be. A broken setting can lose or refuse documents.
+func (e *Engine) judgeBucket(info *streamInfo) []journal.Finding {
+	w := wanted{StreamConfig: js.StreamConfig{
+		Name: e.bucketStream(), Subjects: []string{e.keySubject(">")}, Replicas: e.options.Replicas,
+	}, payload: e.conn.MaxPayload()}
+	return judgeSettings(info, w, bucketSettings)
+}
+
+// keySubject is where the documents under a key are kept.
+func (e *Engine) keySubject(key string) string { return "$KV." + e.bucketName() + "." + key }
+
+// put stores a document behind the latest one under a key, which has a sequence, 0 for
+// none. The acknowledgement must be the bucket's own.
+func (e *Engine) put(ctx context.Context, key string, document []byte, after uint64) error {
+	m := nats.NewMsg(e.keySubject(key))
+	if e.domain != "" {
+		m.Subject = e.api + m.Subject // leaf nodes do not pass on the other one
+	}
+	m.Data = document
+	m.Header.Set(js.ExpectedStreamHeader, e.bucketStream())
+	m.Header.Set(js.ExpectedLastSubjSeqHeader, strconv.FormatUint(after, 10))
+	ack, err := e.js.PublishMsg(ctx, m, js.WithRetryAttempts(0))
+	if err != nil {
+		return err
+	}
+	if ack.Stream != e.bucketStream() || ack.Domain != e.domain || ack.Sequence <= after {
+		return fmt.Errorf("stream %q in domain %q acknowledges sequence %d behind %d, it should be stream %q in domain %q: whether the document was stored is unknown",
+			ack.Stream, ack.Domain, ack.Sequence, after, e.bucketStream(), e.domain)
+	}
+	return nil
+}
+
+// removedAt returns the sequence of the mark by which a key was removed, 0 if it was not.
+func (e *Engine) removedAt(ctx context.Context, key string) (uint64, error) {
+	var got struct {
+		Message *struct {
+			Sequence uint64 `json:"seq"`
+			Header   []byte `json:"hdrs"`
+		} `json:"message"`
+	}
+	err := e.question(ctx, "STREAM.MSG.GET."+e.bucketStream(), fmt.Appendf(nil, `{"last_by_subj":%q}`, e.keySubject(key)), &got)
+	if err != nil || got.Message == nil {
+		return 0, err
+	}
+	header, err := nats.DecodeHeadersMsg(got.Message.Header)
+	if err != nil || header.Get("KV-Operation") == "" && header.Get("Nats-Marker-Reason") == "" {
+		return 0, nil
+	}
+	return got.Message.Sequence, nil
+}

@@ -1,0 +1,137 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/loopstore/loopstore/store/journal"
+)
+
+// Carry brings a journal in the first format into a partition, which must not have a
+// journal yet: Open says ErrFormer, and names the stream. First it seals that stream,
+// for ever: nobody appends to it any more. Then it copies all that stands. The sealed
+// stream stays, and may be deleted when the partition has served. Positions begin anew.
+// If Carry fails the partition cannot be opened, and Carry can be called again.
+func (e *Engine) Carry(ctx context.Context, stream, partition string) error {
+	name, err := e.StreamName(partition)
+	if err != nil {
+		return err
+	}
+	if err := e.carry(ctx, stream, name, partition); err != nil {
+		return fmt.Errorf("jetstream: carrying stream %s over to %s: %w", stream, name, err)
+	}
+	return nil
+}
+
+func (e *Engine) carry(ctx context.Context, stream, name, partition string) error {
+	if err := e.settle(ctx); err != nil {
+		return err
+	}
+	former, err := e.openFormer(ctx, stream)
+	if err != nil {
+		return err
+	}
+	if err := e.clear(ctx, name, partition); err != nil {
+		return err
+	}
+	info, err := e.create(ctx, name)
+	if err != nil {
+		return err
+	}
+	p, err := e.attach(ctx, info, e.identity(partition))
+	if err != nil {
+		return err
+	}
+	p.carrying, p.horizon = true, 1
+	if err := p.copyFrom(ctx, former); err != nil {
+		return err
+	}
+	if now, err := former.info(ctx); err != nil || now.State.LastSeq != former.last {
+		return errors.Join(errors.New("something was still appended to the old stream, call Carry again"), err)
+	}
+	return p.takeOver(ctx)
+}
+
+// openFormer seals a stream, and finds its last entry.
+func (e *Engine) openFormer(ctx context.Context, stream string) (*partition, error) {
+	info, err := e.existing(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	if info == nil {
+		return nil, errors.New("there is no such stream")
+	}
+	is, err := persist(ctx, e, func(ctx context.Context) (bool, error) { return e.isFormer(ctx, info) })
+	if err != nil {
+		return nil, err
+	}
+	if !is {
+		return nil, errors.New("it is no journal in the first format")
+	}
+	if !info.Config.Sealed {
+		sealed := info.Config
+		sealed.Sealed = true
+		if _, err := persist(ctx, e, func(ctx context.Context) (js.Stream, error) { return e.js.UpdateStream(ctx, sealed) }); err != nil {
+			return nil, fmt.Errorf("sealing it: %w", err)
+		}
+	}
+	p, err := e.attach(ctx, info, identity{})
+	if err != nil {
+		return nil, err
+	}
+	p.owner, p.decode = owner{}, decodeFormer
+	return p, p.tail(ctx)
+}
+
+// clear removes what an earlier Carry has begun, and refuses anything else.
+func (e *Engine) clear(ctx context.Context, name, partition string) error {
+	info, err := e.existing(ctx, name)
+	if err != nil || info == nil {
+		return err
+	}
+	p, err := e.attach(ctx, info, e.identity(partition))
+	if err != nil {
+		return err
+	}
+	p.carrying = true
+	if err := p.tail(ctx); err != nil {
+		return err
+	}
+	if p.Epoch > 0 {
+		return errors.New("the partition has a journal already, nothing was carried over")
+	}
+	return e.remove(ctx, name)
+}
+
+// copyFrom appends all that stands in another journal.
+func (p *partition) copyFrom(ctx context.Context, former *partition) error {
+	if former.last == 0 {
+		return nil
+	}
+	most := int(min(4<<20, p.Limits().BatchBytes))
+	var body []byte
+	flush := func() error {
+		if len(body) == 0 {
+			return nil
+		}
+		err := p.write(ctx, entry{kind: kindCopy, position: p.Position, id: newID(), body: body})
+		body = body[:0]
+		return err
+	}
+	err := former.replay(ctx, func(c journal.Change) error {
+		if len(body)+len(c.Key)+len(c.Value) > most {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		body = appendChange(body, c)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
