@@ -61,16 +61,18 @@ func (a *attempt) publish(ctx context.Context) error {
 		m.Header, m.Reply = nats.Header{}, ""
 		bytes += len(m.Data)
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.partition.engine.options.Timeout*time.Duration(1+bytes/timelyPart))
-	defer cancel()
+	e := a.partition.engine
+	ctx, done := e.within(ctx, e.options.Timeout*time.Duration(1+bytes/timelyPart))
+	defer done()
 	a.messages[0].Header.Set(js.ExpectedLastSeqHeader, strconv.FormatUint(a.expected, 10))
 	a.messages[0].Header.Set(js.ExpectedStreamHeader, a.partition.name)
 	if len(a.messages) == 1 {
-		_, err := a.partition.engine.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
+		_, err := e.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
 		return err
 	}
-	_, err := jetstreamext.PublishMsgBatch(ctx, a.partition.engine.js, a.messages, jetstreamext.BatchFlowControl{
-		AckFirst: true, AckEvery: ackEvery, AckTimeout: a.partition.engine.options.Timeout,
+	e.watch(ctx)
+	_, err := jetstreamext.PublishMsgBatch(ctx, e.js, a.messages, jetstreamext.BatchFlowControl{
+		AckFirst: true, AckEvery: ackEvery, AckTimeout: e.options.Timeout,
 	})
 	return err
 }

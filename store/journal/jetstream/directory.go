@@ -27,20 +27,23 @@ func (e *Engine) Directory(name string) (*Directory, error) {
 	return &Directory{engine: e, bucket: e.options.Prefix, name: name}, nil
 }
 
-// ask puts a question to the bucket, again as long as no server hears it.
-func (d *Directory) ask(ctx context.Context, question func(context.Context, js.KeyValue) error) error {
-	ctx, cancel := d.engine.within(ctx)
-	defer cancel()
+// ask puts a question to the bucket, again as long as no server hears it. One that may
+// be put twice is also put again if the connection goes to another server meanwhile.
+func (d *Directory) ask(ctx context.Context, twice bool, question func(context.Context, js.KeyValue) error) error {
+	ctx, done := d.engine.within(ctx, d.engine.options.Timeout)
+	defer done()
 	for pause := newPause(); ; {
 		kv, err := d.open(ctx)
+		again := err != nil || twice
 		if err == nil {
 			err = question(ctx, kv)
 		}
 		if err == nil {
 			return nil
 		}
+		again = again && errors.Is(err, nats.ErrDisconnected)
 		unheard := errors.Is(err, nats.ErrNoResponders) || errors.Is(err, js.ErrNoStreamResponse)
-		if !unheard || !pause.wait(ctx) {
+		if !again && !unheard || !pause.wait(ctx) {
 			return fmt.Errorf("jetstream: directory %s: %w", d.name, err)
 		}
 	}
@@ -60,7 +63,7 @@ func (d *Directory) open(ctx context.Context) (js.KeyValue, error) {
 // Read returns the document and its revision, 0 if there is none yet. It may
 // return an earlier one for a moment.
 func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64, err error) {
-	err = d.ask(ctx, func(ctx context.Context, kv js.KeyValue) error {
+	err = d.ask(ctx, true, func(ctx context.Context, kv js.KeyValue) error {
 		entry, err := kv.Get(ctx, d.name)
 		if errors.Is(err, js.ErrKeyNotFound) {
 			return nil
@@ -76,7 +79,7 @@ func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64,
 // Write replaces the document if it still has the given revision, and reports
 // whether it did. After an error the outcome is unknown.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
-	err = d.ask(ctx, func(ctx context.Context, kv js.KeyValue) (err error) {
+	err = d.ask(ctx, false, func(ctx context.Context, kv js.KeyValue) (err error) {
 		if revision == 0 {
 			_, err = kv.Create(ctx, d.name, document)
 		} else {

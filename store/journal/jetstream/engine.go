@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -41,6 +42,8 @@ type Engine struct {
 	js      js.JetStream
 	api     string // begins the subjects of the servers' API
 	options Options
+
+	checking atomic.Bool // the connection
 }
 
 // New returns an engine on a connection, which stays the caller's: it may be
