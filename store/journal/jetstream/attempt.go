@@ -62,15 +62,15 @@ func (a *attempt) publish(ctx context.Context) error {
 		bytes += len(m.Data)
 	}
 	e := a.partition.engine
-	ctx, done := e.within(ctx, e.options.Timeout*time.Duration(1+bytes/timelyPart))
-	defer done()
+	ctx, cancel := e.bounded(ctx, e.options.Timeout*time.Duration(1+bytes/timelyPart))
+	defer cancel()
 	a.messages[0].Header.Set(js.ExpectedLastSeqHeader, strconv.FormatUint(a.expected, 10))
 	a.messages[0].Header.Set(js.ExpectedStreamHeader, a.partition.name)
 	if len(a.messages) == 1 {
 		_, err := e.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
 		return err
 	}
-	e.watch(ctx)
+	e.doubt(ctx)
 	_, err := jetstreamext.PublishMsgBatch(ctx, e.js, a.messages, jetstreamext.BatchFlowControl{
 		AckFirst: true, AckEvery: ackEvery, AckTimeout: e.options.Timeout,
 	})
@@ -78,7 +78,7 @@ func (a *attempt) publish(ctx context.Context) error {
 }
 
 const (
-	ackEvery   = 16      // messages of a batch that are under way at once
+	ackEvery   = 2       // messages of a batch under way at once: more could fill the way to a server that hangs
 	timelyPart = 4 << 20 // bytes that may take as long as one question
 )
 

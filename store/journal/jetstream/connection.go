@@ -8,9 +8,26 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// within bounds one question to the servers. If its time ends without an answer, the
-// engine finds out whether the server it is connected to answers at all.
-func (e *Engine) within(ctx context.Context, most time.Duration) (asking context.Context, done func()) {
+// Connect connects to servers as an engine needs it: to any of them, given by URLs with
+// commas between, and to another one for as long as it takes when that fails. A write
+// that the system does not take ends after some seconds rather than a minute, in which
+// nothing else could be done over the connection. Options come after these, and may
+// change them.
+func Connect(urls string, options ...nats.Option) (*nats.Conn, error) {
+	return nats.Connect(urls, append([]nats.Option{
+		nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait/2, reconnectWait/2),
+		nats.FlusherTimeout(mostWrite), nats.ReconnectOnFlusherError(),
+	}, options...)...)
+}
+
+const (
+	reconnectWait = 200 * time.Millisecond // once all servers were tried
+	mostWrite     = 2 * time.Second
+)
+
+// bounded bounds a question. If its time ends without an answer, the engine finds out
+// whether the server it is connected to answers at all.
+func (e *Engine) bounded(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	asking, cancel := context.WithTimeout(ctx, most)
 	return asking, func() {
 		if errors.Is(asking.Err(), context.DeadlineExceeded) {
@@ -20,12 +37,12 @@ func (e *Engine) within(ctx context.Context, most time.Duration) (asking context
 	}
 }
 
-// watch checks the connection while a question takes longer than one of usual size.
-func (e *Engine) watch(asking context.Context) {
+// doubt checks the connection while a question takes longer than one of usual size.
+func (e *Engine) doubt(asking context.Context) {
 	time.AfterFunc(e.options.Timeout, func() {
 		if asking.Err() == nil {
 			e.suspect()
-			e.watch(asking)
+			e.doubt(asking)
 		}
 	})
 }

@@ -98,8 +98,8 @@ func (e *Engine) judgeServers(ctx context.Context, system *nats.Conn) (all []jou
 	if system == nil {
 		return []journal.Finding{{Status: journal.Unknown, Setting: "sync_interval", Advice: syncAdvice + " (a user of the system account can ask)"}}, nil
 	}
-	ctx, done := e.within(ctx, e.options.Timeout)
-	defer done()
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	answers, err := natsext.RequestMany(ctx, system, "$SYS.REQ.SERVER.PING.JSZ", []byte(`{"config":true}`), natsext.RequestManyStall(gather))
 	if err != nil {
 		return nil, err

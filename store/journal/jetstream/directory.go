@@ -30,8 +30,8 @@ func (e *Engine) Directory(name string) (*Directory, error) {
 // ask puts a question to the bucket, again as long as no server hears it. One that may
 // be put twice is also put again if the connection goes to another server meanwhile.
 func (d *Directory) ask(ctx context.Context, twice bool, question func(context.Context, js.KeyValue) error) error {
-	ctx, done := d.engine.within(ctx, d.engine.options.Timeout)
-	defer done()
+	ctx, cancel := d.engine.within(ctx)
+	defer cancel()
 	for pause := newPause(); ; {
 		kv, err := d.open(ctx)
 		again := err != nil || twice

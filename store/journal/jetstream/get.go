@@ -14,8 +14,8 @@ import (
 // ask asks the leader of the stream for the data at a sequence, once. The nats
 // client would ask any server, and one that lags lacks the latest.
 func (p *partition) ask(ctx context.Context, sequence uint64) ([]byte, error) {
-	ctx, done := p.engine.within(ctx, p.engine.options.Timeout)
-	defer done()
+	ctx, cancel := p.engine.within(ctx)
+	defer cancel()
 	answer, err := p.engine.conn.RequestWithContext(ctx, p.engine.api+"STREAM.MSG.GET."+p.name, fmt.Appendf(nil, `{"seq":%d}`, sequence))
 	if err != nil {
 		return nil, err

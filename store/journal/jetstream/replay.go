@@ -70,8 +70,8 @@ const (
 // readSome asks one server for entries. An entry that it lacks, or has damaged, comes
 // from another.
 func (p *partition) readSome(ctx context.Context, h *history) error {
-	asking, done := p.engine.within(ctx, p.engine.options.Timeout)
-	defer done()
+	asking, cancel := p.engine.within(ctx)
+	defer cancel()
 	all, err := jetstreamext.GetBatch(asking, p.engine.js, p.name, readMessages,
 		jetstreamext.GetBatchSeq(h.next), jetstreamext.GetBatchMaxBytes(readBytes))
 	if err != nil {

@@ -9,10 +9,15 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 )
 
+// within bounds one question to the servers.
+func (e *Engine) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return e.bounded(ctx, e.options.Timeout)
+}
+
 // once asks the servers within the time of one question.
 func once[T any](ctx context.Context, e *Engine, ask func(context.Context) (T, error)) (T, error) {
-	ctx, done := e.within(ctx, e.options.Timeout)
-	defer done()
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	return ask(ctx)
 }
 

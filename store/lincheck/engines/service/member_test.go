@@ -16,8 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/cluster"
 	"github.com/loopstore/loopstore/store/journal/jetstream"
@@ -34,7 +32,7 @@ const (
 
 // serve is what a member's process does, until it is told to leave.
 func serve(urls string) error {
-	conn, err := nats.Connect(urls, nats.MaxReconnects(-1))
+	conn, err := jetstream.Connect(urls)
 	if err != nil {
 		return err
 	}

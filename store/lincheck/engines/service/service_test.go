@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -167,7 +166,7 @@ func TestServiceUnderFaults(t *testing.T) {
 
 // check compares the ledgers with what a new holder of each partition finds.
 func (s *service) check(l *load) {
-	conn, err := nats.Connect(s.network.URL(), nats.MaxReconnects(-1))
+	conn, err := jetstream.Connect(s.network.URL())
 	require.NoError(s.t, err)
 	defer conn.Close()
 	engine, err := jetstream.New(conn, jetstream.Options{})

@@ -90,6 +90,9 @@ func freePort() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
+// name is that of a server.
+func name(server int) string { return fmt.Sprintf("node-%d", server) }
+
 // configuration is that of a server. It tells nobody where it listens, or others
 // would go around the proxies.
 func (n *Network) configuration(server int) string {
@@ -100,12 +103,12 @@ func (n *Network) configuration(server int) string {
 		}
 	}
 	at := n.ports[server]
-	return fmt.Sprintf(`server_name: node-%d
+	return fmt.Sprintf(`server_name: %s
 listen: %q
 http: %q
 jetstream { store_dir: %q, sync_interval: always, max_file_store: 8G, max_memory_store: 64M }
 cluster { name: network, listen: %q, advertise: "127.0.0.1:1", no_advertise: true, ping_interval: 1s, ping_max: 2, routes: [%s] }
-`, server, at.clients, at.monitor, filepath.Join(n.dir, strconv.Itoa(server)), at.routes, strings.Join(routes, ", "))
+`, name(server), at.clients, at.monitor, filepath.Join(n.dir, strconv.Itoa(server)), at.routes, strings.Join(routes, ", "))
 }
 
 // Restart starts a killed server on what is in its directory.
@@ -113,7 +116,7 @@ func (n *Network) Restart(server int) error {
 	if n.servers[server] != nil {
 		return nil
 	}
-	file := filepath.Join(n.dir, fmt.Sprintf("node-%d.conf", server))
+	file := filepath.Join(n.dir, name(server)+".conf")
 	if err := os.WriteFile(file, []byte(n.configuration(server)), 0o600); err != nil {
 		return err
 	}
@@ -153,12 +156,23 @@ func (n *Network) WaitReady(ctx context.Context) error {
 func (n *Network) ready(ctx context.Context, server int) bool {
 	var jsz struct {
 		Meta struct {
-			Leader string `json:"leader"`
-			Size   int    `json:"cluster_size"`
+			Leader   string     `json:"leader"`
+			Size     int        `json:"cluster_size"`
+			Replicas []struct { // only the leader's are known to be right
+				Offline bool `json:"offline"`
+				Current bool `json:"current"`
+			} `json:"replicas"`
 		} `json:"meta_cluster"`
 	}
-	return n.monitor(ctx, server, "/healthz", nil) == nil && n.monitor(ctx, server, "/jsz", &jsz) == nil &&
-		jsz.Meta.Leader != "" && jsz.Meta.Size == servers
+	if n.monitor(ctx, server, "/healthz", nil) != nil || n.monitor(ctx, server, "/jsz", &jsz) != nil {
+		return false
+	}
+	for _, r := range jsz.Meta.Replicas {
+		if jsz.Meta.Leader == name(server) && (r.Offline || !r.Current) {
+			return false
+		}
+	}
+	return jsz.Meta.Leader != "" && jsz.Meta.Size == servers
 }
 
 // WaitLeader waits until the servers agree on the leader of a stream, and returns
@@ -170,7 +184,7 @@ func (n *Network) WaitLeader(ctx context.Context, stream string) (leader int, er
 			found[n.leaderAt(ctx, s, stream)]++
 		}
 		for leader = range servers {
-			if found[fmt.Sprintf("node-%d", leader)] == servers {
+			if found[name(leader)] == servers {
 				return true
 			}
 		}
