@@ -58,7 +58,8 @@ func (e *Engine) suspect() {
 }
 
 const (
-	leastSilence = 500 * time.Millisecond // before a server counts as silent
+	leastSilence = 500 * time.Millisecond // before a server counts as silent,
+	mostSilence  = 2 * time.Second        // however long questions may take
 	mostPings    = 4                      // while it sends other things
 )
 
@@ -87,7 +88,7 @@ func (e *Engine) check() {
 
 // ping reports whether the server leaves a ping without an answer.
 func (e *Engine) ping() (silent bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), max(e.options.Timeout/2, leastSilence))
+	ctx, cancel := context.WithTimeout(context.Background(), min(max(e.options.Timeout/2, leastSilence), mostSilence))
 	defer cancel()
 	return errors.Is(e.conn.FlushWithContext(ctx), context.DeadlineExceeded)
 }
