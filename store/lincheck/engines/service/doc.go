@@ -6,5 +6,5 @@
 //
 // The service is in the package's tests. Ten minutes of it are
 //
-//	GOWORK=off go test -v -run TestServiceUnderFaults -minutes 10 -timeout 20m ./service
+//	GOWORK=off go test -v -run TestServiceUnderFaults -timeout 20m ./service -minutes 10
 package service

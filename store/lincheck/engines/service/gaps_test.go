@@ -5,16 +5,17 @@ package service_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/cluster"
 )
 
-// A gap is a time without an acknowledged write in a partition.
+// leastGap is how long a partition may be without an acknowledged write before that is a
+// gap.
 const leastGap = 700 * time.Millisecond
 
 // gaps are the gaps by what had befallen the service when they began.
@@ -25,7 +26,7 @@ type gaps struct {
 	times  map[string]int
 	of     map[string][]time.Duration
 	last   [partitions]time.Time
-	begun  [partitions]string // the fault at the last acknowledged write
+	begun  [partitions]string // what a gap since the last write belongs to
 	errors map[string]int
 }
 
@@ -41,9 +42,10 @@ func (g *gaps) befalls(fault string) {
 		g.order = append(g.order, fault)
 	}
 	g.times[fault]++
-	// A write that was acknowledged before belongs to this fault's gaps.
 	for p := range g.begun {
-		g.begun[p] = fault
+		if time.Since(g.last[p]) < leastGap { // else it is in a gap of the fault before
+			g.begun[p] = fault
+		}
 	}
 }
 
@@ -61,17 +63,17 @@ func (g *gaps) served(partition int) {
 
 // refused notes a write that was not.
 func (g *gaps) refused(err error) {
-	kind := err.Error()
-	switch {
-	case errors.Is(err, store.ErrOutcomeUnknown):
-		kind = "unknown"
-	case errors.Is(err, cluster.ErrNotHolder):
+	kind := addresses.ReplaceAllString(err.Error(), "…")
+	if errors.Is(err, cluster.ErrNotHolder) {
 		kind = "not the holder"
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.errors[kind]++
 }
+
+// addresses, names and numbers are left out of what is counted.
+var addresses = regexp.MustCompile(`"[^"]*"|[0-9][0-9.:]*`)
 
 // table is that of docs/cluster.md.
 func (g *gaps) table() string {

@@ -28,6 +28,7 @@ type service struct {
 
 	mu      sync.Mutex
 	members []*member
+	stopped *member // nil if none is
 }
 
 func startService(t *testing.T) *service {
@@ -54,11 +55,28 @@ func (s *service) newMember() *member {
 	return m
 }
 
-// any returns the address of one of the members.
+// any returns the address of one of the members. Most callers avoid one that is stopped,
+// as they would with something in front of the members that notices.
 func (s *service) any() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.members[rand.IntN(len(s.members))].address
+	for {
+		if m := s.members[rand.IntN(len(s.members))]; m != s.stopped || rand.IntN(200) == 0 {
+			return m.address
+		}
+	}
+}
+
+// stop stops a member, or none, and lets the one before go on.
+func (s *service) stop(m *member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m != nil {
+		require.NoError(s.t, m.Process.Signal(syscall.SIGSTOP))
+	} else {
+		require.NoError(s.t, s.stopped.Process.Signal(syscall.SIGCONT))
+	}
+	s.stopped = m
 }
 
 // replace puts a new member in the place of one that has gone.
@@ -84,10 +102,9 @@ var faults = []fault{
 		s.replace(n)
 	}},
 	{"a member is stopped", false, func(s *service, last time.Duration) {
-		m := s.members[s.chance.IntN(3)]
-		require.NoError(s.t, m.Process.Signal(syscall.SIGSTOP))
+		s.stop(s.members[s.chance.IntN(3)])
 		s.wait(last)
-		require.NoError(s.t, m.Process.Signal(syscall.SIGCONT))
+		s.stop(nil)
 	}},
 	{"a member leaves", true, func(s *service, last time.Duration) {
 		n := s.chance.IntN(3)
@@ -100,13 +117,14 @@ var faults = []fault{
 	server(network.Mute, true),
 	server(network.Deaf, false),
 	server(network.Cut, false),
-	{"all servers are killed, and start again", false, func(s *service, _ time.Duration) {
+	{"all servers are killed, and start again", false, func(s *service, last time.Duration) {
 		for n := range 3 {
 			s.network.Kill(n)
 		}
 		for n := range 3 {
 			s.heal(n)
 		}
+		s.wait(last)
 	}},
 }
 

@@ -25,10 +25,9 @@ type question struct {
 
 // An answer is what came of it.
 type answer struct {
-	Receipt store.RunBoundaryReceipt
-	Found   bool
-	Failure string `json:",omitempty"`
-	Unknown bool   // store.ErrOutcomeUnknown
+	Receipt *store.RunBoundaryReceipt `json:",omitempty"` // nil if there is none
+	Failure string                    `json:",omitempty"`
+	Unknown bool                      // store.ErrOutcomeUnknown
 
 	// Of a *cluster.NotHolderError.
 	NotHolder bool
@@ -63,19 +62,25 @@ func (a answer) err() error {
 func handler(s store.RuntimeStore) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var q question
-		var a answer
 		err := json.NewDecoder(r.Body).Decode(&q)
-		switch {
-		case err != nil:
-		case q.Commit != nil:
-			a.Receipt, err = s.CommitSessionBoundary(r.Context(), q.Runtime, *q.Commit)
-		default:
-			a.Receipt, a.Found, err = s.LoadBoundaryReceipt(r.Context(), q.Runtime, q.Run, q.Sequence)
-		}
 		if err != nil {
-			a = answerOf(err)
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
 		}
-		_ = json.NewEncoder(w).Encode(a)
+		var receipt store.RunBoundaryReceipt
+		found := true
+		if q.Commit != nil {
+			receipt, err = s.CommitSessionBoundary(r.Context(), q.Runtime, *q.Commit)
+		} else {
+			receipt, found, err = s.LoadBoundaryReceipt(r.Context(), q.Runtime, q.Run, q.Sequence)
+		}
+		a := answerOf(err)
+		if err == nil && found {
+			a.Receipt = &receipt
+		}
+		if err := json.NewEncoder(w).Encode(a); err != nil {
+			panic(err)
+		}
 	})
 }
 
@@ -88,12 +93,18 @@ type client struct {
 
 func (c client) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, commit store.BoundaryCommit) (store.RunBoundaryReceipt, error) {
 	a, err := c.ask(ctx, question{Runtime: id, Commit: &commit})
-	return a.Receipt, err
+	if err != nil {
+		return store.RunBoundaryReceipt{}, err
+	}
+	return *a.Receipt, nil
 }
 
 func (c client) LoadBoundaryReceipt(ctx context.Context, id store.RuntimeID, run store.RunID, sequence uint64) (store.RunBoundaryReceipt, bool, error) {
 	a, err := c.ask(ctx, question{Runtime: id, Run: run, Sequence: sequence})
-	return a.Receipt, a.Found, err
+	if err != nil || a.Receipt == nil {
+		return store.RunBoundaryReceipt{}, false, err
+	}
+	return *a.Receipt, true, nil
 }
 
 // ask sends a question. What came of a commit is unknown unless it was answered, or
@@ -118,5 +129,11 @@ func (c client) ask(ctx context.Context, q question) (a answer, err error) {
 	case err != nil:
 		return a, fmt.Errorf("%w: %w", store.ErrOutcomeUnknown, err)
 	}
-	return a, a.err()
+	if err := a.err(); err != nil {
+		return a, err
+	}
+	if q.Commit != nil && a.Receipt == nil {
+		return a, fmt.Errorf("%w: the answer has no receipt", store.ErrOutcomeUnknown)
+	}
+	return a, nil
 }
