@@ -20,6 +20,7 @@ func TestDirectoryLeavesASilentServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a fault may take an election")
 	}
+	t.Parallel()
 	n := startNetwork(t)
 	for _, fault := range network.Faults {
 		t.Run(fault.String(), func(t *testing.T) {

@@ -1,7 +1,6 @@
 package jetstream_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -61,6 +60,7 @@ func TestOneServerFails(t *testing.T) {
 	if testing.Short() {
 		t.Skip("each fault takes an election")
 	}
+	t.Parallel()
 	n := startNetwork(t)
 	for _, fault := range network.Faults {
 		t.Run(fault.String(), func(t *testing.T) { oneServerFails(t, n, fault) })
@@ -101,26 +101,34 @@ func oneServerFails(t *testing.T, n *network.Network, fault network.Fault) {
 	}
 }
 
-// So it does in the midst of a batch of many messages.
+// So it does when that happens in the midst of a batch of many messages, or when all of
+// them are sent and only the answer is still to come.
 func TestAServerFallsSilentInALargeBatch(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it is 32 MiB")
+		t.Skip("it is 60 MiB")
 	}
+	t.Parallel()
 	n := startNetwork(t)
-	for _, fault := range []network.Fault{network.Stopped, network.Mute, network.Deaf, network.Cut} {
-		t.Run(fault.String(), func(t *testing.T) {
+	const part, whole = 8 << 20, 60 << 20
+	for name, c := range map[string]struct {
+		fault network.Fault
+		after uint64 // bytes that were sent
+	}{
+		"stopped": {network.Stopped, part}, "mute": {network.Mute, part}, "deaf": {network.Deaf, part},
+		"cut": {network.Cut, part}, "mute at the end": {network.Mute, whole},
+	} {
+		t.Run(name, func(t *testing.T) {
 			conn := connectTo(t, n, 0)
 			j := openJournal(t, newEngine(t, conn, jetstream.Options{}))
 			before := conn.Stats().OutBytes
 			appended := make(chan error)
 			go func() {
-				value := bytes.Repeat([]byte("large"), 32<<20/5)
-				_, err := j.Append(t.Context(), batchOf(1, journal.Change{Key: []byte("k"), Value: value}))
+				_, err := j.Append(t.Context(), batchOf(1, journal.Change{Key: []byte("k"), Value: make([]byte, whole)}))
 				appended <- err
 			}()
-			require.Eventually(t, func() bool { return conn.Stats().OutBytes > before+8<<20 }, time.Minute, time.Millisecond)
+			require.Eventually(t, func() bool { return conn.Stats().OutBytes > before+c.after }, time.Minute, time.Millisecond)
 			defer heal(t, n, 0)
-			require.NoError(t, n.Break(0, fault))
+			require.NoError(t, n.Break(0, c.fault))
 			require.NoError(t, <-appended)
 		})
 	}
@@ -133,6 +141,7 @@ func TestQuorumIsSilent(t *testing.T) {
 	if testing.Short() {
 		t.Skip("each fault takes an election")
 	}
+	t.Parallel()
 	n := startNetwork(t)
 	for _, c := range []struct {
 		servers int
@@ -175,6 +184,7 @@ func TestMembersFightBesideSilentServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes -soak")
 	}
+	t.Parallel()
 	n := startNetwork(t)
 	o := jetstream.Options{Prefix: newPrefix(), Timeout: time.Second}
 	fight := &fight{engine: newEngine(t, connectTo(t, n, 0), o)}

@@ -193,6 +193,23 @@ func (n *Network) WaitLeader(ctx context.Context, stream string) (leader int, er
 	return leader, err
 }
 
+// Peers returns how many of the other servers a server is connected to.
+func (n *Network) Peers(server int) int {
+	var routez struct {
+		Routes []struct {
+			Name string `json:"remote_name"`
+		} `json:"routes"`
+	}
+	if n.monitor(context.Background(), server, "/routez", &routez) != nil {
+		return 0
+	}
+	names := map[string]bool{}
+	for _, r := range routez.Routes {
+		names[r.Name] = true
+	}
+	return len(names)
+}
+
 // leaderAt returns the leader of a stream as a server knows it, "" if it does not.
 func (n *Network) leaderAt(ctx context.Context, server int, stream string) string {
 	var jsz struct {
