@@ -78,19 +78,21 @@ func (a *attempt) publish(ctx context.Context) error {
 		m.Header, m.Reply = nats.Header{}, ""
 		bytes += len(m.Data)
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.partition.engine.options.Timeout*time.Duration(1+bytes/timelyPart))
+	e := a.partition.engine
+	ctx, cancel := e.bounded(ctx, e.options.Timeout*time.Duration(1+bytes/timelyPart))
 	defer cancel()
 	a.messages[0].Header.Set(js.ExpectedLastSeqHeader, strconv.FormatUint(a.expected, 10))
 	a.messages[0].Header.Set(js.ExpectedStreamHeader, a.partition.name)
 	if len(a.messages) == 1 {
-		ack, err := a.partition.engine.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
+		ack, err := e.js.PublishMsg(ctx, a.messages[0], js.WithRetryAttempts(0))
 		if err != nil {
 			return err
 		}
 		return a.checkAck(ack.Domain, ack.Stream, ack.Sequence)
 	}
-	ack, err := jetstreamext.PublishMsgBatch(ctx, a.partition.engine.js, a.messages, jetstreamext.BatchFlowControl{
-		AckFirst: true, AckEvery: ackEvery, AckTimeout: a.partition.engine.options.Timeout,
+	e.doubt(ctx)
+	ack, err := jetstreamext.PublishMsgBatch(ctx, e.js, a.messages, jetstreamext.BatchFlowControl{
+		AckFirst: true, AckEvery: ackEvery, AckTimeout: e.options.Timeout,
 	})
 	if err != nil {
 		return err
@@ -111,7 +113,7 @@ func (a *attempt) checkAck(domain, stream string, sequence uint64) error {
 }
 
 const (
-	ackEvery   = 16      // messages of a batch that are under way at once
+	ackEvery   = 2       // messages of a batch under way at once: more could fill the way to a server that hangs
 	timelyPart = 4 << 20 // bytes that may take as long as one question
 )
 

@@ -35,7 +35,7 @@ func (e *Engine) Diagnose(ctx context.Context, system *nats.Conn) ([]journal.Fin
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: asking the servers: %w", err)
 	}
-	all = append(all, servers...)
+	all = append(append(all, servers...), e.judgeRoutes(ctx, system)...)
 	streams, err := e.judgeStreams(ctx)
 	return append(all, streams...), err
 }

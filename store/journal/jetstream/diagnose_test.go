@@ -49,7 +49,7 @@ func TestDiagnoseOfGoodServers(t *testing.T) {
 	}
 	for _, setting := range []string{
 		"server version", "max_payload", "account's storage", "servers", "stream " + streamOf(t, e, "p"),
-		"sync_interval of node-0", "sync_interval of node-1", "sync_interval of node-2",
+		"ping_interval of cluster", "sync_interval of node-0", "sync_interval of node-1", "sync_interval of node-2",
 	} {
 		assert.Contains(t, all, setting)
 	}

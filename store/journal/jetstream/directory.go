@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,9 +18,9 @@ type Directory struct {
 	engine *Engine
 	name   string
 
-	mu     sync.Mutex
-	judged time.Time // when the bucket's settings were last looked at
-	told   told
+	judging chan struct{}             // has room for one, who looks at the bucket's settings
+	judged  atomic.Pointer[time.Time] // when that was last done
+	told    told                      // of who judges
 }
 
 // Directory returns the directory of a cluster. Its name consists of letters,
@@ -31,23 +31,26 @@ func (e *Engine) Directory(name string) (*Directory, error) {
 	if err := checkDirectory(name); err != nil {
 		return nil, err
 	}
-	return &Directory{engine: e, name: name}, nil
+	return &Directory{engine: e, name: name, judging: make(chan struct{}, 1)}, nil
 }
 
-// ask puts a question to the bucket, again as long as no server hears it.
-func (d *Directory) ask(ctx context.Context, question func(context.Context, js.KeyValue) error) error {
+// ask puts a question to the bucket, again as long as no server hears it. One that may
+// be put twice is also put again if the connection goes to another server meanwhile.
+func (d *Directory) ask(ctx context.Context, twice bool, question func(context.Context, js.KeyValue) error) error {
 	ctx, cancel := d.engine.within(ctx)
 	defer cancel()
 	for pause := newPause(); ; {
 		kv, err := d.open(ctx)
+		again := err != nil || twice
 		if err == nil {
 			err = question(ctx, kv)
 		}
 		if err == nil {
 			return nil
 		}
+		again = again && errors.Is(err, nats.ErrDisconnected)
 		unheard := errors.Is(err, nats.ErrNoResponders) || errors.Is(err, js.ErrNoStreamResponse)
-		if !unheard || !pause.wait(ctx) {
+		if !again && !unheard || !pause.wait(ctx) {
 			return fmt.Errorf("jetstream: directory %s: %w", d.name, err)
 		}
 	}
@@ -69,22 +72,35 @@ func (d *Directory) open(ctx context.Context) (js.KeyValue, error) {
 }
 
 // check refuses a bucket that can lose documents, at first. Later changes are no reason
-// to end a service that is well: they are logged within a minute.
+// to end a service that is well: they are logged within a minute, and nobody waits for
+// that.
 func (d *Directory) check(ctx context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	first := d.judged.IsZero()
-	if !first && time.Since(d.judged) < lookEvery {
+	last := d.judged.Load()
+	if last != nil && time.Since(*last) < lookEvery {
 		return nil
 	}
+	select {
+	case d.judging <- struct{}{}:
+		defer func() { <-d.judging }()
+	default:
+		if last != nil {
+			return nil
+		}
+		select {
+		case d.judging <- struct{}{}:
+			defer func() { <-d.judging }()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	info, err := d.engine.askStream(ctx, d.engine.bucketStream())
-	if first && err == nil {
+	if last == nil && err == nil {
 		err = refusal(d.engine.judgeBucket(info))
 	}
-	if first && err != nil {
+	if last == nil && err != nil {
 		return fmt.Errorf("bucket %s: %w", d.engine.bucketName(), err)
 	}
-	d.judged = time.Now()
+	d.judged.Store(new(time.Now()))
 	if err == nil {
 		now := append(d.engine.judgeBucket(info), judgeRoom(info)...)
 		d.engine.tell(info.Config.Name, d.told, now)
@@ -97,7 +113,7 @@ func (d *Directory) check(ctx context.Context) error {
 // the leader of the bucket's stream. The nats client would ask any server, and one that
 // lags lacks the latest.
 func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64, err error) {
-	err = d.ask(ctx, func(ctx context.Context, kv js.KeyValue) (err error) {
+	err = d.ask(ctx, true, func(ctx context.Context, kv js.KeyValue) (err error) {
 		document, revision, err = d.last(ctx, kv.Bucket())
 		return err
 	})
@@ -146,7 +162,7 @@ func (d *Directory) last(ctx context.Context, bucket string) (document []byte, r
 // Write replaces the document if it still has the given revision, and reports
 // whether it did. After an error the outcome is unknown.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
-	err = d.ask(ctx, func(ctx context.Context, _ js.KeyValue) error {
+	err = d.ask(ctx, false, func(ctx context.Context, _ js.KeyValue) error {
 		after := revision
 		err := d.engine.put(ctx, d.name, document, after)
 		if revision == 0 && conflicts(err) {

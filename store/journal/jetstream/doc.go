@@ -2,7 +2,7 @@
 // journal is replicated by a cluster of servers. So another process, on another
 // machine, can go on where the last holder stopped.
 //
-//	conn, err := nats.Connect(urls, nats.MaxReconnects(-1))
+//	conn, err := jetstream.Connect(urls)
 //	…
 //	engine, err := jetstream.New(conn, jetstream.Options{})
 //
@@ -80,8 +80,8 @@
 //   - A holder is paused or cut off, and comes back: it appends nothing more. Until
 //     it hears of its successor, or appends, it may answer loads from its last
 //     state.
-//   - A server is killed, even the leader: calls take longer, usually up to a
-//     second, up to ten after an unclean end, and none fails.
+//   - A server is killed, hangs, or is silent in one direction: calls take longer,
+//     and none fails. See below.
 //   - Two of three servers are down: nothing is acknowledged. Calls fail after
 //     Options.Patience, those under way with store.ErrOutcomeUnknown, and Open
 //     waits.
@@ -89,6 +89,28 @@
 //   - Power fails everywhere at once: nothing acknowledged is lost.
 //   - A disk returns something else than was written: Open fails, or reads what
 //     another server has.
+//
+// # Servers that fall silent
+//
+// A server that hangs, or whose network swallows what is sent in one direction, keeps
+// its connections open. The client would stay with it for minutes. So whenever a
+// question or an append has had no answer within Options.Timeout, or within a shorter
+// context of a [Directory]'s caller, the engine pings its server. If that does not
+// answer within half of Options.Timeout either, the engine makes the client go to the
+// next server. A connection that is shared with other traffic reconnects too. What
+// was under way is looked up, as after any other break. With the defaults this takes 3
+// seconds. If no server answers, the client tries one after another, as slowly as its
+// options say.
+//
+// [Connect] also bounds a write that the system does not take, for example of a large
+// batch to a server that hangs. With the client's own default, a minute, nothing
+// else can be done over the connection meanwhile.
+//
+// Where the silent or killed server led the stream, the other two elect a new leader
+// first. That takes 4 to 9 seconds and cannot be set. A leader that hears nobody, and is
+// still heard, stays the leader until its routes have closed, which ping_interval in
+// the servers' cluster block decides: set it to 1s. With the default a partition may be
+// without service for half a minute. docs/cluster.md has measurements.
 //
 // # What is not
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,7 +25,8 @@ type Options struct {
 	Replicas int
 
 	// Timeout bounds one question to the servers, and one try to append up to 4
-	// MiB. 0 means 2 s.
+	// MiB. After it, and half of it again, a server that hangs is left for another
+	// one. 0 means 2 s.
 	Timeout time.Duration
 
 	// Patience bounds the retries of Append, and of the takeover in Open, while the
@@ -57,11 +59,14 @@ type Engine struct {
 
 	watch   watch // over the open journals' streams
 	account account
+
+	checking atomic.Bool // the connection
 }
 
 // New returns an engine on a connection, which stays the caller's: it may be
-// shared, and must outlive the last journal. With nats.MaxReconnects(-1) it
-// survives the servers' failures.
+// shared, and must outlive the last journal. One that [Connect] returns survives the
+// servers' failures. The engine makes the connection go to another server when its own
+// falls silent.
 func New(conn *nats.Conn, o Options) (*Engine, error) {
 	if o.Prefix == "" {
 		o.Prefix = "loopstore"

@@ -65,4 +65,4 @@ func Looking(e *Engine) int {
 }
 
 // LookAgain makes a directory look at its bucket with the next call, as a minute later.
-func LookAgain(d *Directory) { d.judged = d.judged.Add(-time.Hour) }
+func LookAgain(d *Directory) { d.judged.Store(new(d.judged.Load().Add(-time.Hour))) }

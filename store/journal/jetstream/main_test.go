@@ -19,6 +19,7 @@ import (
 
 	"github.com/loopstore/loopstore/store/journal/jetstream"
 	"github.com/loopstore/loopstore/store/journal/jetstream/jetstreamtest"
+	"github.com/loopstore/loopstore/store/journal/jetstream/jetstreamtest/network"
 )
 
 // The three servers that the tests share, and a connection to them.
@@ -34,6 +35,7 @@ const jetstreamTimeout = 5 * time.Second
 const serveEnv = "JETSTREAMTEST_SERVE"
 
 func TestMain(m *testing.M) {
+	network.Serve()
 	flag.Parse()
 	os.Exit(run(m))
 }

@@ -12,7 +12,7 @@ import (
 
 // within bounds one question to the servers.
 func (e *Engine) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, e.options.Timeout)
+	return e.bounded(ctx, e.options.Timeout)
 }
 
 // once asks the servers within the time of one question.

@@ -145,6 +145,7 @@ func (c *Cluster) configuration(n int) string {
 	}
 	fmt.Fprintf(&b, `server_name: %snode-%d
 listen: 127.0.0.1:%d
+ping_interval: 1s
 jetstream { store_dir: %q, sync_interval: %s, max_file_store: 64G, max_memory_store: 256M, %s }
 accounts {
   SYS { users: [{user: %[7]s, password: %[7]s}] }
