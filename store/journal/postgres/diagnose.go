@@ -90,5 +90,5 @@ func lookAt(ctx context.Context, pool *pgxpool.Pool) (settings map[string]string
 		settings[name] = value
 		return nil
 	})
-	return settings, warningsOf(conn.Conn().PgConn()) != nil, err
+	return settings, sessionOf(conn.Conn().PgConn()) != nil, err
 }

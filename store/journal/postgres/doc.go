@@ -17,8 +17,9 @@
 //
 // # Format
 //
-// A schema has four tables, which the first use creates. For that its role needs
-// the right to create them; later it need only read and write them.
+// A schema has four tables, which the first use creates: see Rights. Its name is taken
+// as it is, or refused with ErrName: it has at most 63 bytes, no NUL, does not begin
+// with pg_, and is ASCII if texts are converted on their way.
 //
 //   - format has one row: the version of the format described here, 1.
 //   - partition has a row for each partition: its id, the first 16 bytes of the
@@ -30,6 +31,20 @@
 //   - record has a row for each key that stands, with the id of its partition.
 //   - document has a row for each document: its id, made like a partition's, its
 //     name, its revision and its bytes.
+//
+// A row whose name is not the one that was asked for is journal.ErrCorrupt, and is not
+// changed. Tables of these names that somebody else has made are left alone.
+//
+// # Rights
+//
+// [Schema] returns the SQL by which an administrator creates the schema and the tables,
+// word for word what the first use would execute, and grants to a role what it needs:
+// usage of the schema; select on format; select, insert and update on partition and
+// document; select, insert, update and delete on record. Nothing else is needed, and
+// the database's right to connect. A role that shall create the tables itself needs
+// usage and create on the schema, and create on the database only if there is no
+// schema yet. Open names a right that is missing, with ErrRights. It also refuses
+// unlogged tables, and row-level security that applies to the role.
 //
 // # What is promised
 //
@@ -89,8 +104,11 @@
 // seconds.
 //
 // A pooler in between must keep a transaction on one connection, and pass warnings
-// on. pgx must use one of its modes with prepared or described statements
-// (default_query_exec_mode), as it does by default.
+// on: PgBouncer with pool_mode session or transaction. statement is refused, with
+// ErrPooler. Any mode of pgx (default_query_exec_mode) will do. Statements are prepared
+// under names only in cache_statement, the default, and where no pooler is: that makes
+// a small append nearly twice as fast. A connection is taken to lead to a pooler if
+// the server's process has another number than it was told.
 //
 // # What is not protected
 //

@@ -16,7 +16,8 @@ import (
 // Options configure an [Engine] or a [Directory]. The zero value is useful.
 type Options struct {
 	// Schema holds the tables. The first use creates what is missing. "" means
-	// loopstore. A schema is one set of partitions and documents.
+	// loopstore. A schema is one set of partitions and documents. Its name has at
+	// most 63 bytes; what the server would refuse or cut is ErrName.
 	Schema string
 
 	// Timeout bounds one call of the database: connecting, one round trip or, while
