@@ -33,9 +33,7 @@ func pooler(t testing.TB, s *postgrestest.Server, mode string, size int) string 
 	if err != nil {
 		t.Skip("install Debian's package pgbouncer: ", err)
 	}
-	dir, err := os.MkdirTemp("", "loopstore-pgbouncer-")
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+	dir := t.TempDir()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	port := portOf(t, l.Addr().String())
@@ -50,7 +48,7 @@ func pooler(t testing.TB, s *postgrestest.Server, mode string, size int) string 
 	}
 	cmd := exec.Command(program, "-q", filepath.Join(dir, "ini"))
 	if os.Geteuid() == 0 { // as whom it refuses to run
-		require.NoError(t, os.Chmod(dir, 0o755))
+		require.NoError(t, errors.Join(os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755)))
 		nobody, err := user.Lookup("nobody")
 		require.NoError(t, err)
 		c := new(syscall.Credential)

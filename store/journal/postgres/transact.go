@@ -83,13 +83,14 @@ type transaction struct {
 func (d *database) acquire(ctx context.Context) (*transaction, error) {
 	limited, cancel := context.WithTimeout(context.WithValue(ctx, timeoutKey{}, d.timeout), d.timeout)
 	defer cancel()
+	what := "no connection"
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		conn, err := d.pool.Acquire(limited)
 		if err != nil {
 			if limited.Err() != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
 				d.pool.Reset() // the idle connections may lead to a silent server
 			}
-			return nil, fmt.Errorf("%w: %w", errUnsent, d.late(ctx, limited, "no connection", err))
+			return nil, fmt.Errorf("%w: %w", errUnsent, d.late(ctx, limited, what, err))
 		}
 		tx := &transaction{d, conn, sessionOf(conn.Conn().PgConn())}
 		switch {
@@ -100,9 +101,8 @@ func (d *database) acquire(ctx context.Context) (*transaction, error) {
 			return tx, nil
 		}
 		tx.drop(ctx)
-		if !wait(limited, pause) {
-			return nil, fmt.Errorf("%w: %w", errUnsent, d.late(ctx, limited, "only a standby has answered, which takes no writes", limited.Err()))
-		}
+		what = "no connection but to a standby, which takes no writes,"
+		wait(limited, pause)
 	}
 }
 
