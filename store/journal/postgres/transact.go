@@ -83,14 +83,14 @@ type transaction struct {
 func (d *database) acquire(ctx context.Context) (*transaction, error) {
 	limited, cancel := context.WithTimeout(context.WithValue(ctx, timeoutKey{}, d.timeout), d.timeout)
 	defer cancel()
-	what := "no connection"
+	unsent := errUnsent
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		conn, err := d.pool.Acquire(limited)
 		if err != nil {
 			if limited.Err() != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
 				d.pool.Reset() // the idle connections may lead to a silent server
 			}
-			return nil, fmt.Errorf("%w: %w", errUnsent, d.late(ctx, limited, what, err))
+			return nil, fmt.Errorf("%w: %w", unsent, d.late(ctx, limited, "no connection", err))
 		}
 		tx := &transaction{d, conn, sessionOf(conn.Conn().PgConn())}
 		switch {
@@ -101,7 +101,7 @@ func (d *database) acquire(ctx context.Context) (*transaction, error) {
 			return tx, nil
 		}
 		tx.drop(ctx)
-		what = "no connection but to a standby, which takes no writes,"
+		unsent = errOnlyStandby
 		wait(limited, pause)
 	}
 }
@@ -190,4 +190,7 @@ func (r refusal) lasting() bool {
 }
 
 // errUnsent means that there was no connection, so nothing was sent.
-var errUnsent = errors.New("nothing was sent")
+var (
+	errUnsent      = errors.New("nothing was sent")
+	errOnlyStandby = fmt.Errorf("%w, and a standby has answered, which takes no writes", errUnsent)
+)
