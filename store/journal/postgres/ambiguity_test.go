@@ -252,6 +252,24 @@ func TestDefaultsOfTheServer(t *testing.T) {
 	}
 }
 
+// A holder whose machine vanishes in an append, and one that waits for a lock longer
+// than it listens, are noticed by the server within the timeout. The engine sets what
+// that needs, and leaves the defaults of the connection as they are.
+func TestWhatAHolderLeavesBehindEnds(t *testing.T) {
+	pool, opts := poolOf(t), fresh()
+	opts.Timeout = 9 * time.Second
+	j := open(t, postgres.New(pool, opts), "p", contents{})
+	all := `concat_ws(' ', current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'),
+		current_setting('tcp_keepalives_count'), current_setting('idle_in_transaction_session_timeout'), current_setting('lock_timeout'))`
+	behind(t, pool, opts, `alter table {}.record add settings text default `+all)
+	appendTo(t, j, put("a", "1"))
+	var got string
+	require.NoError(t, pool.QueryRow(t.Context(), in(opts, `select settings from {}.record`)).Scan(&got))
+	require.Equal(t, "3 3 2 9s 6750ms", got)
+	require.NoError(t, pool.QueryRow(t.Context(), `select current_setting('idle_in_transaction_session_timeout') || ' ' || current_setting('lock_timeout')`).Scan(&got))
+	require.Equal(t, "0 0", got)
+}
+
 // An append that cannot be found out about ends with the engine's patience, and
 // an Open with its timeout.
 func TestAServerThatStopsIsWaitedForNoLongerThanPatience(t *testing.T) {

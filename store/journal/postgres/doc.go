@@ -13,7 +13,8 @@
 // Append notices.
 //
 // A [Directory] is one document beside the partitions, which is replaced on
-// condition of its revision. [Diagnose] checks the server's settings.
+// condition of its revision. [Engine.Diagnose] checks the server's settings, and what
+// keeps the tables from being tidied.
 //
 // # Format
 //
@@ -71,8 +72,14 @@
 //     changed it. That is journal.ErrCorrupt, and whether the batch was stored is
 //     unknown.
 //
-// If patience ends first, it is journal.ErrAmbiguous, even if the cause (a full
-// disk, a held lock) says that the last try was not stored. The next Open tells.
+// If patience ends first, it is journal.ErrAmbiguous, even if the cause (a held lock)
+// says that the last try was not stored. The next Open tells.
+//
+// What the server refuses for want of room (a full disk), or because of what the batch
+// brings, is not tried again: if no try before is uncertain it is journal.ErrRejected,
+// nothing was stored, and the journal goes on. On a disk that is full to the last block
+// a partition still opens and is read, and what takes no new page is stored: a deletion.
+// If the server's own log (pg_wal) finds no room, the server stops: keep it apart.
 //
 // An operator who cancels a commit that waits for a standby leaves it committed on
 // the server alone, where everybody can see it. The server reports that by a mere
@@ -97,11 +104,27 @@
 // Checksums of pages (initdb --data-checksums) find damage before Open does.
 // autovacuum must be on. The server's timeouts for statements, locks and
 // transactions may be set: what they end is tried again. They do not help Open's
-// reading, which has no statement_timeout. A holder whose machine vanishes in the
-// middle of an append keeps the partition locked until the server sees that the
-// connection is dead. Until then Open fails after its Timeout: set
-// tcp_keepalives_idle, tcp_keepalives_interval and tcp_keepalives_count to a few
-// seconds.
+// reading, which has no statement_timeout. An engine sets some of them itself, for
+// its own transactions: a holder whose machine vanishes in the middle of an append
+// keeps the partition locked until the server sees that the connection is dead, which
+// takes Options.Timeout (tcp_keepalives_idle, tcp_keepalives_interval,
+// tcp_keepalives_count, idle_in_transaction_session_timeout). Whoever waits for that is
+// told after three quarters of his own Timeout (lock_timeout). On a server that cannot
+// set keepalives, and where a pooler or a proxy stays connected for a client that is
+// gone, set transaction_timeout (PostgreSQL 17), or the pooler's own timeouts.
+//
+// # Silent servers
+//
+// A call that has no answer within Options.Timeout closes its connection, and the idle
+// ones of the pool, which lead to the same server. The next call connects again. Name
+// all servers in the connection string, with target_session_attrs=read-write: each has
+// its share of the timeout for connecting, so a server that hangs costs an append one
+// Timeout and one share, which its patience covers. A directory's call or an Open is
+// not repeated: the first one fails, the next one reaches another server.
+//
+// A connection that led to a standby when it was made is closed, and another one asked
+// for, for as long as Timeout: the address may be another server's by then. A server
+// that refuses to write is left too. Nothing is read there either, since it may be old.
 //
 // A pooler in between must keep a transaction on one connection, and pass warnings
 // on: PgBouncer with pool_mode session or transaction. statement is refused, with

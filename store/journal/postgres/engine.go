@@ -43,14 +43,14 @@ type Engine struct {
 // Append, the error of package journal in it says whether the batch was stored.
 type Error struct {
 	Op     string // open, append, read, write or diagnose
-	Schema string // "" for diagnose
-	Name   string // of the partition or the document
+	Schema string
+	Name   string // of the partition or the document, "" for diagnose
 	Err    error
 }
 
 func (e *Error) Error() string {
-	if e.Schema == "" {
-		return fmt.Sprintf("postgres: %s: %v", e.Op, e.Err)
+	if e.Op == "diagnose" {
+		return fmt.Sprintf("postgres: diagnose %q: %v", e.Schema, e.Err)
 	}
 	return fmt.Sprintf("postgres: %s %.40q in %q: %v", e.Op, e.Name, e.Schema, e.Err)
 }
