@@ -47,6 +47,8 @@ func TestDamageIsFound(t *testing.T) {
 		`update {}.partition set digest = ''`,
 		`delete from {}.partition`,
 		`delete from {}.format`,
+		`insert into {}.format values (1)`,
+		`drop table {}.document`,
 		`update {}.format set version = 0`,
 	} {
 		opts := fresh()

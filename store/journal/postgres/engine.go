@@ -22,7 +22,8 @@ type Options struct {
 
 	// Timeout bounds one call of the database: connecting, one round trip or, while
 	// Open reads, the wait for the next record. It must be long enough for a round
-	// trip with the largest value. 0 means 15 seconds.
+	// trip with the largest value, and a share of it for connecting to each server
+	// that the pool names. 0 means 15 seconds.
 	Timeout time.Duration
 
 	// Patience bounds how long Append tries to find out an unknown outcome, from the

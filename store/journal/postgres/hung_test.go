@@ -169,21 +169,6 @@ func TestAStandbyIsNotUsedForEver(t *testing.T) {
 	}
 }
 
-// A pooler keeps its connections to a standby from the client, which hears of it by
-// the server's refusal: then its connection is closed.
-func TestAStandbyBehindAPoolerIsRefused(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it runs two servers")
-	}
-	primary := postgrestest.Start(t, "fsync=off")
-	standby := primary.Standby(t, "b")
-	opts := fresh()
-	opts.Timeout = 500 * time.Millisecond
-	open(t, postgres.New(poolAt(t, primary.URL()), opts), "p", contents{})
-	_, _, err := load(t, postgres.New(at(t, pooler(t, standby, "transaction", 4), "exec"), opts), "p")
-	require.ErrorContains(t, err, "standby")
-}
-
 // away makes a server fail, and says how to undo that.
 type away struct {
 	fail, undo func(*postgrestest.Server, *faultproxy.Proxy) error

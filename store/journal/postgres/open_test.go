@@ -150,6 +150,17 @@ func TestAPanicOfEmit(t *testing.T) {
 	open(t, e, "p", want)
 }
 
+// An error of emit is returned as it is, even if a database has said it.
+func TestAnErrorOfEmitIsReturned(t *testing.T) {
+	opts := fresh()
+	filled(t, opts)
+	mine := &pgconn.PgError{Code: "53100", Severity: "ERROR", SeverityUnlocalized: "ERROR", Detail: "mine"}
+	for _, mode := range modes {
+		_, err := postgres.New(at(t, server(t).URL(), mode), opts).Open(t.Context(), "p", func(journal.Change) error { return mine })
+		require.Same(t, mine, err)
+	}
+}
+
 // What a config's own hooks do they do still.
 func TestNewPoolKeepsHooks(t *testing.T) {
 	config, err := pgxpool.ParseConfig(server(t).URL())

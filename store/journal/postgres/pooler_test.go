@@ -72,14 +72,6 @@ func pooler(t testing.TB, s *postgrestest.Server, mode string, size int) string 
 	return "host=127.0.0.1 port=" + port + " user=loopstore dbname=postgres"
 }
 
-var modes = []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"}
-
-// at is a pool of several connections with a mode of pgx.
-func at(t testing.TB, url, mode string) *pgxpool.Pool {
-	t.Helper()
-	return poolAt(t, url+" pool_max_conns=8 default_query_exec_mode="+mode)
-}
-
 // A pooler gives each transaction any of its connections, and knows nothing of
 // statements that were prepared. With each mode of pgx all is as without it.
 func TestBehindAPooler(t *testing.T) {
@@ -151,11 +143,17 @@ func TestAPoolerOfStatementsIsRefused(t *testing.T) {
 	}
 }
 
-// The modes of pgx without a pooler.
-func TestEachModeOfTheClient(t *testing.T) {
-	for _, mode := range modes {
-		for _, cache := range []string{"", " statement_cache_capacity=0"} {
-			everything(t, at(t, server(t).URL()+cache, mode), fresh())
-		}
+// A pooler keeps its connections to a standby from the client, which hears of it by
+// the server's refusal: then its connection is closed.
+func TestAStandbyBehindAPoolerIsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs two servers")
 	}
+	primary := postgrestest.Start(t, "fsync=off")
+	standby := primary.Standby(t, "b")
+	opts := fresh()
+	opts.Timeout = 500 * time.Millisecond
+	open(t, postgres.New(poolAt(t, primary.URL()), opts), "p", contents{})
+	_, _, err := load(t, postgres.New(at(t, pooler(t, standby, "transaction", 4), "exec"), opts), "p")
+	require.ErrorContains(t, err, "standby")
 }

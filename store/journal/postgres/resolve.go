@@ -98,7 +98,7 @@ func (p *partition) judge(w *write, s sight) error {
 	}
 	switch {
 	case at < last || mine && s.index > last && s.batch != w.id:
-		return corrupt("the server has lost batches that it acknowledged")
+		return corrupt("the partition's row is not as it was acknowledged: the server has lost batches, or somebody has changed it")
 	case mine && at == last:
 		return errUnmatched // another try may match
 	case mine && at == last+1:

@@ -10,6 +10,11 @@ import (
 const formatVersion = 1
 
 // createSchema and createTables are executed one after the other, in one transaction.
+//
+// The row of a partition changes with every append, and finds room for that in its
+// page. What replaced records leave is removed ten times as fast as by default, and
+// earlier: at 600 commits of 10 KB a second over 20 records, the table stopped growing
+// after the first minute, and with the defaults it did not within two and a half.
 const createSchema = `create schema if not exists {}`
 
 var createTables = []string{
@@ -23,6 +28,9 @@ var createTables = []string{
 ) with (fillfactor = 20)`,
 	`create table {}.record (
 	partition uuid, key bytea, value bytea not null, primary key (partition, key)
+) with (
+	autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_limit = 2000,
+	toast.autovacuum_vacuum_scale_factor = 0.05, toast.autovacuum_vacuum_cost_limit = 2000
 )`,
 	`create table {}.document (
 	id uuid primary key, name bytea not null, revision bigint not null, document bytea not null

@@ -158,7 +158,9 @@ func (s *standing) check(schema string) error {
 		return corrupt("the format's row is gone")
 	case s.version > formatVersion:
 		return fmt.Errorf("%w: version %d, this program knows %d", journal.ErrNewerFormat, s.version, formatVersion)
-	case s.formatLines > 1 || s.version != formatVersion:
+	case s.formatLines > 1:
+		return corrupt("the format has %d rows", s.formatLines)
+	case s.version != formatVersion:
 		return corrupt("format version %d was never used", s.version)
 	}
 	return nil

@@ -66,7 +66,7 @@ func (d *database) within(ctx context.Context, do func(*transaction) error) erro
 		return err
 	}
 	if w := tx.session.warning; w != "" {
-		return fmt.Errorf("the commit came with a warning: %s", w)
+		return fmt.Errorf("the transaction came with a warning: %s", w)
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ func (d *database) acquire(ctx context.Context) (*transaction, error) {
 			if limited.Err() != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
 				d.pool.Reset() // the idle connections may lead to a silent server
 			}
-			return nil, fmt.Errorf("%w: %w", unsent, d.late(ctx, limited, "no connection", err))
+			return nil, fmt.Errorf("%w: %w", unsent, d.late(ctx, limited, "none", err))
 		}
 		tx := &transaction{d, conn, sessionOf(conn.Conn().PgConn())}
 		switch {
@@ -160,7 +160,7 @@ func (tx *transaction) bounded(ctx context.Context, send func(context.Context) e
 // writes, and marks what the server has refused.
 func (tx *transaction) judged(ctx context.Context, err error) error {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
+	if _, emitted := errors.AsType[emitError](err); emitted || !ok {
 		return err
 	}
 	switch conn := tx.conn.Conn(); {
@@ -189,8 +189,8 @@ func (r refusal) lasting() bool {
 	return ok && (e.Code == "53100" || slices.Contains([]string{"22", "23", "54"}, e.Code[:2]))
 }
 
-// errUnsent means that there was no connection, so nothing was sent.
+// These mean that nothing was sent.
 var (
-	errUnsent      = errors.New("nothing was sent")
-	errOnlyStandby = fmt.Errorf("%w, and a standby has answered, which takes no writes", errUnsent)
+	errUnsent      = errors.New("no connection")
+	errOnlyStandby = fmt.Errorf("%w but to a standby, which takes no writes", errUnsent)
 )

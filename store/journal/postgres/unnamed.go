@@ -29,18 +29,11 @@ func sendUnnamed(ctx context.Context, conn *pgx.Conn, b *pgx.Batch) error {
 			read = discard
 		}
 		if err := read(r); err != nil {
-			return errors.Join(err, ignored(r.Close(), err))
+			_ = r.Close() // the first cause counts
+			return err
 		}
 	}
 	return r.Close()
-}
-
-// ignored returns nil if err is the one that is told already.
-func ignored(err, told error) error {
-	if err == nil || errors.Is(told, err) || err.Error() == told.Error() {
-		return nil
-	}
-	return err
 }
 
 func discard(r pgx.BatchResults) error {
