@@ -21,7 +21,7 @@ import (
 type doctorSettings struct {
 	nats, system, creds, prefix string
 	replicas                    int
-	postgres                    string
+	postgres, schema            string
 	json                        bool
 }
 
@@ -67,6 +67,7 @@ func (s *doctorSettings) parse(args []string, help io.Writer) error {
 	flags.StringVar(&s.prefix, "prefix", "loopstore", "the `text` that the names of the streams begin with")
 	flags.IntVar(&s.replicas, "replicas", 3, "how many servers should keep each stream: 1, 3 or 5")
 	flags.StringVar(&s.postgres, "postgres", "", "check the PostgreSQL server at this `URL`, or with these settings,\nsuch as \"host=db user=me\"")
+	flags.StringVar(&s.schema, "schema", "loopstore", "the `name` of the schema that holds the tables")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of a table")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -95,6 +96,9 @@ func (s *doctorSettings) check(given map[string]bool) error {
 		if given[name] && s.postgres != "" {
 			return fmt.Errorf("-%s goes with -nats", name)
 		}
+	}
+	if given["schema"] && s.nats != "" {
+		return errors.New("-schema goes with -postgres")
 	}
 	for name, urls := range map[string]string{"nats": s.nats, "system": s.system} {
 		if _, err := natsURLs(urls); err != nil {
@@ -153,5 +157,5 @@ func (s *doctorSettings) diagnosePostgres(ctx context.Context) ([]journal.Findin
 		return nil, err
 	}
 	defer pool.Close()
-	return postgres.Diagnose(ctx, pool)
+	return postgres.New(pool, postgres.Options{Schema: s.schema}).Diagnose(ctx)
 }

@@ -154,6 +154,7 @@ func TestDoctorUsage(t *testing.T) {
 		{nil, exitUsage, "either -nats or -postgres"},
 		{[]string{"-nats", "x", "-postgres", "y"}, exitUsage, "either -nats or -postgres"},
 		{[]string{"-nats", "x", "-replicas", "2"}, exitUsage, "must be 1, 3 or 5"},
+		{[]string{"-nats", "x", "-schema", "y"}, exitUsage, "-schema goes with -postgres"},
 		{[]string{"-postgres", "x", "-replicas", "3"}, exitUsage, "-replicas goes with -nats"},
 		{[]string{"-postgres", "x", "-system", "x"}, exitUsage, "-system goes with -nats"},
 		{[]string{"-postgres", "x", "-creds", "x"}, exitUsage, "-creds goes with -nats"},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/internal/faultproxy"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/postgres"
 	"github.com/loopstore/loopstore/store/journal/postgres/postgrestest"
@@ -69,14 +69,6 @@ func (c *chain) stands(t testing.TB, got contents, err error) {
 	c.acknowledged = last
 }
 
-// through returns a pool that connects through a proxy.
-func through(t testing.TB, s *postgrestest.Server, p *proxy) *pgxpool.Pool {
-	t.Helper()
-	_, port, err := net.SplitHostPort(p.listener.Addr().String())
-	require.NoError(t, err)
-	return poolAt(t, strings.Replace(s.URL(), s.Addr()[strings.LastIndex(s.Addr(), ":")+1:], port, 1))
-}
-
 // many is how often a test that tries moments at random does so.
 func many(n int) int {
 	if testing.Short() {
@@ -86,9 +78,9 @@ func many(n int) int {
 }
 
 // cutting is a proxy that cuts a connection now and then, while it is told to.
-func cutting(t *testing.T, s *postgrestest.Server, one int) (p *proxy, cuts *atomic.Int64, on *atomic.Bool) {
-	cuts, on = new(atomic.Int64), new(atomic.Bool)
-	return newProxy(t, s.Addr(), func(_ bool, size int) int {
+func cutting(t *testing.T, s *postgrestest.Server, one int) (p *faultproxy.Proxy, cuts *atomic.Int64, on *atomic.Bool) {
+	p, cuts, on = proxyTo(t, s.Addr()), new(atomic.Int64), new(atomic.Bool)
+	p.Cut(func(_ faultproxy.Side, size int) int {
 		if !on.Load() || rand.IntN(one) > 0 {
 			return -1
 		}
@@ -97,7 +89,8 @@ func cutting(t *testing.T, s *postgrestest.Server, one int) (p *proxy, cuts *ato
 			return 0 // an answer that never comes
 		}
 		return rand.IntN(size + 1)
-	}), cuts, on
+	})
+	return p, cuts, on
 }
 
 // Connections that are cut at any byte, before a request or its answer, leave no
@@ -219,7 +212,9 @@ func hold(t testing.TB, pool *pgxpool.Pool, opts postgres.Options) (release func
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), in(opts, `select from {}.partition for update`))
 	require.NoError(t, err)
-	return sync.OnceFunc(func() { require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) })
+	release = sync.OnceFunc(func() { assert.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) })
+	t.Cleanup(release)
+	return release
 }
 
 // What a server's own timeouts end is tried again.
@@ -255,6 +250,24 @@ func TestDefaultsOfTheServer(t *testing.T) {
 		require.NoError(t, pool.QueryRow(t.Context(), in(opts, `select setting from {}.record`)).Scan(&got))
 		require.Equal(t, want, got, commit)
 	}
+}
+
+// A holder whose machine vanishes in an append, and one that waits for a lock longer
+// than it listens, are noticed by the server within the timeout. The engine sets what
+// that needs, and leaves the defaults of the connection as they are.
+func TestWhatAHolderLeavesBehindEnds(t *testing.T) {
+	pool, opts := poolOf(t), fresh()
+	opts.Timeout = 9 * time.Second
+	j := open(t, postgres.New(pool, opts), "p", contents{})
+	all := `concat_ws(' ', current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'),
+		current_setting('tcp_keepalives_count'), current_setting('idle_in_transaction_session_timeout'), current_setting('lock_timeout'))`
+	behind(t, pool, opts, `alter table {}.record add settings text default `+all)
+	appendTo(t, j, put("a", "1"))
+	var got string
+	require.NoError(t, pool.QueryRow(t.Context(), in(opts, `select settings from {}.record`)).Scan(&got))
+	require.Equal(t, "3 3 2 9s 6750ms", got)
+	require.NoError(t, pool.QueryRow(t.Context(), `select current_setting('idle_in_transaction_session_timeout') || ' ' || current_setting('lock_timeout')`).Scan(&got))
+	require.Equal(t, "0 0", got)
 }
 
 // An append that cannot be found out about ends with the engine's patience, and
@@ -299,7 +312,7 @@ func TestAPartitionThatIsLocked(t *testing.T) {
 	err := c.append(t, j)
 	require.ErrorIs(t, err, journal.ErrAmbiguous)
 	_, _, openErr := load(t, e, "p")
-	require.ErrorIs(t, openErr, context.DeadlineExceeded)
+	require.ErrorContains(t, openErr, "lock timeout")
 	release()
 	_, got, openErr := load(t, postgres.New(other, opts), "p")
 	require.NoError(t, openErr)

@@ -3,10 +3,8 @@ package postgres
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
@@ -44,22 +42,20 @@ var rules = []rule{
 	{"track_counts", is("on"), journal.Risk, "turn it on: autovacuum needs it"},
 }
 
-// Diagnose checks the settings that the promises of an [Engine] on this pool depend
-// on, and returns a finding for each, always in the same order. It changes nothing.
-// It cannot see what a server or a role will override later.
-func Diagnose(ctx context.Context, pool *pgxpool.Pool) ([]journal.Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+// Diagnose looks at the settings that the promises of the engine depend on, at its
+// schema, and at what keeps the schema from being tidied. It returns a finding for
+// each, always in the same order. It changes nothing. It cannot see what a server or a
+// role will override later.
+func (e *Engine) Diagnose(ctx context.Context) ([]journal.Finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	settings, watched, err := lookAt(ctx, pool)
+	l, err := e.lookAt(ctx)
 	if err != nil {
-		return nil, &Error{Op: "diagnose", Err: cleaned(err)}
+		return nil, &Error{Op: "diagnose", Schema: e.schema, Err: cleaned(err)}
 	}
-	findings := []journal.Finding{{Setting: "pool", Value: "made by NewPool"}}
-	if !watched {
-		findings[0] = journal.Finding{Status: journal.Broken, Setting: "pool", Value: "not made by NewPool", Advice: "one made by NewPool, or no append succeeds"}
-	}
+	findings := []journal.Finding{l.pool()}
 	for _, r := range rules {
-		value, known := settings[r.setting]
+		value, known := l.settings[r.setting]
 		f := journal.Finding{Status: r.wrong, Setting: r.setting, Value: value, Advice: r.advice}
 		switch {
 		case !known:
@@ -69,26 +65,84 @@ func Diagnose(ctx context.Context, pool *pgxpool.Pool) ([]journal.Finding, error
 		}
 		findings = append(findings, f)
 	}
-	return findings, nil
+	if l.settings["synchronous_standby_names"] != "" && l.settings["in_recovery"] == "off" {
+		findings = append(findings, l.synchronous())
+	}
+	return append(findings, l.schema(e.schema), l.dead(), l.oldest(), l.prepared(), l.slots()), nil
 }
 
-// lookAt returns the settings of the server, and whether the pool is from NewPool.
-func lookAt(ctx context.Context, pool *pgxpool.Pool) (settings map[string]string, watched bool, err error) {
-	conn, err := pool.Acquire(ctx)
+// A look is what Diagnose has seen.
+type look struct {
+	session  *session
+	settings map[string]string
+	standing standing
+
+	seesAll                   bool // what other roles do
+	bytes, rows, deadRows     int64
+	standbys                  int64    // that commits wait for
+	old, prepares, slotsThere []string // what keeps replaced rows
+}
+
+// What keeps replaced rows from being removed is of this database, or of all.
+const (
+	askSettings = `select name, setting from pg_settings
+		union all select 'in_recovery', case when pg_is_in_recovery() then 'on' else 'off' end`
+	askSight = `select pg_has_role(current_user, 'pg_read_all_stats', 'usage')`
+	askSize  = `select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint,
+			coalesce(sum(s.n_live_tup + coalesce(t.n_live_tup, 0)), 0)::bigint, coalesce(sum(s.n_dead_tup + coalesce(t.n_dead_tup, 0)), 0)::bigint
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_stat_all_tables s on s.relid = c.oid
+			left join pg_stat_all_tables t on t.relid = c.reltoastrelid
+		where n.nspname::text = $1 and c.relname in ('format', 'partition', 'record', 'document')`
+	askStandbys = `select count(*) from pg_stat_replication where sync_state in ('sync', 'quorum')`
+	askOld      = `select format('process %s, %s', pid, coalesce('for ' || date_trunc('second', now() - xact_start)::text, backend_type))
+		from pg_stat_activity
+		where pid <> pg_backend_pid() and (datname = current_database() and xact_start < now() - interval '1 minute'
+				and backend_type not like 'autovacuum%'
+			or backend_type = 'walsender' and age(backend_xmin) > 100000)
+		order by xact_start nulls last limit 3`
+	askPrepared = `select format('%s, for %s', gid, date_trunc('second', now() - prepared)) from pg_prepared_xacts
+		where database = current_database() and prepared < now() - interval '1 minute' order by prepared limit 3`
+	askSlots = `select format('%s, %s', slot_name, case when active then 'which keeps ' || greatest(age(xmin), age(catalog_xmin)) || ' transactions'
+			else 'which nobody reads' end)
+		from pg_replication_slots where not active or greatest(age(xmin), age(catalog_xmin)) > 100000 order by slot_name limit 3`
+)
+
+// lookAt asks all in one transaction, on any pool and any server.
+func (e *Engine) lookAt(ctx context.Context) (*look, error) {
+	conn, err := e.pool.Acquire(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	defer conn.Release()
-	rows, err := conn.Query(ctx, `select name, setting from pg_settings
-		union all select 'in_recovery', case when pg_is_in_recovery() then 'on' else 'off' end`)
-	if err != nil {
-		return nil, false, err
-	}
-	settings = map[string]string{}
+	l := &look{session: sessionOf(conn.Conn().PgConn()), settings: map[string]string{}}
+	b := &pgx.Batch{}
+	b.Queue(`begin read only`)
 	var name, value string
-	_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error {
-		settings[name] = value
-		return nil
+	b.Queue(askSettings).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&name, &value}, func() error {
+			l.settings[name] = value
+			return nil
+		})
+		return err
 	})
-	return settings, warningsOf(conn.Conn().PgConn()) != nil, err
+	one := func(sql string, into ...any) func(args ...any) {
+		return func(args ...any) {
+			b.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(into...) })
+		}
+	}
+	lines := func(sql string, into *[]string) {
+		b.Queue(sql).Query(func(rows pgx.Rows) (err error) {
+			*into, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
+	}
+	l.standing.ask(b, e.schema)
+	one(askSight, &l.seesAll)()
+	one(askSize, &l.bytes, &l.rows, &l.deadRows)(e.schema)
+	one(askStandbys, &l.standbys)()
+	lines(askOld, &l.old)
+	lines(askPrepared, &l.prepares)
+	lines(askSlots, &l.slotsThere)
+	b.Queue(`commit`)
+	return l, sendUnnamed(ctx, conn.Conn(), b)
 }

@@ -2,9 +2,7 @@ package postgres
 
 import (
 	"context"
-	"errors"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -30,14 +28,16 @@ func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64,
 	if err := d.ready(ctx); err != nil {
 		return nil, 0, d.wrap("read", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.timeout)
-	defer cancel()
-	err = d.pool.QueryRow(ctx, d.sql.readDocument, idOf(d.name)).Scan(&revision, &document)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, 0, nil
-	case err != nil:
-		return nil, 0, d.wrap("read", cleaned(err))
+	var there bool
+	var name []byte
+	b := d.begin()
+	b.Queue(d.sql.readDocument, idOf(d.name)).QueryRow(found(&there, &name, &revision, &document))
+	err = d.transact(ctx, b)
+	if err == nil && there && string(name) != d.name {
+		err = errOtherName
+	}
+	if err != nil {
+		return nil, 0, d.wrap("read", err)
 	}
 	return document, revision, nil
 }
@@ -53,12 +53,12 @@ func (d *Directory) Write(ctx context.Context, document []byte, revision uint64)
 	if err := d.ready(ctx); err != nil {
 		return false, d.wrap("write", err)
 	}
-	sql, second := d.sql.replace, any(revision)
+	sql, args := d.sql.replace, []any{idOf(d.name), revision, notNil(document), []byte(d.name)}
 	if revision == 0 {
-		sql, second = d.sql.newDocument, []byte(d.name)
+		sql, args = d.sql.newDocument, []any{idOf(d.name), []byte(d.name), notNil(document)}
 	}
 	b := d.begin()
-	b.Queue(sql, idOf(d.name), second, notNil(document)).Exec(func(tag pgconn.CommandTag) error {
+	b.Queue(sql, args...).Exec(func(tag pgconn.CommandTag) error {
 		ok = tag.RowsAffected() == 1
 		return nil
 	})

@@ -13,12 +13,14 @@
 // Append notices.
 //
 // A [Directory] is one document beside the partitions, which is replaced on
-// condition of its revision. [Diagnose] checks the server's settings.
+// condition of its revision. [Engine.Diagnose] checks the server's settings, and what
+// keeps the tables from being tidied.
 //
 // # Format
 //
-// A schema has four tables, which the first use creates. For that its role needs
-// the right to create them; later it need only read and write them.
+// A schema has four tables, which the first use creates: see Rights. Its name is taken
+// as it is, or refused with ErrName: it has at most 63 bytes, no NUL, does not begin
+// with pg_, and is ASCII if texts are converted on their way.
 //
 //   - format has one row: the version of the format described here, 1.
 //   - partition has a row for each partition: its id, the first 16 bytes of the
@@ -30,6 +32,20 @@
 //   - record has a row for each key that stands, with the id of its partition.
 //   - document has a row for each document: its id, made like a partition's, its
 //     name, its revision and its bytes.
+//
+// A row whose name is not the one that was asked for is journal.ErrCorrupt, and is not
+// changed. Tables of these names that somebody else has made are left alone.
+//
+// # Rights
+//
+// [Schema] returns the SQL by which an administrator creates the schema and the tables,
+// word for word what the first use would execute, and grants to a role what it needs:
+// usage of the schema; select on format; select, insert and update on partition and
+// document; select, insert, update and delete on record. Nothing else is needed, and
+// the database's right to connect. A role that shall create the tables itself needs
+// usage and create on the schema, and create on the database only if there is no
+// schema yet. Open names a right that is missing, with ErrRights. It also refuses
+// unlogged tables, and row-level security that applies to the role.
 //
 // # What is promised
 //
@@ -56,8 +72,14 @@
 //     changed it. That is journal.ErrCorrupt, and whether the batch was stored is
 //     unknown.
 //
-// If patience ends first, it is journal.ErrAmbiguous, even if the cause (a full
-// disk, a held lock) says that the last try was not stored. The next Open tells.
+// If patience ends first, it is journal.ErrAmbiguous, even if the cause (a held lock)
+// says that the last try was not stored. The next Open tells.
+//
+// What the server refuses for want of room (a full disk), or because of what the batch
+// brings, is not tried again: if no try before is uncertain it is journal.ErrRejected,
+// nothing was stored, and the journal goes on. On a disk that is full to the last block
+// a partition still opens and is read, and what takes no new page is stored: a deletion.
+// If the server's own log (pg_wal) finds no room, the server stops: keep it apart.
 //
 // An operator who cancels a commit that waits for a standby leaves it committed on
 // the server alone, where everybody can see it. The server reports that by a mere
@@ -82,15 +104,34 @@
 // Checksums of pages (initdb --data-checksums) find damage before Open does.
 // autovacuum must be on. The server's timeouts for statements, locks and
 // transactions may be set: what they end is tried again. They do not help Open's
-// reading, which has no statement_timeout. A holder whose machine vanishes in the
-// middle of an append keeps the partition locked until the server sees that the
-// connection is dead. Until then Open fails after its Timeout: set
-// tcp_keepalives_idle, tcp_keepalives_interval and tcp_keepalives_count to a few
-// seconds.
+// reading, which has no statement_timeout. An engine sets some of them itself, for
+// its own transactions: a holder whose machine vanishes in the middle of an append
+// keeps the partition locked until the server sees that the connection is dead, which
+// takes Options.Timeout (tcp_keepalives_idle, tcp_keepalives_interval,
+// tcp_keepalives_count, idle_in_transaction_session_timeout). Whoever waits for that is
+// told after three quarters of his own Timeout (lock_timeout). On a server that cannot
+// set keepalives, and where a pooler or a proxy stays connected for a client that is
+// gone, set transaction_timeout (PostgreSQL 17), or the pooler's own timeouts.
+//
+// # Silent servers
+//
+// A call that has no answer within Options.Timeout closes its connection, and the idle
+// ones of the pool, which lead to the same server. The next call connects again. Name
+// all servers in the connection string, with target_session_attrs=read-write: each has
+// its share of the timeout for connecting, so a server that hangs costs an append one
+// Timeout and one share, which its patience covers. A directory's call or an Open is
+// not repeated: the first one fails, the next one reaches another server.
+//
+// A connection that led to a standby when it was made is closed, and another one asked
+// for, for as long as Timeout: the address may be another server's by then. A server
+// that refuses to write is left too. Nothing is read there either, since it may be old.
 //
 // A pooler in between must keep a transaction on one connection, and pass warnings
-// on. pgx must use one of its modes with prepared or described statements
-// (default_query_exec_mode), as it does by default.
+// on: PgBouncer with pool_mode session or transaction. statement is refused, with
+// ErrPooler. Any mode of pgx (default_query_exec_mode) will do. Statements are prepared
+// under names only in cache_statement, the default, and where no pooler is: that makes
+// a small append nearly twice as fast. A connection is taken to lead to a pooler if
+// the server's process has another number than it was told.
 //
 // # What is not protected
 //

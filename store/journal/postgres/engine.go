@@ -16,12 +16,14 @@ import (
 // Options configure an [Engine] or a [Directory]. The zero value is useful.
 type Options struct {
 	// Schema holds the tables. The first use creates what is missing. "" means
-	// loopstore. A schema is one set of partitions and documents.
+	// loopstore. A schema is one set of partitions and documents. Its name has at
+	// most 63 bytes; what the server would refuse or cut is ErrName.
 	Schema string
 
 	// Timeout bounds one call of the database: connecting, one round trip or, while
 	// Open reads, the wait for the next record. It must be long enough for a round
-	// trip with the largest value. 0 means 15 seconds.
+	// trip with the largest value, and a share of it for connecting to each server
+	// that the pool names. 0 means 15 seconds.
 	Timeout time.Duration
 
 	// Patience bounds how long Append tries to find out an unknown outcome, from the
@@ -42,14 +44,14 @@ type Engine struct {
 // Append, the error of package journal in it says whether the batch was stored.
 type Error struct {
 	Op     string // open, append, read, write or diagnose
-	Schema string // "" for diagnose
-	Name   string // of the partition or the document
+	Schema string
+	Name   string // of the partition or the document, "" for diagnose
 	Err    error
 }
 
 func (e *Error) Error() string {
-	if e.Schema == "" {
-		return fmt.Sprintf("postgres: %s: %v", e.Op, e.Err)
+	if e.Op == "diagnose" {
+		return fmt.Sprintf("postgres: diagnose %q: %v", e.Schema, e.Err)
 	}
 	return fmt.Sprintf("postgres: %s %.40q in %q: %v", e.Op, e.Name, e.Schema, e.Err)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/internal/faultproxy"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/postgres"
 )
@@ -60,10 +61,11 @@ func TestALargeBatch(t *testing.T) {
 	s := server(t)
 	var mu sync.Mutex
 	var left []int // how many bytes from the client to pass on before each cut
-	p := newProxy(t, s.Addr(), func(fromClient bool, size int) int {
+	p := proxyTo(t, s.Addr())
+	p.Cut(func(from faultproxy.Side, size int) int {
 		mu.Lock()
 		defer mu.Unlock()
-		if !fromClient || len(left) == 0 {
+		if from != faultproxy.Client || len(left) == 0 {
 			return -1
 		}
 		if left[0] -= size; left[0] > 0 {

@@ -29,36 +29,94 @@ func (p *partition) open(ctx context.Context, emit func(journal.Change) error) e
 	if err := p.engine.ready(ctx); err != nil {
 		return err
 	}
-	b := p.engine.begin()
-	b.Queue(p.engine.sql.take, p.id, []byte(p.name), p.holder, [16]byte{}, encodeDigest(journal.Digest{})).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&p.head.Epoch) })
-	if err := p.engine.transact(ctx, b); err != nil {
+	if err := p.take(ctx); err != nil {
 		return err
 	}
 	return p.read(ctx, emit)
 }
 
-// read emits what stands at one moment, at which this is the holder.
-func (p *partition) read(ctx context.Context, emit func(journal.Change) error) error {
-	conn, err := p.engine.acquire(ctx)
-	if err != nil {
+// take makes this the holder, unless the partition's row is another name's.
+func (p *partition) take(ctx context.Context) error {
+	var taken bool
+	b := p.engine.begin()
+	b.Queue(p.engine.sql.take, p.id, []byte(p.name), p.holder, [16]byte{}, encodeDigest(journal.Digest{})).
+		QueryRow(found(&taken, &p.head.Epoch))
+	if err := p.engine.transact(ctx, b); err != nil {
 		return err
 	}
-	defer conn.Release() // which closes the connection if a transaction is open
+	if !taken {
+		return errOtherName
+	}
+	return nil
+}
+
+var (
+	errOtherName = corrupt("the row that belongs to this name has another one")
+	errRowGone   = corrupt("the partition's row is gone")
+)
+
+// found returns a function that scans a row, and says whether there is one. What that
+// means is not known before the whole transaction has ended well.
+func found(there *bool, into ...any) func(pgx.Row) error {
+	return func(row pgx.Row) error {
+		err := row.Scan(into...)
+		*there = err == nil
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	}
+}
+
+// read emits what stands at one moment, at which this is the holder.
+func (p *partition) read(ctx context.Context, emit func(journal.Change) error) error {
+	return p.engine.within(ctx, func(tx *transaction) error {
+		if err := p.readHead(ctx, tx); err != nil {
+			return err
+		}
+		found, err := p.readRecords(ctx, tx, emit)
+		if err == nil && (found.Keys != p.head.Keys || found.Digest != p.head.Digest) {
+			err = corrupt("its %d records do not match its head, which counts %d", found.Keys, p.head.Keys)
+		}
+		return err
+	})
+}
+
+// readHead begins the transaction that reads, and reads the partition's row.
+func (p *partition) readHead(ctx context.Context, tx *transaction) error {
+	var there bool
+	var name, digest []byte
+	var holder [16]byte
 	b := &pgx.Batch{}
 	b.Queue(beginReading)
 	b.Queue(p.engine.sql.patient)
-	b.Queue(p.engine.sql.head, p.id).QueryRow(p.readHead)
-	if err := p.engine.send(ctx, conn, b); err != nil {
+	b.Queue(p.engine.sql.head, p.id).
+		QueryRow(found(&there, &name, &holder, &p.head.Epoch, &p.head.Index, &p.head.Keys, &digest))
+	if err := tx.send(ctx, b); err != nil {
 		return err
 	}
+	switch {
+	case !there:
+		return errRowGone
+	case string(name) != p.name:
+		return errOtherName
+	case holder != p.holder:
+		return journal.ErrFenced
+	case len(digest) != binary.Size(p.head.Digest):
+		return corrupt("its head has a digest of %d bytes", len(digest))
+	}
+	_, err := binary.Decode(digest, binary.LittleEndian, &p.head.Digest)
+	return err
+}
 
+// readRecords emits the records, and returns a head that counts them. What it has
+// emitted is what stands only if it returns no error.
+func (p *partition) readRecords(ctx context.Context, tx *transaction, emit func(journal.Change) error) (counted journal.Head, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watchdog := time.AfterFunc(p.engine.timeout, func() { cancel(errStalled) })
 	defer watchdog.Stop()
-	var found journal.Head
-	b = &pgx.Batch{}
+	b := &pgx.Batch{}
 	b.Queue(p.engine.sql.records, p.id).Query(func(rows pgx.Rows) error {
 		whole := false
 		defer func() {
@@ -66,42 +124,20 @@ func (p *partition) read(ctx context.Context, emit func(journal.Change) error) e
 				cancel(nil) // so that the server stops sending
 			}
 		}()
-		err := p.readRecords(rows, &found, watchdog, emit)
+		err := p.emit(rows, &counted, watchdog, emit)
 		whole = err == nil
 		return err
 	})
 	b.Queue("commit")
-	err = cleaned(conn.SendBatch(ctx, b).Close())
-	switch {
-	case context.Cause(ctx) == errStalled:
-		return errStalled
-	case err != nil:
-		return err
-	case found.Keys != p.head.Keys || found.Digest != p.head.Digest:
-		return corrupt("its %d records do not match its head, which counts %d", found.Keys, p.head.Keys)
+	err = tx.sendUnbounded(ctx, b)
+	if context.Cause(ctx) == errStalled {
+		err = fmt.Errorf("%w: %s", errStalled, p.engine.timeout)
 	}
-	return nil
+	return counted, err
 }
 
-func (p *partition) readHead(row pgx.Row) error {
-	var holder [16]byte
-	var digest []byte
-	if err := row.Scan(&holder, &p.head.Epoch, &p.head.Index, &p.head.Keys, &digest); err != nil {
-		return err
-	}
-	if holder != p.holder {
-		return journal.ErrFenced
-	}
-	if len(digest) != binary.Size(p.head.Digest) {
-		return corrupt("its head has a digest of %d bytes", len(digest))
-	}
-	_, err := binary.Decode(digest, binary.LittleEndian, &p.head.Digest)
-	return err
-}
-
-// readRecords emits the records, and adds them to found. The watchdog does not watch
-// emit.
-func (p *partition) readRecords(rows pgx.Rows, found *journal.Head, watchdog *time.Timer, emit func(journal.Change) error) error {
+// emit emits the records, and counts them. The watchdog does not watch emit.
+func (p *partition) emit(rows pgx.Rows, counted *journal.Head, watchdog *time.Timer, emit func(journal.Change) error) error {
 	var key, value pgtype.DriverBytes
 	for rows.Next() {
 		watchdog.Stop()
@@ -109,8 +145,8 @@ func (p *partition) readRecords(rows pgx.Rows, found *journal.Head, watchdog *ti
 			return err
 		}
 		digest := journal.DigestOf(key, value)
-		found.Keys++
-		found.Digest.Plus(digest)
+		counted.Keys++
+		counted.Digest.Plus(digest)
 		p.digests[idOf([]byte(key))] = digest
 		if err := emit(journal.Change{Key: key, Value: value}); err != nil {
 			return emitError{err}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/internal/faultproxy"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/postgres"
 )
@@ -93,7 +93,7 @@ func openAfter(t *testing.T, text string) (want, got contents, err error) {
 }
 
 func TestATakeOverBeforeReading(t *testing.T) {
-	_, got, err := openAfter(t, "select owner, epoch")
+	_, got, err := openAfter(t, "select name, owner")
 	require.ErrorIs(t, err, journal.ErrFenced)
 	require.Empty(t, got)
 }
@@ -126,22 +126,15 @@ func TestASlowEmitIsWaitedFor(t *testing.T) {
 func TestAStalledServerEndsOpen(t *testing.T) {
 	s, opts := server(t), fresh()
 	want := filled(t, opts)
-	var on atomic.Bool
-	release := make(chan struct{})
-	p := newProxy(t, s.Addr(), func(fromClient bool, _ int) int {
-		if !fromClient && on.Load() {
-			<-release
-		}
-		return -1
-	})
+	p := proxyTo(t, s.Addr())
 	opts.Timeout = 300 * time.Millisecond
 	n := 0
 	_, err := postgres.New(through(t, s, p), opts).Open(t.Context(), "p", func(journal.Change) error {
 		n++
-		on.Store(true)
+		p.Silence(faultproxy.Server)
 		return nil
 	})
-	close(release)
+	p.Pass()
 	require.ErrorContains(t, err, "sent nothing")
 	require.Less(t, n, len(want))
 }
@@ -155,6 +148,17 @@ func TestAPanicOfEmit(t *testing.T) {
 		_, _ = e.Open(t.Context(), "p", func(journal.Change) error { panic("mine") })
 	})
 	open(t, e, "p", want)
+}
+
+// An error of emit is returned as it is, even if a database has said it.
+func TestAnErrorOfEmitIsReturned(t *testing.T) {
+	opts := fresh()
+	filled(t, opts)
+	mine := &pgconn.PgError{Code: "53100", Severity: "ERROR", SeverityUnlocalized: "ERROR", Detail: "mine"}
+	for _, mode := range modes {
+		_, err := postgres.New(at(t, server(t).URL(), mode), opts).Open(t.Context(), "p", func(journal.Change) error { return mine })
+		require.Same(t, mine, err)
+	}
 }
 
 // What a config's own hooks do they do still.

@@ -22,8 +22,6 @@ type partition struct {
 	ended   error                       // why it is finished
 }
 
-var errClosed = errors.New("the journal is closed, nothing was stored")
-
 // Append implements [journal.Journal].
 func (p *partition) Append(ctx context.Context, b journal.Batch) (journal.Position, error) {
 	if p.ended != nil {
@@ -34,10 +32,12 @@ func (p *partition) Append(ctx context.Context, b journal.Batch) (journal.Positi
 	}
 	w := p.prepare(b)
 	if err := p.store(ctx, w); err != nil {
-		p.end(err)
+		if !errors.Is(err, journal.ErrRejected) {
+			p.end(err)
+		}
 		return journal.Position{}, p.wrap("append", err)
 	}
-	p.head = w.next
+	p.stored(w)
 	return p.head.Position, nil
 }
 
@@ -55,7 +55,7 @@ func (p *partition) Fenced() <-chan struct{} { return nil }
 
 // Close implements [journal.Journal]. The server holds nothing between calls.
 func (p *partition) Close(context.Context) error {
-	p.end(errClosed)
+	p.end(journal.ErrClosed)
 	return nil
 }
 

@@ -2,6 +2,9 @@ package postgres
 
 import (
 	"context"
+	"net"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -10,22 +13,33 @@ import (
 
 // NewPool returns a pool for engines and directories. config comes from
 // pgxpool.ParseConfig. NewPool makes each connection remember the server's warnings,
-// and keeps what AfterConnect and OnNotice do. The caller closes the pool when nothing
-// uses it any more.
+// looks who answers on it, and shares the time for connecting among the servers that
+// config names, so that a silent one does not use up the others'. It keeps what the
+// hooks of config do. The caller closes the pool when nothing uses it any more.
+//
+// A program may use the pool for other things too. An engine that finds a silent or a
+// broken connection has the pool's idle ones closed, and makes new ones.
 func NewPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
 	config = config.Copy()
-	after := config.AfterConnect
+	before, after, notice := config.BeforeConnect, config.AfterConnect, config.ConnConfig.OnNotice
+	config.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error {
+		if before != nil {
+			if err := before(ctx, c); err != nil {
+				return err
+			}
+		}
+		boundConnect(ctx, c)
+		return nil
+	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		conn.PgConn().CustomData()[warningsKey] = new(string)
-		if after == nil {
-			return nil
+		if err := greet(ctx, conn); err != nil || after == nil {
+			return err
 		}
 		return after(ctx, conn)
 	}
-	notice := config.ConnConfig.OnNotice
 	config.ConnConfig.OnNotice = func(conn *pgconn.PgConn, n *pgconn.Notice) {
-		if w := warningsOf(conn); w != nil && n.SeverityUnlocalized == "WARNING" {
-			*w = n.Message
+		if s := sessionOf(conn); s != nil && n.SeverityUnlocalized == "WARNING" {
+			s.warning = n.Message
 		}
 		if notice != nil {
 			notice(conn, n)
@@ -34,13 +48,70 @@ func NewPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error)
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-const warningsKey = "github.com/loopstore/loopstore/store/journal/postgres"
+// timeoutKey is for the Options.Timeout of whoever asks the pool for a connection.
+type timeoutKey struct{}
 
-// warningsOf returns the place of a connection's last warning, nil if the connection
-// is of no pool of NewPool. When the wait for a standby is called off, the commit
-// succeeds with a mere warning. Its text is in the server's language, and its code is
-// that of any warning. So every warning counts.
-func warningsOf(conn *pgconn.PgConn) *string {
-	w, _ := conn.CustomData()[warningsKey].(*string)
-	return w
+// boundConnect gives each server its share of the timeout. It does not know how many
+// addresses a name has.
+func boundConnect(ctx context.Context, c *pgx.ConnConfig) {
+	timeout, ok := ctx.Value(timeoutKey{}).(time.Duration)
+	if !ok {
+		timeout = defaultTimeout
+	}
+	servers := map[string]bool{serverName(c.Host, c.Port): true}
+	for _, f := range c.Fallbacks { // one server may be there twice, with TLS and without
+		servers[serverName(f.Host, f.Port)] = true
+	}
+	share := timeout / time.Duration(len(servers))
+	if c.ConnectTimeout <= 0 || c.ConnectTimeout > share {
+		c.ConnectTimeout = share
+	}
+}
+
+func serverName(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// A session is what is known of a connection of NewPool.
+type session struct {
+	// warning is the last one of the server. When the wait for a standby is called
+	// off, the commit succeeds with a mere warning. Its text is in the server's
+	// language, and its code is that of any warning. So every warning counts.
+	warning string
+
+	pooled bool // a pooler is in between
+
+	// named means that statements can be prepared under names: the mode asks for it,
+	// and there is no pooler, whose connections would not share them.
+	named bool
+
+	standby bool // when the connection was made
+}
+
+const sessionKey = "github.com/loopstore/loopstore/store/journal/postgres"
+
+// sessionOf returns nil if the connection is of no pool of NewPool.
+func sessionOf(conn *pgconn.PgConn) *session {
+	s, _ := conn.CustomData()[sessionKey].(*session)
+	return s
+}
+
+// greet asks who answers on a new connection. A pooler has told the number of no
+// process of the server, but one of its own.
+func greet(ctx context.Context, conn *pgx.Conn) error {
+	config := conn.Config()
+	ctx, cancel := context.WithTimeout(ctx, config.ConnectTimeout)
+	defer cancel()
+	var pid int64
+	s := new(session)
+	b := &pgx.Batch{}
+	b.Queue(`select pg_catalog.pg_backend_pid()::pg_catalog.int8, pg_catalog.pg_is_in_recovery()`).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&pid, &s.standby) })
+	if err := sendUnnamed(ctx, conn, b); err != nil {
+		return err
+	}
+	s.pooled = pid != int64(conn.PgConn().PID())
+	s.named = !s.pooled && config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement && config.StatementCacheCapacity > 0
+	conn.PgConn().CustomData()[sessionKey] = s
+	return nil
 }

@@ -78,6 +78,15 @@ func poolOf(t testing.TB) *pgxpool.Pool {
 	return poolAt(t, server(t).URL())
 }
 
+// modes are those of pgx.
+var modes = []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"}
+
+// at is a pool of several connections with a mode of pgx.
+func at(t testing.TB, url, mode string) *pgxpool.Pool {
+	t.Helper()
+	return poolAt(t, url+" pool_max_conns=8 default_query_exec_mode="+mode)
+}
+
 // The pool is there before the suite looks for goroutines. A crash leaves the
 // server as it is, and the old holder alive.
 func TestConformance(t *testing.T) {
@@ -135,4 +144,13 @@ func appendTo(t testing.TB, j journal.Journal, changes ...journal.Change) journa
 	at, err := j.Append(t.Context(), batchOf(changes...))
 	require.NoError(t, err)
 	return at
+}
+
+// The modes of pgx without a pooler.
+func TestEachModeOfTheClient(t *testing.T) {
+	for _, mode := range modes {
+		for _, cache := range []string{"", " statement_cache_capacity=0"} {
+			everything(t, at(t, server(t).URL()+cache, mode), fresh())
+		}
+	}
 }

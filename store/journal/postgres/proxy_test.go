@@ -1,66 +1,36 @@
 package postgres_test
 
 import (
-	"io"
 	"net"
-	"sync"
+	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/internal/faultproxy"
+	"github.com/loopstore/loopstore/store/journal/postgres/postgrestest"
 )
 
-// A proxy passes on what goes between a pool and a server, until it is told to
-// cut a connection.
-type proxy struct {
-	listener net.Listener
-	server   string
-	// cut says of each piece, from the client or to it, how much is passed on
-	// before the connection is cut; less than 0 is all, and no cut.
-	cut func(fromClient bool, size int) int
-	wg  sync.WaitGroup
-}
-
-func newProxy(t *testing.T, server string, cut func(fromClient bool, size int) int) *proxy {
+// proxyTo starts a proxy in front of a server, until the test ends.
+func proxyTo(t testing.TB, addr string) *faultproxy.Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := faultproxy.Start(addr)
 	require.NoError(t, err)
-	p := &proxy{listener: l, server: server, cut: cut}
-	p.wg.Go(p.accept)
-	t.Cleanup(func() {
-		require.NoError(t, l.Close())
-		p.wg.Wait()
-	})
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p
 }
 
-func (p *proxy) accept() {
-	for {
-		client, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", p.server)
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		p.wg.Go(func() { p.pass(server, client, true) })
-		p.wg.Go(func() { p.pass(client, server, false) })
-	}
+// portOf is the port of an address.
+func portOf(t testing.TB, addr string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	return port
 }
 
-// pass passes on one direction until it ends, and ends the other with it.
-func (p *proxy) pass(to, from net.Conn, fromClient bool) {
-	defer func() { _, _ = to.Close(), from.Close() }()
-	piece := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(piece)
-		if most := p.cut(fromClient, n); most >= 0 {
-			_, _ = to.Write(piece[:min(most, n)])
-			return
-		}
-		if _, failed := to.Write(piece[:n]); failed != nil || err != nil && (err == io.EOF || n == 0) {
-			return
-		}
-	}
+// through returns a pool that connects through a proxy.
+func through(t testing.TB, s *postgrestest.Server, p *faultproxy.Proxy) *pgxpool.Pool {
+	t.Helper()
+	return poolAt(t, strings.Replace(s.URL(), portOf(t, s.Addr()), portOf(t, p.Addr()), 1))
 }

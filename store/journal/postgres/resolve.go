@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/loopstore/loopstore/store/journal"
 )
 
@@ -20,7 +18,6 @@ func (p *partition) store(ctx context.Context, w *write) error {
 		return err
 	}
 	first := err
-	w.uncertain = true
 	ctx, cancel := context.WithTimeout(ctx, p.engine.patience)
 	defer cancel()
 	for pause := 10 * time.Millisecond; wait(ctx, pause); pause = min(2*pause, time.Second) {
@@ -31,10 +28,17 @@ func (p *partition) store(ctx context.Context, w *write) error {
 	return fmt.Errorf("%w: %w", journal.ErrAmbiguous, first)
 }
 
-// try tries once. After an error that is not final the outcome is unknown.
+// try tries once. After an error that is not final another try may succeed.
 func (p *partition) try(ctx context.Context, w *write) error {
 	err := p.attempt(ctx, w)
-	if !errors.Is(err, errUnmatched) {
+	refused, known := errors.AsType[refusal](err)
+	switch {
+	case err == nil:
+		return nil
+	case known && !w.uncertain && refused.lasting():
+		return fmt.Errorf("%w: %w", journal.ErrRejected, refused)
+	case !errors.Is(err, errUnmatched):
+		w.uncertain = w.uncertain || !known && !errors.Is(err, errUnsent)
 		return err
 	}
 	seen, err := p.look(ctx)
@@ -46,7 +50,7 @@ func (p *partition) try(ctx context.Context, w *write) error {
 
 // final reports whether an error tells the outcome, as far as anybody can.
 func final(err error) bool {
-	return errors.Is(err, journal.ErrFenced) || errors.Is(err, journal.ErrAmbiguous) || errors.Is(err, journal.ErrCorrupt)
+	return errors.Is(err, journal.ErrRejected) || errors.Is(err, journal.ErrFenced) || errors.Is(err, journal.ErrAmbiguous) || errors.Is(err, journal.ErrCorrupt)
 }
 
 // wait waits, and reports whether ctx is still alive.
@@ -72,15 +76,15 @@ type sight struct {
 // committed on this server and not on the standbys, but once its own commit is durable
 // there, so is that.
 func (p *partition) look(ctx context.Context) (s sight, err error) {
+	var there bool
 	b := p.engine.begin()
-	b.Queue(p.engine.sql.look, p.id).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&s.holder, &s.previous, &s.index, &s.began, &s.batch)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return corrupt("the partition's row is gone")
-		}
-		return err
-	})
-	return s, p.engine.transact(ctx, b)
+	b.Queue(p.engine.sql.look, p.id).
+		QueryRow(found(&there, &s.holder, &s.previous, &s.index, &s.began, &s.batch))
+	err = p.engine.transact(ctx, b)
+	if err == nil && !there {
+		err = errRowGone
+	}
+	return s, err
 }
 
 // judge says whether the batch was stored, by what a try saw that found the
@@ -94,7 +98,7 @@ func (p *partition) judge(w *write, s sight) error {
 	}
 	switch {
 	case at < last || mine && s.index > last && s.batch != w.id:
-		return corrupt("the server has lost batches that it acknowledged")
+		return corrupt("the partition's row is not as it was acknowledged: the server has lost batches, or somebody has changed it")
 	case mine && at == last:
 		return errUnmatched // another try may match
 	case mine && at == last+1:

@@ -25,8 +25,9 @@ const (
 type write struct {
 	id        [16]byte
 	next      journal.Head
-	chunks    []chunk // never none
-	uncertain bool    // an earlier try may have stored it, or still may
+	chunks    []chunk                      // never none
+	digests   map[[16]byte]*journal.Digest // of what changes, nil of what goes
+	uncertain bool                         // an earlier try may have stored it, or still may
 }
 
 // A chunk is what one round trip takes. No key is in two chunks.
@@ -38,15 +39,14 @@ type chunk struct {
 // prepare returns the head after a batch, and what to send: the last change of each
 // key, without deletes of absent keys.
 func (p *partition) prepare(b journal.Batch) *write {
-	w := &write{id: b.ID, next: p.head, chunks: make([]chunk, 1)}
+	w := &write{id: b.ID, next: p.head, chunks: make([]chunk, 1), digests: make(map[[16]byte]*journal.Digest, len(b.Changes))}
 	w.next.Index++
-	seen := make(map[[16]byte]bool, len(b.Changes))
 	for _, change := range slices.Backward(b.Changes) {
 		id := idOf(change.Key)
-		if seen[id] {
+		if _, seen := w.digests[id]; seen {
 			continue
 		}
-		seen[id] = true
+		w.digests[id] = nil
 		old, stood := p.digests[id]
 		if stood {
 			w.next.Keys--
@@ -57,15 +57,25 @@ func (p *partition) prepare(b journal.Batch) *write {
 			digest := journal.DigestOf(change.Key, change.Value)
 			w.next.Keys++
 			w.next.Digest.Plus(digest)
-			p.digests[id] = digest
-		case stood:
-			delete(p.digests, id)
-		default:
+			w.digests[id] = &digest
+		case !stood:
 			continue
 		}
 		w.add(change)
 	}
 	return w
+}
+
+// stored makes a batch that is stored the last one.
+func (p *partition) stored(w *write) {
+	p.head = w.next
+	for id, digest := range w.digests {
+		if digest != nil {
+			p.digests[id] = *digest
+		} else {
+			delete(p.digests, id)
+		}
+	}
 }
 
 func (w *write) add(change journal.Change) {

@@ -39,6 +39,7 @@ type Server struct {
 	settings []string
 	process  *exec.Cmd // nil while the server does not run
 	guard    *exec.Cmd // stops the server if this process ends first
+	hung     []*os.Process
 }
 
 // Start runs a server until the test ends. Settings are like "fsync=off". The test is
@@ -238,6 +239,9 @@ func (s *Server) Kill() error { return s.end(os.Kill) }
 func (s *Server) end(signal os.Signal) error {
 	if s.process == nil {
 		return nil
+	}
+	if err := s.Resume(); err != nil {
+		return err
 	}
 	if err := s.process.Process.Signal(signal); err != nil {
 		return err

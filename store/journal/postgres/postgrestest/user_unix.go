@@ -25,6 +25,8 @@ func servant() (*syscall.Credential, error) {
 	return c, err
 }
 
+const suspend, resume = syscall.SIGSTOP, syscall.SIGCONT
+
 func possible() error {
 	_, err := servant()
 	return err
