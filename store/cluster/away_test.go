@@ -139,6 +139,40 @@ func TestSlowDirectoryIsWaitedFor(t *testing.T) {
 	})
 }
 
+// A directory that does not heed contexts is not called ever more often at once.
+func TestStubbornDirectoryIsCalledByAFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 1)
+		stubborn := &stubborn{Directory: c.directory.Directory, release: make(chan struct{})}
+		c.directory.Directory = stubborn
+		c.join("a")
+		time.Sleep(lease)
+		stubborn.holds.Store(true)
+		time.Sleep(5 * lease)
+		assert.EqualValues(t, 3, stubborn.calls.Load())
+		stubborn.holds.Store(false)
+		close(stubborn.release)
+		time.Sleep(lease / 6)
+		require.NoError(t, set(t.Context(), c.members["a"].Router(nil), "r"))
+	})
+}
+
+// A stubborn directory holds reads, whatever their contexts say.
+type stubborn struct {
+	cluster.Directory
+	holds   atomic.Bool
+	calls   atomic.Int64 // that are held
+	release chan struct{}
+}
+
+func (s *stubborn) Read(ctx context.Context) ([]byte, uint64, error) {
+	if s.holds.Load() {
+		s.calls.Add(1)
+		<-s.release
+	}
+	return s.Directory.Read(ctx)
+}
+
 // A distant directory takes its time for an answer.
 type distant struct {
 	cluster.Directory

@@ -68,18 +68,24 @@ func (c *controller) beat() {
 }
 
 // watch sets the time of a look. There is none as long as the lease leaves time for
-// the call to end and for another.
+// the call to end and for another, and when it has been over for long.
 func (c *controller) watch() {
-	if c.joined {
+	if c.joined && time.Since(c.until) < c.node.opts.Lease {
 		c.timer.Reset(max(c.node.opts.retry(), time.Until(c.until)-c.node.opts.Lease/2))
 	}
 }
 
+// maxCalls is how many calls of the directory may be under way, abandoned ones too: it
+// may ignore that their contexts have ended.
+const maxCalls = 3
+
 // look reads the document beside a call that has no answer: the directory may have
 // been away when that began, and be back. The first of the two to read it goes on.
 func (c *controller) look() {
-	abandon(&c.looking)
-	c.looking = c.read(c.node.opts.retry())
+	if c.flying < maxCalls {
+		abandon(&c.looking)
+		c.looking = c.read(c.node.opts.retry())
+	}
 	c.timer.Reset(c.node.opts.retry())
 }
 

@@ -19,7 +19,7 @@ const MaxDocument = 768 << 10
 //
 // Each member calls it with contexts that end after a sixth of Options.Lease at most,
 // and it should return soon after that. While a call does not answer, a member may
-// call Read besides: so it is called by several goroutines at once. A call that hangs
+// call Read besides: so it is called by up to three goroutines at once. A call that hangs
 // must not hold up the others for ever. Package clustertest tests all of this.
 type Directory interface {
 	// Read returns the document, which the caller may keep, and its revision. They are
