@@ -17,6 +17,8 @@ import (
 
 var errClosed = fmt.Errorf("jetstream: nothing was stored: %w", journal.ErrClosed)
 
+var _ journal.Beside = (*partition)(nil)
+
 // A partition is a [journal.Beside]: a stream, from Open to Close.
 type partition struct {
 	engine   *Engine
