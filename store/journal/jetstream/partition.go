@@ -26,7 +26,7 @@ type partition struct {
 	stream   js.Stream
 	created  time.Time // when the stream was
 	decode   func([]byte) (entry, error)
-	carrying bool // another journal into it: see Carry
+	carrying bool // another's journal is made this one: see Carry
 
 	// What the next entry must follow.
 	journal.Position

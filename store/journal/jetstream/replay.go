@@ -20,11 +20,11 @@ import (
 // replay reads all entries from the horizon to the last, which is this holder's, and
 // emits what stands.
 func (p *partition) replay(ctx context.Context, emit func(journal.Change) error) error {
-	h := history{next: p.horizon, owner: p.owner, standing: map[string][]byte{}}
+	h := history{next: p.horizon, standing: map[string][]byte{}}
 	if err := p.read(ctx, &h); err != nil {
 		return err
 	}
-	if h.previous != p.previous || h.position != p.Position || h.waits() {
+	if h.previous != p.previous || h.owner != p.owner || h.position != p.Position || h.waits() {
 		return fmt.Errorf("%w: sequence %d: the entry is not what its holder wrote", journal.ErrCorrupt, p.last)
 	}
 	for _, key := range slices.Sorted(maps.Keys(h.standing)) {
@@ -152,7 +152,7 @@ func (h *history) add(r entry, data []byte) error {
 		}
 		h.body = h.body[:0]
 	}
-	h.previous, h.position, h.horizon = sha256.Sum256(data), r.position, r.horizon
+	h.previous, h.owner, h.position, h.horizon = sha256.Sum256(data), r.owner, r.position, r.horizon
 	h.next++
 	return nil
 }
@@ -167,7 +167,11 @@ func (h *history) change(c journal.Change) {
 
 // check returns why an entry cannot follow the one before, nil if it can.
 func (h *history) check(r entry) error {
-	if err := r.checkOwner(h.owner); err != nil {
+	before := h.owner
+	if h.parts == 0 { // the first entry
+		before = r.owner
+	}
+	if err := r.checkOwner(before); err != nil {
 		return err
 	}
 	switch {

@@ -36,7 +36,7 @@ func lineOf() line {
 // read reads a line from a sequence on, with each entry bound to the one before
 // it, as a holder would have written them.
 func (l line) read(from uint64) (*history, error) {
-	h := &history{next: from, owner: l[0].owner, standing: map[string][]byte{}}
+	h := &history{next: from, standing: map[string][]byte{}}
 	var previous digest
 	for _, r := range l {
 		r.previous = previous
@@ -60,6 +60,14 @@ func TestHistory(t *testing.T) {
 	assert.Equal(t, journal.Position{Epoch: 2, Index: 2}, h.position)
 	assert.EqualValues(t, 9, h.next)
 	assert.False(t, h.waits())
+
+	carried := lineOf()
+	for n := range carried[5:] {
+		carried[5+n].owner = identity{prefix: "app"}.owner()
+	}
+	carried[5].body = identity{prefix: "app"}.encode()
+	_, err = carried.read(1)
+	require.NoError(t, err, "an epoch may make it another's")
 
 	_, err = lineOf()[6:].read(7)
 	require.NoError(t, err, "what is before the horizon is not needed")
