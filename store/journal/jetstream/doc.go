@@ -28,9 +28,9 @@
 // the rights for, and an acknowledgement counts only if its domain, stream and sequence
 // are right. So domains that leaf nodes join do not meet.
 //
-// Each entry says whose it is. A stream with another partition's entries is [ErrForeign]
-// before anything is written. A stream under a former name, loopstore-agents=2f0, with
-// entries in the first format is [ErrFormer], and [Engine.Carry] brings it over.
+// Each entry says whose it is. A stream with another's entries is [ErrForeign] before
+// anything is written. A stream under a former name, loopstore-agents=2f0, with entries
+// in the first format is [ErrFormer]. [Engine.Carry] makes either the partition's.
 //
 // # How a later holder fences the earlier ones
 //

@@ -28,7 +28,7 @@ type partition struct {
 	stream   js.Stream
 	created  time.Time // when the stream was
 	decode   func([]byte) (entry, error)
-	carrying bool // another journal into it: see Carry
+	carrying bool // another's journal is made this one: see Carry
 
 	// turn is full while somebody writes an entry. Who waits for it gets it in turn, so
 	// that an append waits for one copy at most. What is below belongs to whoever has it.

@@ -69,7 +69,7 @@ func (p *partition) tail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.owner != p.owner {
+	if r.owner != p.owner && !p.carrying {
 		return p.foreign(ctx, r)
 	}
 	if r.position.Epoch == 0 && r.owner != (owner{}) && !p.carrying {
