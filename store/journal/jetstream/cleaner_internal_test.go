@@ -304,3 +304,31 @@ func TestNextCompactionWaitsAfterAFailure(t *testing.T) {
 	_, got := openOne(t, e, "p")
 	same(t, values, got)
 }
+
+// What earlier holders have left is compacted by the next one, also if that only opens the
+// journal.
+func TestOpenCompacts(t *testing.T) {
+	conn := oneServer(t)
+	for n, maxBytes := range []int64{-1, 16 << 20} {
+		e := newOne(t, conn, Options{Prefix: fmt.Sprint("open", n)})
+		small(t, e, maxBytes)
+		p, values := openOne(t, e, "p")
+		p.one <- struct{}{} // none begins
+		again := []journal.Change{putOf("key", 100<<10)}
+		for {
+			if _, err := p.Append(t.Context(), batch(again)); errors.Is(err, journal.ErrRejected) || p.space.used.bytes > 20<<20 {
+				break
+			}
+		}
+		put(values, again)
+		<-p.one
+		next, got := openOne(t, e, "p")
+		same(t, values, got)
+		require.Eventually(t, func() bool {
+			info, err := next.stream.Info(t.Context())
+			return err == nil && info.State.Bytes < 1<<20
+		}, 20*time.Second, 10*time.Millisecond)
+		_, got = openOne(t, e, "p")
+		same(t, values, got)
+	}
+}

@@ -106,8 +106,8 @@
 //
 // # Compacting
 //
-// A journal compacts itself, beside its holder's other calls, when more of its stream is
-// waste than stands, and at least 8 MiB. It reads the entries from the oldest on, writes
+// A journal compacts itself, beside its holder's other calls, when with Open or an append
+// more of its stream is waste than stands, and at least 8 MiB. It reads the entries from the oldest on, writes
 // again what stands in them, in copies of up to 256 KiB, and lets the servers remove what
 // is before. An append waits for one copy at most. The copies follow the other entries by
 // the same rules, so a later holder fences them too, and wherever a compaction ends,

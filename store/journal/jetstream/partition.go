@@ -73,6 +73,10 @@ func (p *partition) Append(ctx context.Context, b journal.Batch) (journal.Positi
 		return journal.Position{}, err
 	}
 	if err := p.store(ctx, a, r); err != nil {
+		if errors.Is(err, journal.ErrRejected) { // the servers know of less room
+			_ = p.askSpace(ctx)
+			p.cleanIfFull()
+		}
 		return journal.Position{}, err
 	}
 	p.standing.apply(p.last, b.Changes)
