@@ -19,10 +19,10 @@ import (
 
 // doctorSettings are the flags of doctor.
 type doctorSettings struct {
-	nats, system, creds, prefix string
-	replicas                    int
-	postgres, schema            string
-	json                        bool
+	nats, system, creds, prefix, domain string
+	replicas                            int
+	postgres, schema                    string
+	json                                bool
 }
 
 // doctorPatience is how long servers may take to answer.
@@ -65,6 +65,7 @@ func (s *doctorSettings) parse(args []string, help io.Writer) error {
 	flags.StringVar(&s.system, "system", "", "also ask the NATS servers for their own settings, as the user of the\nsystem account that this `URL` names")
 	flags.StringVar(&s.creds, "creds", "", "the credentials `file` of the user of -nats")
 	flags.StringVar(&s.prefix, "prefix", "loopstore", "the `text` that the names of the streams begin with")
+	flags.StringVar(&s.domain, "domain", "", "the `name` of the JetStream domain, if it is not that of the server at\n-nats")
 	flags.IntVar(&s.replicas, "replicas", 3, "how many servers should keep each stream: 1, 3 or 5")
 	flags.StringVar(&s.postgres, "postgres", "", "check the PostgreSQL server at this `URL`, or with these settings,\nsuch as \"host=db user=me\"")
 	flags.StringVar(&s.schema, "schema", "loopstore", "the `name` of the schema that holds the tables")
@@ -92,7 +93,7 @@ func (s *doctorSettings) check(given map[string]bool) error {
 	case s.replicas != 1 && s.replicas != 3 && s.replicas != 5:
 		return fmt.Errorf("-replicas is %d, and must be 1, 3 or 5", s.replicas)
 	}
-	for _, name := range []string{"system", "creds", "prefix", "replicas"} {
+	for _, name := range []string{"system", "creds", "prefix", "domain", "replicas"} {
 		if given[name] && s.postgres != "" {
 			return fmt.Errorf("-%s goes with -nats", name)
 		}
@@ -132,7 +133,7 @@ func (s *doctorSettings) diagnoseNATS(ctx context.Context) ([]journal.Finding, e
 		}
 		defer system.Close()
 	}
-	engine, err := jetstream.New(conn, jetstream.Options{Prefix: s.prefix, Replicas: s.replicas, Patience: doctorPatience})
+	engine, err := jetstream.New(conn, jetstream.Options{Prefix: s.prefix, Domain: s.domain, Replicas: s.replicas, Patience: doctorPatience})
 	if err != nil {
 		return nil, misuse(err.Error())
 	}

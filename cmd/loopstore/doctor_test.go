@@ -31,7 +31,7 @@ const asServer = "LOOPSTORE_TEST_AS_SERVER"
 // stdin ends. It prints the server's URL.
 func serve(dir string) error {
 	ctx := context.Background()
-	servers, err := jetstreamtest.Start(ctx, dir, jetstreamtest.Options{Nodes: 1, Lazy: true})
+	servers, err := jetstreamtest.Start(ctx, dir, jetstreamtest.Options{Nodes: 1, Lazy: true, Domain: "edge"})
 	if err != nil {
 		return err
 	}
@@ -123,9 +123,15 @@ func TestDoctorLooksAtNATS(t *testing.T) {
 	require.Equal(t, exitOK, code, stderr)
 	require.NotContains(t, stdout, "loopstore=p")
 
-	code, _, stderr = shell(t.Context(), "doctor", "-nats", url, "-prefix", "a.b")
-	require.Equal(t, exitUsage, code)
-	require.Contains(t, stderr, "a.b")
+	code, stdout, stderr = shell(t.Context(), "doctor", "-nats", url, "-replicas", "1", "-domain", "edge")
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, stdout, "stream loopstore=p")
+
+	for _, name := range []string{"-prefix", "-domain"} {
+		code, _, stderr = shell(t.Context(), "doctor", "-nats", url, name, "a.b")
+		require.Equal(t, exitUsage, code)
+		require.Contains(t, stderr, "a.b")
+	}
 	code, _, stderr = shell(t.Context(), "doctor", "-nats", url, "-system", url)
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, stderr, "system account")
@@ -156,6 +162,7 @@ func TestDoctorUsage(t *testing.T) {
 		{[]string{"-nats", "x", "-replicas", "2"}, exitUsage, "must be 1, 3 or 5"},
 		{[]string{"-nats", "x", "-schema", "y"}, exitUsage, "-schema goes with -postgres"},
 		{[]string{"-postgres", "x", "-replicas", "3"}, exitUsage, "-replicas goes with -nats"},
+		{[]string{"-postgres", "x", "-domain", "x"}, exitUsage, "-domain goes with -nats"},
 		{[]string{"-postgres", "x", "-system", "x"}, exitUsage, "-system goes with -nats"},
 		{[]string{"-postgres", "x", "-creds", "x"}, exitUsage, "-creds goes with -nats"},
 		{[]string{"-nonsense"}, exitUsage, "-nonsense"},

@@ -4,16 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// Carry brings a journal in the first format into a partition, which must not have a
-// journal yet: Open says ErrFormer, and names the stream. First it seals that stream,
-// for ever: nobody appends to it any more. Then it copies all that stands. The sealed
-// stream stays, and may be deleted when the partition has served. Positions begin anew.
+// Carry makes the journal in a stream that of a partition, when Open says ErrFormer or
+// ErrForeign and names the stream. All that use it must have stopped.
+//
+// A journal in the first format is sealed for ever, so that nobody appends to it any
+// more, and then copied to the partition's stream, which must not have a journal yet. The
+// sealed stream stays, and may be deleted when the partition has served. Positions begin
+// anew. A journal that is in the partition's own stream already, because it was restored
+// there or the domain has another name now, is given its subject and a new epoch.
+//
 // If Carry fails the partition cannot be opened, and Carry can be called again.
 func (e *Engine) Carry(ctx context.Context, stream, partition string) error {
 	name, err := e.StreamName(partition)
@@ -29,6 +35,9 @@ func (e *Engine) Carry(ctx context.Context, stream, partition string) error {
 func (e *Engine) carry(ctx context.Context, stream, name, partition string) error {
 	if err := e.settle(ctx); err != nil {
 		return err
+	}
+	if stream == name {
+		return e.adopt(ctx, name, partition)
 	}
 	former, err := e.openFormer(ctx, stream)
 	if err != nil {
@@ -51,6 +60,36 @@ func (e *Engine) carry(ctx context.Context, stream, name, partition string) erro
 	}
 	if now, err := former.info(ctx); err != nil || now.State.LastSeq != former.last {
 		return errors.Join(errors.New("something was still appended to the old stream, call Carry again"), err)
+	}
+	return p.takeOver(ctx)
+}
+
+// adopt makes the journal that is in a partition's stream the partition's.
+func (e *Engine) adopt(ctx context.Context, name, partition string) error {
+	info, err := e.existing(ctx, name)
+	if err != nil {
+		return err
+	}
+	if info == nil || info.State.LastSeq == 0 {
+		return errors.New("there is no journal in it")
+	}
+	p, err := e.attach(ctx, info, e.identity(partition))
+	if err != nil {
+		return err
+	}
+	p.carrying = true
+	if err := p.tail(ctx); err != nil {
+		return err
+	}
+	if p.Epoch == 0 {
+		return errors.New("it was not carried over to the end")
+	}
+	if c := e.config(name); !slices.Equal(info.Config.Subjects, c.Subjects) {
+		own := info.Config
+		own.Subjects = c.Subjects
+		if _, err := persist(ctx, e, func(ctx context.Context) (js.Stream, error) { return e.js.UpdateStream(ctx, own) }); err != nil {
+			return fmt.Errorf("giving it its subject: %w", err)
+		}
 	}
 	return p.takeOver(ctx)
 }

@@ -83,6 +83,16 @@ func (p *partition) cleanIfFull() {
 	}
 }
 
+// cleanOpened begins a compaction that earlier holders had reason for, or have given it
+// with the entries of their epochs.
+func (p *partition) cleanOpened() {
+	p.turn <- struct{}{}
+	defer func() { <-p.turn }()
+	if p.cleanIfWorth(nil); !p.space.kept().within(p.space.left()) {
+		p.cleanIfFull()
+	}
+}
+
 // cleanAtTimes begins a compaction, at most once a minute.
 func (p *partition) cleanAtTimes(worth worth) {
 	if time.Now().After(p.again) {

@@ -184,7 +184,6 @@ func randomHistory(t *testing.T, conn *nats.Conn, seed uint64) {
 			continue
 		}
 		got := newReading(last.horizon)
-		got.owner = p.owner
 		for _, r := range entries[last.horizon-1 : n+1] {
 			require.NoError(t, got.add(r.entry, r.data), "up to sequence %d", n+1)
 		}

@@ -49,7 +49,7 @@ func (p *partition) clean(ctx context.Context, worth worth) (err error) {
 		return err
 	}
 	c := &cleaner{p: p}
-	h := history{owner: p.owner, whole: func(sequence uint64, changes []journal.Change, size int) error {
+	h := history{whole: func(sequence uint64, changes []journal.Change, size int) error {
 		return c.take(ctx, sequence, changes, size)
 	}}
 	if !c.begin(&h, worth) {

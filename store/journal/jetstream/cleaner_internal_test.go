@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,10 +139,12 @@ func TestCompactionThatFailsAtAnyStep(t *testing.T) {
 
 type unpurged struct {
 	js.Stream
-	err error
+	err   error
+	calls atomic.Int64
 }
 
 func (u *unpurged) Purge(ctx context.Context, o ...js.StreamPurgeOpt) error {
+	u.calls.Add(1)
 	if u.err != nil {
 		return u.err
 	}
@@ -153,7 +156,7 @@ func TestCompactionThatCannotRemove(t *testing.T) {
 	e := newOne(t, oneServer(t), Options{Patience: time.Second})
 	p, values := openOne(t, e, "p")
 	wear(t, p, values)
-	denied := &unpurged{p.stream, &js.APIError{Code: 500, ErrorCode: 10110, Description: "purge not permitted"}}
+	denied := &unpurged{Stream: p.stream, err: &js.APIError{Code: 500, ErrorCode: 10110, Description: "purge not permitted"}}
 	p.stream = denied
 	require.ErrorContains(t, p.CompactBeside(t.Context()), "purge not permitted")
 	last := p.last
@@ -276,4 +279,56 @@ func TestCompactsByItself(t *testing.T) {
 	}, 20*time.Second, 10*time.Millisecond, "60 MB were appended, 2 MB stand")
 	_, got := openOne(t, e, "p")
 	same(t, values, got)
+}
+
+// After a compaction that has failed none begins by itself for a minute.
+func TestNextCompactionWaitsAfterAFailure(t *testing.T) {
+	e := newOne(t, oneServer(t), Options{Patience: time.Second})
+	small(t, e, 16<<20)
+	p, values := openOne(t, e, "p")
+	denied := &unpurged{Stream: p.stream, err: &js.APIError{Code: 400, ErrorCode: 1, Description: "purge not permitted"}}
+	p.stream = denied
+	wear(t, p, values)
+	require.Error(t, p.CompactBeside(t.Context()))
+	for range 3 {
+		wear(t, p, values)
+	}
+	require.EqualValues(t, 1, denied.calls.Load())
+	denied.err = nil
+	p.again = time.Now()
+	wear(t, p, values)
+	require.Eventually(t, func() bool {
+		info, err := p.stream.Info(t.Context())
+		return err == nil && info.State.Bytes < 4<<20
+	}, 20*time.Second, 10*time.Millisecond)
+	_, got := openOne(t, e, "p")
+	same(t, values, got)
+}
+
+// What earlier holders have left is compacted by the next one, also if that only opens the
+// journal.
+func TestOpenCompacts(t *testing.T) {
+	conn := oneServer(t)
+	for n, maxBytes := range []int64{-1, 16 << 20} {
+		e := newOne(t, conn, Options{Prefix: fmt.Sprint("open", n)})
+		small(t, e, maxBytes)
+		p, values := openOne(t, e, "p")
+		p.one <- struct{}{} // none begins
+		again := []journal.Change{putOf("key", 100<<10)}
+		for {
+			if _, err := p.Append(t.Context(), batch(again)); errors.Is(err, journal.ErrRejected) || p.space.used.bytes > 20<<20 {
+				break
+			}
+		}
+		put(values, again)
+		<-p.one
+		next, got := openOne(t, e, "p")
+		same(t, values, got)
+		require.Eventually(t, func() bool {
+			info, err := next.stream.Info(t.Context())
+			return err == nil && info.State.Bytes < 1<<20
+		}, 20*time.Second, 10*time.Millisecond)
+		_, got = openOne(t, e, "p")
+		same(t, values, got)
+	}
 }

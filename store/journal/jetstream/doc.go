@@ -28,9 +28,9 @@
 // the rights for, and an acknowledgement counts only if its domain, stream and sequence
 // are right. So domains that leaf nodes join do not meet.
 //
-// Each entry says whose it is. A stream with another partition's entries is [ErrForeign]
-// before anything is written. A stream under a former name, loopstore-agents=2f0, with
-// entries in the first format is [ErrFormer], and [Engine.Carry] brings it over.
+// Each entry says whose it is. A stream with another's entries is [ErrForeign] before
+// anything is written. A stream under a former name, loopstore-agents=2f0, with entries
+// in the first format is [ErrFormer]. [Engine.Carry] makes either the partition's.
 //
 // # How a later holder fences the earlier ones
 //
@@ -128,8 +128,8 @@
 //
 // # Compacting
 //
-// A journal compacts itself, beside its holder's other calls, when more of its stream is
-// waste than stands, and at least 8 MiB. It reads the entries from the oldest on, writes
+// A journal compacts itself, beside its holder's other calls, when with Open or an append
+// more of its stream is waste than stands, and at least 8 MiB. It reads the entries from the oldest on, writes
 // again what stands in them, in copies of up to 256 KiB, and lets the servers remove what
 // is before. An append waits for one copy at most. The copies follow the other entries by
 // the same rules, so a later holder fences them too, and wherever a compaction ends,

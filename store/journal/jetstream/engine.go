@@ -121,6 +121,7 @@ func (e *Engine) open(ctx context.Context, name, partitionName string, emit func
 	if err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
 	}
+	p.cleanOpened()
 	e.watch.add(p)
 	return p, nil
 }

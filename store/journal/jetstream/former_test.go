@@ -159,6 +159,7 @@ func TestFormerJournalUnderANewName(t *testing.T) {
 	_, _, err := open(t, e, "p")
 	require.ErrorIs(t, err, jetstream.ErrFormer)
 	require.NotErrorIs(t, err, journal.ErrCorrupt)
+	require.ErrorIs(t, e.Carry(t.Context(), streamOf(t, e, "p"), "p"), jetstream.ErrFormer, "it would be copied onto itself")
 }
 
 // The remedy: all that stands is in the new journal, and nobody appends to the old one.
@@ -259,4 +260,16 @@ func TestAnothersJournalIsRefused(t *testing.T) {
 	require.NoError(t, err, "the holder was fenced")
 	require.NoError(t, j.Close(t.Context()))
 	assert.Equal(t, journal.Broken, statuses(t, e, nil)["last entry of stream "+name])
+
+	require.NoError(t, e.Carry(t.Context(), name, "two"))
+	for range 2 {
+		two, all, err := open(t, e, "two")
+		require.NoError(t, err)
+		require.Equal(t, map[string]string{"k": "4"}, all)
+		require.NoError(t, two.Close(t.Context()))
+	}
+	one, all, err := open(t, e, "one")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"k": "9"}, all)
+	require.NoError(t, one.Close(t.Context()))
 }

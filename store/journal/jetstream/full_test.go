@@ -156,7 +156,9 @@ func TestLimitsThatChange(t *testing.T) {
 	_, err = j.Append(t.Context(), batchOf(40, change("more", "1")))
 	require.ErrorIs(t, err, journal.ErrRejected, "the servers refuse it")
 	_, err = j.Append(t.Context(), batchOf(41, change("more", "1")))
-	require.ErrorIs(t, err, journal.ErrRejected, "and now it is known")
+	full, ok := errors.AsType[*jetstream.FullError](err)
+	require.True(t, ok, "and now it is known: %v", err)
+	require.Equal(t, "max_bytes", full.Limit)
 	c.MaxBytes = 16 << 20
 	_, err = client.UpdateStream(t.Context(), c)
 	require.NoError(t, err)

@@ -70,16 +70,17 @@ func (p *partition) foreign(ctx context.Context, r entry) error {
 			break
 		}
 	}
-	return fmt.Errorf("%w: it is that of %s, and this is %s; nothing was written", ErrForeign, whose, p.identity)
+	return fmt.Errorf("%w: it is that of %s, and this is %s; nothing was written. If it shall be this one's, stop all that use it and call Engine.Carry(ctx, %q, %q)",
+		ErrForeign, whose, p.identity, p.name, p.identity.partition)
 }
 
-// checkOwner returns why an entry is not of the same journal as the one before, nil if
-// it is. An epoch's entry has the identity itself.
+// checkOwner returns why an entry cannot be of the journal of the one before, nil if it
+// can. Only an epoch makes a journal another's, see Carry, and has the identity itself.
 func (r *entry) checkOwner(before owner) error {
-	switch i, ok := decodeIdentity(r.body); {
-	case r.owner != before:
+	if r.kind != kindEpoch && r.owner != before {
 		return errors.New("it is another journal's")
-	case r.kind == kindEpoch && r.owner != owner{} && (!ok || i.owner() != r.owner):
+	}
+	if i, ok := decodeIdentity(r.body); r.kind == kindEpoch && r.owner != (owner{}) && (!ok || i.owner() != r.owner) {
 		return errors.New("it does not say whose it is")
 	}
 	return nil

@@ -98,3 +98,20 @@ func TestSettingThatIsNotKnown(t *testing.T) {
 	assert.Equal(t, journal.Unknown, found.Status)
 	assert.Equal(t, "5", found.Value)
 }
+
+// A domain that has another name now: the journal is refused, and made the new one's.
+func TestDomainIsRenamed(t *testing.T) {
+	before := newEngine(t, shared, jetstream.Options{})
+	want := fill(t, before)
+	otherServers(t, "renamed", func(map[string]any) {}, func(map[string]any) {})
+	e := newEngine(t, shared, jetstream.Options{Prefix: prefixOf(t, before), Domain: "renamed"})
+	name := streamOf(t, e, "p")
+	_, _, err := open(t, e, "p")
+	require.ErrorContains(t, err, "its subjects is")
+	require.NoError(t, e.Carry(t.Context(), name, "p"))
+	got, err := standing(t.Context(), e)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	_, _, err = open(t, before, "p")
+	require.ErrorContains(t, err, "its subjects is")
+}

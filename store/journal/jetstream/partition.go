@@ -17,6 +17,8 @@ import (
 
 var errClosed = fmt.Errorf("jetstream: nothing was stored: %w", journal.ErrClosed)
 
+var _ journal.Beside = (*partition)(nil)
+
 // A partition is a [journal.Beside]: a stream, from Open to Close.
 type partition struct {
 	engine   *Engine
@@ -26,7 +28,7 @@ type partition struct {
 	stream   js.Stream
 	created  time.Time // when the stream was
 	decode   func([]byte) (entry, error)
-	carrying bool // another journal into it: see Carry
+	carrying bool // another's journal is made this one: see Carry
 
 	// turn is full while somebody writes an entry. Who waits for it gets it in turn, so
 	// that an append waits for one copy at most. What is below belongs to whoever has it.
@@ -71,6 +73,10 @@ func (p *partition) Append(ctx context.Context, b journal.Batch) (journal.Positi
 		return journal.Position{}, err
 	}
 	if err := p.store(ctx, a, r); err != nil {
+		if errors.Is(err, journal.ErrRejected) { // the servers know of less room
+			_ = p.askSpace(ctx)
+			p.cleanIfFull()
+		}
 		return journal.Position{}, err
 	}
 	p.standing.apply(p.last, b.Changes)

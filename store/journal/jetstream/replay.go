@@ -21,7 +21,7 @@ import (
 // emits what stands.
 func (p *partition) replay(ctx context.Context, emit func(journal.Change) error) error {
 	values := map[string][]byte{}
-	h := history{next: p.horizon, end: p.last, owner: p.owner, whole: func(sequence uint64, changes []journal.Change, size int) error {
+	h := history{next: p.horizon, end: p.last, whole: func(sequence uint64, changes []journal.Change, size int) error {
 		put(values, changes)
 		p.standing.apply(sequence, changes)
 		p.space.largest = max(p.space.largest, size)
@@ -30,7 +30,7 @@ func (p *partition) replay(ctx context.Context, emit func(journal.Change) error)
 	if err := p.read(ctx, &h); err != nil {
 		return err
 	}
-	if h.previous != p.previous || h.position != p.Position || h.waits() {
+	if h.previous != p.previous || h.owner != p.owner || h.position != p.Position || h.waits() {
 		return fmt.Errorf("%w: sequence %d: the entry is not what its holder wrote", journal.ErrCorrupt, p.last)
 	}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
@@ -177,14 +177,18 @@ func (h *history) add(r entry, data []byte) error {
 		}
 		h.body = h.body[:0]
 	}
-	h.previous, h.position, h.horizon = sha256.Sum256(data), r.position, r.horizon
+	h.previous, h.owner, h.position, h.horizon = sha256.Sum256(data), r.owner, r.position, r.horizon
 	h.next++
 	return nil
 }
 
 // check returns why an entry cannot follow the one before, nil if it can.
 func (h *history) check(r entry) error {
-	if err := r.checkOwner(h.owner); err != nil {
+	before := h.owner
+	if h.parts == 0 { // the first entry
+		before = r.owner
+	}
+	if err := r.checkOwner(before); err != nil {
 		return err
 	}
 	switch {

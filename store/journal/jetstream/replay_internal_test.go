@@ -37,7 +37,6 @@ func lineOf() line {
 // it, as a holder would have written them.
 func (l line) read(from uint64) (*reading, error) {
 	h := newReading(from)
-	h.owner = l[0].owner
 	var previous digest
 	for _, r := range l {
 		r.previous = previous
@@ -76,6 +75,14 @@ func TestHistory(t *testing.T) {
 	assert.Equal(t, journal.Position{Epoch: 2, Index: 2}, h.position)
 	assert.EqualValues(t, 9, h.next)
 	assert.False(t, h.waits())
+
+	carried := lineOf()
+	for n := range carried[5:] {
+		carried[5+n].owner = identity{prefix: "app"}.owner()
+	}
+	carried[5].body = identity{prefix: "app"}.encode()
+	_, err = carried.read(1)
+	require.NoError(t, err, "an epoch may make it another's")
 
 	_, err = lineOf()[6:].read(7)
 	require.NoError(t, err, "what is before the horizon is not needed")

@@ -53,7 +53,7 @@ var journalSettings = map[string]setting{
 	"MirrorDirect":      harmless("mirror direct"), // nothing without a mirror
 	"AllowBatchPublish": harmless("allow batched"), // the engine's batches are atomic
 	"Subjects": must("subjects", func(c js.StreamConfig, w wanted) bool { return slices.Equal(c.Subjects, w.Subjects) },
-		"the journal's subject alone, or it is not written, or with others' messages"),
+		"the journal's subject alone, or it is not written, or with others' messages (if the domain has another name now: Engine.Carry)"),
 	"Storage": must("storage", func(c js.StreamConfig, _ wanted) bool { return c.Storage == js.FileStorage },
 		"file, or a restart loses everything"),
 	"Replicas": must("replicas", func(c js.StreamConfig, w wanted) bool { return c.Replicas >= w.Replicas },

@@ -99,10 +99,12 @@ func (s *space) step(body int) amount {
 	return amount{int64(body+s.copySize()) + copies*s.entry, copies}
 }
 
+const openRoom = 8 << 20 // bytes
+
 // toOpen is the room that a stream lacks where not even the entry of an epoch fits: for
 // that, and for deleting and compacting, unless an entry is larger.
 func (s *space) toOpen() amount {
-	most, left := amount{8 << 20, 4 * keptEntries}, s.left()
+	most, left := amount{openRoom, 4 * keptEntries}, s.left()
 	return amount{max(0, most.bytes-left.bytes), max(0, most.messages-left.messages)}
 }
 
@@ -145,6 +147,9 @@ func (p *partition) noteSpace(info *js.StreamInfo) {
 func (p *partition) askAccount(ctx context.Context, age time.Duration) {
 	p.space.account, p.space.total = p.engine.account.left(ctx, p.engine, p.space.replicas, age)
 }
+
+// kept is all the room that is kept free.
+func (s *space) kept() amount { return s.small().plus(s.step(s.largest)).plus(s.deletes()) }
 
 // admit returns nil if a batch may be stored, ErrRejected if it would take room that is
 // kept. A batch that deletes, or gives back what it takes, may use some of that.
@@ -208,7 +213,7 @@ func onlyDeletes(changes []journal.Change) bool {
 			return false
 		}
 	}
-	return true
+	return len(changes) > 0
 }
 
 // A FullError says which limit leaves too little room. It is journal.ErrRejected: nothing
@@ -238,6 +243,8 @@ func (e *FullError) Unwrap() []error {
 	return []error{journal.ErrRejected, e.cause}
 }
 
+const accountStorage = "account's storage"
+
 // full returns the error for what is missing.
 func (s *space) full(stream string, missing amount) *FullError {
 	e := &FullError{Stream: stream, Limit: "max_bytes", Missing: missing.bytes, unit: "bytes"}
@@ -245,7 +252,7 @@ func (s *space) full(stream string, missing amount) *FullError {
 	case missing.bytes == 0:
 		e.Limit, e.Missing, e.unit = "max_msgs", missing.messages, "messages"
 	case s.account < own:
-		e.Limit = "account's storage"
+		e.Limit, e.Missing = accountStorage, missing.bytes*int64(s.replicas) // the servers count each replica
 	}
 	return e
 }

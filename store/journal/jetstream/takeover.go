@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	js "github.com/nats-io/nats.go/jetstream"
+
 	"github.com/loopstore/loopstore/store/journal"
 )
 
@@ -43,7 +45,9 @@ func (p *partition) takeOver(ctx context.Context) error {
 func (p *partition) makeRoom(ctx context.Context, refused error) error {
 	if p.space.first >= p.stored {
 		full := p.space.full(p.name, p.space.toOpen())
-		full.cause = refused
+		if full.cause = refused; hasCode(refused, []js.ErrorCode{accountFull}) {
+			full.Limit, full.Missing, full.unit = accountStorage, max(full.Missing, openRoom), "bytes"
+		}
 		return full
 	}
 	return p.purge(ctx, p.stored)
@@ -69,7 +73,7 @@ func (p *partition) tail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.owner != p.owner {
+	if r.owner != p.owner && !p.carrying {
 		return p.foreign(ctx, r)
 	}
 	if r.position.Epoch == 0 && r.owner != (owner{}) && !p.carrying {
