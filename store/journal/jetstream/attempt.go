@@ -35,7 +35,8 @@ func (a *attempt) resolve(ctx context.Context) error {
 	defer cancel()
 	refused := true // so far: no message of ours can still be under way
 	for pause := newPause(); ; {
-		err := a.publish(ctx)
+		most := pause.try(a.partition.engine.options.Timeout)
+		err := a.publish(ctx, most)
 		if err == nil {
 			return nil
 		}
@@ -43,7 +44,7 @@ func (a *attempt) resolve(ctx context.Context) error {
 			return fmt.Errorf("%w: %s: %w", journal.ErrRejected, reason, err)
 		}
 		refused = refused && conflicts(err)
-		switch found := a.look(ctx); {
+		switch found := a.look(ctx, most); {
 		case found == ours:
 			return nil
 		case found == another || found == purged && refused:
@@ -71,15 +72,19 @@ func (p *partition) entrySize() int64 {
 	return int64(record + headers + len(p.name) + len(p.engine.subject(p.name)) + headLength + sumLength)
 }
 
-// publish publishes the messages, all or none of which are stored.
-func (a *attempt) publish(ctx context.Context) error {
+// publish publishes the messages, all or none of which are stored. It gives large ones
+// more time.
+func (a *attempt) publish(ctx context.Context, most time.Duration) error {
 	bytes := 0
 	for _, m := range a.messages {
 		m.Header, m.Reply = nats.Header{}, ""
 		bytes += len(m.Data)
 	}
 	e := a.partition.engine
-	ctx, cancel := e.bounded(ctx, e.options.Timeout*time.Duration(1+bytes/timelyPart))
+	if large := time.Duration(bytes / timelyPart); large > 0 {
+		most = e.options.Timeout * (1 + large)
+	}
+	ctx, cancel := e.bounded(ctx, most)
 	defer cancel()
 	a.messages[0].Header.Set(js.ExpectedLastSeqHeader, strconv.FormatUint(a.expected, 10))
 	a.messages[0].Header.Set(js.ExpectedStreamHeader, a.partition.name)
@@ -129,7 +134,9 @@ const (
 
 // look reads what is behind the expected sequence. If nothing is there, ours may
 // still be under way.
-func (a *attempt) look(ctx context.Context) found {
+func (a *attempt) look(ctx context.Context, most time.Duration) found {
+	ctx, cancel := a.partition.engine.bounded(ctx, most)
+	defer cancel()
 	data, err := a.partition.ask(ctx, a.expected+1)
 	switch {
 	case err == nil:

@@ -22,6 +22,13 @@ func once[T any](ctx context.Context, e *Engine, ask func(context.Context) (T, e
 	return ask(ctx)
 }
 
+// try asks them within the time of one try.
+func try[T any](ctx context.Context, e *Engine, p *pause, ask func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := e.bounded(ctx, p.try(e.options.Timeout))
+	defer cancel()
+	return ask(ctx)
+}
+
 // persist asks the servers again and again, until they answer or Options.Patience
 // ends.
 func persist[T any](ctx context.Context, e *Engine, ask func(context.Context) (T, error)) (T, error) {
@@ -29,7 +36,7 @@ func persist[T any](ctx context.Context, e *Engine, ask func(context.Context) (T
 	defer cancel()
 	var told error // what the servers said last, before they said nothing
 	for pause := newPause(); ; {
-		answer, err := once(ctx, e, ask)
+		answer, err := try(ctx, e, pause, ask)
 		if err == nil || final(err) {
 			return answer, err
 		}
@@ -62,20 +69,39 @@ func final(err error) bool {
 }
 
 // A pause grows from one try to the next, with jitter.
-type pause struct{ next time.Duration }
+type pause struct {
+	next  time.Duration
+	tries int // that have failed
+}
 
 const (
 	firstPause = 5 * time.Millisecond
 	mostPause  = 500 * time.Millisecond
 )
 
-func newPause() *pause { return &pause{firstPause} }
+func newPause() *pause { return &pause{next: firstPause} }
+
+// try is how long the next try may take. While a leader is elected, questions get lost:
+// so after one that had all its time, others follow each other faster, for the time
+// that an election takes. Servers that are only slow get all the time again after that.
+func (p *pause) try(timeout time.Duration) time.Duration {
+	if p.tries%hasty == 0 {
+		return timeout
+	}
+	return min(timeout, max(timeout/4, leastTry))
+}
+
+const (
+	hasty    = 10 // tries, of which one has all its time
+	leastTry = 250 * time.Millisecond
+)
 
 // wait waits, and reports whether ctx is still alive.
 func (p *pause) wait(ctx context.Context) bool {
 	timer := time.NewTimer(p.next/2 + rand.N(p.next/2))
 	defer timer.Stop()
 	p.next = min(2*p.next, mostPause)
+	p.tries++
 	select {
 	case <-timer.C:
 		return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,13 +34,8 @@ func startNetwork(t *testing.T) *network.Network {
 // connectTo connects to one of the servers, and to others only after that.
 func connectTo(t *testing.T, n *network.Network, server int, options ...nats.Option) *nats.Conn {
 	t.Helper()
-	url := n.ServerURL(server)
-	for s := range 3 {
-		if s != server {
-			url += "," + n.ServerURL(s)
-		}
-	}
-	conn, err := jetstream.Connect(url, append([]nats.Option{nats.DontRandomize()}, options...)...)
+	urls := []string{n.ServerURL(server), n.ServerURL((server + 1) % 3), n.ServerURL((server + 2) % 3)}
+	conn, err := jetstream.Connect(strings.Join(urls, ","), append([]nats.Option{nats.DontRandomize()}, options...)...)
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	return conn

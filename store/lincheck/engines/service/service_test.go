@@ -49,10 +49,15 @@ func startService(t *testing.T) *service {
 	return s
 }
 
+// newMember starts a member, again if it cannot join.
 func (s *service) newMember() *member {
-	m, err := startMember(s.network.URL())
-	require.NoError(s.t, err)
-	return m
+	for began := time.Now(); ; {
+		m, err := startMember(s.network.URL())
+		if err == nil {
+			return m
+		}
+		require.Less(s.t, time.Since(began), time.Minute, err)
+	}
 }
 
 // any returns the address of one of the members. Most callers avoid one that is stopped,
