@@ -1,12 +1,13 @@
 package postgres_test
 
 import (
+	"context"
 	"maps"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store/journal"
@@ -89,8 +90,12 @@ func TestDiagnoseNamesWhatKeepsReplacedRows(t *testing.T) {
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `select 1`)
 	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) })
+	conn, err := pool.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
 	for _, sql := range []string{`begin`, `create table prepared ()`, `prepare transaction 'forgotten'`} {
-		_, err := pool.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		_, err := conn.Exec(t.Context(), sql)
 		require.NoError(t, err)
 	}
 	_, err = pool.Exec(t.Context(), `select pg_create_physical_replication_slot('abandoned')`)
@@ -99,7 +104,6 @@ func TestDiagnoseNamesWhatKeepsReplacedRows(t *testing.T) {
 		"long transactions": journal.Risk, "prepared transactions": journal.Risk, "replication slots": journal.Risk,
 	})
 	require.Eventually(t, func() bool { return maps.Equal(want, found(t, pool, opts)) }, 3*time.Minute, time.Second)
-	require.NoError(t, tx.Rollback(t.Context()))
 }
 
 // A role that may not see what others do says so. It never says that all is well.

@@ -20,7 +20,7 @@ func (l *look) pool() journal.Finding {
 
 // schema judges the schema as Open would.
 func (l *look) schema(schema string) journal.Finding {
-	f := journal.Finding{Setting: "schema", Advice: "Open will refuse it"}
+	f := journal.Finding{Setting: "schema", Advice: "one that Open takes"}
 	err := checkName(schema)
 	switch {
 	case err != nil:
