@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,8 +72,12 @@ func TestDiagnoseAStandby(t *testing.T) {
 // Names of standbys help only if one of them is there.
 func TestDiagnoseFindsThatNoStandbyIsThere(t *testing.T) {
 	s := postgrestest.Start(t, "fsync=off", "synchronous_standby_names=b")
-	admin := poolAt(t, s.URL())
+	admin := poolAt(t, s.URL()+" options='-c synchronous_commit=local'") // waits for nobody
 	require.Equal(t, map[string]journal.Status{"fsync": journal.Risk, "synchronous standbys": journal.Broken}, found(t, admin, fresh()))
+	_, err := admin.Exec(t.Context(), `create role app login`)
+	require.NoError(t, err)
+	wrong := found(t, poolAt(t, strings.Replace(s.URL(), "user=loopstore", "user=app", 1)), fresh())
+	require.Equal(t, journal.Unknown, wrong["synchronous standbys"], "it may not see them")
 }
 
 // What keeps replaced rows from being removed is named.

@@ -97,7 +97,8 @@
 //
 // Commits must be durable: fsync and full_page_writes on, and a disk that does not
 // lose what was synced. To outlive the server, name a standby in
-// synchronous_standby_names, and promote no other. An asynchronous standby lacks
+// synchronous_standby_names, and promote no other. With two, as in ANY 1 (a, b), an
+// append does not wait for one that hangs. An asynchronous standby lacks
 // the last batches: the holder then gets ErrCorrupt, and the next one begins with
 // what is there. Restoring a backup has the same effect.
 //

@@ -67,7 +67,9 @@ func (l *look) dead() journal.Finding {
 func (l *look) synchronous() journal.Finding {
 	f := journal.Finding{Setting: "synchronous standbys", Value: fmt.Sprint(l.standbys, " connected"), Advice: "connect one, or every append waits without end"}
 	switch {
-	case l.standbys > 0:
+	case l.standbys > 1:
+	case l.standbys == 1:
+		f.Value += ": if it hangs, every append waits. Two of which one must answer avoid that: ANY 1 (a, b)"
 	case !l.seesAll:
 		f.Status, f.Value, f.Advice = journal.Unknown, "", "grant pg_monitor to this role: it may not see them"
 	default:
