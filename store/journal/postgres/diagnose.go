@@ -79,7 +79,7 @@ type look struct {
 
 	seesAll                   bool // what other roles do
 	bytes, rows, deadRows     int64
-	standbys                  int64    // that commits wait for
+	standbys                  int64    // that commits wait for, or may
 	old, prepares, slotsThere []string // what keeps replaced rows
 }
 
@@ -93,7 +93,7 @@ const (
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_stat_all_tables s on s.relid = c.oid
 			left join pg_stat_all_tables t on t.relid = c.reltoastrelid
 		where n.nspname::text = $1 and c.relname in ('format', 'partition', 'record', 'document')`
-	askStandbys = `select count(*) from pg_stat_replication where sync_state in ('sync', 'quorum')`
+	askStandbys = `select count(*) from pg_stat_replication where sync_state in ('sync', 'quorum', 'potential')`
 	askOld      = `select format('process %s, %s', pid, coalesce('for ' || date_trunc('second', now() - xact_start)::text, backend_type))
 		from pg_stat_activity
 		where pid <> pg_backend_pid() and (datname = current_database() and xact_start < now() - interval '1 minute'

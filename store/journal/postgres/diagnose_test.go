@@ -1,12 +1,14 @@
 package postgres_test
 
 import (
+	"context"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store/journal"
@@ -70,8 +72,12 @@ func TestDiagnoseAStandby(t *testing.T) {
 // Names of standbys help only if one of them is there.
 func TestDiagnoseFindsThatNoStandbyIsThere(t *testing.T) {
 	s := postgrestest.Start(t, "fsync=off", "synchronous_standby_names=b")
-	admin := poolAt(t, s.URL())
+	admin := poolAt(t, s.URL()+" options='-c synchronous_commit=local'") // waits for nobody
 	require.Equal(t, map[string]journal.Status{"fsync": journal.Risk, "synchronous standbys": journal.Broken}, found(t, admin, fresh()))
+	_, err := admin.Exec(t.Context(), `create role app login`)
+	require.NoError(t, err)
+	wrong := found(t, poolAt(t, strings.Replace(s.URL(), "user=loopstore", "user=app", 1)), fresh())
+	require.Equal(t, journal.Unknown, wrong["synchronous standbys"], "it may not see them")
 }
 
 // What keeps replaced rows from being removed is named.
@@ -89,8 +95,12 @@ func TestDiagnoseNamesWhatKeepsReplacedRows(t *testing.T) {
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `select 1`)
 	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) })
+	conn, err := pool.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
 	for _, sql := range []string{`begin`, `create table prepared ()`, `prepare transaction 'forgotten'`} {
-		_, err := pool.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		_, err := conn.Exec(t.Context(), sql)
 		require.NoError(t, err)
 	}
 	_, err = pool.Exec(t.Context(), `select pg_create_physical_replication_slot('abandoned')`)
@@ -99,7 +109,6 @@ func TestDiagnoseNamesWhatKeepsReplacedRows(t *testing.T) {
 		"long transactions": journal.Risk, "prepared transactions": journal.Risk, "replication slots": journal.Risk,
 	})
 	require.Eventually(t, func() bool { return maps.Equal(want, found(t, pool, opts)) }, 3*time.Minute, time.Second)
-	require.NoError(t, tx.Rollback(t.Context()))
 }
 
 // A role that may not see what others do says so. It never says that all is well.

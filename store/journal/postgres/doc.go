@@ -97,7 +97,8 @@
 //
 // Commits must be durable: fsync and full_page_writes on, and a disk that does not
 // lose what was synced. To outlive the server, name a standby in
-// synchronous_standby_names, and promote no other. An asynchronous standby lacks
+// synchronous_standby_names, and promote no other. With two, as in ANY 1 (a, b), an
+// append does not wait for one that hangs. An asynchronous standby lacks
 // the last batches: the holder then gets ErrCorrupt, and the next one begins with
 // what is there. Restoring a backup has the same effect.
 //
@@ -146,6 +147,20 @@
 // takes a round trip for each 8 MiB. The journal keeps 48 bytes in memory for each
 // record, the digests of its key and of the record, so that Append need not read
 // what it replaces. Open is four round trips, and reads all records in the order of
-// their keys, which on a cold disk is not the order of the pages. Replaced records
-// are garbage until a vacuum; Compact does nothing.
+// their keys, which on a cold disk is not the order of the pages. Opening also looks
+// at the tables and the role's rights, one more round trip.
+//
+// Replaced records are garbage until the server's autovacuum has been there, once a
+// minute by default (autovacuum_naptime). Then new ones take their room, so the tables
+// hold what stands and about as much as is written in a minute or two: some 1,000
+// commits of 10 KB a second over 20 records made 1.4 GB, and no more. The table of the
+// records is made with autovacuum_vacuum_scale_factor and autovacuum_vacuum_cost_limit
+// of its own, also for its TOAST table. Compact does nothing.
+//
+// A transaction that somebody leaves open keeps all of that, in the same database or
+// through a replication slot or a standby's feedback. Each append then passes all
+// earlier versions of the partition's row: with appends one after the other they took
+// twice as long after 5 seconds, 4 times after 25, and 5 to 9 times after 40. It is over
+// when that transaction ends. Diagnose names those that are older than a minute, if
+// the role may see them (pg_monitor).
 package postgres

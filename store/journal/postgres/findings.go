@@ -20,7 +20,7 @@ func (l *look) pool() journal.Finding {
 
 // schema judges the schema as Open would.
 func (l *look) schema(schema string) journal.Finding {
-	f := journal.Finding{Setting: "schema", Advice: "Open will refuse it"}
+	f := journal.Finding{Setting: "schema", Advice: "one that Open takes"}
 	err := checkName(schema)
 	switch {
 	case err != nil:
@@ -67,7 +67,9 @@ func (l *look) dead() journal.Finding {
 func (l *look) synchronous() journal.Finding {
 	f := journal.Finding{Setting: "synchronous standbys", Value: fmt.Sprint(l.standbys, " connected"), Advice: "connect one, or every append waits without end"}
 	switch {
-	case l.standbys > 0:
+	case l.standbys > 1:
+	case l.standbys == 1:
+		f.Value += ": if it hangs, every append waits. Two of which one must answer avoid that: ANY 1 (a, b)"
 	case !l.seesAll:
 		f.Status, f.Value, f.Advice = journal.Unknown, "", "grant pg_monitor to this role: it may not see them"
 	default:

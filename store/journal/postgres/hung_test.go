@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/internal/faultproxy"
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/postgres"
 	"github.com/loopstore/loopstore/store/journal/postgres/postgrestest"
 )
@@ -26,22 +28,31 @@ var faults = map[string]func(*faultproxy.Proxy){
 }
 
 // twoWays is a pool that reaches a server on either of two addresses, with idle
-// connections on the first one.
+// connections on the first one, which it asks whether they are well before it uses
+// them.
 func twoWays(t testing.TB, s *postgrestest.Server) (pool *pgxpool.Pool, first *faultproxy.Proxy) {
 	t.Helper()
 	first = proxyTo(t, s.Addr())
 	url := fmt.Sprintf("postgres://loopstore@%s,%s/postgres?target_session_attrs=read-write&pool_max_conns=6", first.Addr(), proxyTo(t, s.Addr()).Addr())
 	pool = poolAt(t, url)
-	var conns [6]*pgxpool.Conn
-	for i := range conns {
-		var err error
-		conns[i], err = pool.Acquire(t.Context())
+	begun := time.Now()
+	warm(t, pool)
+	require.Eventually(t, func() bool { return pool.Stat().IdleConns() == 6 && time.Since(begun) > 1100*time.Millisecond }, time.Minute, 10*time.Millisecond)
+	return pool, first
+}
+
+// warm makes all connections that a pool may have.
+func warm(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	var conns []*pgxpool.Conn
+	for range pool.Config().MaxConns {
+		c, err := pool.Acquire(t.Context())
 		require.NoError(t, err)
+		conns = append(conns, c)
 	}
 	for _, c := range conns {
 		c.Release()
 	}
-	return pool, first
 }
 
 // When a server falls silent, an append goes on with another one within its patience.
@@ -93,6 +104,32 @@ func TestOneCallFindsOutAboutASilentServer(t *testing.T) {
 	}
 }
 
+// A connection that is lost gives its place in the pool to a new one at once.
+func TestALostConnectionKeepsNoPlace(t *testing.T) {
+	s, opts := server(t), fresh()
+	first := proxyTo(t, s.Addr())
+	pool := poolAt(t, fmt.Sprintf("postgres://loopstore@%s,%s/postgres?pool_max_conns=2", first.Addr(), proxyTo(t, s.Addr()).Addr()))
+	opts.Timeout, opts.Patience = 2*time.Second, 10*time.Second
+	e := postgres.New(pool, opts)
+	var journals [2]journal.Journal
+	for i := range journals {
+		journals[i] = open(t, e, fmt.Sprint(i), contents{})
+	}
+	warm(t, pool)
+	first.Hang()
+	errs := make(chan error)
+	for _, j := range journals {
+		go func() {
+			_, err := j.Append(t.Context(), batchOf(put("a", "1")))
+			errs <- err
+		}()
+	}
+	for range journals {
+		assert.NoError(t, <-errs)
+	}
+	first.Pass()
+}
+
 // After a silence all goes on, on a server that has no other.
 func TestASilenceEnds(t *testing.T) {
 	s := server(t)
@@ -132,6 +169,29 @@ func TestASilentServerLeavesTimeForTheOthers(t *testing.T) {
 		open(t, postgres.New(poolAt(t, url), opts), "p", contents{})
 		first.Pass()
 		second.Pass()
+	}
+}
+
+// The calls of a directory may be much shorter than the timeout. They reach the next
+// server all the same.
+func TestShortCallsLeaveASilentServer(t *testing.T) {
+	s, opts := server(t), fresh()
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			pool, first := twoWays(t, s)
+			d := postgres.NewDirectory(pool, opts, name)
+			_, err := d.Write(t.Context(), []byte("1"), 0)
+			require.NoError(t, err)
+			fault(first)
+			calls := 0
+			for err = errors.New("none yet"); err != nil; calls++ {
+				require.Less(t, calls, 10)
+				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+				_, _, err = d.Read(ctx)
+				cancel()
+			}
+			first.Pass()
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,8 +32,17 @@ func NewPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error)
 		boundConnect(ctx, c)
 		return nil
 	}
+	should := config.ShouldPing
+	config.ShouldPing = func(ctx context.Context, p pgxpool.ShouldPingParams) bool {
+		ping := should == nil && p.IdleDuration > time.Second || should != nil && should(ctx, p)
+		if w := waiterOf(ctx); w != nil && ping {
+			w.asked = sessionOf(p.Conn.PgConn())
+		}
+		return ping
+	}
+	last := new(reset)
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		if err := greet(ctx, conn); err != nil || after == nil {
+		if err := greet(ctx, conn, last); err != nil || after == nil {
 			return err
 		}
 		return after(ctx, conn)
@@ -48,21 +58,33 @@ func NewPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error)
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-// timeoutKey is for the Options.Timeout of whoever asks the pool for a connection.
-type timeoutKey struct{}
+// A waiter is an engine or a directory that asks the pool for a connection.
+type waiter struct {
+	patience time.Duration // for how long
+	asked    *session      // of an idle connection that has not answered yet
+}
 
-// boundConnect gives each server its share of the timeout. It does not know how many
-// addresses a name has.
+type waiterKey struct{}
+
+// waiterOf returns nil if somebody else asks.
+func waiterOf(ctx context.Context) *waiter {
+	w, _ := ctx.Value(waiterKey{}).(*waiter)
+	return w
+}
+
+// boundConnect gives each server its share of that time, but a second at least: the
+// connecting goes on when nobody waits any more, and who asks next has its result. It
+// does not know how many addresses a name has.
 func boundConnect(ctx context.Context, c *pgx.ConnConfig) {
-	timeout, ok := ctx.Value(timeoutKey{}).(time.Duration)
-	if !ok {
-		timeout = defaultTimeout
+	patience := defaultTimeout
+	if w := waiterOf(ctx); w != nil {
+		patience = w.patience
 	}
 	servers := map[string]bool{serverName(c.Host, c.Port): true}
 	for _, f := range c.Fallbacks { // one server may be there twice, with TLS and without
 		servers[serverName(f.Host, f.Port)] = true
 	}
-	share := timeout / time.Duration(len(servers))
+	share := max(patience/time.Duration(len(servers)), time.Second)
 	if c.ConnectTimeout <= 0 || c.ConnectTimeout > share {
 		c.ConnectTimeout = share
 	}
@@ -86,6 +108,26 @@ type session struct {
 	named bool
 
 	standby bool // when the connection was made
+	made    time.Time
+	reset   *reset
+}
+
+// A reset is the last time at which a pool's connections were given up.
+type reset struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+// lost gives up the pool's connections, because this one is lost. Those that are in
+// use, or being made, are closed afterwards. If this one is older than the last time,
+// its loss says nothing of those that have come since.
+func (s *session) lost(pool *pgxpool.Pool) {
+	s.reset.mu.Lock()
+	defer s.reset.mu.Unlock()
+	if s.made.After(s.reset.at) {
+		s.reset.at = time.Now()
+		pool.Reset()
+	}
 }
 
 const sessionKey = "github.com/loopstore/loopstore/store/journal/postgres"
@@ -98,12 +140,12 @@ func sessionOf(conn *pgconn.PgConn) *session {
 
 // greet asks who answers on a new connection. A pooler has told the number of no
 // process of the server, but one of its own.
-func greet(ctx context.Context, conn *pgx.Conn) error {
+func greet(ctx context.Context, conn *pgx.Conn, last *reset) error {
 	config := conn.Config()
 	ctx, cancel := context.WithTimeout(ctx, config.ConnectTimeout)
 	defer cancel()
 	var pid int64
-	s := new(session)
+	s := &session{made: time.Now(), reset: last}
 	b := &pgx.Batch{}
 	b.Queue(`select pg_catalog.pg_backend_pid()::pg_catalog.int8, pg_catalog.pg_is_in_recovery()`).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&pid, &s.standby) })

@@ -154,3 +154,15 @@ func TestEachModeOfTheClient(t *testing.T) {
 		}
 	}
 }
+
+// Statements that somebody has dropped on a connection are done without.
+func TestStatementsThatTheServerForgot(t *testing.T) {
+	pool, opts := poolAt(t, server(t).URL()+" pool_max_conns=1"), fresh()
+	j := open(t, postgres.New(pool, opts), "p", contents{})
+	appendTo(t, j, put("a", "1"))
+	_, err := pool.Exec(t.Context(), `deallocate all`)
+	require.NoError(t, err)
+	appendTo(t, j, put("b", "2"))
+	appendTo(t, j, put("c", "3"))
+	open(t, postgres.New(pool, opts), "p", contents{"a": "1", "b": "2", "c": "3"})
+}

@@ -13,8 +13,9 @@ const formatVersion = 1
 //
 // The row of a partition changes with every append, and finds room for that in its
 // page. What replaced records leave is removed ten times as fast as by default, and
-// earlier: at 600 commits of 10 KB a second over 20 records, the table stopped growing
-// after the first minute, and with the defaults it did not within two and a half.
+// earlier: at some 1,000 commits of 10 KB a second over 20 records, the table grew for 80
+// seconds, to 1.4 GB, then stopped, and shrank to 0.1 GB when the commits became fewer.
+// With the defaults it still grew after 140 seconds.
 const createSchema = `create schema if not exists {}`
 
 var createTables = []string{

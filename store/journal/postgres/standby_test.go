@@ -138,6 +138,26 @@ func TestACancelledWaitForTheStandby(t *testing.T) {
 	}
 }
 
+// A standby that hangs holds an append up, and takes nothing from it.
+func TestTheStandbyHangs(t *testing.T) {
+	primary, standby := pair(t)
+	opts := fresh()
+	opts.Timeout = time.Second
+	e := postgres.New(poolAt(t, primary.URL()), opts)
+	j := open(t, e, "p", contents{})
+	var c chain
+	require.NoError(t, c.append(t, j))
+	require.NoError(t, standby.Hang())
+	resumed := make(chan error, 1)
+	time.AfterFunc(3*time.Second, func() { resumed <- standby.Resume() })
+	appendErr := c.append(t, j)
+	require.NoError(t, <-resumed)
+	require.NoError(t, appendErr)
+	_, got, err := load(t, e, "p")
+	require.NoError(t, err)
+	c.stands(t, got, nil)
+}
+
 // When the standby comes back in time, the append finds out that it is stored.
 func TestTheStandbyComesBack(t *testing.T) {
 	primary, standby := pair(t)

@@ -81,14 +81,17 @@ type transaction struct {
 // acquire returns a connection, but none to a server that was a standby when it was
 // made: by now its address may be another server's.
 func (d *database) acquire(ctx context.Context) (*transaction, error) {
-	limited, cancel := context.WithTimeout(context.WithValue(ctx, timeoutKey{}, d.timeout), d.timeout)
+	limited, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
+	end, _ := limited.Deadline()
+	waiting := &waiter{patience: time.Until(end)}
+	limited = context.WithValue(limited, waiterKey{}, waiting)
 	unsent := errUnsent
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		conn, err := d.pool.Acquire(limited)
 		if err != nil {
-			if limited.Err() != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
-				d.pool.Reset() // the idle connections may lead to a silent server
+			if waiting.asked != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
+				waiting.asked.lost(d.pool)
 			}
 			return nil, fmt.Errorf("%w: %w", unsent, d.late(ctx, limited, "none", err))
 		}
@@ -115,12 +118,18 @@ func (d *database) late(ctx, limited context.Context, what string, err error) er
 }
 
 // release gives the connection back, which closes it if a transaction is open. When it
-// was lost, so may the others be that are idle.
+// was lost, so may the others be that are idle. The pool would keep its place until the
+// client has said goodbye, for which it waits 15 seconds for a silent server: so it is
+// taken out.
 func (tx *transaction) release(ctx context.Context) {
-	if tx.conn.Conn().IsClosed() && !errors.Is(context.Cause(ctx), context.Canceled) {
-		tx.db.pool.Reset()
+	if !tx.conn.Conn().IsClosed() {
+		tx.conn.Release()
+		return
 	}
-	tx.conn.Release()
+	tx.conn.Hijack()
+	if !errors.Is(context.Cause(ctx), context.Canceled) {
+		tx.session.lost(tx.db.pool)
+	}
 }
 
 // drop closes the connection, and those that are idle.
@@ -156,8 +165,9 @@ func (tx *transaction) bounded(ctx context.Context, send func(context.Context) e
 	return tx.judged(ctx, tx.db.late(ctx, limited, "no answer", send(limited)))
 }
 
-// judged closes the connection after an error that shows that its server takes no
-// writes, and marks what the server has refused.
+// judged marks what the server has refused. It closes the connection if that shows
+// that its server takes no writes, and does without names if they mean something else
+// there.
 func (tx *transaction) judged(ctx context.Context, err error) error {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if _, emitted := errors.AsType[emitError](err); emitted || !ok {
@@ -168,6 +178,8 @@ func (tx *transaction) judged(ctx context.Context, err error) error {
 		return cleaned(err)
 	case slices.Contains(readOnly, e.Code):
 		_ = conn.Close(ctx)
+	case slices.Contains(forgotten, e.Code):
+		tx.session.named = false
 	}
 	return refusal{cleaned(err)}
 }
@@ -175,6 +187,10 @@ func (tx *transaction) judged(ctx context.Context, err error) error {
 // readOnly are the codes of a server that takes no writes: a standby, or one that
 // became read-only.
 var readOnly = []string{"25006", "0A000"}
+
+// forgotten are the codes of a server that knows other statements by their names than
+// it was told: somebody has dropped them, or there is a pooler that looks like none.
+var forgotten = []string{"26000", "42P05"}
 
 // A refusal is an error of a server that goes on: the transaction has changed nothing,
 // and never will.
