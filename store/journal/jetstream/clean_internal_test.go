@@ -117,7 +117,7 @@ func (m *model) append(t *testing.T, p *partition) {
 // ends with any of its entries holds what was appended up to it, and nothing else.
 func TestEveryEntryOfAnyHistoryLeavesWhatStood(t *testing.T) {
 	conn := oneServer(t)
-	seeds := uint64(12)
+	seeds := uint64(8)
 	if testing.Short() {
 		seeds = 2
 	}
