@@ -142,4 +142,3 @@ func wait(ctx context.Context, otherwise string, ready func() bool) error {
 	}
 	return nil
 }
-
