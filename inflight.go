@@ -2,11 +2,15 @@ package loopstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
 )
 
 // An intake says which calls are let in, and when they must wait.
@@ -39,6 +43,11 @@ func (in *intake) enter(ctx context.Context, l *Loop, r *request) error {
 	if err := weight.Check(in.limits); err != nil {
 		return err
 	}
+	if l.durable != nil && int64(weight.Snapshot) > l.durable.batchBytes {
+		if err := l.checkSession(ctx, r.op, weight.Snapshot); err != nil {
+			return err
+		}
+	}
 	n := weight.Bytes
 	r.bytes = n
 	switch {
@@ -60,6 +69,28 @@ func (in *intake) enter(ctx context.Context, l *Loop, r *request) error {
 	r.taken.Store(n)
 	if l.phase.Load() != serving { // it was a long wait
 		return l.unavailable()
+	}
+	return nil
+}
+
+// checkSession refuses a session that is more than a batch longer than what stands, before
+// it is read: that much of it is new, whatever it shares.
+func (l *Loop) checkSession(ctx context.Context, op ops.Operation, bytes int) error {
+	id, one := op.Runtime()
+	most := l.durable.batchBytes
+	if !one || most == 0 {
+		return nil
+	}
+	view, err := Do(ctx, l, ops.LoadView{RuntimeID: id})
+	if err != nil {
+		return errors.Unwrap(err) // the caller did not ask for load_view
+	}
+	stands := 0
+	if version, ok := view.Session(); ok {
+		stands = version.Snapshot.Len()
+	}
+	if more := int64(bytes - stands); more > most {
+		return fmt.Errorf("%w: the session is %d bytes longer than what stands, the journal takes %d at once", journal.ErrRejected, more, most)
 	}
 	return nil
 }

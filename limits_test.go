@@ -1,6 +1,7 @@
 package loopstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
 )
 
 // A heavyOp is a testOp that brings in so many bytes.
@@ -297,5 +300,34 @@ func TestRefuseWhenFull(t *testing.T) {
 		require.NoError(t, <-closed)
 		require.NoError(t, <-g.err)
 		require.NoError(t, errors.Join(<-errs, <-errs))
+	})
+}
+
+// The sessions here are no documents: one that is read first gets another error.
+func TestASessionLargerThanABatchIsRefusedBeforeItIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := journaltest.Limited(journaltest.NewEngine(), journal.Limits{BatchBytes: 64 << 10})
+		l := openLoop(t, engine, Options{})
+		commit := func(delta store.SessionDelta) error {
+			_, err := l.CommitSessionBoundary(t.Context(), "a", store.BoundaryCommit{RunID: store.NewRunID(), Boundary: store.RunStart, Session: delta})
+			return err
+		}
+		err := commit(store.SessionDelta{SessionSnapshot: make([]byte, 64<<10+1)})
+		require.ErrorIs(t, err, journal.ErrRejected)
+		assert.ErrorContains(t, err, "65537 bytes longer than what stands, the journal takes 65536 at once")
+		assert.Equal(t, store.Totals{}, l.Stats().Held)
+		require.ErrorIs(t, commit(store.SessionDelta{SessionSnapshot: make([]byte, 64<<10)}), store.ErrInvalidSnapshot)
+
+		line := []byte(`"` + strings.Repeat("x", 30_000) + "\"\n")
+		for range 4 {
+			require.NoError(t, commit(store.SessionDelta{SessionSnapshot: line, Format: store.FormatLines, Append: true}))
+		}
+		all := append(bytes.Repeat(line, 4), `"y"`+"\n"...)
+		require.NoError(t, commit(store.SessionDelta{SessionSnapshot: all, Format: store.FormatLines}), "most of it stands")
+		err = commit(store.SessionDelta{SessionSnapshot: append(all, make([]byte, 64<<10+1)...), Format: store.FormatLines})
+		require.ErrorIs(t, err, journal.ErrRejected, "and what is new is too long")
+		got, _, err := l.LoadSessionSnapshot(t.Context(), "a")
+		require.NoError(t, err)
+		assert.Equal(t, all, got)
 	})
 }

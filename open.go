@@ -19,6 +19,7 @@ type journaled struct {
 	partition   string
 	setAside    bool
 	asides      []state.Aside // that were
+	batchBytes  int64         // that the journal takes at once, 0 if any amount
 	meter       meter.Journal
 	compactions chan compaction
 	clearing    chan struct{}  // has room for one, who clears
@@ -49,7 +50,8 @@ func Open(ctx context.Context, engine journal.Engine, partition string, opts Opt
 		return nil, fmt.Errorf("loopstore: opening partition %q: %w", partition, err)
 	}
 	l.meter.Publish(d.state.Revision(), d.state.Totals())
-	d.state.BatchBytes = d.journal.Limits().BatchBytes
+	l.durable.batchBytes = d.journal.Limits().BatchBytes
+	d.state.BatchBytes = l.durable.batchBytes
 	clearing := d.state.Clearing()
 	go l.ownDurable(d)
 	l.clear(clearing)

@@ -16,7 +16,7 @@ type diagnosis struct {
 	Unknown  int             `json:"unknown"` // findings of that status
 	Risk     int             `json:"risk"`
 	Broken   int             `json:"broken"`
-	OK       bool            `json:"ok"` // nothing is at risk or broken
+	OK       bool            `json:"ok"` // all was looked at, and is as it should be
 }
 
 type findingReport struct {
@@ -34,9 +34,12 @@ func newDiagnosis(findings []journal.Finding) *diagnosis {
 		d.Findings = append(d.Findings, findingReport{f.Status.String(), f.Setting, f.Value, f.Advice})
 	}
 	d.Unknown, d.Risk, d.Broken = counts[journal.Unknown], counts[journal.Risk], counts[journal.Broken]
-	d.OK = d.Risk+d.Broken == 0
+	d.OK = d.Unknown+d.Risk+d.Broken == 0
 	return d
 }
+
+// failed reports whether something is at risk or broken.
+func (d *diagnosis) failed() bool { return d.Risk+d.Broken > 0 }
 
 func (d *diagnosis) write(w io.Writer, asJSON bool) error {
 	if asJSON {
@@ -73,12 +76,14 @@ func (d *diagnosis) table() string {
 }
 
 func (d *diagnosis) verdict() string {
-	verdict := "ok"
-	if !d.OK {
-		verdict = fmt.Sprintf("FAILED: %d at RISK, %d BROKEN", d.Risk, d.Broken)
+	unknown := fmt.Sprintf("%s UNKNOWN: it could not be checked", term.Grouped(int64(d.Unknown)))
+	switch {
+	case d.OK:
+		return "ok"
+	case !d.failed():
+		return "nothing wrong was found, and " + unknown
+	case d.Unknown == 0:
+		return fmt.Sprintf("FAILED: %d at RISK, %d BROKEN", d.Risk, d.Broken)
 	}
-	if d.Unknown > 0 {
-		verdict += fmt.Sprintf(", and %s UNKNOWN: it could not be checked", term.Grouped(int64(d.Unknown)))
-	}
-	return verdict
+	return fmt.Sprintf("FAILED: %d at RISK, %d BROKEN, and %s", d.Risk, d.Broken, unknown)
 }

@@ -52,7 +52,7 @@ func doctor(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		term.Say(stderr, "loopstore doctor: %v\n", err)
 		return exitFailed
 	}
-	if !d.OK {
+	if d.failed() {
 		return exitFailed
 	}
 	return exitOK

@@ -107,7 +107,7 @@ func TestDoctorLooksAtNATS(t *testing.T) {
 	require.Equal(t, exitOK, code, stdout+stderr)
 	require.Regexp(t, `(?m)^OK +stream loopstore-p +2 entries, `, stdout)
 	require.Regexp(t, `(?m)^UNKNOWN +sync_interval +-\n {9}always: `, stdout)
-	require.True(t, strings.HasSuffix(stdout, "\nok, and 1 UNKNOWN: it could not be checked\n"), stdout)
+	require.True(t, strings.HasSuffix(stdout, "\nnothing wrong was found, and 1 UNKNOWN: it could not be checked\n"), stdout)
 
 	code, stdout, stderr = shell(t.Context(), "doctor", "-nats", url, "-replicas", "1", "-system", system, "-json")
 	require.Equal(t, exitFailed, code, stderr)
@@ -215,11 +215,12 @@ BROKEN   y                 1
 FAILED: 1 at RISK, 1 BROKEN, and 1 UNKNOWN: it could not be checked
 `, newDiagnosis(all).table())
 	for want, some := range map[string][]journal.Finding{
-		"ok": all[:1], "ok, and 1 UNKNOWN: it could not be checked": all[:2],
+		"ok": all[:1], "nothing wrong was found, and 1 UNKNOWN: it could not be checked": all[:2],
 		"FAILED: 1 at RISK, 0 BROKEN": all[2:3], "FAILED: 0 at RISK, 1 BROKEN": all[3:],
 	} {
 		d := newDiagnosis(some)
 		require.Equal(t, want, d.verdict())
-		require.Equal(t, strings.HasPrefix(want, "ok"), d.OK)
+		require.Equal(t, want == "ok", d.OK)
+		require.Equal(t, strings.HasPrefix(want, "FAILED"), d.failed())
 	}
 }

@@ -216,7 +216,7 @@ Without -system nobody can tell how often NATS servers sync: that is UNKNOWN.
 -json prints one object:
   findings               each with status, setting, value, advice
   unknown, risk, broken  how many findings have that status
-  ok                     whether nothing is RISK or BROKEN
+  ok                     whether all findings are OK
 `
 
 const inspectHelp = `usage: loopstore inspect [flags] FILE

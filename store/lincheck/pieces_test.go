@@ -114,8 +114,9 @@ type cutting struct {
 	replaced sync.WaitGroup // loops that are being closed
 
 	mu      sync.Mutex
-	adopted bool // an import has become true
-	cuts    int  // of imports
+	adopted bool   // an import has become true
+	cuts    int    // of imports
+	tried   [4]int // cuts of each kind: the first end and the first that clears are always cut
 }
 
 // mostCuts is how often imports into one store are cut, so that they come to an end.
@@ -206,9 +207,11 @@ func (e *cutting) plan(b journal.Batch) (before, after bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	kind := e.kind(b)
-	if odds := [...]int{importPiece: 10, importEnd: 3, clearingPiece: 2}[kind]; odds == 0 || rand.IntN(odds) > 0 {
+	odds := [...]int{importPiece: 10, importEnd: 3, clearingPiece: 2}[kind]
+	if first := e.tried[kind] == 0 && kind != importPiece; odds == 0 || !first && rand.IntN(odds) > 0 {
 		return false, false
 	}
+	e.tried[kind]++
 	if kind != clearingPiece {
 		if e.cuts++; e.cuts > mostCuts {
 			return false, false

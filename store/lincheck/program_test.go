@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -86,6 +87,7 @@ func falsify(t *testing.T, property func(*rapid.T)) *rapidListener {
 	for name, values := range map[string][2]string{
 		"rapid.nofailfile": {"true", "false"},
 		"rapid.seed":       {"1", "0"}, // how far a program shrinks depends on the seed
+		"rapid.checks":     {"2000", strconv.Itoa(programs)},
 	} {
 		require.NoError(t, flag.Set(name, values[0]))
 		t.Cleanup(func() { assert.NoError(t, flag.Set(name, values[1])) })
