@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -54,21 +55,33 @@ func (e *Engine) put(ctx context.Context, key string, document []byte, after uin
 	return nil
 }
 
-// removedAt returns the sequence of the mark by which a key was removed, 0 if it was not.
-func (e *Engine) removedAt(ctx context.Context, key string) (uint64, error) {
+// last asks the leader once for the last message of a key. mark is its sequence if that
+// says that the key was removed, which only others do, and 0 otherwise.
+func (e *Engine) last(ctx context.Context, key string) (document []byte, revision, mark uint64, err error) {
 	var got struct {
 		Message *struct {
 			Sequence uint64 `json:"seq"`
 			Header   []byte `json:"hdrs"`
+			Data     []byte `json:"data"`
 		} `json:"message"`
 	}
-	err := e.question(ctx, "STREAM.MSG.GET."+e.bucketStream(), fmt.Appendf(nil, `{"last_by_subj":%q}`, e.keySubject(key)), &got)
-	if err != nil || got.Message == nil {
-		return 0, err
+	err = e.question(ctx, "STREAM.MSG.GET."+e.bucketStream(), fmt.Appendf(nil, `{"last_by_subj":%q}`, e.keySubject(key)), &got)
+	switch {
+	case errors.Is(err, js.ErrMsgNotFound):
+		return nil, 0, 0, nil
+	case err != nil:
+		return nil, 0, 0, err
+	case got.Message == nil || got.Message.Sequence == 0:
+		return nil, 0, 0, js.ErrInvalidJetStreamResponse
 	}
-	header, err := nats.DecodeHeadersMsg(got.Message.Header)
-	if err != nil || header.Get("KV-Operation") == "" && header.Get("Nats-Marker-Reason") == "" {
-		return 0, nil
+	header := nats.Header{}
+	if len(got.Message.Header) > 0 {
+		if header, err = nats.DecodeHeadersMsg(got.Message.Header); err != nil {
+			return nil, 0, 0, err
+		}
 	}
-	return got.Message.Sequence, nil
+	if header.Get("KV-Operation") != "" || header.Get(js.MarkerReasonHeader) != "" {
+		return nil, 0, got.Message.Sequence, nil
+	}
+	return append([]byte{}, got.Message.Data...), got.Message.Sequence, 0, nil
 }

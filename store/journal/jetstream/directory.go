@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -36,14 +35,14 @@ func (e *Engine) Directory(name string) (*Directory, error) {
 
 // ask puts a question to the bucket, again as long as no server hears it. One that may
 // be put twice is also put again if the connection goes to another server meanwhile.
-func (d *Directory) ask(ctx context.Context, twice bool, question func(context.Context, js.KeyValue) error) error {
+func (d *Directory) ask(ctx context.Context, twice bool, question func(context.Context) error) error {
 	ctx, cancel := d.engine.within(ctx)
 	defer cancel()
 	for pause := newPause(); ; {
-		kv, err := d.open(ctx)
+		err := d.open(ctx)
 		again := err != nil || twice
 		if err == nil {
-			err = question(ctx, kv)
+			err = question(ctx)
 		}
 		if err == nil {
 			return nil
@@ -56,19 +55,19 @@ func (d *Directory) ask(ctx context.Context, twice bool, question func(context.C
 	}
 }
 
-// open returns the bucket, a new one if there is none.
-func (d *Directory) open(ctx context.Context) (js.KeyValue, error) {
+// open looks for the bucket, and makes one if there is none.
+func (d *Directory) open(ctx context.Context) error {
 	if err := d.engine.settle(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	kv, err := d.engine.js.KeyValue(ctx, d.engine.bucketName())
+	_, err := d.engine.js.KeyValue(ctx, d.engine.bucketName())
 	if errors.Is(err, js.ErrBucketNotFound) {
-		kv, err = d.engine.js.CreateKeyValue(ctx, d.engine.bucketConfig())
+		_, err = d.engine.js.CreateKeyValue(ctx, d.engine.bucketConfig())
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return kv, d.check(ctx)
+	return d.check(ctx)
 }
 
 // check refuses a bucket that can lose documents, at first. Later changes are no reason
@@ -113,63 +112,24 @@ func (d *Directory) check(ctx context.Context) error {
 // the leader of the bucket's stream. The nats client would ask any server, and one that
 // lags lacks the latest.
 func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64, err error) {
-	err = d.ask(ctx, true, func(ctx context.Context, kv js.KeyValue) (err error) {
-		document, revision, err = d.last(ctx, kv.Bucket())
+	err = d.ask(ctx, true, func(ctx context.Context) (err error) {
+		document, revision, _, err = d.engine.last(ctx, d.name)
 		return err
 	})
 	return document, revision, err
 }
 
-// last asks once for the last message of the document. One that deletes it, which only
-// others write, has headers that say so.
-func (d *Directory) last(ctx context.Context, bucket string) (document []byte, revision uint64, err error) {
-	question := fmt.Appendf(nil, `{"last_by_subj":"$KV.%s.%s"}`, bucket, d.name)
-	answer, err := d.engine.conn.RequestWithContext(ctx, d.engine.api+"STREAM.MSG.GET.KV_"+bucket, question)
-	if err != nil {
-		return nil, 0, err
-	}
-	var got struct {
-		Error   *js.APIError `json:"error"`
-		Message *struct {
-			Seq     uint64 `json:"seq"`
-			Headers []byte `json:"hdrs"`
-			Data    []byte `json:"data"`
-		} `json:"message"`
-	}
-	err = json.Unmarshal(answer.Data, &got)
-	switch {
-	case err != nil:
-		return nil, 0, err
-	case errors.Is(got.Error, js.ErrMsgNotFound):
-		return nil, 0, nil
-	case got.Error != nil:
-		return nil, 0, got.Error
-	case got.Message == nil || got.Message.Seq == 0:
-		return nil, 0, js.ErrInvalidJetStreamResponse
-	}
-	headers := nats.Header{}
-	if len(got.Message.Headers) > 0 {
-		if headers, err = nats.DecodeHeadersMsg(got.Message.Headers); err != nil {
-			return nil, 0, err
-		}
-	}
-	if headers.Get("KV-Operation") != "" || headers.Get(js.MarkerReasonHeader) != "" {
-		return nil, 0, nil
-	}
-	return append([]byte{}, got.Message.Data...), got.Message.Seq, nil
-}
-
 // Write replaces the document if it still has the given revision, and reports
 // whether it did. After an error the outcome is unknown.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {
-	err = d.ask(ctx, false, func(ctx context.Context, _ js.KeyValue) error {
-		after := revision
-		err := d.engine.put(ctx, d.name, document, after)
+	err = d.ask(ctx, false, func(ctx context.Context) error {
+		err := d.engine.put(ctx, d.name, document, revision)
 		if revision == 0 && conflicts(err) {
-			if after, err = d.engine.removedAt(ctx, d.name); err != nil || after == 0 {
-				return err
+			_, _, mark, looked := d.engine.last(ctx, d.name)
+			if looked != nil || mark == 0 { // another has created it, or is about to
+				return looked
 			}
-			err = d.engine.put(ctx, d.name, document, after)
+			err = d.engine.put(ctx, d.name, document, mark)
 		}
 		ok = err == nil
 		if conflicts(err) {
