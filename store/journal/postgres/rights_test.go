@@ -157,7 +157,7 @@ func TestTablesThatHideOrForgetAreRefused(t *testing.T) {
 		_, err = admin.Exec(t.Context(), ddl)
 		require.NoError(t, err)
 		appendTo(t, open(t, postgres.New(pool, opts), "p", contents{}), put("a", "1"))
-		for _, sql := range strings.Split(sql, "; ") {
+		for sql := range strings.SplitSeq(sql, "; ") {
 			behind(t, admin, opts, sql)
 		}
 		_, _, err = load(t, postgres.New(pool, opts), "p")
