@@ -71,9 +71,10 @@
 //
 // # What happens when
 //
-//   - A process crashes or cannot reach the directory: after a lease and a half
-//     another member claims its partitions. They are served once they are replayed. A process that starts again under its old name is a new
-//     member, and waits as long as the others.
+//   - A process crashes or cannot reach the directory: after a lease and a half another
+//     member claims its partitions. They are served once they are replayed. A process
+//     that starts again under its old name is a new member, and waits as long as the
+//     others.
 //   - A member that was taken for dead comes back: its loops end, and it begins
 //     with nothing. What was taken over stays, up to a fair share.
 //   - Nobody reaches the directory for longer than a lease: from a lease to a lease
@@ -126,9 +127,10 @@
 // # Batches and forks
 //
 // All runtimes of a batch must be in one partition, and so must the two of a fork:
-// there are no transactions over several, see [ErrSpansPartitions]. Revisions, versions, listings and exports are
-// those of a partition's loop. A session that AtomicApply files under its id is in
-// the partition of its runtime: ask the loop that Node.Local returns.
+// there are no transactions over several, see [ErrSpansPartitions]. Revisions,
+// versions, listings and exports are those of a partition's loop. A session that
+// AtomicApply files under its id is in the partition of its runtime: ask the loop that
+// Node.Local returns.
 //
 // # What is stored where
 //

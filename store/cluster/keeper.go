@@ -161,8 +161,8 @@ func (c *controller) hear(n news) {
 }
 
 // retry lets a keeper wait for its next opening: a third of a lease, and after each
-// failure twice as long, up to 32 times that. So two members that take a partition from each other do so less and
-// less often.
+// failure twice as long, up to 32 times that. So two members that take a partition from
+// each other do so less and less often.
 func (c *controller) retry(k *keeper, err error) {
 	k.stop()
 	shortest := c.node.opts.Lease / 3

@@ -128,14 +128,15 @@
 //
 // # Compacting
 //
-// A journal compacts itself, beside its holder's other calls, when with Open or an append
-// more of its stream is waste than stands, and at least 8 MiB. It reads the entries from the oldest on, writes
-// again what stands in them, in copies of up to 256 KiB, and lets the servers remove what
-// is before. An append waits for one copy at most. The copies follow the other entries by
-// the same rules, so a later holder fences them too, and wherever a compaction ends,
-// everything stands. After one that fails, which Options.Logger is told, the next one waits
-// for a minute. Where the servers do not remove anything, nothing is copied again.
-// CompactBeside asks for one at once, if a fifth of the stream is waste.
+// A journal compacts itself, beside its holder's other calls, once more of its stream is
+// waste than stands, and at least 8 MiB. It looks at Open and after each append. It reads
+// the entries from the oldest on, writes again what stands in them, in copies of up to 256
+// KiB, and lets the servers remove what is before. An append waits for one copy at most.
+// The copies follow the other entries by the same rules, so a later holder fences them
+// too, and wherever a compaction ends, everything stands. After one that fails, which
+// Options.Logger is told, the next one waits for a minute. Where the servers do not remove
+// anything, nothing is copied again. CompactBeside compacts at once, if a fifth of the
+// stream is waste.
 //
 // # When a limit is reached
 //

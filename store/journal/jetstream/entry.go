@@ -25,9 +25,10 @@ import (
 //	body
 //	CRC-32C of all that      4
 //
-// Numbers are big-endian. The body of an epoch is an identity. The body of a batch is its changes one after another, cut
-// into parts. A change is the key's length, the key, and either 0 for a delete or 1,
-// the value's length and the value. Lengths are unsigned varints.
+// Numbers are big-endian. The body of an epoch is an identity. The body of a batch is
+// its changes one after another, cut into parts. A change is the key's length, the key,
+// and either 0 for a delete or 1, the value's length and the value. Lengths are
+// unsigned varints.
 //
 // In the first format entries had no owner, an epoch had no body, and the streams had
 // other names: see former.go.
