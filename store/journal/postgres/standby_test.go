@@ -46,21 +46,22 @@ func TestFailover(t *testing.T) {
 			e := postgres.New(through(t, primary, proxy), opts)
 			var chains [4]chain
 			var errs [4]error
-			var wg sync.WaitGroup
-			loaded := make(chan struct{})
-			isLoaded := sync.OnceFunc(func() { close(loaded) })
+			var wg, loaded sync.WaitGroup
 			for i := range chains {
 				j := open(t, e, fmt.Sprint(i), contents{})
+				loaded.Add(1)
+				isLoaded := sync.OnceFunc(loaded.Done)
 				wg.Go(func() {
+					defer isLoaded()
 					for errs[i] == nil {
 						errs[i] = chains[i].append(t, j)
-						if i == 0 && chains[i].acknowledged == 300 {
+						if chains[i].acknowledged == 100 {
 							isLoaded()
 						}
 					}
 				})
 			}
-			<-loaded
+			loaded.Wait()
 			require.NoError(t, away.fail(primary, proxy))
 			wg.Wait()
 			require.NoError(t, standby.Promote())
