@@ -102,6 +102,7 @@ func (c *controller) hearBack(r reply) {
 			return // the next look is due soon
 		}
 		abandon(&c.calling)
+		c.looked = true
 	default:
 		return
 	}
@@ -132,6 +133,14 @@ func (r read) take(c *controller) {
 		return
 	}
 	c.known = r.document
+	if c.joined && r.document.index(c.self.ID) < 0 {
+		for _, k := range c.keepers {
+			c.stop(k) // whoever gives it back has had it meanwhile
+		}
+	}
+	if c.joined && r.at.Sub(c.until.Add(-c.node.opts.term())) > c.node.opts.blind() {
+		c.observer.last = time.Time{} // what keeps this member from beating may keep the others too
+	}
 	c.observer.look(r.document, r.at)
 	if c.closing && r.document.index(c.self.ID) < 0 {
 		c.left = c.leaving() // if loops are still closing, leave looks again
@@ -155,6 +164,11 @@ func (c *controller) write(r read) {
 	}
 	silent := c.directory != nil
 	c.calling = c.call(c.node.opts.callTime(), func(ctx context.Context) answer { return c.node.write(ctx, t, r, silent) })
+	if c.looked { // the directory is back: a write that takes longer than a look is not abandoned for the next one
+		c.looked = false
+		c.timer.Reset(c.node.opts.callTime())
+		return
+	}
 	c.watch()
 }
 

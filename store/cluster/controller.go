@@ -33,6 +33,7 @@ type controller struct {
 	flying    int        // calls of it that have not replied, abandoned ones too
 	calling   *call      // the one under way
 	looking   *call      // a second one, when that does not answer
+	looked    bool       // what is read was read beside a call that did not answer
 	hasty     bool       // a beat is wanted before its time
 	conflicts int        // in a row
 	directory error      // of the last call

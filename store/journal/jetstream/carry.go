@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	js "github.com/nats-io/nats.go/jetstream"
 
@@ -39,7 +40,7 @@ func (e *Engine) carry(ctx context.Context, stream, name, partition string) erro
 	if stream == name {
 		return e.adopt(ctx, name, partition)
 	}
-	former, err := e.openFormer(ctx, stream)
+	former, err := e.openFormer(ctx, stream, name)
 	if err != nil {
 		return err
 	}
@@ -94,8 +95,13 @@ func (e *Engine) adopt(ctx context.Context, name, partition string) error {
 	return p.takeOver(ctx)
 }
 
-// openFormer seals a stream, and finds its last entry.
-func (e *Engine) openFormer(ctx context.Context, stream string) (*partition, error) {
+// carriedTo begins the description of a stream that was sealed: what follows is the name
+// of the one that has its journal now.
+const carriedTo = description + ", carried over to "
+
+// openFormer seals a stream, for ever to be carried over to one other, and finds its last
+// entry.
+func (e *Engine) openFormer(ctx context.Context, stream, to string) (*partition, error) {
 	info, err := e.existing(ctx, stream)
 	if err != nil {
 		return nil, err
@@ -110,9 +116,12 @@ func (e *Engine) openFormer(ctx context.Context, stream string) (*partition, err
 	if !is {
 		return nil, errors.New("it is no journal in the first format")
 	}
+	if is, marked := strings.CutPrefix(info.Config.Description, carriedTo); marked && is != to {
+		return nil, fmt.Errorf("it was carried over to stream %s already, nothing was changed", is)
+	}
 	if !info.Config.Sealed {
 		sealed := info.Config
-		sealed.Sealed = true
+		sealed.Sealed, sealed.Description = true, carriedTo+to
 		if _, err := persist(ctx, e, func(ctx context.Context) (js.Stream, error) { return e.js.UpdateStream(ctx, sealed) }); err != nil {
 			return nil, fmt.Errorf("sealing it: %w", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/loopstore/loopstore/store/journal"
 )
@@ -36,18 +37,19 @@ func (e *Engine) checkFormer(ctx context.Context, partition string) error {
 }
 
 // isFormer reports whether a stream with a former name is a journal in the first format:
-// it has the subject of one, and such entries. An empty one has the description.
+// it has the subject of one, others too perhaps, and such entries. An empty one has the
+// description.
 func (e *Engine) isFormer(ctx context.Context, info *streamInfo) (bool, error) {
-	if !slices.Equal(info.Config.Subjects, []string{info.Config.Name + ".record"}) {
+	if !slices.Contains(info.Config.Subjects, info.Config.Name+".record") {
 		return false, nil
 	}
 	if info.State.Msgs == 0 {
-		return info.Config.Description == description, nil
+		return strings.HasPrefix(info.Config.Description, description), nil
 	}
 	data, err := e.askLast(ctx, info)
 	if err != nil {
 		return false, err
 	}
 	_, err = decode(data)
-	return errors.Is(err, ErrFormer) || errors.Is(err, journal.ErrCorrupt) && info.Config.Description == description, nil
+	return errors.Is(err, ErrFormer) || errors.Is(err, journal.ErrCorrupt) && strings.HasPrefix(info.Config.Description, description), nil
 }

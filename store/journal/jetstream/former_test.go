@@ -178,6 +178,8 @@ func TestCarryBringsAFormerJournalOver(t *testing.T) {
 	require.Error(t, err, "the old stream still takes entries")
 	assert.Equal(t, journal.OK, statuses(t, e, nil)["stream "+former])
 	require.ErrorContains(t, e.Carry(t.Context(), former, "agents/0"), "has a journal already")
+	require.ErrorContains(t, e.Carry(t.Context(), former, "other"), "carried over to stream "+streamOf(t, e, "agents/0")+" already")
+	require.NotContains(t, streamNames(t, clientOf(t), prefixOf(t, e)), streamOf(t, e, "other"))
 	require.NoError(t, clientOf(t).DeleteStream(t.Context(), former))
 	_, all, err = open(t, e, "agents/0")
 	require.NoError(t, err)
@@ -209,6 +211,25 @@ func TestCarryThatEndsEarlyIsBegunAgain(t *testing.T) {
 		require.ErrorIs(t, err, jetstream.ErrFormer, "step %d", step)
 		require.ErrorContains(t, err, "Engine.Carry")
 	}
+	require.NoError(t, e.Carry(t.Context(), former, "p"))
+	_, all, err := open(t, e, "p")
+	require.NoError(t, err)
+	require.Equal(t, want, all)
+}
+
+// A stream that somebody gave a further subject holds a journal all the same.
+func TestFormerJournalWithAFurtherSubject(t *testing.T) {
+	e, client := newEngine(t, shared, jetstream.Options{}), clientOf(t)
+	former := prefixOf(t, e) + "-p"
+	want := formerJournal(t, former, 5)
+	stream, err := client.Stream(t.Context(), former)
+	require.NoError(t, err)
+	config := stream.CachedInfo().Config
+	config.Subjects = append(config.Subjects, former+".more")
+	_, err = client.UpdateStream(t.Context(), config)
+	require.NoError(t, err)
+	_, _, err = open(t, e, "p")
+	require.ErrorIs(t, err, jetstream.ErrFormer)
 	require.NoError(t, e.Carry(t.Context(), former, "p"))
 	_, all, err := open(t, e, "p")
 	require.NoError(t, err)

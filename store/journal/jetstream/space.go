@@ -232,7 +232,7 @@ func (e *FullError) Error() string {
 	if e.cause != nil { // it is not even open
 		return fmt.Sprintf("stream %s is full, nothing was stored: %s: %v", e.Stream, raise, e.cause)
 	}
-	return fmt.Sprintf("stream %s is full, nothing was stored: delete something, or %s", e.Stream, raise)
+	return fmt.Sprintf("stream %s is full, nothing was stored: delete something and compact, or %s", e.Stream, raise)
 }
 
 // Unwrap returns journal.ErrRejected, and what the servers have said.

@@ -43,7 +43,7 @@ func (d *Directory) Read(ctx context.Context) (document []byte, revision uint64,
 }
 
 // Write replaces the document if it still has the given revision, 0 for none yet, and
-// reports whether it did. The new revision is the next number. When Write returns nil
+// reports whether it did. The new revision is a larger number. When Write returns nil
 // the document is durable. After an error whether it was replaced is unknown. A
 // document that the server cannot take, of close to a gigabyte, is an error too.
 func (d *Directory) Write(ctx context.Context, document []byte, revision uint64) (ok bool, err error) {

@@ -22,11 +22,20 @@ import (
 // broken connection has the pool's idle ones closed, and makes new ones.
 func NewPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
 	config = config.Copy()
-	before, after, notice := config.BeforeConnect, config.AfterConnect, config.ConnConfig.OnNotice
+	before, after := config.BeforeConnect, config.AfterConnect
 	config.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error {
 		if before != nil {
 			if err := before(ctx, c); err != nil {
 				return err
+			}
+		}
+		notice := c.OnNotice // the hook may have set one
+		c.OnNotice = func(conn *pgconn.PgConn, n *pgconn.Notice) {
+			if s := sessionOf(conn); s != nil && n.SeverityUnlocalized == "WARNING" {
+				s.warning = n.Message
+			}
+			if notice != nil {
+				notice(conn, n)
 			}
 		}
 		boundConnect(ctx, c)
@@ -46,14 +55,6 @@ func NewPool(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error)
 			return err
 		}
 		return after(ctx, conn)
-	}
-	config.ConnConfig.OnNotice = func(conn *pgconn.PgConn, n *pgconn.Notice) {
-		if s := sessionOf(conn); s != nil && n.SeverityUnlocalized == "WARNING" {
-			s.warning = n.Message
-		}
-		if notice != nil {
-			notice(conn, n)
-		}
 	}
 	return pgxpool.NewWithConfig(ctx, config)
 }

@@ -81,11 +81,15 @@ func statementsOf(schema string, timeout time.Duration) statements {
 		look: in(`update {}.partition set idx = idx where id = $1 returning owner, previous, idx, began, batch`),
 
 		readDocument: in(`select name, revision, document from {}.document where id = $1`),
-		newDocument: in(`insert into {}.document (id, name, revision, document) values ($1, $2, 1, $3)
+		newDocument: in(`insert into {}.document (id, name, revision, document) values ($1, $2, ` + step + `, $3)
 			on conflict (id) do nothing`),
-		replace: in(`update {}.document set revision = revision + 1, document = $3 where id = $1 and revision = $2 and name = $4`),
+		replace: in(`update {}.document set revision = revision + ` + step + `, document = $3 where id = $1 and revision = $2 and name = $4`),
 	}
 }
+
+// step is from one revision of a document to the next. A revision may be read that is then
+// lost with the server, because no standby had it. So it must not come again.
+const step = "1 + floor(random() * 16777216)::bigint"
 
 // idOf returns the first half of a SHA-256. It stands for the name of a partition or a
 // document, which may be too long for an index. In memory it stands for a key: it takes

@@ -99,10 +99,10 @@ func (d *database) standing(ctx context.Context, version bool) (*standing, error
 			}
 			b = &pgx.Batch{}
 		}
-		s.ask(b, d.schema)
-		if version {
+		if version { // first: if another creates the tables meanwhile, all that follows sees them
 			b.Queue(d.sql.version).QueryRow(func(row pgx.Row) error { return row.Scan(&s.formatLines, &s.version) })
 		}
+		s.ask(b, d.schema)
 		b.Queue("commit")
 		return tx.send(ctx, b)
 	})
@@ -114,7 +114,7 @@ var ErrPooler = errors.New("the pooler ends open transactions: set pool_mode to 
 
 // poolerError returns the error of a pooler when it is left with an open transaction.
 func poolerError(err error) error {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "08P01" { // a protocol violation
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "08P01" && strings.Contains(e.Message, "statement pooling") { // PgBouncer has this code for all that it says
 		return fmt.Errorf("%w: %w", ErrPooler, err)
 	}
 	return err

@@ -45,7 +45,7 @@ func discard(r pgx.BatchResults) error {
 func encode(types *pgtype.Map, args []any) (values [][]byte, oids []uint32, formats []int16, err error) {
 	for _, arg := range args {
 		oid := oidOf(arg)
-		value, err := types.Encode(oid, pgx.BinaryFormatCode, arg, nil)
+		value, err := types.Encode(oid, pgx.BinaryFormatCode, arg, []byte{}) // with nil, what is empty would be NULL
 		if err != nil {
 			return nil, nil, nil, err
 		}
