@@ -116,7 +116,7 @@ func TestCloseEndsWithSlowWrites(t *testing.T) {
 		case <-time.After(100 * lease):
 			t.Errorf("Close has not returned after %v", time.Since(began))
 			a.line.cut()
-			<-done
+			assert.NoError(t, <-done)
 		}
 	})
 }

@@ -21,7 +21,8 @@ import (
 // anew. A journal that is in the partition's own stream already, because it was restored
 // there or the domain has another name now, is given its subject and a new epoch.
 //
-// If Carry fails the partition cannot be opened, and Carry can be called again.
+// If Carry fails Carry can be called again, unless the partition can be opened: then all of
+// it was carried over.
 func (e *Engine) Carry(ctx context.Context, stream, partition string) error {
 	name, err := e.StreamName(partition)
 	if err != nil {
@@ -40,29 +41,52 @@ func (e *Engine) carry(ctx context.Context, stream, name, partition string) erro
 	if stream == name {
 		return e.adopt(ctx, name, partition)
 	}
-	former, err := e.openFormer(ctx, stream, name)
+	info, err := e.findFormer(ctx, stream, name)
 	if err != nil {
 		return err
 	}
-	if err := e.clear(ctx, name, partition); err != nil {
-		return err
-	}
-	info, err := e.create(ctx, name)
+	p, err := e.claim(ctx, name, partition)
 	if err != nil {
 		return err
 	}
-	p, err := e.attach(ctx, info, e.identity(partition))
+	former, err := e.seal(ctx, info, name)
 	if err != nil {
 		return err
 	}
-	p.carrying, p.horizon = true, 1
 	if err := p.copyFrom(ctx, former); err != nil {
 		return err
 	}
 	if now, err := former.info(ctx); err != nil || now.State.LastSeq != former.last {
 		return errors.Join(errors.New("something was still appended to the old stream, call Carry again"), err)
 	}
-	return p.takeOver(ctx)
+	p.Epoch++ // directly behind the last copy: another Carry fences this one
+	return p.write(ctx, entry{kind: kindEpoch, position: p.Position, id: newID(), body: p.identity.encode()})
+}
+
+// claim begins a Carry behind whatever an earlier one has left, which is no longer needed,
+// and which it fences. From then on the partition cannot be opened before all is carried
+// over. Nothing is deleted: a late request to delete could meet a journal.
+func (e *Engine) claim(ctx context.Context, name, partition string) (*partition, error) {
+	info, _, err := e.create(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := refusal(e.judge(info)); err != nil {
+		return nil, err
+	}
+	p, err := e.attach(ctx, info, e.identity(partition))
+	if err != nil {
+		return nil, err
+	}
+	p.carrying = true
+	if err := p.tail(ctx); err != nil {
+		return nil, err
+	}
+	if p.Epoch > 0 {
+		return nil, errors.New("the partition has a journal already, nothing was carried over")
+	}
+	p.horizon = p.last + 1
+	return p, p.write(ctx, entry{kind: kindHorizon, id: newID()})
 }
 
 // adopt makes the journal that is in a partition's stream the partition's.
@@ -99,9 +123,9 @@ func (e *Engine) adopt(ctx context.Context, name, partition string) error {
 // of the one that has its journal now.
 const carriedTo = description + ", carried over to "
 
-// openFormer seals a stream, for ever to be carried over to one other, and finds its last
-// entry.
-func (e *Engine) openFormer(ctx context.Context, stream, to string) (*partition, error) {
+// findFormer finds a journal in the first format, which was not carried over to another
+// stream.
+func (e *Engine) findFormer(ctx context.Context, stream, to string) (*streamInfo, error) {
 	info, err := e.existing(ctx, stream)
 	if err != nil {
 		return nil, err
@@ -119,9 +143,15 @@ func (e *Engine) openFormer(ctx context.Context, stream, to string) (*partition,
 	if is, marked := strings.CutPrefix(info.Config.Description, carriedTo); marked && is != to {
 		return nil, fmt.Errorf("it was carried over to stream %s already, nothing was changed", is)
 	}
+	return info, nil
+}
+
+// seal seals a journal in the first format, and finds its last entry.
+func (e *Engine) seal(ctx context.Context, info *streamInfo, to string) (*partition, error) {
 	if !info.Config.Sealed {
 		sealed := info.Config
 		sealed.Sealed, sealed.Description = true, carriedTo+to
+		sealed.DenyDelete, sealed.DenyPurge = true, true // as sealing makes them: it may be asked for again
 		if _, err := persist(ctx, e, func(ctx context.Context) (js.Stream, error) { return e.js.UpdateStream(ctx, sealed) }); err != nil {
 			return nil, fmt.Errorf("sealing it: %w", err)
 		}
@@ -132,26 +162,6 @@ func (e *Engine) openFormer(ctx context.Context, stream, to string) (*partition,
 	}
 	p.owner, p.decode = owner{}, decodeFormer
 	return p, p.tail(ctx)
-}
-
-// clear removes what an earlier Carry has begun, and refuses anything else.
-func (e *Engine) clear(ctx context.Context, name, partition string) error {
-	info, err := e.existing(ctx, name)
-	if err != nil || info == nil {
-		return err
-	}
-	p, err := e.attach(ctx, info, e.identity(partition))
-	if err != nil {
-		return err
-	}
-	p.carrying = true
-	if err := p.tail(ctx); err != nil {
-		return err
-	}
-	if p.Epoch > 0 {
-		return errors.New("the partition has a journal already, nothing was carried over")
-	}
-	return e.remove(ctx, name)
 }
 
 // copyFrom appends all that stands in another journal.

@@ -34,9 +34,9 @@ func (e *Engine) stream(ctx context.Context, name, partition string) (*streamInf
 			return nil, err
 		}
 	}
-	made := info == nil
-	if made {
-		if info, err = e.create(ctx, name); err != nil {
+	made := false
+	if info == nil {
+		if info, made, err = e.create(ctx, name); err != nil {
 			return nil, err
 		}
 	}
@@ -60,29 +60,30 @@ func (e *Engine) existing(ctx context.Context, name string) (*streamInfo, error)
 	})
 }
 
-// create makes a stream. Another member may do the same at the same time.
-func (e *Engine) create(ctx context.Context, name string) (*streamInfo, error) {
-	return persist(ctx, e, func(ctx context.Context) (*streamInfo, error) {
+// create makes a stream, if there is none, and reports whether it is known to be its own:
+// another member may do the same at the same time.
+func (e *Engine) create(ctx context.Context, name string) (info *streamInfo, made bool, err error) {
+	info, err = persist(ctx, e, func(ctx context.Context) (*streamInfo, error) {
 		info, err := e.askStream(ctx, name)
 		if noStream(err) {
+			made = false
 			if _, err := e.js.CreateStream(ctx, e.config(name)); err != nil {
 				return nil, fmt.Errorf("creating the stream: %w", err)
 			}
+			made = true
 			info, err = e.askStream(ctx, name)
 		}
 		return info, err
 	})
+	return info, made, err
 }
 
-// remove deletes a stream that Open has made, and must not use.
+// remove deletes a stream that Open has made, and must not use. It asks once: a request
+// that comes late could meet another's journal.
 func (e *Engine) remove(ctx context.Context, name string) error {
-	_, err := persist(ctx, e, func(ctx context.Context) (any, error) {
-		if err := e.js.DeleteStream(ctx, name); err != nil && !noStream(err) {
-			return nil, err
-		}
-		return nil, nil
-	})
-	if err != nil {
+	ctx, cancel := e.within(ctx)
+	defer cancel()
+	if err := e.js.DeleteStream(ctx, name); err != nil && !noStream(err) {
 		return fmt.Errorf("and the new stream is still there, empty: %w", err)
 	}
 	return nil
