@@ -139,6 +139,8 @@ func TestARowOfAnotherNameIsNotTaken(t *testing.T) {
 	ok, err := d.Write(t.Context(), []byte("1"), 0)
 	require.NoError(t, err)
 	require.True(t, ok)
+	_, revision, err := d.Read(t.Context())
+	require.NoError(t, err)
 	behind(t, pool, opts, `update {}.partition set name = 'q'`)
 	behind(t, pool, opts, `update {}.document set name = 'e'`)
 	_, _, err = load(t, e, "p")
@@ -147,7 +149,7 @@ func TestARowOfAnotherNameIsNotTaken(t *testing.T) {
 	appendTo(t, j, put("b", "2")) // nobody was fenced
 	_, _, err = d.Read(t.Context())
 	require.ErrorIs(t, err, journal.ErrCorrupt)
-	ok, err = d.Write(t.Context(), []byte("2"), 1)
+	ok, err = d.Write(t.Context(), []byte("2"), revision)
 	require.NoError(t, err)
 	require.False(t, ok)
 }

@@ -2,12 +2,14 @@ package postgres_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/postgres"
 )
 
@@ -34,14 +36,14 @@ func everything(t testing.TB, pool *pgxpool.Pool, opts postgres.Options) {
 	changes, _, _ := large()
 	appendTo(t, j, changes...)
 	d := postgres.NewDirectory(pool, opts, "d")
-	for revision := range uint64(2) {
-		ok, err := d.Write(t.Context(), []byte("1"), revision)
+	for n := range 3 {
+		document, revision, err := d.Read(t.Context())
+		require.NoError(t, err)
+		require.Len(t, document, n)
+		ok, err := d.Write(t.Context(), append(document, '1'), revision)
 		require.NoError(t, err)
 		require.True(t, ok)
 	}
-	_, revision, err := d.Read(t.Context())
-	require.NoError(t, err)
-	require.EqualValues(t, 2, revision)
 }
 
 // refused opens and reads without a right, and finds out which one is missing.
@@ -140,15 +142,18 @@ func TestSchemaQuotes(t *testing.T) {
 	}
 }
 
-// Tables that a crash would empty, and rows that a policy hides, are found before
-// anything is built on them.
+// Tables that a crash would empty, and rows that a policy hides or a trigger takes away,
+// are found before anything is built on them, and by the doctor.
 func TestTablesThatHideOrForgetAreRefused(t *testing.T) {
 	admin := poolOf(t)
 	for sql, want := range map[string]string{
-		`alter table {}.record set unlogged`:                                     "unlogged",
-		`alter table {}.partition enable row level security`:                     "row-level security",
-		`alter table {}.record enable row level security`:                        "row-level security",
-		`alter table {}.record rename to r; create view {}.record as select 'a'`: "not a table",
+		`alter table {}.record set unlogged`:                                                                             "unlogged",
+		`alter table {}.partition enable row level security`:                                                             "row-level security",
+		`alter table {}.record enable row level security`:                                                                "row-level security",
+		`alter table {}.record rename to r; create view {}.record as select 'a'`:                                         "not a table",
+		`create trigger t before insert on {}.record for each row execute function suppress_redundant_updates_trigger()`: "the trigger t",
+		`create rule r as on update to {}.document do instead nothing`:                                                   "the rule r",
+		`alter table {}.record drop constraint record_pkey`:                                                              "no primary key",
 	} {
 		opts := fresh()
 		app, pool := role(t, admin)
@@ -162,5 +167,10 @@ func TestTablesThatHideOrForgetAreRefused(t *testing.T) {
 		}
 		_, _, err = load(t, postgres.New(pool, opts), "p")
 		require.ErrorContains(t, err, want, sql)
+		findings, err := postgres.New(pool, opts).Diagnose(t.Context())
+		require.NoError(t, err)
+		schema := findings[slices.IndexFunc(findings, func(f journal.Finding) bool { return f.Setting == "schema" })]
+		require.Equal(t, journal.Broken, schema.Status, sql)
+		require.Contains(t, schema.Value, want)
 	}
 }

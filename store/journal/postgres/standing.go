@@ -33,6 +33,7 @@ type standing struct {
 type table struct {
 	kind, persistence string
 	may               []string // of the rights that an engine needs
+	altered           []string // what may change what is written or read, or lacks
 }
 
 const askSchema = `select current_setting('max_identifier_length')::bigint, current_setting('server_encoding'),
@@ -42,7 +43,11 @@ const askSchema = `select current_setting('max_identifier_length')::bigint, curr
 	from (select) as one left join pg_namespace n on n.nspname::text = $1`
 
 const askTables = `select c.relname::text, c.relkind::text, c.relpersistence::text, array(
-		select r from unnest(array['select', 'insert', 'update', 'delete']) r where has_table_privilege(c.oid, r))
+		select r from unnest(array['select', 'insert', 'update', 'delete']) r where has_table_privilege(c.oid, r)),
+		array(select 'the trigger ' || tgname from pg_trigger where tgrelid = c.oid and not tgisinternal and tgenabled <> 'D'
+			union all select 'the rule ' || rulename from pg_rewrite where ev_class = c.oid and ev_enabled <> 'D'
+			union all select 'row-level security' where row_security_active(c.oid)
+			union all select 'no primary key' where c.relname <> 'format' and not exists (select from pg_index where indrelid = c.oid and indisprimary))
 	from pg_class c join pg_namespace n on n.oid = c.relnamespace
 	where n.nspname::text = $1 and c.relname in ('format', 'partition', 'record', 'document')`
 
@@ -55,8 +60,8 @@ func (s *standing) ask(b *pgx.Batch, schema string) {
 		s.tables = map[string]table{}
 		var name string
 		var t table
-		_, err := pgx.ForEachRow(rows, []any{&name, &t.kind, &t.persistence, &t.may}, func() error {
-			s.tables[name] = table{t.kind, t.persistence, slices.Clone(t.may)}
+		_, err := pgx.ForEachRow(rows, []any{&name, &t.kind, &t.persistence, &t.may, &t.altered}, func() error {
+			s.tables[name] = table{t.kind, t.persistence, slices.Clone(t.may), slices.Clone(t.altered)}
 			return nil
 		})
 		return err
@@ -179,6 +184,8 @@ func (s *standing) checkTables() error {
 			return fmt.Errorf("%s is not a table", r.table)
 		case t.persistence != "p":
 			return fmt.Errorf("the table %s is unlogged: a crash of the server would empty it; alter it to be logged", r.table)
+		case len(t.altered) > 0:
+			return fmt.Errorf("the table %s has %s: what is stored in it may be lost, changed or refused. Nothing was stored; make it as Schema does", r.table, strings.Join(t.altered, ", "))
 		}
 		for _, need := range r.need {
 			if !slices.Contains(t.may, need) {
