@@ -78,7 +78,7 @@
 // What the server refuses for want of room (a full disk), or because of what the batch
 // brings, is not tried again: if no try before is uncertain it is journal.ErrRejected,
 // nothing was stored, and the journal goes on. On a disk that is full to the last block
-// a partition still opens and is read, and what takes no new page is stored: a deletion.
+// a partition that is there opens and is read, and what takes no new page is stored: a deletion.
 // If the server's own log (pg_wal) finds no room, the server stops: keep it apart.
 //
 // An operator who cancels a commit that waits for a standby leaves it committed on
