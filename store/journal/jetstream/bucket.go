@@ -58,30 +58,23 @@ func (e *Engine) put(ctx context.Context, key string, document []byte, after uin
 // last asks the leader once for the last message of a key. mark is its sequence if that
 // says that the key was removed, which only others do, and 0 otherwise.
 func (e *Engine) last(ctx context.Context, key string) (document []byte, revision, mark uint64, err error) {
-	var got struct {
-		Message *struct {
-			Sequence uint64 `json:"seq"`
-			Header   []byte `json:"hdrs"`
-			Data     []byte `json:"data"`
-		} `json:"message"`
-	}
-	err = e.question(ctx, "STREAM.MSG.GET."+e.bucketStream(), fmt.Appendf(nil, `{"last_by_subj":%q}`, e.keySubject(key)), &got)
+	got, err := e.message(ctx, e.bucketStream(), fmt.Sprintf(`{"last_by_subj":%q}`, e.keySubject(key)))
 	switch {
 	case errors.Is(err, js.ErrMsgNotFound):
 		return nil, 0, 0, nil
 	case err != nil:
 		return nil, 0, 0, err
-	case got.Message == nil || got.Message.Sequence == 0:
+	case got.Sequence == 0:
 		return nil, 0, 0, js.ErrInvalidJetStreamResponse
 	}
 	header := nats.Header{}
-	if len(got.Message.Header) > 0 {
-		if header, err = nats.DecodeHeadersMsg(got.Message.Header); err != nil {
+	if len(got.Header) > 0 {
+		if header, err = nats.DecodeHeadersMsg(got.Header); err != nil {
 			return nil, 0, 0, err
 		}
 	}
 	if header.Get("KV-Operation") != "" || header.Get(js.MarkerReasonHeader) != "" {
-		return nil, 0, got.Message.Sequence, nil
+		return nil, 0, got.Sequence, nil
 	}
-	return append([]byte{}, got.Message.Data...), got.Message.Sequence, 0, nil
+	return append([]byte{}, got.Data...), got.Sequence, 0, nil
 }

@@ -192,7 +192,7 @@ func (e *Engine) judgeOwner(ctx context.Context, info *streamInfo) ([]journal.Fi
 	finding := func(s journal.Status, value, advice string) ([]journal.Finding, error) {
 		return []journal.Finding{{Status: s, Setting: "last entry", Value: value, Advice: advice}}, nil
 	}
-	data, err := e.askLast(ctx, info)
+	data, err := e.at(ctx, info.Config.Name, info.State.LastSeq)
 	if errors.Is(err, js.ErrMsgNotFound) {
 		return finding(journal.Broken, "missing", "there, or the journal is not opened")
 	}

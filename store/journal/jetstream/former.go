@@ -46,7 +46,7 @@ func (e *Engine) isFormer(ctx context.Context, info *streamInfo) (bool, error) {
 	if info.State.Msgs == 0 {
 		return strings.HasPrefix(info.Config.Description, description), nil
 	}
-	data, err := e.askLast(ctx, info)
+	data, err := e.at(ctx, info.Config.Name, info.State.LastSeq)
 	if err != nil {
 		return false, err
 	}

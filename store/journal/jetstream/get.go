@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -11,30 +10,9 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
-// ask asks the leader of the stream for the data at a sequence, once. The nats
-// client would ask any server, and one that lags lacks the latest.
+// ask asks the leader of the stream for the data at a sequence, once.
 func (p *partition) ask(ctx context.Context, sequence uint64) ([]byte, error) {
-	ctx, cancel := p.engine.within(ctx)
-	defer cancel()
-	answer, err := p.engine.conn.RequestWithContext(ctx, p.engine.api+"STREAM.MSG.GET."+p.name, fmt.Appendf(nil, `{"seq":%d}`, sequence))
-	if err != nil {
-		return nil, err
-	}
-	var got struct {
-		Error   *js.APIError `json:"error"`
-		Message *struct {
-			Data []byte `json:"data"`
-		} `json:"message"`
-	}
-	switch err := json.Unmarshal(answer.Data, &got); {
-	case err != nil:
-		return nil, err
-	case got.Error != nil:
-		return nil, got.Error // for a missing message errors.Is finds js.ErrMsgNotFound
-	case got.Message == nil:
-		return nil, js.ErrInvalidJetStreamResponse
-	}
-	return got.Message.Data, nil
+	return p.engine.at(ctx, p.name, sequence)
 }
 
 // info asks for the state of the stream until a server answers.

@@ -98,21 +98,36 @@ func (p *partition) askInfo(ctx context.Context) (*js.StreamInfo, error) {
 	return &info.StreamInfo, nil
 }
 
-// askLast asks once for the last message of a stream.
-func (e *Engine) askLast(ctx context.Context, info *streamInfo) ([]byte, error) {
+// A stored message is what a stream has at a sequence.
+type stored struct {
+	Sequence uint64 `json:"seq"`
+	Header   []byte `json:"hdrs"`
+	Data     []byte `json:"data"`
+}
+
+// message asks the leader of a stream once for a message. The nats client would ask any
+// server, and one that lags lacks the latest. For a message that is missing errors.Is finds
+// js.ErrMsgNotFound.
+func (e *Engine) message(ctx context.Context, stream, which string) (*stored, error) {
 	var got struct {
-		Message *struct {
-			Data []byte `json:"data"`
-		} `json:"message"`
+		Message *stored `json:"message"`
 	}
-	err := e.question(ctx, "STREAM.MSG.GET."+info.Config.Name, fmt.Appendf(nil, `{"seq":%d}`, info.State.LastSeq), &got)
-	if err == nil && got.Message == nil {
-		err = js.ErrInvalidJetStreamResponse
+	if err := e.question(ctx, "STREAM.MSG.GET."+stream, []byte(which), &got); err != nil {
+		return nil, err
 	}
+	if got.Message == nil {
+		return nil, js.ErrInvalidJetStreamResponse
+	}
+	return got.Message, nil
+}
+
+// at asks once for the data at a sequence of a stream.
+func (e *Engine) at(ctx context.Context, stream string, sequence uint64) ([]byte, error) {
+	m, err := e.message(ctx, stream, fmt.Sprintf(`{"seq":%d}`, sequence))
 	if err != nil {
 		return nil, err
 	}
-	return got.Message.Data, nil
+	return m.Data, nil
 }
 
 // listStreams returns what the servers say of all streams, and the names of those of
