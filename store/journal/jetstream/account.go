@@ -53,7 +53,9 @@ func (a *account) left(ctx context.Context, e *Engine, replicas int, age time.Du
 // within a moment after the last time they are not believed that there is more room.
 func (a *account) ask(ctx context.Context, e *Engine) {
 	a.asked = time.Now()
-	info, err := once(ctx, e, e.js.AccountInfo)
+	ctx, cancel := e.within(ctx)
+	defer cancel()
+	info, err := e.js.AccountInfo(ctx)
 	switch {
 	case err != nil:
 	case a.info != nil && time.Since(a.belief) < lag && used(info) < used(a.info)+a.since:

@@ -15,14 +15,7 @@ func (e *Engine) within(ctx context.Context) (context.Context, context.CancelFun
 	return e.bounded(ctx, e.options.Timeout)
 }
 
-// once asks the servers within the time of one question.
-func once[T any](ctx context.Context, e *Engine, ask func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := e.within(ctx)
-	defer cancel()
-	return ask(ctx)
-}
-
-// try asks them within the time of one try.
+// try asks the servers within the time of one try.
 func try[T any](ctx context.Context, e *Engine, p *pause, ask func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := e.bounded(ctx, p.try(e.options.Timeout))
 	defer cancel()
