@@ -3,15 +3,16 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/locked"
@@ -31,26 +32,33 @@ const (
 	maxCellTime = time.Minute
 )
 
-// bench is the subcommand.
-func bench(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func benchCommand() *cobra.Command {
 	var s benchSettings
-	err := s.parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
+	cmd := &cobra.Command{
+		Use: "bench", Short: "measure the store, and compare it to one behind a lock", Long: benchHelp, Args: cli.None,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.check(); err != nil {
+				return err
+			}
+			cfg := measure.Config{Rounds: s.rounds, Time: s.time, Only: s.only, Progress: cmd.ErrOrStderr()}
+			if s.quiet {
+				cfg.Progress = nil
+			}
+			return s.report(cmd, cfg, benchSubjects())
+		},
 	}
-	if err != nil {
-		term.Say(stderr, "loopstore bench: %v\n\"loopstore bench -h\" lists the flags\n", err)
-		return exitUsage
-	}
-	cfg := measure.Config{Rounds: s.rounds, Time: s.time, Only: s.only, Progress: stderr}
-	if s.quiet {
-		cfg.Progress = nil
-	}
-	return s.report(ctx, cfg, benchSubjects(), stdout, stderr)
+	flags := cmd.Flags()
+	flags.IntVar(&s.rounds, "rounds", 5, fmt.Sprintf("how often everything is measured, at most %d", maxRounds))
+	flags.DurationVar(&s.time, "time", 50*time.Millisecond, fmt.Sprintf("about how long each measurement is, at most %s", maxCellTime))
+	flags.Func("only", "measure only the cells whose names match this `regexp`, such as\ncallers=1$ or ^(operation|hand_off)", s.setOnly)
+	flags.BoolVar(&s.benchstat, "benchstat", false, "print a line for each measurement, for benchstat, instead of the table")
+	flags.BoolVar(&s.quiet, "quiet", false, "show no progress")
+	return cmd
 }
 
-// report measures, writes what was measured, and returns the exit code.
-func (s *benchSettings) report(ctx context.Context, cfg measure.Config, subjects []measure.Subject, stdout, stderr io.Writer) int {
+// report measures, and writes what was measured.
+func (s *benchSettings) report(cmd *cobra.Command, cfg measure.Config, subjects []measure.Subject) error {
+	ctx := cmd.Context()
 	r, err := measure.Run(ctx, subjects, cfg)
 	interrupted := err != nil && ctx.Err() != nil
 	write := r.WriteTable
@@ -58,17 +66,16 @@ func (s *benchSettings) report(ctx context.Context, cfg measure.Config, subjects
 		write = r.WriteBenchstat
 	}
 	if interrupted {
-		term.Say(stderr, "interrupted; what was measured until then:\n")
+		term.Say(cmd.ErrOrStderr(), "interrupted; what was measured until then:\n")
 		err = nil
 	}
-	if err := errors.Join(err, write(stdout)); err != nil {
-		term.Say(stderr, "loopstore bench: %v\n", err)
-		return exitFailed
+	if err := errors.Join(err, write(cmd.OutOrStdout())); err != nil {
+		return err
 	}
 	if interrupted {
-		return interruptedOr(ctx, exitOK)
+		return cli.Interrupted(ctx)
 	}
-	return exitOK
+	return nil
 }
 
 // benchSubjects are what bench measures. The others are compared to the first.
@@ -85,27 +92,12 @@ func benchSubjects() []measure.Subject {
 	}
 }
 
-func (s *benchSettings) parse(args []string, help io.Writer) error {
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.IntVar(&s.rounds, "rounds", 5, fmt.Sprintf("how often everything is measured, at most %d", maxRounds))
-	flags.DurationVar(&s.time, "time", 50*time.Millisecond, fmt.Sprintf("about how long each measurement is, at most %s", maxCellTime))
-	flags.Func("only", "measure only the cells whose names match this `regexp`, such as\ncallers=1$ or ^(operation|hand_off)", s.setOnly)
-	flags.BoolVar(&s.benchstat, "benchstat", false, "print a line for each measurement, for benchstat, instead of the table")
-	flags.BoolVar(&s.quiet, "quiet", false, "show no progress")
-	err := flags.Parse(args)
+func (s *benchSettings) check() error {
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		showHelp(help, flags, benchHelp, benchNotes)
-		return err
-	case err != nil:
-		return err
-	case flags.NArg() > 0:
-		return fmt.Errorf("it takes no arguments but flags, not %s", term.Named(flags.Arg(0), 40))
 	case s.rounds < 1 || s.rounds > maxRounds:
-		return fmt.Errorf("-rounds is %d, and must be from 1 to %d", s.rounds, maxRounds)
+		return cli.Misused(fmt.Sprintf("--rounds is %d, and must be from 1 to %d", s.rounds, maxRounds))
 	case s.time <= 0 || s.time > maxCellTime:
-		return fmt.Errorf("-time is %s, and must be more than 0 and at most %s", s.time, maxCellTime)
+		return cli.Misused(fmt.Sprintf("--time is %s, and must be more than 0 and at most %s", s.time, maxCellTime))
 	}
 	return nil
 }

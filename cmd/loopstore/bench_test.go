@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore/cmd/internal/cli"
 	"github.com/loopstore/loopstore/internal/bench/measure"
 	"github.com/loopstore/loopstore/store"
 )
@@ -20,7 +21,7 @@ var quick = []string{"bench", "-rounds", "2", "-time", "1ns", "-only", "^hand_of
 
 func TestBenchComparesTheLoopToLocks(t *testing.T) {
 	code, stdout, stderr := shell(t.Context(), quick...)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `, go1\..*, GOMAXPROCS \d+, 20\d\d-\d\d-\d\d \d\d:\d\d\n`, stdout)
 	require.Regexp(t, `(?m)^time per operation +loop +allocs +mutex +ratio +allocs +in hand-offs$`, stdout)
 	require.Regexp(t, `(?m)^hand_off/callers=64 +1 = [\d.]+ [nµm]?s$`, stdout)
@@ -31,7 +32,7 @@ func TestBenchComparesTheLoopToLocks(t *testing.T) {
 
 func TestBenchPrintsLinesForBenchstat(t *testing.T) {
 	code, stdout, stderr := shell(t.Context(), append(quick, "-quiet", "-benchstat")...)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.OK, code)
 	require.Empty(t, stderr)
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	require.Equal(t, 2*(3+3*2+3*2), strings.Count(stdout, "\nBenchmarkStore/"))
@@ -51,31 +52,31 @@ func TestBenchIsToldWhatIsWrong(t *testing.T) {
 		{[]string{"-rounds", "1001"}, "-rounds is 1001, and must be from 1 to 1000"},
 		{[]string{"-time", "0s"}, "-time is 0s, and must be more than 0 and at most 1m0s"},
 		{[]string{"-time", "61s"}, "-time is 1m1s, and must be more than 0"},
-		{[]string{"-time", "5"}, `invalid value "5"`},
+		{[]string{"-time", "5"}, `invalid argument "5"`},
 		{[]string{"-only", "("}, "missing closing )"},
 		{[]string{"-only", "nonsense"}, "it matches no cell's name"},
-		{[]string{"all"}, "it takes no arguments but flags, not all"},
+		{[]string{"all"}, "it takes no arguments but flags, not 1"},
 	} {
 		code, stdout, stderr := shell(ended, append([]string{"bench"}, c.args...)...)
-		require.Equal(t, exitUsage, code, "%q", c.args)
+		require.Equal(t, cli.ExitMisuse, code, "%q", c.args)
 		require.Empty(t, stdout)
 		require.Contains(t, stderr, c.stderr)
-		require.Contains(t, stderr, `"loopstore bench -h" lists the flags`)
+		require.Contains(t, stderr, "loopstore bench: ")
 	}
 }
 
 func TestHelpNamesEveryKindOfCell(t *testing.T) {
 	code, help, _ := shell(t.Context(), "bench", "-h")
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.OK, code)
 	_, cells, _ := strings.Cut(help, "\ncells, ")
 	for _, name := range measure.CellNames() {
 		kind := regexp.MustCompile(`^(commit=\w+|[a-z_]+)`).FindString(name)
-		require.Regexp(t, `(?m)^  `+kind+`[= ]`, cells)
+		require.Regexp(t, `(?m)^    `+kind+`[= ]`, cells)
 	}
 }
 
 func TestBenchPrintsWhatWasMeasuredBeforeItWasInterrupted(t *testing.T) {
-	for cause, code := range map[error]int{nil: exitInterrupted, errTerminated: exitTerminated} {
+	for cause, code := range map[error]int{nil: cli.ExitInterrupted, cli.ErrTerminated: cli.ExitTerminated} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		rounds := 0
 		subject := measure.Subject{Name: "loop", Open: func() (store.RuntimeStore, error) {
@@ -84,18 +85,30 @@ func TestBenchPrintsWhatWasMeasuredBeforeItWasInterrupted(t *testing.T) {
 			}
 			return benchSubjects()[1].Open()
 		}}
-		var stdout, stderr strings.Builder
 		cfg := measure.Config{Time: time.Nanosecond, Only: regexp.MustCompile("^batch")}
-		require.Equal(t, code, new(benchSettings).report(ctx, cfg, []measure.Subject{subject}, &stdout, &stderr))
-		require.Equal(t, "interrupted; what was measured until then:\n", stderr.String())
-		require.Regexp(t, `(?m)^batch/writes=64 +[\d.]+ `, stdout.String())
+		got, stdout, stderr := benched(ctx, cfg, subject)
+		require.Equal(t, code, got)
+		require.Equal(t, "interrupted; what was measured until then:\n", stderr)
+		require.Regexp(t, `(?m)^batch/writes=64 +[\d.]+ `, stdout)
 	}
 }
 
 func TestBenchFailsWhereACallFails(t *testing.T) {
 	broken := measure.Subject{Name: "broken", Open: func() (store.RuntimeStore, error) { return nil, errors.New("no disk") }}
-	var stderr strings.Builder
 	cfg := measure.Config{Time: time.Nanosecond, Only: regexp.MustCompile("^batch")}
-	require.Equal(t, exitFailed, new(benchSettings).report(t.Context(), cfg, []measure.Subject{broken}, io.Discard, &stderr))
-	require.Equal(t, "loopstore bench: measure: batch/writes=64 of broken: opening it: no disk\n", stderr.String())
+	code, _, stderr := benched(t.Context(), cfg, broken)
+	require.Equal(t, cli.ExitFailed, code)
+	require.Equal(t, "loopstore bench: measure: batch/writes=64 of broken: opening it: no disk\n", stderr)
+}
+
+// benched runs bench with a subject.
+func benched(ctx context.Context, cfg measure.Config, subject measure.Subject) (code int, stdout, stderr string) {
+	bench := &cobra.Command{Use: "bench", RunE: func(cmd *cobra.Command, _ []string) error {
+		return new(benchSettings).report(cmd, cfg, []measure.Subject{subject})
+	}}
+	root := &cobra.Command{Use: "loopstore"}
+	root.AddCommand(bench)
+	var out, err strings.Builder
+	code = cli.Run(ctx, root, []string{"bench"}, nil, &out, &err)
+	return code, out.String(), err.String()
 }

@@ -2,31 +2,29 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"io"
 	"os"
 
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/spf13/cobra"
+
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
-// carry is the subcommand.
-func carry(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	names, err := parseNames(flag.NewFlagSet("carry", flag.ContinueOnError), args, 2, "a file and a directory", carryHelp, "", stdout, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		return exitUsage
+func carryCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "carry FILE DIR", Short: "bring a journal of an earlier version into a directory",
+		Long: carryHelp, Args: cli.Exactly(2, "a file and a directory"),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			file, dir := names[0], names[1]
+			partitions, err := carryJournal(cmd.Context(), file, dir)
+			if err != nil {
+				return about(file, err)
+			}
+			term.Say(cmd.OutOrStdout(), "%s: %s of %s, which has not changed\n", term.Printable(dir), term.Counted(int64(len(partitions)), "partition"), term.Printable(file))
+			return nil
+		},
 	}
-	file, dir := names[0], names[1]
-	partitions, err := carryJournal(ctx, file, dir)
-	if err != nil {
-		return refuse(ctx, stderr, "carry", file, err)
-	}
-	term.Say(stdout, "%s: %s of %s, which has not changed\n", term.Printable(dir), term.Counted(int64(len(partitions)), "partition"), term.Printable(file))
-	return exitOK
 }
 
 // carryJournal returns the names of the partitions that the directory holds, checked.
@@ -36,7 +34,7 @@ func carryJournal(ctx context.Context, file, dir string) (partitions []string, e
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, misuse("it is no file; a journal that is a directory needs no carrying")
+		return nil, cli.Misused("it is no file; a journal that is a directory needs no carrying")
 	case isPart(file):
 		return nil, errPart
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
 	"github.com/loopstore/loopstore/internal/fixture"
 	"github.com/loopstore/loopstore/store/journal/disk"
 )
@@ -48,16 +49,16 @@ func carries(t *testing.T, file string) {
 	before, err := os.ReadFile(file)
 	require.NoError(t, err)
 	code, stdout, stderr := shell(t.Context(), "carry", file, dir)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Equal(t, dir+": 1 partition of "+file+", which has not changed\n", stdout)
 	require.Empty(t, stderr)
 	code, stdout, stderr = shell(t.Context(), "verify", dir)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `partition "p0", revision 132\n`, stdout)
 
 	held := filesOf(t, dir)
 	code, stdout, stderr = shell(t.Context(), "carry", file, dir)
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Empty(t, stdout)
 	require.Contains(t, stderr, "holds a journal already")
 	requireSame(t, held, dir)
@@ -79,7 +80,7 @@ func carries(t *testing.T, file string) {
 func TestEarlierJournalIsCarriedFirst(t *testing.T) {
 	for _, command := range []string{"inspect", "verify", "compact"} {
 		code, stdout, stderr := shell(t.Context(), command, earlier(t))
-		require.Equal(t, exitFailed, code)
+		require.Equal(t, cli.ExitFailed, code)
 		require.Empty(t, stdout)
 		require.Contains(t, stderr, `"loopstore carry FILE DIR" brings it into a directory`)
 	}
@@ -97,11 +98,11 @@ func TestCarryRefuses(t *testing.T) {
 		code int
 		why  string
 	}{
-		damaged:                         {exitFailed, "journal: corrupt: "},
-		exported(t):                     {exitFailed, "journal: corrupt: "},
-		journal:                         {exitUsage, "needs no carrying"},
-		filepath.Join(journal, "pages"): {exitUsage, "it is a part of a journal"},
-		t.TempDir() + "/nowhere":        {exitUsage, "no such file"},
+		damaged:                         {cli.ExitFailed, "journal: corrupt: "},
+		exported(t):                     {cli.ExitFailed, "journal: corrupt: "},
+		journal:                         {cli.ExitMisuse, "needs no carrying"},
+		filepath.Join(journal, "pages"): {cli.ExitMisuse, "it is a part of a journal"},
+		t.TempDir() + "/nowhere":        {cli.ExitMisuse, "no such file"},
 	} {
 		dir := filepath.Join(t.TempDir(), "carried")
 		code, stdout, stderr := shell(t.Context(), "carry", file, dir)
@@ -118,14 +119,14 @@ func TestPartOfAJournalIsNoFile(t *testing.T) {
 	for part := range filesOf(t, journal) {
 		for _, command := range []string{"inspect", "verify", "compact"} {
 			code, stdout, stderr := shell(t.Context(), command, filepath.Join(journal, part))
-			require.Equal(t, exitUsage, code, part)
+			require.Equal(t, cli.ExitMisuse, code, part)
 			require.Empty(t, stdout)
 			require.Contains(t, stderr, "it is a part of a journal: name the directory that it is in")
 		}
 	}
 	for _, command := range []string{"inspect", "verify", "compact"} {
 		code, _, stderr := shell(t.Context(), command, t.TempDir())
-		require.Equal(t, exitFailed, code)
+		require.Equal(t, cli.ExitFailed, code)
 		require.Contains(t, stderr, "it holds no journal")
 	}
 }

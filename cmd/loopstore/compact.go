@@ -4,36 +4,35 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
-// compact is the subcommand.
-func compact(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	names, err := parseNames(flag.NewFlagSet("compact", flag.ContinueOnError), args, 1, "one directory", compactHelp, "", stdout, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		return exitUsage
+func compactCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "compact DIR", Short: "shrink a journal by what was replaced or removed in it",
+		Long: compactHelp, Args: cli.Exactly(1, "one directory"), ValidArgsFunction: cli.CompleteDirs,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			name := names[0]
+			before, after, err := compactJournal(cmd.Context(), name)
+			if err != nil {
+				return about(name, err)
+			}
+			what := fmt.Sprintf("%s, was %s", term.Size(after), term.Size(before))
+			if after >= before {
+				what += ": there was no room to give back, and the log was brought into the pages"
+			}
+			term.Say(cmd.OutOrStdout(), "%s: %s\n", term.Printable(name), what)
+			return nil
+		},
 	}
-	name := names[0]
-	before, after, err := compactJournal(ctx, name)
-	if err != nil {
-		return refuse(ctx, stderr, "compact", name, err)
-	}
-	what := fmt.Sprintf("%s, was %s", term.Size(after), term.Size(before))
-	if after >= before {
-		what += ": there was no room to give back, and the log was brought into the pages"
-	}
-	term.Say(stdout, "%s: %s\n", term.Printable(name), what)
-	return exitOK
 }
 
 // compactJournal returns the journal's size before and after. It opens one partition: that

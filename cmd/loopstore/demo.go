@@ -3,64 +3,68 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
-	"io"
+	"time"
 
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/spf13/cobra"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/demo"
+	"github.com/loopstore/loopstore/cmd/internal/term"
+	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
-// runDemo is the subcommand.
-func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var f demoFlags
-	files, err := f.parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
+const demoDuration = 5 * time.Second
+
+func demoCommand() *cobra.Command {
+	var f demo.Flags
+	var journal, addr string
+	cmd := &cobra.Command{
+		Use: "demo [SESSION.json ...]", Short: "drive a workload of agent runtimes through a store, and check it",
+		Long: demoHelp, Args: cli.Files,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			notes, err := f.Read(cmd, demoDuration, files)
+			if err != nil {
+				return err
+			}
+			for _, note := range notes {
+				term.Say(cmd.ErrOrStderr(), "note: %s\n", note)
+			}
+			loop, err := openDemo(cmd.Context(), journal)
+			if err != nil {
+				return err
+			}
+			err = runDemo(cmd, &f, loop, addr, len(files) == 0 && journal == "")
+			return errors.Join(err, loop.Close())
+		},
 	}
-	if err != nil {
-		term.Say(stderr, "loopstore demo: %v\n\"loopstore demo -h\" lists the flags\n", err)
-		return exitUsage
-	}
-	if f.Documents, err = demo.ReadDocuments(files); err != nil {
-		term.Say(stderr, "loopstore demo: %v\n", err)
-		return exitUsage
-	}
-	for _, note := range f.notes {
-		term.Say(stderr, "note: %s\n", note)
-	}
-	progress := stderr
-	if f.quiet {
-		progress = io.Discard
-	}
-	d, err := demo.Start(ctx, f.Settings, progress)
-	if err != nil {
-		term.Say(stderr, "loopstore demo: %v\n", err)
-		return interruptedOr(ctx, exitFailed)
-	}
-	site, err := openSite(f.http, d.Loop(), len(files) == 0 && f.Journal == "", stderr)
-	if err != nil {
-		term.Say(stderr, "loopstore demo: %v\n", errors.Join(err, d.Close()))
-		return exitFailed
-	}
-	r := d.Run(ctx, progress)
-	write := r.WriteTable
-	if f.json {
-		write = r.WriteJSON
-	}
-	if err := errors.Join(write(stdout), site.stay(ctx, stderr), d.Close()); err != nil {
-		term.Say(stderr, "loopstore demo: %v\n", err)
-		return exitFailed
-	}
-	return exitCode(ctx, r)
+	flags := cmd.Flags()
+	f.Add(flags, demoDuration)
+	flags.StringVar(&journal, "journal", "", "keep the store in this `directory`; killed at any moment and started again,\nthe demo continues where it stopped")
+	flags.StringVar(&f.Export, "export", "", "export the store to this `file` at the end, for\n\"loopstore inspect\" and \"loopstore verify\"")
+	flags.StringVar(&addr, "http", "", "show the store to browsers at this `address`, such as :8080 or\nlocalhost:8080, until Ctrl-C after the report")
+	_ = cmd.MarkFlagDirname("journal") // it is there
+	return cmd
 }
 
-// exitCode returns that of a demo that was run under ctx.
-func exitCode(ctx context.Context, r *demo.Report) int {
-	switch {
-	case !r.OK:
-		return exitFailed
-	case r.Interrupted:
-		return interruptedOr(ctx, exitOK)
+// openDemo opens the partition of a journal that is the demo's own, so that it never
+// touches anybody else's runtimes; without a directory a store in memory.
+func openDemo(ctx context.Context, journal string) (*loopstore.Loop, error) {
+	if journal == "" {
+		return loopstore.New(loopstore.Options{}), nil
 	}
-	return exitOK
+	return loopstore.Open(ctx, disk.New(journal, disk.Options{}), "demo", loopstore.Options{})
+}
+
+func runDemo(cmd *cobra.Command, f *demo.Flags, loop *loopstore.Loop, addr string, payloads bool) error {
+	ctx := cmd.Context()
+	site, err := openSite(addr, loop, payloads, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	r := demo.Run(ctx, f.Settings, loop, f.Progress(cmd))
+	if err := errors.Join(f.Write(cmd, r), site.stay(ctx, cmd.ErrOrStderr())); err != nil {
+		return err
+	}
+	return r.Verdict(ctx)
 }

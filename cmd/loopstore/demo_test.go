@@ -12,14 +12,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/demo"
 )
 
 // Five runtimes take three turns each, the third with two inputs. One of them
 // restarts in its third turn and finds these two.
 func TestSmallRunAddsUp(t *testing.T) {
 	code, stdout, stderr := shell(t.Context(), "demo", "-runtimes", "5", "-turns", "3", "-quiet", "-json")
-	require.Equal(t, exitOK, code, stdout)
+	require.Equal(t, cli.OK, code, stdout)
 	require.Empty(t, stderr, "fewer callers than the default are not worth a note")
 
 	var r demo.Report
@@ -69,13 +70,13 @@ func TestSmallRunAddsUp(t *testing.T) {
 func TestNothingDoneIsAFailure(t *testing.T) {
 	for _, format := range []string{"-json=false", "-json"} {
 		code, stdout, _ := shell(t.Context(), "demo", "-duration", "1ns", "-quiet", format)
-		require.Equal(t, exitFailed, code, stdout)
+		require.Equal(t, cli.ExitFailed, code, stdout)
 		require.Contains(t, stdout, "nothing was done")
 	}
 	interrupted, cancel := context.WithCancel(t.Context())
 	cancel()
 	code, stdout, _ := shell(interrupted, "demo", "-quiet", "-json")
-	require.Equal(t, exitFailed, code, "although it was interrupted")
+	require.Equal(t, cli.ExitFailed, code, "although it was interrupted")
 
 	var r demo.Report
 	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
@@ -106,7 +107,7 @@ func TestJSONNamesAreStable(t *testing.T) {
 	require.ElementsMatch(t, []string{"check", "checked", "failed"}, check)
 
 	_, help, _ := shell(t.Context(), "demo", "-h")
-	_, fields, ok := strings.Cut(help, "\n-json prints one object")
+	_, fields, ok := strings.Cut(help, "\n--json prints one object")
 	require.True(t, ok)
 	for _, name := range slices.Concat(top, operation, check) {
 		require.Regexp(t, `\b`+name+`\b`, fields, "-h does not say what it is")
@@ -115,7 +116,7 @@ func TestJSONNamesAreStable(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	code, stdout, _ := shell(t.Context(), "demo", "-runtimes", "2", "-turns", "1", "-quiet")
-	require.Equal(t, exitOK, code, stdout)
+	require.Equal(t, cli.OK, code, stdout)
 	require.Regexp(t, `^2 runtimes, 2 callers, GOMAXPROCS \d+: 2 turns in `, stdout)
 	require.Regexp(t, `(?m)^held: \d+ [KM]B of heap for 2 receipts and 2 inputs, `, stdout)
 	require.Regexp(t, `(?m)^commit_session_boundary +2 `, stdout)
@@ -139,7 +140,7 @@ func TestInterruptEndsCleanlyAndIsChecked(t *testing.T) {
 	defer cancel()
 	stderr := &canceller{cancel: cancel} // on the first line of progress
 	var stdout bytes.Buffer
-	require.Equal(t, exitInterrupted, run(ctx, []string{"demo", "-duration", "1h", "-json"}, &stdout, stderr))
+	require.Equal(t, cli.ExitInterrupted, cli.Run(ctx, newRoot(), []string{"demo", "-duration", "1h", "-json"}, nil, &stdout, stderr))
 	require.Contains(t, stderr.String(), "interrupted")
 
 	var r demo.Report
@@ -160,7 +161,7 @@ func TestRefusesWhatIsNoSession(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "broken.json")
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		code, stdout, stderr := shell(t.Context(), "demo", path)
-		require.Equal(t, exitUsage, code)
+		require.Equal(t, cli.ExitMisuse, code)
 		require.Empty(t, stdout)
 		require.Contains(t, stderr, path)
 		require.Contains(t, stderr, reason)
@@ -168,7 +169,7 @@ func TestRefusesWhatIsNoSession(t *testing.T) {
 }
 
 func TestTakesTheUsersFiles(t *testing.T) {
-	text, err := os.ReadFile("internal/demo/conversations/travel-booking.json")
+	text, err := os.ReadFile("../internal/demo/conversations/travel-booking.json")
 	require.NoError(t, err)
 	canonical, spaced := filepath.Join(t.TempDir(), "canonical.json"), filepath.Join(t.TempDir(), "spaced.json")
 	require.NoError(t, os.WriteFile(canonical, text, 0o600))
@@ -185,21 +186,9 @@ func TestTakesTheUsersFiles(t *testing.T) {
 		{[]string{spaced}, sums + "computed by package session itself"},
 	} {
 		code, stdout, _ := shell(t.Context(), append([]string{"demo", "-runtimes", "10", "-turns", "20", "-quiet"}, c.files...)...)
-		require.Equal(t, exitOK, code, stdout)
+		require.Equal(t, cli.OK, code, stdout)
 		require.Regexp(t, `(?m)^digests +200 +0  `+c.digests+`$`, stdout)
 		require.Equal(t, slices.Contains(c.files, spaced), strings.Contains(stdout, "note: "+spaced+" is not canonical"))
 		require.NotContains(t, stdout, "note: "+canonical)
 	}
-}
-
-func TestExitCode(t *testing.T) {
-	interrupted, interrupt := context.WithCancel(t.Context())
-	interrupt()
-	terminated, terminate := context.WithCancelCause(t.Context())
-	terminate(errTerminated)
-	require.Equal(t, exitOK, exitCode(t.Context(), &demo.Report{OK: true}))
-	require.Equal(t, exitOK, exitCode(interrupted, &demo.Report{OK: true}), "it had ended before")
-	require.Equal(t, exitInterrupted, exitCode(interrupted, &demo.Report{OK: true, Interrupted: true}))
-	require.Equal(t, exitFailed, exitCode(interrupted, &demo.Report{Interrupted: true}))
-	require.Equal(t, exitTerminated, exitCode(terminated, &demo.Report{OK: true, Interrupted: true}))
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/loopstore/loopstore/cmd/internal/cli"
 	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/journal/disk"
 	"github.com/loopstore/loopstore/store/state"
@@ -26,25 +28,23 @@ type holding struct {
 	partition *string // of a journal
 }
 
-// partitionFlag adds -partition. It returns where its value will be: nil if it is
-// not given. otherwise says what happens then.
-func partitionFlag(flags *flag.FlagSet, otherwise string) **string {
-	var asked *string
-	flags.Func("partition", "read the partition of a journal with this `name`; "+otherwise, func(name string) error {
-		asked = &name
-		return nil
-	})
-	return &asked
+// A partitionFlag is the value of --partition.
+type partitionFlag struct {
+	name *string // nil if it is not given
 }
 
-// A misuse is an error of a flag or an argument.
-type misuse string
-
-func (m misuse) Error() string { return string(m) }
+// add adds the flag. otherwise says what happens without it.
+func (p *partitionFlag) add(cmd *cobra.Command, otherwise string) {
+	cmd.Flags().Func("partition", "the partition of a journal with this `name`; "+otherwise, func(name string) error {
+		p.name = &name
+		return nil
+	})
+}
 
 // readFile reads an exported file, or the partition of a journal that is asked for.
 // If none is asked for it reads all partitions, and refuses more than most.
-func readFile(ctx context.Context, name string, asked *string, most int) ([]*holding, error) {
+func readFile(cmd *cobra.Command, name string, asked *string, most int) ([]*holding, error) {
+	ctx := cmd.Context()
 	journal, err := isJournal(name)
 	switch {
 	case ctx.Err() != nil:
@@ -54,9 +54,9 @@ func readFile(ctx context.Context, name string, asked *string, most int) ([]*hol
 	case journal:
 		return readJournal(ctx, name, asked, most)
 	case asked != nil:
-		return nil, misuse("-partition goes with a journal, which is a directory, and this is none")
+		return nil, cli.Misused("--partition goes with a journal, which is a directory, and this is none")
 	}
-	state, in, err := readArchive(ctx, name)
+	state, in, err := readArchive(cmd, name)
 	if of, ok := errors.AsType[*archive.Error](err); ok && of.Line == 1 {
 		err = fmt.Errorf("%w; if it was a journal, its first pages are damaged", err)
 	}
@@ -94,7 +94,7 @@ func isJournal(name string) (bool, error) {
 // errEarlier is that of a journal from before a journal was a directory.
 var errEarlier = errors.New("it is a journal of an earlier version, which was a file: \"loopstore carry FILE DIR\" brings it into a directory")
 
-const errPart = misuse("it is a part of a journal: name the directory that it is in")
+var errPart = cli.Misused("it is a part of a journal: name the directory that it is in")
 
 // isPart reports whether a file is one of those that a journal's directory has.
 func isPart(name string) bool {
@@ -147,7 +147,7 @@ func readJournal(ctx context.Context, name string, asked *string, most int) (all
 		return nil, err
 	}
 	if len(names) > most {
-		return nil, misuse("-partition must name one of " + quoted(names))
+		return nil, cli.Misused("--partition must name one of " + quoted(names))
 	}
 	for _, partition := range names {
 		h, err := readPartition(ctx, name, partition)

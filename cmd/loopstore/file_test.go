@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/disk"
@@ -26,7 +27,7 @@ func journaled(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "state.jsonl") // a name says nothing
 	code, r := reported(t, "-journal", name, "-runtimes", "5", "-turns", "3")
-	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
+	require.Equal(t, cli.OK, code, "%v%v", r.Errors, r.Failures)
 	return name
 }
 
@@ -63,9 +64,9 @@ func TestInspectAndVerifyTakeAJournal(t *testing.T) {
 	} {
 		for range 2 {
 			code, of, stderr := shell(t.Context(), append(args, file)...)
-			require.Equal(t, exitOK, code, stderr)
+			require.Equal(t, cli.OK, code, stderr)
 			code, in, stderr := shell(t.Context(), append(args, name)...)
-			require.Equal(t, exitOK, code, stderr)
+			require.Equal(t, cli.OK, code, stderr)
 			require.Empty(t, stderr)
 			require.Equal(t, kind.ReplaceAllString(of, ""), kind.ReplaceAllString(in, ""), "%q", args)
 		}
@@ -90,22 +91,22 @@ func TestPartitionsOfAJournal(t *testing.T) {
 	require.NoError(t, loop.Close())
 	for _, command := range []string{"inspect", "verify"} {
 		code, stdout, stderr := shell(t.Context(), command, "-partition", odd, name)
-		require.Equal(t, exitOK, code, stderr)
+		require.Equal(t, cli.OK, code, stderr)
 		require.Contains(t, stdout, `partition "p0\x1b[31m", revision 1`)
 		require.NotContains(t, stdout, `"demo"`)
 		code, _, stderr = shell(t.Context(), command, "-partition", "p9", name)
-		require.Equal(t, exitFailed, code)
+		require.Equal(t, cli.ExitFailed, code)
 		require.Contains(t, stderr, `it has no partition "p9"`)
 		code, _, stderr = shell(t.Context(), command, "-partition", "p9", exported(t))
-		require.Equal(t, exitUsage, code)
+		require.Equal(t, cli.ExitMisuse, code)
 		require.Contains(t, stderr, "-partition goes with a journal")
 	}
 	code, stdout, stderr := shell(t.Context(), "inspect", name)
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, cli.ExitMisuse, code)
 	require.Empty(t, stdout)
 	require.Contains(t, stderr, `-partition must name one of "demo", "p0\x1b[31m"`)
 	code, stdout, stderr = shell(t.Context(), "verify", name)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `(?s)^[^\n]*partition "demo", .*\nok\n\n[^\n]*partition "p0[^\n]*, revision 1\n.*\nok\n$`, stdout)
 }
 
@@ -133,9 +134,9 @@ func TestReadingDoesNotChangeAJournal(t *testing.T) {
 func TestJournalThatIsRefused(t *testing.T) {
 	name := journaled(t)
 	code, _, stderr := shell(t.Context(), "compact", name)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	code, r := reported(t, "-journal", name, "-runtimes", "5", "-turns", "6") // in the log, the others are in the pages
-	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
+	require.Equal(t, cli.OK, code, "%v%v", r.Errors, r.Failures)
 	folder := t.TempDir()
 	damaged := func(what, file string, change func([]byte) []byte) string {
 		dir := filepath.Join(folder, what)
@@ -172,7 +173,7 @@ func TestJournalThatIsRefused(t *testing.T) {
 		for journal, reason := range refused {
 			before := filesOf(t, journal)
 			code, stdout, stderr := shell(t.Context(), command, journal)
-			require.Equal(t, exitFailed, code, "%s %s: %s", command, journal, stdout+stderr)
+			require.Equal(t, cli.ExitFailed, code, "%s %s: %s", command, journal, stdout+stderr)
 			require.Empty(t, stdout)
 			require.Contains(t, stderr, "loopstore "+command+": "+journal+": ")
 			require.Regexp(t, reason, strings.Replace(stderr, `partition "demo": `, "", 1), journal)
@@ -186,7 +187,7 @@ func TestJournalThatIsRefused(t *testing.T) {
 // A signal ends the reading of a file too.
 func TestInterruptEndsTheReading(t *testing.T) {
 	journal, file := journaled(t), exported(t)
-	for cause, want := range map[error]int{nil: exitInterrupted, errTerminated: exitTerminated} {
+	for cause, want := range map[error]int{nil: cli.ExitInterrupted, cli.ErrTerminated: cli.ExitTerminated} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(cause)
 		for _, args := range [][]string{
@@ -221,7 +222,7 @@ func TestRecordsAreChecked(t *testing.T) {
 		require.NoError(t, j.Close(t.Context()))
 		for _, command := range []string{"verify", "inspect"} {
 			code, stdout, stderr := shell(t.Context(), command, "-partition", partition, name)
-			require.Equal(t, exitFailed, code, partition)
+			require.Equal(t, cli.ExitFailed, code, partition)
 			require.Empty(t, stdout)
 			require.Contains(t, stderr, "journal: corrupt: at key ")
 			require.NotContains(t, stderr, "secret")
@@ -241,13 +242,13 @@ func TestCompactGivesRoomBack(t *testing.T) {
 	_, held, _ := shell(t.Context(), "inspect", name)
 
 	code, stdout, stderr := shell(t.Context(), "compact", name)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `^`+regexp.QuoteMeta(name)+`: \d+ [KM]B, was \d\d MB\n$`, stdout)
 	info, err := os.Stat(filepath.Join(name, "pages"))
 	require.NoError(t, err)
 	require.Less(t, info.Size(), int64(20<<20))
 	code, stdout, stderr = shell(t.Context(), "compact", name)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `: (\d+ [KM]B), was \d+ [KM]B: there was no room to give back, and the log was brought into the pages\n$`, stdout)
 	_, still, _ := shell(t.Context(), "inspect", name)
 	require.Equal(t, held, still)
@@ -256,7 +257,7 @@ func TestCompactGivesRoomBack(t *testing.T) {
 	for file, c := range map[string]struct {
 		code int
 		why  string
-	}{exported(t): {exitFailed, "it is not a journal"}, "-": {exitUsage, "no such file"}, missing: {exitUsage, "no such file"}} {
+	}{exported(t): {cli.ExitFailed, "it is not a journal"}, "-": {cli.ExitMisuse, "no such file"}, missing: {cli.ExitMisuse, "no such file"}} {
 		code, stdout, stderr = shell(t.Context(), "compact", file)
 		require.Equal(t, c.code, code, file)
 		require.Empty(t, stdout)
@@ -272,9 +273,9 @@ func TestLostFirstPagesAreThoughtOf(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
 	require.NoError(t, os.WriteFile(path, make([]byte, 20_000), 0o600))
 	for _, command := range []string{"inspect", "verify", "compact"} {
-		var stdout, stderr bytes.Buffer
-		require.Equal(t, exitFailed, run(t.Context(), []string{command, path}, &stdout, &stderr), command)
-		require.Contains(t, stderr.String(), "first pages are damaged", command)
+		code, _, stderr := shell(t.Context(), command, path)
+		require.Equal(t, cli.ExitFailed, code, command)
+		require.Contains(t, stderr, "first pages are damaged", command)
 	}
 }
 
@@ -296,7 +297,7 @@ func TestReadingAPipeEndsWithTheContext(t *testing.T) {
 			require.NoError(t, err)
 			defer func() { _ = writer.Close() }()
 		}
-		require.Equal(t, exitInterrupted, <-ended)
+		require.Equal(t, cli.ExitInterrupted, <-ended)
 		cancel()
 		both, err := os.OpenFile(pipe, os.O_RDWR, 0) // so that who still waits goes
 		require.NoError(t, err)

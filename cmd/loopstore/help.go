@@ -1,8 +1,8 @@
 package main
 
-const benchHelp = `usage: loopstore bench [flags]
+import "github.com/loopstore/loopstore/cmd/internal/demo"
 
-bench measures the store in memory (loop) and, for comparison, the same store
+const benchHelp = `bench measures the store in memory (loop) and, for comparison, the same store
 behind a sync.Mutex (mutex). Every round measures each in turn. It prints the
 medians. Without flags it takes less than two minutes on two cores, and about half a GB of memory. Nothing else should run meanwhile.
 
@@ -10,36 +10,30 @@ It exits with 1 if a call failed, and with 2 for wrong flags or arguments. Ctrl-
 or SIGTERM ends it: it prints what was measured until then, and exits with 130 or
 143.
 
-flags:
-`
-
-const benchNotes = `
 Times are per operation, of all callers together: with 64 callers, each waits about
 64 times as long. A ratio is to loop. "in hand-offs" divides by the time of a bare
 hand-off with as many callers: a request to a goroutine and back, the floor under
 every operation of loop.
 
 cells, most of them for callers=1, 8 or 64:
-  hand_off               that floor
-  operation=NAME         each operation of a store, some in several sizes
-  commit=scratch         a boundary commit of another session than the one held
-  commit=grown           a boundary commit of the session held, grown by 1 KB
-  commit=appended        a boundary commit that appends a line of 1 KB
-  commit=grown_lines     a boundary commit of all lines held, and one more
-  commit=counted         commit=grown, with a digit more in front of the messages
-  turn                   all that an agent runtime stores in a turn: an input
-                         persisted four times and loaded, a boundary commit, a
-                         lifecycle commit
-  read_while_committing  a load while another caller commits sessions of 1 MB:
-                         mean, p50, p99 and max, and the time of a commit
-  reader                 looking at a runtime that does not change
-  batch                  64 input states in one commit
-  growth                 a boundary commit where so many receipts are held
-`
 
-const importHelp = `usage: loopstore import -partition NAME EXPORT DIR
+    hand_off               that floor
+    operation=NAME         each operation of a store, some in several sizes
+    commit=scratch         a boundary commit of another session than the one held
+    commit=grown           a boundary commit of the session held, grown by 1 KB
+    commit=appended        a boundary commit that appends a line of 1 KB
+    commit=grown_lines     a boundary commit of all lines held, and one more
+    commit=counted         commit=grown, with a digit more in front of the messages
+    turn                   all that an agent runtime stores in a turn: an input
+                           persisted four times and loaded, a boundary commit, a
+                           lifecycle commit
+    read_while_committing  a load while another caller commits sessions of 1 MB:
+                           mean, p50, p99 and max, and the time of a commit
+    reader                 looking at a runtime that does not change
+    batch                  64 input states in one commit
+    growth                 a boundary commit where so many receipts are held`
 
-import brings all that an exported file holds into a partition of a journal: values,
+const importHelp = `import brings all that an exported file holds into a partition of a journal: values,
 order, versions, sequences and the revision. The partition must never have held
 anything; it, and the directory, are made if they are not there. EXPORT may be "-", the
 standard input. The journal must not be open elsewhere.
@@ -49,14 +43,9 @@ is stored, and nothing is there before all of it is. After an error, Ctrl-C or a
 the partition is empty, and import can be called again.
 
 It exits with 1 if the file is not as it was written, or if the partition has held
-something, is damaged or is in use, and with 2 for wrong flags or arguments.
+something, is damaged or is in use, and with 2 for wrong flags or arguments.`
 
-flags:
-`
-
-const salvageHelp = `usage: loopstore salvage [-partition NAME] DIR OUT
-
-salvage reads a damaged journal as far as it can be read, and writes each runtime that
+const salvageHelp = `salvage reads a damaged journal as far as it can be read, and writes each runtime that
 is whole into a new file, which "loopstore import" takes. It prints what is damaged, which
 runtimes are not whole and why, and counts what can no longer be named. A runtime of which
 later changes can be read in part only comes out in an earlier state, and is named too. Of
@@ -69,14 +58,9 @@ Make a copy of DIR first, and keep it: a later version may read more of it.
 
 It exits with 0 if nothing is damaged. It exits with 1 if OUT is written and may not be
 all that was held, if nothing can be read, or if the journal is in use, and with 2 for
-wrong flags or arguments, or if OUT is there already or cannot be made.
+wrong flags or arguments, or if OUT is there already or cannot be made.`
 
-flags:
-`
-
-const carryHelp = `usage: loopstore carry FILE DIR
-
-carry brings a journal of version 1 or 2, which was one file, into a directory: all
+const carryHelp = `carry brings a journal of version 1 or 2, which was one file, into a directory: all
 its partitions, with all that they hold. DIR must not be there, or hold no
 file of a journal. FILE is checked first, and does not change. Nobody else may have it open.
 
@@ -84,26 +68,19 @@ DIR is a journal when carry ends with 0. After an error, or a crash, it is none,
 carry can be called again.
 
 It exits with 1 if the file is not such a journal, is damaged or is in use, or if
-the directory holds a journal already, and with 2 for wrong flags or arguments.
-`
+the directory holds a journal already, and with 2 for wrong flags or arguments.`
 
-const compactHelp = `usage: loopstore compact DIR
-
-compact brings the log of a journal into its pages, and rewrites those, for all its
+const compactHelp = `compact brings the log of a journal into its pages, and rewrites those, for all its
 partitions, without what was replaced or removed, if that is a quarter of them or
 more. What is held does not change, and the old pages stay until the new ones are
 whole and checked. Nobody else may have the journal open.
 
 It exits with 1 if the directory is not a journal, is damaged or is in use, and
-with 2 for wrong flags or arguments.
-`
+with 2 for wrong flags or arguments.`
 
-const demoHelp = `usage: loopstore demo [flags] [session.json ...]
-
-demo drives agent runtimes through a store that is in memory, on a journal or
-spread over a cluster. Each runtime takes its inputs through accepted, queued,
-staged, applied and consumed, and commits a boundary for each turn of a growing
-conversation. Then demo checks every receipt, sequence, input and snapshot against
+const demoHelp = `demo drives agent runtimes through a store that is in memory or on a journal. Each
+runtime takes its inputs through accepted, queued, staged, applied and consumed, and
+commits a boundary for each turn of a growing conversation. Then demo checks every receipt, sequence, input and snapshot against
 what the store has acknowledged.
 
 The conversations are demo's own, or those of the files: session documents written
@@ -113,10 +90,6 @@ It exits with 1 if a call or a check failed or nothing was done, and with 2 for
 wrong flags or arguments. Ctrl-C or SIGTERM ends the turns: what was done is
 checked and reported, and if all is well demo exits with 130 or 143.
 
-flags:
-`
-
-const demoNotes = `
 journal: the directory is a journal of module store/journal/disk. The runtimes are in
 its partition "demo". Whatever ended the process, even kill -9, the next one finds the
 runtimes where they stopped. First it checks that each is as a turn can leave it:
@@ -124,22 +97,9 @@ every run has receipts 0, 1, 2, … without a gap; the inputs follow the order o
 receipts, are stamped with them and have a complete history; the digest and count
 of the last receipt match the snapshot; and the state fits. If not, demo changes
 nothing and exits with 1. Then each runtime recovers, takes up the inputs of its
-turn and ends that. All runtimes that were found go on, whatever -runtimes says. A
+turn and ends that. All runtimes that were found go on, whatever --runtimes says. A
 conversation that comes from none of the given files begins anew. Of the receipts
 of earlier processes only the last is checked against its conversation.
-
-cluster: the members are those of package store/cluster. All run in this process,
-each with its own connection to three NATS servers, which run here too and keep 12
-partitions in a temporary directory. After two seconds the last member is killed:
-its connection is closed, so that it hands nothing over. When the others have not
-heard of it for a lease of two seconds, they take over its partitions. Then another
-member takes its place. Two seconds later a server is stopped that leads the log of
-one of these partitions. Callers continue, through the next member if theirs was
-killed. A call that was not applied is made again. If the outcome is unknown, a
-boundary commit looks for its receipt first. Any other write is simply made again:
-applied twice it leaves the same state. In the end everything is checked through a
-living member. demo also exits with 1 if it saw no take-over: a short -duration
-leaves no time for one.
 
 http: the pages show the messages and inputs of demo's own conversations, but not
 those of files or of a journal: anyone who reaches the address can read them. Other
@@ -147,7 +107,7 @@ machines reach :8080, but not localhost:8080.
 
 operations: the table counts the calls of the workload, not those of the checks.
 With more callers than CPUs, p99 and max are mostly waiting for a CPU: see
--callers 1. With a journal, every write waits for an append that is durable when it
+--callers 1. With a journal, every write waits for an append that is durable when it
 ends. Writes that wait at the same time share one.
 
 memory: the heap grows by about 2.2 KB a turn, because the store keeps every
@@ -159,74 +119,14 @@ writes them. So their digest is the SHA-256 of that text, and demo computes it
 without package session. For any other file it must use package session itself,
 which proves less.
 
--json prints one object. Durations are in nanoseconds:
-  runtimes          how many there were
-  callers           goroutines that called the store
-  gomaxprocs        how many of them could run at once
-  elapsed_ns        of the workload, without the checks
-  interrupted       by Ctrl-C or SIGTERM
-  turns             of all runtimes together, in this process
-  snapshot_bytes    of all boundary commits together
-  heap_bytes        live after the workload: the store, and the copies to check it
-  operations        those that were called, each with operation, count,
-                    per_second, p50_ns, p99_ns, max_ns
-  journal           only with -journal: found (runtimes; in_turn, those in the
-                    middle of a turn; receipts, inputs), appends, operations (the
-                    writes of the workload), operations_per_append, bytes of all
-                    appends, append_ns on average
-  cluster           only with -cluster: members, servers, partitions; killed, the
-                    member, and leader_stopped, the server, both empty if there
-                    was no time; first_commit_ns, from the kill to the first
-                    commit in a partition that was taken over, 0 if there was
-                    none; calls_again, calls made more than once; outcome_unknown
-                    (calls; commits that were found stored, or absent and made
-                    again; other writes that were repeated); standings (moment,
-                    at_ns, members: member, address, and the partitions that it
-                    has claimed and those that are open)
-  verified          the checks, each with check, checked, failed
-  check_elapsed_ns  of the checks
-  not_canonical     files whose digests package session computed
-  errors            of calls, or that nothing was done
-  failures          of checks, the first ten
-  ok                whether there are neither errors nor failures
-`
+` + demo.Fields
 
-const doctorHelp = `usage: loopstore doctor -nats URL [-system URL] [flags]
-       loopstore doctor -postgres URL [flags]
-
-doctor checks servers that keep journals: the settings on which the promises of the
-engines in store/journal/jetstream and store/journal/postgres depend. It changes
-nothing on the servers, and shows no password.
-
-It exits with 1 if something is RISK or BROKEN or the servers do not answer, with 2
-for wrong flags or arguments, and otherwise with 0, even if something is UNKNOWN.
-
-flags:
-`
-
-const doctorNotes = `
-status:
-  OK       as it should be
-  UNKNOWN  it could not be checked
-  RISK     acknowledged writes may be lost; the line below says how
-  BROKEN   the engine cannot work
-
-Without -system nobody can tell how often NATS servers sync: that is UNKNOWN.
-
--json prints one object:
-  findings               each with status, setting, value, advice
-  unknown, risk, broken  how many findings have that status
-  ok                     whether all findings are OK
-`
-
-const inspectHelp = `usage: loopstore inspect [flags] FILE
-
-inspect shows what is in a file written by Loop.Export or "loopstore demo -export",
+const inspectHelp = `inspect shows what is in a file written by Loop.Export or "loopstore demo --export",
 or in a store's journal, which is a directory, such as that of "loopstore demo
--journal": a table of the runtimes, or all of one runtime. - is the standard input,
+--journal": a table of the runtimes, or all of one runtime. - is the standard input,
 which cannot be a journal.
-Payloads, that is snapshots and inputs, are shown only with -payloads, and of a
-session one version, the latest or that of -number. Characters that a terminal might
+Payloads, that is snapshots and inputs, are shown only with --payloads, and of a
+session one version, the latest or that of --number. Characters that a terminal might
 take for a command are escaped.
 
 A journal that is in use cannot be read. Reading does not change it.
@@ -234,41 +134,36 @@ A journal that is in use cannot be read. Reading does not change it.
 It exits with 1 if the file is damaged or has no such runtime, and with 2 for wrong
 flags or arguments.
 
-flags:
-`
+--json prints one object:
 
-const inspectNotes = `
--json prints one object:
-  partition         of a journal; left out for an exported file
-  revision          of the last change
-  runtimes          each with runtime_id, version (the revision of its last
-                    change), runtime_state (left out if there is none),
-                    input_states, ended (those in a terminal state), runs,
-                    receipts, snapshot_bytes (null if there is no snapshot),
-                    versions (of its session that are kept, the latest too) and
-                    bytes (in memory, about)
-  sessions          snapshots that are filed under a session's id, each with
-                    session_id, runtime_id, bytes
+    partition         of a journal; left out for an exported file
+    revision          of the last change
+    runtimes          each with runtime_id, version (the revision of its last
+                      change), runtime_state (left out if there is none),
+                      input_states, ended (those in a terminal state), runs,
+                      receipts, snapshot_bytes (null if there is no snapshot),
+                      versions (of its session that are kept, the latest too) and
+                      bytes (in memory, about)
+    sessions          snapshots that are filed under a session's id, each with
+                      session_id, runtime_id, bytes
 
-With -runtime it is one of these runtimes, and also has:
-  snapshot          the latest version of the session, or that of -number: what
-                    session_versions says of it, and base64 (with -payloads)
-  origin            runtime_id and number of what it was forked from, or null
-  session_versions  those that are kept, each with number, format (meerkat, lines,
-                    opaque, or unset if it was stored as it came), bytes, digest,
-                    messages (both null if it is unset), and run_id and sequence of
-                    the receipt that committed it (null if none did)
-  inputs            their states, as package store writes them
-  run_details       each with run_id, highest_sequence (of all receipts that the
-                    run has had), receipts
-  dropped_runs      runs without any receipt left, each with run_id,
-                    highest_sequence
-  sessions          those that it has filed
-`
+With --runtime it is one of these runtimes, and also has:
 
-const verifyHelp = `usage: loopstore verify [flags] FILE
+    snapshot          the latest version of the session, or that of --number: what
+                      session_versions says of it, and base64 (with --payloads)
+    origin            runtime_id and number of what it was forked from, or null
+    session_versions  those that are kept, each with number, format (meerkat, lines,
+                      opaque, or unset if it was stored as it came), bytes, digest,
+                      messages (both null if it is unset), and run_id and sequence of
+                      the receipt that committed it (null if none did)
+    inputs            their states, as package store writes them
+    run_details       each with run_id, highest_sequence (of all receipts that the
+                      run has had), receipts
+    dropped_runs      runs without any receipt left, each with run_id,
+                      highest_sequence
+    sessions          those that it has filed`
 
-verify checks a file written by Loop.Export or "loopstore demo -export": that no
+const verifyHelp = `verify checks a file written by Loop.Export or "loopstore demo --export": that no
 line was altered, lost or moved; that all values, sequences, counts and ids agree;
 and that every version of every session that has a format has its digest, which is
 computed again, once for each text. FILE may be -, the standard input. It notes a
@@ -281,7 +176,4 @@ and digest against what the last append left.
 A journal that is in use cannot be read. Reading does not change it.
 
 It exits with 1 if the file is damaged, and names the line or place, and with 2 for
-wrong flags or arguments.
-
-flags:
-`
+wrong flags or arguments.`

@@ -1,60 +1,58 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
-// importFile is the subcommand import.
-func importFile(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("import", flag.ContinueOnError)
-	partition := flags.String("partition", "", "import into the partition with this `name`, the one that the service opens")
-	names, err := parseNames(flags, args, 2, "an exported file and a directory", importHelp, "", stdout, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		return exitUsage
+func importCommand() *cobra.Command {
+	var partition partitionFlag
+	cmd := &cobra.Command{
+		Use: "import EXPORT DIR", Short: "bring an exported file into a journal",
+		Long: importHelp, Args: cli.Exactly(2, "an exported file and a directory"),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			file, dir := names[0], names[1]
+			if partition.name == nil {
+				return about(dir, cli.Misused("--partition must name the partition that the service opens"))
+			}
+			held, err := importInto(cmd, file, dir, *partition.name)
+			if err != nil {
+				if of, reading := errors.AsType[*archive.Error](err); reading {
+					return about(file, of)
+				}
+				return about(dir, err)
+			}
+			term.Say(cmd.OutOrStdout(), "%s: partition %q holds %s, %s, %s, %s and %s of %s\n", term.Printable(dir), *partition.name,
+				term.Counted(int64(held.Runtimes), "runtime"), term.Counted(int64(held.InputStates), "input state"),
+				term.Counted(int64(held.Receipts), "receipt"), term.Counted(int64(held.Snapshots), "snapshot"),
+				term.Counted(int64(held.Versions), "earlier version"), term.Printable(file))
+			return nil
+		},
 	}
-	file, dir := names[0], names[1]
-	named := false
-	flags.Visit(func(f *flag.Flag) { named = named || f.Name == "partition" })
-	if !named {
-		return refuse(ctx, stderr, "import", dir, misuse("-partition must name the partition that the service opens"))
-	}
-	held, err := importInto(ctx, file, dir, *partition, stderr)
-	if err != nil {
-		of, reading := errors.AsType[*archive.Error](err)
-		if reading {
-			return refuse(ctx, stderr, "import", file, of)
-		}
-		return refuse(ctx, stderr, "import", dir, err)
-	}
-	term.Say(stdout, "%s: partition %q holds %s, %s, %s, %s and %s of %s\n", term.Printable(dir), *partition,
-		term.Counted(int64(held.Runtimes), "runtime"), term.Counted(int64(held.InputStates), "input state"),
-		term.Counted(int64(held.Receipts), "receipt"), term.Counted(int64(held.Snapshots), "snapshot"),
-		term.Counted(int64(held.Versions), "earlier version"), term.Printable(file))
-	return exitOK
+	partition.add(cmd, "the one that\nthe service opens")
+	return cmd
 }
 
 // importInto returns how much has been imported.
-func importInto(ctx context.Context, file, dir, partition string, progress io.Writer) (held store.Totals, err error) {
-	in, closeInput, err := openInput(ctx, file)
+func importInto(cmd *cobra.Command, file, dir, partition string) (held store.Totals, err error) {
+	ctx := cmd.Context()
+	in, err := openInput(cmd, file)
 	if err != nil {
 		return held, err
 	}
-	defer closeInput()
+	defer func() { _ = in.Close() }() // it was only read
 	if isPart(dir) {
 		return held, errPart
 	}
@@ -67,7 +65,7 @@ func importInto(ctx context.Context, file, dir, partition string, progress io.Wr
 	done := make(chan struct{})
 	go func() {
 		defer close(said)
-		sayProgress(progress, done, read, loop)
+		sayProgress(cmd.ErrOrStderr(), done, read, loop)
 	}()
 	held, err = loop.Import(ctx, read)
 	close(done)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
 	"github.com/loopstore/loopstore/internal/fixture"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
@@ -34,16 +35,14 @@ func TestImport(t *testing.T) {
 	damaged := filepath.Join(t.TempDir(), "damaged.jsonl")
 	require.NoError(t, os.WriteFile(damaged, text[:len(text)-100], 0o600))
 	code, stdout, stderr := shell(t.Context(), "import", "-partition", "p", damaged, dir)
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, stderr, damaged+": ")
 	require.Empty(t, stdout)
 
 	for _, from := range []string{file, "-"} {
 		partition := "from " + from
-		stdin = strings.NewReader(string(text))
-		t.Cleanup(func() { stdin = os.Stdin })
-		code, stdout, stderr = shell(t.Context(), "import", "-partition", partition, from, dir)
-		require.Equal(t, exitOK, code, stderr)
+		code, stdout, stderr = shellWith(t.Context(), strings.NewReader(string(text)), "import", "-partition", partition, from, dir)
+		require.Equal(t, cli.OK, code, stderr)
 		require.Contains(t, stdout, dir+`: partition "`+partition+`" holds `)
 		require.Empty(t, stderr)
 
@@ -56,9 +55,9 @@ func TestImport(t *testing.T) {
 	}
 
 	code, _, stderr = shell(t.Context(), "import", "-partition", "p", file, dir)
-	require.Equal(t, exitOK, code, "what was refused before left nothing: %s", stderr)
+	require.Equal(t, cli.OK, code, "what was refused before left nothing: %s", stderr)
 	code, _, stderr = shell(t.Context(), "import", "-partition", "p", file, dir)
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, stderr, store.ErrNotEmpty.Error())
 }
 
@@ -72,11 +71,11 @@ func TestImportRefuses(t *testing.T) {
 		says string
 		args []string
 	}{
-		{exitUsage, "-partition must name", []string{file, dir}},
-		{exitUsage, "no such file", []string{"-partition", "p", "nowhere.jsonl", dir}},
-		{exitUsage, "name the directory that it is in", []string{"-partition", "p", file, filepath.Join(dir, "format")}},
-		{exitFailed, "in use", []string{"-partition", "held", file, dir}},
-		{exitFailed, "in use", []string{"-partition", "other", file, dir}},
+		{cli.ExitMisuse, "--partition must name", []string{file, dir}},
+		{cli.ExitMisuse, "no such file", []string{"-partition", "p", "nowhere.jsonl", dir}},
+		{cli.ExitMisuse, "name the directory that it is in", []string{"-partition", "p", file, filepath.Join(dir, "format")}},
+		{cli.ExitFailed, "in use", []string{"-partition", "held", file, dir}},
+		{cli.ExitFailed, "in use", []string{"-partition", "other", file, dir}},
 	} {
 		code, stdout, stderr := shell(t.Context(), append([]string{"import"}, c.args...)...)
 		require.Equal(t, c.code, code, stderr)
@@ -89,5 +88,5 @@ func TestImportRefuses(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	code, _, stderr := shell(ctx, "import", "-partition", "p", file, dir)
-	require.Equal(t, exitInterrupted, code, stderr)
+	require.Equal(t, cli.ExitInterrupted, code, stderr)
 }

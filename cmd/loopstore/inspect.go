@@ -1,81 +1,84 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"flag"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
 
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/spf13/cobra"
+
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// inspect is the subcommand.
-func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var one *store.RuntimeID
-	flags := flag.NewFlagSet("inspect", flag.ContinueOnError)
+// inspectSettings are the flags of inspect.
+type inspectSettings struct {
+	one            *store.RuntimeID
+	number         *uint64
+	payloads, json bool
+	partition      partitionFlag
+}
+
+func inspectCommand() *cobra.Command {
+	var s inspectSettings
+	cmd := &cobra.Command{
+		Use: "inspect FILE", Short: "show what is in an exported file or a journal",
+		Long: inspectHelp, Args: cli.Exactly(1, "one file"),
+		RunE: func(cmd *cobra.Command, names []string) error { return s.inspect(cmd, names[0]) },
+	}
+	flags := cmd.Flags()
 	flags.Func("runtime", "show one runtime in full: the one with this `id`", func(id string) error {
-		one = new(store.RuntimeID(id))
+		s.one = new(store.RuntimeID(id))
 		return nil
 	})
-	var number *uint64
-	flags.Func("number", "with -runtime, show the version of the session with this `number`\ninstead of the latest", func(text string) error {
+	flags.Func("number", "with --runtime, show the version of the session with this `number`\ninstead of the latest", func(text string) error {
 		n, err := strconv.ParseUint(text, 10, 64)
-		number = &n
+		s.number = &n
 		if err != nil {
 			return errors.New("it must be a number")
 		}
 		return nil
 	})
-	payloads := flags.Bool("payloads", false, "with -runtime, show snapshots and inputs too")
-	partition := partitionFlag(flags, "it is\nneeded if there are several")
-	asJSON := flags.Bool("json", false, "print JSON instead of a table")
-	name, err := parseFile(flags, args, inspectHelp, inspectNotes, stdout, stderr)
+	flags.BoolVar(&s.payloads, "payloads", false, "with --runtime, show snapshots and inputs too")
+	flags.BoolVar(&s.json, "json", false, "print JSON instead of a table")
+	s.partition.add(cmd, "it is\nneeded if there are several")
+	return cmd
+}
+
+func (s *inspectSettings) inspect(cmd *cobra.Command, name string) error {
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		return exitUsage
-	case *payloads && one == nil:
-		term.Say(stderr, "loopstore inspect: -payloads goes with -runtime\n")
-		return exitUsage
-	case number != nil && one == nil:
-		term.Say(stderr, "loopstore inspect: -number goes with -runtime\n")
-		return exitUsage
+	case s.payloads && s.one == nil:
+		return cli.Misused("--payloads goes with --runtime")
+	case s.number != nil && s.one == nil:
+		return cli.Misused("--number goes with --runtime")
 	}
-	all, err := readFile(ctx, name, *partition, 1)
+	all, err := readFile(cmd, name, s.partition.name, 1)
 	if err != nil {
-		return refuse(ctx, stderr, "inspect", name, err)
+		return about(name, err)
 	}
 	read, held := all[0], all[0].state
 	var shown interface{ table() string }
-	if one == nil {
+	if s.one == nil {
 		shown = inventoryOf(read)
-	} else if held.Version(*one) == 0 {
-		term.Say(stderr, "loopstore inspect: there is no runtime %s\n", term.Named(string(*one), 80))
-		return exitFailed
-	} else if version, ok := versionAt(held.View(*one), number); !ok && number != nil {
-		term.Say(stderr, "loopstore inspect: runtime %s has no version %d of its session\n", term.Named(string(*one), 80), *number)
-		return exitFailed
+	} else if held.Version(*s.one) == 0 {
+		return fmt.Errorf("there is no runtime %s", term.Named(string(*s.one), 80))
+	} else if version, ok := versionAt(held.View(*s.one), s.number); !ok && s.number != nil {
+		return fmt.Errorf("runtime %s has no version %d of its session", term.Named(string(*s.one), 80), *s.number)
 	} else {
-		shown = detailsOf(held, *one, version, *payloads)
+		shown = detailsOf(held, *s.one, version, s.payloads)
 	}
-	if *asJSON {
-		err = writeJSON(stdout, shown, *payloads)
-	} else {
-		_, err = io.WriteString(stdout, shown.table())
+	if s.json {
+		return writeJSON(cmd.OutOrStdout(), shown, s.payloads)
 	}
-	if err != nil {
-		term.Say(stderr, "loopstore inspect: %v\n", err)
-		return exitFailed
-	}
-	return exitOK
+	_, err = io.WriteString(cmd.OutOrStdout(), shown.table())
+	return err
 }
 
-// An inventory is what -json prints of a file. inspectNotes lists the fields.
+// An inventory is what --json prints of a file. The help lists the fields.
 type inventory struct {
 	Partition *string        `json:"partition,omitempty"`
 	Revision  uint64         `json:"revision"`
@@ -138,7 +141,7 @@ func sessionsOf(image *state.Image, by func(store.RuntimeID) bool) []filedSessio
 	return all
 }
 
-// details is what -json prints of a runtime.
+// details is what --json prints of a runtime.
 type details struct {
 	summary
 	Snapshot    *snapshotDetails   `json:"snapshot"`

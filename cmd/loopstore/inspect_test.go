@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/demo"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/state"
@@ -50,7 +51,7 @@ func exported(t *testing.T) string {
 func TestDemoExportsWhatCanBeVerifiedAndInspected(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "state.jsonl")
 	code, stdout, stderr := shell(t.Context(), "demo", "-runtimes", "5", "-turns", "3", "-quiet", "-export", name)
-	require.Equal(t, exitOK, code, stdout+stderr)
+	require.Equal(t, cli.OK, code, stdout+stderr)
 	info, err := os.Stat(name)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode())
@@ -59,7 +60,7 @@ func TestDemoExportsWhatCanBeVerifiedAndInspected(t *testing.T) {
 	require.Empty(t, left)
 
 	code, stdout, stderr = shell(t.Context(), "verify", name)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	for what, count := range map[string]string{"runtimes": "5", "input states": "20", "runs": "5", "receipts": "15", "snapshots": "5", "documents": "5"} {
 		require.Regexp(t, `(?m)^`+what+` +`+count+`  `, stdout)
 	}
@@ -67,26 +68,25 @@ func TestDemoExportsWhatCanBeVerifiedAndInspected(t *testing.T) {
 	require.True(t, strings.HasSuffix(stdout, "\nok\n"))
 
 	code, stdout, stderr = shell(t.Context(), "inspect", name)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `(?m)^agent-004 +\d+ stopped +4 +4 +1 +3 `, stdout)
 	require.Contains(t, stdout, "5 runtimes with 20 inputs and 15 receipts, 0 sessions filed by id\n")
 
 	nowhere := filepath.Join(t.TempDir(), "no", "such", "folder")
 	code, stdout, _ = shell(t.Context(), "demo", "-runtimes", "1", "-turns", "1", "-quiet", "-export", nowhere)
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, stdout, "no such file")
 }
 
 // played returns the store of a demo that has run to its end.
 func played(t *testing.T) *loopstore.Loop {
 	t.Helper()
-	documents, err := demo.ReadDocuments(nil)
+	documents, err := demo.ReadDocuments(t.Context(), nil)
 	require.NoError(t, err)
-	d, err := demo.Start(t.Context(), demo.Settings{Runtimes: 4, Turns: 12, Callers: 2, Documents: documents}, io.Discard)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, d.Close()) })
-	require.True(t, d.Run(t.Context(), io.Discard).OK)
-	return d.Loop()
+	loop := loopstore.New(loopstore.Options{})
+	t.Cleanup(func() { require.NoError(t, loop.Close()) })
+	require.True(t, demo.Run(t.Context(), demo.Settings{Runtimes: 4, Turns: 12, Callers: 2, Documents: documents}, loop, io.Discard).OK)
+	return loop
 }
 
 func TestAFailedExportLeavesNoFile(t *testing.T) {
@@ -107,7 +107,7 @@ func TestVerifyTellsTheLine(t *testing.T) {
 	before, _, _ := bytes.Cut(file, []byte(`"idle"`))
 	for _, command := range []string{"verify", "inspect"} {
 		code, stdout, stderr := shell(t.Context(), command, name)
-		require.Equal(t, exitFailed, code)
+		require.Equal(t, cli.ExitFailed, code)
 		require.Empty(t, stdout)
 		require.Contains(t, stderr, fmt.Sprintf("line %d: it", 1+bytes.Count(before, []byte("\n")))+" does not match its check")
 	}
@@ -131,7 +131,7 @@ func TestVerifyNotesAReceiptOfAnotherConversation(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "state.jsonl")
 	require.NoError(t, loop.ExportFile(t.Context(), name))
 	code, stdout, _ := shell(t.Context(), "verify", name)
-	require.Equal(t, exitOK, code, "it is what a caller may do")
+	require.Equal(t, cli.OK, code, "it is what a caller may do")
 	require.Regexp(t, `note: the latest receipt is not of the conversation that is held, in 2 runtimes:\n  (agent-000\n  agent-001|agent-001\n  agent-000)\n\nok\n$`, stdout)
 }
 
@@ -142,7 +142,7 @@ func TestInspectEscapesWhatIsNotText(t *testing.T) {
 	name := exported(t)
 	for _, args := range [][]string{{name}, {"-runtime", hostile, name}, {"-runtime", hostile, "-payloads", name}} {
 		code, stdout, stderr := shell(t.Context(), append([]string{"inspect"}, args...)...)
-		require.Equal(t, exitOK, code, stderr)
+		require.Equal(t, cli.OK, code, stderr)
 		require.NotRegexp(t, unprintable, stdout)
 		require.Contains(t, stdout, `"a\x1b[31m\n\u202eb"`)
 		require.Equal(t, len(args) == 4, strings.Contains(stdout, "hidden") && strings.Contains(stdout, "secret"), "payloads only if asked for")
@@ -154,17 +154,16 @@ func TestInspectEscapesWhatIsNotText(t *testing.T) {
 	require.Regexp(t, `(?m)^"" +1 idle `, stdout)
 	require.Regexp(t, `(?m)^x{23}… +1 idle `, stdout)
 	code, _, stderr := shell(t.Context(), "inspect", "-runtime", "no\x1b", name)
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, stderr, `there is no runtime "no\x1b"`)
 }
 
 func TestInspectReadsStandardInput(t *testing.T) {
 	file, err := os.Open(exported(t))
 	require.NoError(t, err)
-	defer func() { stdin = os.Stdin; require.NoError(t, file.Close()) }()
-	stdin = file
-	code, stdout, stderr := shell(t.Context(), "inspect", "-runtime", "", "-")
-	require.Equal(t, exitOK, code, stderr)
+	defer func() { require.NoError(t, file.Close()) }()
+	code, stdout, stderr := shellWith(t.Context(), file, "inspect", "-runtime", "", "-")
+	require.Equal(t, cli.OK, code, stderr)
 	require.Contains(t, stdout, `runtime "": version 1, state idle`)
 }
 
@@ -172,7 +171,7 @@ func TestInspectPrintsJSON(t *testing.T) {
 	name := exported(t)
 	decode := func(v any, args ...string) {
 		code, stdout, stderr := shell(t.Context(), append([]string{"inspect", "-json"}, args...)...)
-		require.Equal(t, exitOK, code, stderr)
+		require.Equal(t, cli.OK, code, stderr)
 		dec := json.NewDecoder(strings.NewReader(stdout))
 		dec.DisallowUnknownFields()
 		require.NoError(t, dec.Decode(v))
@@ -220,7 +219,7 @@ func TestNamesAreEscaped(t *testing.T) {
 		{"demo", "-turns", "1", "-runtimes", "1", "-quiet", "-export", filepath.Join(evil, "x")},
 	} {
 		code, stdout, stderr := shell(t.Context(), args...)
-		require.NotEqual(t, exitOK, code)
+		require.NotEqual(t, cli.OK, code)
 		require.NotContains(t, stdout+stderr, "\x1b")
 		require.NotContains(t, stdout+stderr, "\u202e")
 	}
@@ -247,7 +246,7 @@ func TestExportReplacesFilesOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.NotZero(t, info.Mode()&os.ModeSymlink)
 	code, _, stderr := shell(t.Context(), "verify", file)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)
 	require.Len(t, entries, 2, "nothing else is left")

@@ -18,8 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/demo"
+	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal/disk"
 )
@@ -74,7 +75,7 @@ func TestGoesOnAfterKills(t *testing.T) {
 		require.Negative(t, code, "it was not killed but ended: %s", &stdout)
 	}
 	code, stdout := child(t.Context(), "300ms")
-	require.Equal(t, exitOK, code, &stdout)
+	require.Equal(t, cli.OK, code, &stdout)
 	var r demo.Report
 	require.NoError(t, json.Unmarshal(stdout.Bytes(), &r))
 	require.Positive(t, r.Turns)
@@ -83,14 +84,14 @@ func TestGoesOnAfterKills(t *testing.T) {
 	require.Equal(t, r.Journal.Found.Runtimes, counts["found"])
 	require.GreaterOrEqual(t, counts["receipts"], r.Journal.Found.Receipts+int(r.Turns)-r.Journal.Found.InTurn)
 	code, verified, stderr := shell(t.Context(), "verify", dir)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `(?m)^receipts +`+term.Grouped(int64(counts["receipts"]))+`  `, verified)
 }
 
 func TestJournalIsReported(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	code, stdout, stderr := shell(t.Context(), "demo", "-journal", dir, "-runtimes", "2", "-turns", "3")
-	require.Equal(t, exitOK, code, stdout+stderr)
+	require.Equal(t, cli.OK, code, stdout+stderr)
 	require.Equal(t, "found: nothing, the journal is new\n", stderr)
 	require.Contains(t, stdout, "\nfound: nothing, the journal is new\n\n")
 	require.Regexp(t, `(?m)^journal: \d+ appends of 1\.\d operations and \d+ bytes, [\d.]+[mµ]s each on average$`, stdout)
@@ -98,7 +99,7 @@ func TestJournalIsReported(t *testing.T) {
 	require.NotContains(t, stdout, "waiting for a CPU")
 
 	code, r := reported(t, "-journal", dir, "-runtimes", "2", "-turns", "4", "-callers", "1")
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.OK, code)
 	found := r.Journal.Found
 	require.Equal(t, []int{2, 0, 6, 8}, []int{found.Runtimes, found.InTurn, found.Receipts, found.Inputs})
 	require.EqualValues(t, 2, r.Turns)
@@ -112,7 +113,7 @@ func TestJournalIsReported(t *testing.T) {
 	}, verifiedOf(r))
 
 	code, r = reported(t, "-journal", dir, "-runtimes", "2", "-turns", "4")
-	require.Equal(t, exitOK, code, "nothing is left to do, and that is no failure")
+	require.Equal(t, cli.OK, code, "nothing is left to do, and that is no failure")
 	require.Zero(t, r.Turns)
 	require.Zero(t, r.Journal.Appends)
 	require.Equal(t, 8, verifiedOf(r)["receipts"])
@@ -123,7 +124,7 @@ func TestTheJSONOfAJournalIsDocumented(t *testing.T) {
 	var r struct{ Journal map[string]any }
 	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
 	_, help, _ := shell(t.Context(), "demo", "-h")
-	_, fields, _ := strings.Cut(help, "\n-json prints one object")
+	_, fields, _ := strings.Cut(help, "\n--json prints one object")
 	names := slices.Collect(maps.Keys(r.Journal))
 	require.Len(t, names, 6)
 	for name := range r.Journal["found"].(map[string]any) {
@@ -138,28 +139,28 @@ func TestTheJSONOfAJournalIsDocumented(t *testing.T) {
 func TestFlagsMayDifferFromThoseBefore(t *testing.T) {
 	dir, folder := filepath.Join(t.TempDir(), "journal"), t.TempDir()
 	code, _ := reported(t, "-journal", dir, "-runtimes", "9", "-turns", "3")
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.OK, code)
 	code, r := reported(t, "-journal", dir, "-runtimes", "2", "-turns", "4")
-	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
+	require.Equal(t, cli.OK, code, "%v%v", r.Errors, r.Failures)
 	require.Equal(t, 9, r.Runtimes, "fewer")
 	require.EqualValues(t, 9, r.Turns)
 	code, r = reported(t, "-journal", dir, "-runtimes", "11", "-turns", "2")
-	require.Equal(t, exitOK, code, "%v%v", r.Errors, r.Failures)
+	require.Equal(t, cli.OK, code, "%v%v", r.Errors, r.Failures)
 	require.Equal(t, 11, r.Runtimes, "more")
 	require.EqualValues(t, 2*2, r.Turns, "only of the new ones, the others have had more")
 
-	text, err := os.ReadFile("internal/demo/conversations/travel-booking.json")
+	text, err := os.ReadFile("../internal/demo/conversations/travel-booking.json")
 	require.NoError(t, err)
 	spaced := filepath.Join(folder, "spaced.json")
 	require.NoError(t, os.WriteFile(spaced, bytes.ReplaceAll(text, []byte(`"role":`), []byte(`"role" : `)), 0o600))
 	for _, turns := range []string{"9", "10"} {
 		code, r = reported(t, "-journal", dir, "-turns", turns, "-runtimes", "11", spaced)
-		require.Equal(t, exitOK, code, "another file: %v%v", r.Errors, r.Failures)
+		require.Equal(t, cli.OK, code, "another file: %v%v", r.Errors, r.Failures)
 	}
 	require.EqualValues(t, 11, r.Turns)
 	require.Equal(t, 11+11, verifiedOf(r)["digests"], "they are conversations of this file by now")
 	code, r = reported(t, "-journal", dir, "-turns", "20", "-runtimes", "11")
-	require.Equal(t, exitOK, code, "and back: %v%v", r.Errors, r.Failures)
+	require.Equal(t, cli.OK, code, "and back: %v%v", r.Errors, r.Failures)
 	require.Equal(t, 11*10, verifiedOf(r)["digests"], "of what was found nobody knows the document")
 }
 
@@ -167,7 +168,7 @@ func TestJournalThatCannotBeHad(t *testing.T) {
 	folder := t.TempDir()
 	held := filepath.Join(folder, "held")
 	code, r := reported(t, "-journal", held, "-runtimes", "5", "-turns", "5")
-	require.Equal(t, exitOK, code, r.Errors)
+	require.Equal(t, cli.OK, code, r.Errors)
 	corrupt, other := filepath.Join(folder, "corrupt"), filepath.Join(folder, "other")
 	require.NoError(t, os.CopyFS(corrupt, os.DirFS(held)))
 	log := filepath.Join(corrupt, "log-0000000000000001")
@@ -183,7 +184,7 @@ func TestJournalThatCannotBeHad(t *testing.T) {
 		filepath.Join(folder, "no", "directory"): "no such file",
 	} {
 		code, stdout, stderr := shell(t.Context(), "demo", "-journal", file, "-turns", "1", "-quiet")
-		require.Equal(t, exitFailed, code)
+		require.Equal(t, cli.ExitFailed, code)
 		require.Empty(t, stdout)
 		require.Contains(t, stderr, "loopstore demo: loopstore: opening partition \"demo\": ")
 		require.Contains(t, stderr, file)
@@ -201,7 +202,7 @@ func TestChangesNothingThatIsNotItsOwn(t *testing.T) {
 	require.NoError(t, loop.PersistRuntimeState(t.Context(), "somebody", store.RuntimeRunning))
 	require.NoError(t, loop.Close())
 	code, r := reported(t, "-journal", dir, "-turns", "1")
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Equal(t, []string{"the journal is not as the demo leaves it: nothing was changed"}, r.Errors)
 	require.Equal(t, []string{"found: runtime somebody is none of the demo's"}, r.Failures)
 	require.Zero(t, r.Journal.Appends)

@@ -9,13 +9,15 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/demo"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/demo"
 )
 
 // asCommand is a variable of the environment that makes the test binary the
@@ -26,19 +28,17 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
-	if dir := os.Getenv(asServer); dir != "" {
-		if err := serve(dir); err != nil {
-			panic(err)
-		}
-		return
-	}
 	goleak.VerifyTestMain(m)
 }
 
 // shell runs the command as a shell would.
 func shell(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	return shellWith(ctx, strings.NewReader(""), args...)
+}
+
+func shellWith(ctx context.Context, stdin io.Reader, args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
-	code = run(ctx, args, &out, &err)
+	code = cli.Run(ctx, newRoot(), args, stdin, &out, &err)
 	return code, out.String(), err.String()
 }
 
@@ -48,35 +48,28 @@ func TestUsage(t *testing.T) {
 		code           int
 		stdout, stderr string // what must be in them; nothing means that they are empty
 	}{
-		{nil, exitUsage, "", "usage: loopstore <command>"},
-		{[]string{"help"}, exitOK, "demo     drive a workload", ""},
-		{[]string{"-h"}, exitOK, "usage: loopstore <command>", ""},
-		{[]string{"nonsense"}, exitUsage, "", `unknown command "nonsense"`},
-		{[]string{"version"}, exitOK, "loopstore ", ""},
-		{[]string{"-version"}, exitOK, "loopstore ", ""},
-		{[]string{"--version"}, exitOK, "loopstore ", ""},
-		{[]string{"version", "demo"}, exitUsage, "", "takes no arguments"},
-		{[]string{"demo", "-h"}, exitOK, "-runtimes", ""},
-		{[]string{"demo", "nowhere.json"}, exitUsage, "", "open nowhere.json"},
-		{[]string{"doctor", "-h"}, exitOK, "-replicas", ""},
-		{[]string{"inspect", "-h"}, exitOK, "-payloads", ""},
-		{[]string{"inspect"}, exitUsage, "", "it takes one file, not 0"},
-		{[]string{"inspect", "-nonsense", "x"}, exitUsage, "", "-nonsense"},
-		{[]string{"inspect", "x", "-json"}, exitUsage, "", "-json comes after x, but flags go before files"},
-		{[]string{"verify", "-h"}, exitOK, "usage: loopstore verify [flags] FILE", ""},
-		{[]string{"compact", "-h"}, exitOK, "usage: loopstore compact DIR", ""},
-		{[]string{"compact"}, exitUsage, "", "it takes one directory, not 0"},
-		{[]string{"salvage", "-h"}, exitOK, "usage: loopstore salvage [-partition NAME] DIR OUT", ""},
-		{[]string{"salvage", "x"}, exitUsage, "", "it takes a directory and a file, not 1"},
-		{[]string{"import", "-h"}, exitOK, "usage: loopstore import -partition NAME EXPORT DIR", ""},
-		{[]string{"import", "x"}, exitUsage, "", "it takes an exported file and a directory, not 1"},
-		{[]string{"carry", "-h"}, exitOK, "usage: loopstore carry FILE DIR", ""},
-		{[]string{"carry", "x"}, exitUsage, "", "it takes a file and a directory, not 1"},
-		{[]string{"carry", "x", "-y"}, exitUsage, "", "-y comes after x, but flags go before files"},
-		{[]string{"carry", "nowhere.db", "x"}, exitUsage, "", "nowhere.db: no such file"},
-		{[]string{"compact", "nowhere.db"}, exitUsage, "", "open nowhere.db"},
-		{[]string{"verify", "x", "y"}, exitUsage, "", "it takes one file, not 2"},
-		{[]string{"verify", "nowhere.jsonl"}, exitUsage, "", "open nowhere.jsonl"},
+		{nil, cli.ExitMisuse, "", "Usage:\n  loopstore"},
+		{[]string{"help"}, cli.OK, "demo        drive a workload", ""},
+		{[]string{"-h"}, cli.OK, "Usage:\n  loopstore", ""},
+		{[]string{"demo", "-h"}, cli.OK, "--runtimes", ""},
+		{[]string{"help", "demo"}, cli.OK, "--runtimes", ""},
+		{[]string{"demo", "nowhere.json"}, cli.ExitMisuse, "", "open nowhere.json"},
+		{[]string{"inspect", "-h"}, cli.OK, "--payloads", ""},
+		{[]string{"inspect"}, cli.ExitMisuse, "", "it takes one file, not 0"},
+		{[]string{"inspect", "-nonsense", "x"}, cli.ExitMisuse, "", "-nonsense"},
+		{[]string{"verify", "-h"}, cli.OK, "Usage:\n  loopstore verify FILE [flags]", ""},
+		{[]string{"compact", "-h"}, cli.OK, "Usage:\n  loopstore compact DIR", ""},
+		{[]string{"compact"}, cli.ExitMisuse, "", "it takes one directory, not 0"},
+		{[]string{"salvage", "-h"}, cli.OK, "Usage:\n  loopstore salvage DIR OUT [flags]", ""},
+		{[]string{"salvage", "x"}, cli.ExitMisuse, "", "it takes a directory and a file, not 1"},
+		{[]string{"import", "-h"}, cli.OK, "Usage:\n  loopstore import EXPORT DIR [flags]", ""},
+		{[]string{"import", "x"}, cli.ExitMisuse, "", "it takes an exported file and a directory, not 1"},
+		{[]string{"carry", "-h"}, cli.OK, "Usage:\n  loopstore carry FILE DIR", ""},
+		{[]string{"carry", "x"}, cli.ExitMisuse, "", "it takes a file and a directory, not 1"},
+		{[]string{"carry", "nowhere.db", "x"}, cli.ExitMisuse, "", "nowhere.db: no such file"},
+		{[]string{"compact", "nowhere.db"}, cli.ExitMisuse, "", "open nowhere.db"},
+		{[]string{"verify", "x", "y"}, cli.ExitMisuse, "", "it takes one file, not 2"},
+		{[]string{"verify", "nowhere.jsonl"}, cli.ExitMisuse, "", "open nowhere.jsonl"},
 	} {
 		code, stdout, stderr := shell(t.Context(), c.args...)
 		require.Equal(t, c.code, code, "%q", c.args)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/journal/disk"
@@ -51,12 +52,12 @@ func withPast(t *testing.T) (dir string) {
 func TestInspectShowsThePastOfASession(t *testing.T) {
 	dir := withPast(t)
 	code, stdout, stderr := shell(t.Context(), "inspect", dir)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `(?m)^chat +\d+ - +0 +0 +1 +4 +44 +6 +[\d,]+$`, stdout)
 	require.Regexp(t, `(?m)^copy +\d+ - +0 +0 +0 +0 +44 +1 +[\d,]+$`, stdout)
 
 	code, stdout, stderr = shell(t.Context(), "inspect", "-runtime", "chat", dir)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `(?m)^snapshot: version 7, format lines, 44 bytes, 4 messages, digest [0-9a-f]{64}$`, stdout)
 	require.Contains(t, stdout, "\n6 versions of the session\n  2      lines             22  ")
 	require.Contains(t, stdout, "by 01000000-0000-0000-0000-000000000000 3\n  5      meerkat          209  ")
@@ -71,14 +72,14 @@ func TestInspectShowsThePastOfASession(t *testing.T) {
 	require.Contains(t, stdout, "\n  secret\n")
 
 	for text, args := range map[string][]string{
-		"-number goes with -runtime": {"-number", "1", dir}, "it must be a number": {"-number", "-1", "-runtime", "chat", dir},
+		"--number goes with --runtime": {"-number", "1", dir}, "it must be a number": {"-number", "-1", "-runtime", "chat", dir},
 	} {
 		code, _, stderr = shell(t.Context(), append([]string{"inspect"}, args...)...)
-		require.Equal(t, exitUsage, code)
+		require.Equal(t, cli.ExitMisuse, code)
 		require.Contains(t, stderr, text)
 	}
 	code, _, stderr = shell(t.Context(), "inspect", "-number", "1", "-runtime", "chat", dir)
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, stderr, "runtime chat has no version 1 of its session")
 }
 
@@ -86,7 +87,7 @@ func TestInspectPrintsThePastAsJSON(t *testing.T) {
 	dir := withPast(t)
 	decode := func(args ...string) (d details, text string) {
 		code, stdout, stderr := shell(t.Context(), append([]string{"inspect", "-json"}, append(args, dir)...)...)
-		require.Equal(t, exitOK, code, stderr)
+		require.Equal(t, cli.OK, code, stderr)
 		dec := json.NewDecoder(strings.NewReader(stdout))
 		dec.DisallowUnknownFields()
 		require.NoError(t, dec.Decode(&d))
@@ -122,7 +123,7 @@ func TestInspectPrintsThePastAsJSON(t *testing.T) {
 
 func TestVerifyReadsEveryVersion(t *testing.T) {
 	code, stdout, stderr := shell(t.Context(), "verify", withPast(t))
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `(?m)^snapshots +2  `, stdout)
 	require.Regexp(t, `(?m)^versions +5  `, stdout)
 	require.Regexp(t, `(?m)^documents +7  .*from 5 texts$`, stdout)
@@ -170,7 +171,7 @@ func TestCompactKeepsThePast(t *testing.T) {
 	dir := withPast(t)
 	_, before, _ := shell(t.Context(), "inspect", "-json", "-runtime", "chat", dir)
 	code, _, stderr := shell(t.Context(), "compact", dir)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	_, after, _ := shell(t.Context(), "inspect", "-json", "-runtime", "chat", dir)
 	require.Equal(t, before, after)
 	l := storetest.Open(t, disk.New(dir, disk.Options{}), "p")
@@ -190,11 +191,11 @@ func TestAnExportHasThePast(t *testing.T) {
 		args := []string{"inspect", "-json", "-payloads", "-runtime", id}
 		_, want, _ := shell(t.Context(), append(args, dir)...)
 		code, got, stderr := shell(t.Context(), append(args, exported)...)
-		require.Equal(t, exitOK, code, stderr)
+		require.Equal(t, cli.OK, code, stderr)
 		require.Equal(t, want, got)
 	}
 	code, stdout, stderr := shell(t.Context(), "verify", exported)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `(?m)^versions +5  `, stdout)
 	require.Regexp(t, `(?m)^documents +7  .*from 5 texts$`, stdout)
 }

@@ -2,45 +2,45 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"strings"
 
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/spf13/cobra"
+
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/journal/disk"
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// salvage is the subcommand.
-func salvage(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("salvage", flag.ContinueOnError)
-	partition := partitionFlag(flags, "needed\nif there are several")
-	names, err := parseNames(flags, args, 2, "a directory and a file", salvageHelp, "", stdout, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		return exitUsage
+func salvageCommand() *cobra.Command {
+	var partition partitionFlag
+	cmd := &cobra.Command{
+		Use: "salvage DIR OUT", Short: "bring what is whole in a damaged journal into a file to import",
+		Long: salvageHelp, Args: cli.Exactly(2, "a directory and a file"),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			ctx, dir, out := cmd.Context(), names[0], names[1]
+			s, err := salvageJournal(ctx, dir, partition.name)
+			if err == nil {
+				err = s.write(cmd, out)
+			}
+			if err != nil {
+				return about(dir, err)
+			}
+			text, all := s.report(dir, out)
+			term.Say(cmd.OutOrStdout(), "%s", text)
+			if !all {
+				return cli.ErrFailed
+			}
+			return nil
+		},
 	}
-	dir, out := names[0], names[1]
-	s, err := salvageJournal(ctx, dir, *partition)
-	if err == nil {
-		err = s.write(ctx, out)
-	}
-	if err != nil {
-		return refuse(ctx, stderr, "salvage", dir, err)
-	}
-	text, all := s.report(dir, out)
-	term.Say(stdout, "%s", text)
-	if !all {
-		return exitFailed
-	}
-	return exitOK
+	partition.add(cmd, "needed\nif there are several")
+	return cmd
 }
 
 // A salvaged partition is what could be read of it.
@@ -55,7 +55,7 @@ func salvageJournal(ctx context.Context, dir string, asked *string) (*salvaged, 
 	case err != nil:
 		return nil, err
 	case !info.IsDir():
-		return nil, misuse("a journal is a directory, and this is none")
+		return nil, cli.Misused("a journal is a directory, and this is none")
 	}
 	if asked == nil {
 		names, _, err := disk.SalvagePartitions(ctx, dir, disk.Options{})
@@ -63,7 +63,7 @@ func salvageJournal(ctx context.Context, dir string, asked *string) (*salvaged, 
 			return nil, err
 		}
 		if len(names) != 1 {
-			return nil, misuse("-partition must name one: what can be seen are " + quoted(names))
+			return nil, cli.Misused("--partition must name one: what can be seen are " + quoted(names))
 		}
 		asked = &names[0]
 	}
@@ -80,15 +80,18 @@ func salvageJournal(ctx context.Context, dir string, asked *string) (*salvaged, 
 }
 
 // write writes an export, and reads it again: what an import would not take is no use.
-func (s *salvaged) write(ctx context.Context, out string) error {
+func (s *salvaged) write(cmd *cobra.Command, out string) error {
+	if out == "-" {
+		return cli.Misused("OUT is read again to check it, and the standard output cannot be")
+	}
 	if _, err := os.Lstat(out); err == nil {
-		return misuse(fmt.Sprintf("%s is there already", term.Printable(out)))
+		return cli.Misused(fmt.Sprintf("%s is there already", term.Printable(out)))
 	}
 	err := archive.WriteFile(out, func(w io.Writer) error { return archive.Write(w, s.state.Image()) })
 	if err != nil {
 		return err
 	}
-	if _, _, err := readArchive(ctx, out); err != nil {
+	if _, _, err := readArchive(cmd, out); err != nil {
 		return fmt.Errorf("what was salvaged, in %s, is no export that an import takes: %w", term.Printable(out), err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
 	"github.com/loopstore/loopstore/internal/fixture"
 	"github.com/loopstore/loopstore/store/journal/disk"
 )
@@ -41,7 +42,7 @@ func TestSalvage(t *testing.T) {
 	dir := filledJournal(t)
 	whole := filepath.Join(t.TempDir(), "whole.jsonl")
 	code, stdout, stderr := shell(t.Context(), "salvage", dir, whole)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `^.*whole.jsonl: ([0-9]+) of ([0-9]+) runtimes in .*, for "loopstore import"\nnothing is damaged\n$`, stdout)
 
 	for name, harm := range map[string]func(dir string) error{
@@ -60,20 +61,20 @@ func TestSalvage(t *testing.T) {
 		dir := filledJournal(t)
 		require.NoError(t, harm(dir), name)
 		code, _, _ = shell(t.Context(), "verify", dir)
-		require.Equal(t, exitFailed, code, "it is damaged")
+		require.Equal(t, cli.ExitFailed, code, "it is damaged")
 		before := filesOf(t, dir)
 		out := filepath.Join(t.TempDir(), "out.jsonl")
 		code, stdout, stderr = shell(t.Context(), "salvage", "-partition", "p", dir, out)
-		require.Equal(t, exitFailed, code, "not all that was held, perhaps: %s", stderr)
+		require.Equal(t, cli.ExitFailed, code, "not all that was held, perhaps: %s", stderr)
 		require.FileExists(t, out)
 		require.Contains(t, stdout, "damage: ", name)
 		require.Equal(t, before, filesOf(t, dir), "salvage changes nothing")
 		code, stdout, stderr = shell(t.Context(), "import", "-partition", "p", out, filepath.Join(t.TempDir(), "journal"))
-		require.Equal(t, exitOK, code, stderr)
+		require.Equal(t, cli.OK, code, stderr)
 		require.Regexp(t, `holds [0-9]+ runtimes`, stdout)
 
 		code, _, stderr = shell(t.Context(), "salvage", dir, out)
-		require.Equal(t, exitUsage, code)
+		require.Equal(t, cli.ExitMisuse, code)
 		require.Contains(t, stderr, "is there already")
 	}
 }
@@ -101,10 +102,10 @@ func TestSalvageRefuses(t *testing.T) {
 		says string
 		args []string
 	}{
-		{exitUsage, "no such file", []string{"nowhere", out}},
-		{exitUsage, "a journal is a directory", []string{exportedFixture(t), out}},
-		{exitFailed, "no partition", []string{"-partition", "other", dir, out}},
-		{exitUsage, "no such file", []string{dir, filepath.Join(t.TempDir(), "no", "out.jsonl")}},
+		{cli.ExitMisuse, "no such file", []string{"nowhere", out}},
+		{cli.ExitMisuse, "a journal is a directory", []string{exportedFixture(t), out}},
+		{cli.ExitFailed, "no partition", []string{"-partition", "other", dir, out}},
+		{cli.ExitMisuse, "no such file", []string{dir, filepath.Join(t.TempDir(), "no", "out.jsonl")}},
 	} {
 		code, stdout, stderr := shell(t.Context(), append([]string{"salvage"}, c.args...)...)
 		require.Equal(t, c.code, code, stderr)
@@ -114,10 +115,10 @@ func TestSalvageRefuses(t *testing.T) {
 	loop, err := loopstore.Open(t.Context(), disk.New(dir, disk.Options{}), "q", loopstore.Options{})
 	require.NoError(t, err)
 	code, _, stderr := shell(t.Context(), "salvage", "-partition", "p", dir, out)
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, stderr, "in use")
 	require.NoError(t, loop.Close())
 	code, _, stderr = shell(t.Context(), "salvage", dir, out)
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, cli.ExitMisuse, code)
 	require.Contains(t, stderr, `"p", "q"`)
 }

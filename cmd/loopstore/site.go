@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore"
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/loopstore/loopstore/cmd/internal/term"
 	pages "github.com/loopstore/loopstore/store/inspect"
 )
 

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/cmd/internal/cli"
 )
 
 // get returns a page's text. The connection is closed.
@@ -31,7 +33,7 @@ func get(t *testing.T, url string) string {
 // The store is shown while it is worked on, and after the report until the demo
 // is interrupted, also if a page is live. What a user's files say is not shown.
 func TestStoreIsShownUntilInterrupted(t *testing.T) {
-	text, err := os.ReadFile("internal/demo/conversations/travel-booking.json")
+	text, err := os.ReadFile("../internal/demo/conversations/travel-booking.json")
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "travel-booking.json")
 	require.NoError(t, os.WriteFile(file, text, 0o600))
@@ -44,7 +46,7 @@ func TestStoreIsShownUntilInterrupted(t *testing.T) {
 		ended := make(chan int, 1)
 		go func() {
 			args := []string{"demo", "-http", "localhost:0", "-runtimes", "2", "-turns", "2", "-quiet"}
-			ended <- run(ctx, append(args, files...), &stdout, stderr)
+			ended <- cli.Run(ctx, newRoot(), append(args, files...), nil, &stdout, stderr)
 			_ = stderr.Close()
 		}()
 		lines := bufio.NewReader(messages)
@@ -70,7 +72,7 @@ func TestStoreIsShownUntilInterrupted(t *testing.T) {
 		_, err = io.ReadAll(live.Body)
 		require.NoError(t, err)
 		require.NoError(t, live.Body.Close())
-		require.Equal(t, exitOK, <-ended, "that is how it is meant to end")
+		require.Equal(t, cli.OK, <-ended, "that is how it is meant to end")
 		rest, err := io.ReadAll(lines)
 		require.NoError(t, err)
 		require.Empty(t, string(rest))
@@ -82,7 +84,7 @@ func TestAddressInUse(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, listener.Close()) }()
 	code, stdout, stderr := shell(t.Context(), "demo", "-http", listener.Addr().String())
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Empty(t, stdout)
 	require.Contains(t, stderr, "loopstore demo: listen tcp "+listener.Addr().String())
 }

@@ -2,47 +2,45 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
 	"strings"
 
-	"github.com/loopstore/loopstore/cmd/loopstore/internal/term"
+	"github.com/spf13/cobra"
+
+	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
 )
 
-// verify is the subcommand.
-func verify(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
-	partition := partitionFlag(flags, "without\nit all are checked")
-	name, err := parseFile(flags, args, verifyHelp, "", stdout, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		return exitUsage
+func verifyCommand() *cobra.Command {
+	var partition partitionFlag
+	cmd := &cobra.Command{
+		Use: "verify FILE", Short: "check an exported file or a journal: every record, value, sequence and digest",
+		Long: verifyHelp, Args: cli.Exactly(1, "one file"),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			name := names[0]
+			all, err := readFile(cmd, name, partition.name, math.MaxInt)
+			if err != nil {
+				return about(name, err)
+			}
+			tables := make([]string, len(all))
+			for i, h := range all {
+				texts, err := h.readTexts(cmd.Context())
+				if err != nil {
+					return about(name, err)
+				}
+				tables[i] = h.verified(texts)
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), strings.Join(tables, "\n"))
+			return err
+		},
 	}
-	all, err := readFile(ctx, name, *partition, math.MaxInt)
-	if err != nil {
-		return refuse(ctx, stderr, "verify", name, err)
-	}
-	tables := make([]string, len(all))
-	for i, h := range all {
-		texts, err := h.readTexts(ctx)
-		if err != nil {
-			return refuse(ctx, stderr, "verify", name, err)
-		}
-		tables[i] = h.verified(texts)
-	}
-	if _, err := io.WriteString(stdout, strings.Join(tables, "\n")); err != nil {
-		term.Say(stderr, "loopstore verify: %v\n", err)
-		return exitFailed
-	}
-	return exitOK
+	partition.add(cmd, "without\nit all are checked")
+	return cmd
 }
 
 // listedNotes is how many runtimes a note names.

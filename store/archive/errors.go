@@ -25,6 +25,7 @@ var ErrVersion = errors.New("unknown version of the format")
 // What else may be wrong with a line.
 var (
 	errFormat   = errors.New("not an export of loopstore")
+	errLineEnds = errors.New("its lines end in CR LF, and those of an export in LF: something has converted it")
 	errCheck    = errors.New("it does not match its check: it was altered or moved, or a line before it is missing")
 	errSpelling = errors.New("not spelled as it is written")
 	errRevision = errors.New("no store comes to such a revision")

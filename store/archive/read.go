@@ -73,9 +73,9 @@ func (r *reader) file() error {
 // members.
 func (r *reader) header() (head header, err error) {
 	start := []byte(opening(head.kind()) + `"format":"` + format + `",`)
-	if found, _ := r.in.Peek(len(start)); !bytes.HasPrefix(start, found) {
+	if found, err := r.in.Peek(len(start)); !bytes.HasPrefix(start, found) || len(found) == 0 && err == io.EOF {
 		r.line = 1
-		return head, r.fail(errFormat)
+		return head, r.fail(r.kind())
 	}
 	if err := r.next(); err != nil {
 		return head, err
@@ -97,6 +97,13 @@ func (r *reader) header() (head header, err error) {
 		return head, err
 	}
 	return head, r.confirm(head)
+}
+
+// kind says what the file is, if it is no export.
+func (r *reader) kind() error {
+	const enough = 512
+	found, _ := r.in.Peek(enough) // the error comes again
+	return kindOf(found)
 }
 
 func (r *reader) runtime(revision uint64) error {
@@ -298,7 +305,7 @@ func (r *reader) next() error {
 		case err != bufio.ErrBufferFull:
 			return err
 		case r.line == 1: // no header is that long
-			return r.fail(errFormat)
+			return r.fail(kindOf(part))
 		}
 		parts = append(parts, bytes.Clone(part))
 	}
@@ -308,6 +315,9 @@ func (r *reader) next() error {
 func (r *reader) decode(l line) error {
 	to := len(r.text) - sealLength
 	if to < 0 || !bytes.Equal(r.sealer.seal(r.text[:to]), r.text[to:]) {
+		if bytes.HasSuffix(r.text, []byte("\r\n")) {
+			return r.fail(errLineEnds)
+		}
 		return r.fail(errCheck)
 	}
 	if !bytes.HasPrefix(r.text[:to], []byte(opening(l.kind()))) {

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"github.com/loopstore/loopstore/cmd/internal/term"
+)
+
+func version() string {
+	info, _ := debug.ReadBuildInfo()
+	return versionOf(info)
+}
+
+// versionOf takes nil for a binary that says nothing of its build.
+func versionOf(info *debug.BuildInfo) string {
+	module, goVersion := "(unknown)", runtime.Version()
+	if info != nil {
+		goVersion = info.GoVersion
+		if info.Main.Version != "" {
+			module = info.Main.Version
+		}
+	}
+	return module + " " + goVersion
+}
+
+func versionCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the versions of the module and of Go", Args: None,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", root.Name(), root.Version)
+			return err
+		},
+	}
+}
+
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "show the help of a command",
+		ValidArgsFunction: func(*cobra.Command, []string, string) (all []string, _ cobra.ShellCompDirective) {
+			for _, cmd := range root.Commands() {
+				if cmd.IsAvailableCommand() {
+					all = append(all, cmd.Name()+"\t"+cmd.Short)
+				}
+			}
+			return all, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(help *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return misread(help, args, unknown(root, strings.Join(args, " ")))
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
+}
+
+func manCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "man DIR", Short: "write manual pages into a directory", Args: Exactly(1, "one directory"),
+		Long: "man writes a manual page for each command into DIR, which must be there. \"man -M\" does\n" +
+			"not look there, but \"man DIR/" + root.Name() + ".1\" shows one.",
+		ValidArgsFunction: CompleteDirs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root.DisableAutoGenTag = true
+			header := doc.GenManHeader{Section: "1", Source: root.Name() + " " + strings.Fields(root.Version)[0], Manual: " "}
+			if err := doc.GenManTree(root, &header, args[0]); err != nil {
+				return Misuse{err}
+			}
+			term.Say(cmd.OutOrStdout(), "%s: see %s.1\n", term.Printable(args[0]), root.Name())
+			return nil
+		},
+	}
+}
+
+// CompleteDirs lets a shell complete arguments with directories.
+func CompleteDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}

@@ -1,0 +1,175 @@
+// Package cli is what the commands have in common: their help, exit codes, signals, and
+// what becomes of an error or of an output that cannot be written.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/loopstore/loopstore/cmd/internal/term"
+)
+
+// The exit codes.
+const (
+	OK              = 0
+	ExitFailed      = 1
+	ExitMisuse      = 2
+	ExitInterrupted = 130
+	ExitTerminated  = 143
+)
+
+// ErrTerminated is the cause of a context that SIGTERM ended.
+var ErrTerminated = errors.New("terminated")
+
+// A Misuse is an error of a flag or an argument.
+type Misuse struct {
+	Err error // what the misuse led to
+}
+
+// Misused returns a Misuse with a text.
+func Misused(text string) error { return Misuse{errors.New(text)} }
+
+func (m Misuse) Error() string { return m.Err.Error() }
+
+// Unwrap returns Err.
+func (m Misuse) Unwrap() error { return m.Err }
+
+// A silent error has been told to the user, or needs no telling.
+type silent int
+
+func (silent) Error() string { return "the user was told" }
+
+// ErrFailed is the error of a command that has itself said what failed.
+var ErrFailed error = silent(ExitFailed)
+
+// Interrupted returns the error of a command that a signal has ended before its time, in
+// good order: nil if none has.
+func Interrupted(ctx context.Context) error {
+	if code := interruptedOr(ctx, OK); code != OK {
+		return silent(code)
+	}
+	return nil
+}
+
+// Main runs a command with the arguments of the process, until it ends or a signal ends it,
+// and exits.
+func Main(root *cobra.Command) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go cancelOnSignal(signals, cancel)
+	os.Exit(Run(ctx, root, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// cancelOnSignal waits for the first signal. A second one kills.
+func cancelOnSignal(signals chan os.Signal, cancel context.CancelCauseFunc) {
+	first := <-signals
+	signal.Stop(signals)
+	if first == syscall.SIGTERM {
+		cancel(ErrTerminated)
+	} else {
+		cancel(nil)
+	}
+}
+
+// Run runs a command, which must be new, and returns the exit code. Once ctx ends it waits
+// for no input, and for an output a second at most.
+func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	out, errs := &output{ctx: ctx, w: stdout}, &output{ctx: ctx, w: stderr}
+	root.SetIn(&input{ctx: ctx, r: stdin})
+	root.SetOut(out)
+	root.SetErr(errs)
+	begun := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
+	prepare(root)
+	root.SetArgs(twoDashes(root, args))
+	cmd, err := root.ExecuteContextC(ctx)
+	switch {
+	case out.err != nil && (err == nil || !begun):
+		err = out.err
+	case err != nil && !begun:
+		err = misread(cmd, args, err)
+	}
+	if told, ok := errors.AsType[silent](err); ok {
+		return int(told)
+	}
+	if err == nil {
+		return OK
+	}
+	term.Say(errs, "%s: %v\n", cmd.CommandPath(), err)
+	if _, ok := errors.AsType[Misuse](err); ok && (ctx.Err() == nil || !errors.Is(err, context.Cause(ctx))) {
+		return ExitMisuse
+	}
+	return interruptedOr(ctx, ExitFailed)
+}
+
+// interruptedOr returns the exit code of a signal if one has ended ctx, or code.
+func interruptedOr(ctx context.Context, code int) int {
+	switch {
+	case ctx.Err() == nil:
+		return code
+	case errors.Is(context.Cause(ctx), ErrTerminated):
+		return ExitTerminated
+	}
+	return ExitInterrupted
+}
+
+// prepare adds what all commands have.
+func prepare(root *cobra.Command) {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Version = version()
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.Args = cobra.ArbitraryArgs
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return misread(cmd, args, unknown(root, args[0]))
+		}
+		term.Say(cmd.ErrOrStderr(), "%s", root.UsageString())
+		return silent(ExitMisuse)
+	}
+	root.AddCommand(versionCommand(root), manCommand(root))
+	root.SetHelpCommand(helpCommand(root))
+	root.InitDefaultHelpFlag()
+	root.InitDefaultVersionFlag()
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		cmd.InitDefaultHelpFlag()
+		if cmd.Name() == "completion" {
+			cmd.Short = "write what lets a shell complete a command"
+		}
+	}
+}
+
+// unknown is the error of a command that there is not, with those that may be meant.
+func unknown(root *cobra.Command, name string) error {
+	text := "there is no command " + term.Named(name, 40)
+	if root.SuggestionsMinimumDistance = 2; len(root.SuggestionsFor(name)) > 0 {
+		text += ", did you mean " + strings.Join(root.SuggestionsFor(name), " or ") + "?"
+	}
+	return errors.New(text)
+}
+
+// misread is the error of flags or arguments that a command could not begin with. It shows
+// nothing of them if one may be a connection string, which a password may be in.
+func misread(cmd *cobra.Command, args []string, err error) error {
+	text := err.Error()
+	for _, arg := range args {
+		if Connection(arg) {
+			text = "the flags or arguments are wrong; they are not shown, since a password may be in them"
+		}
+	}
+	return Misused(text + "\nsee \"" + cmd.CommandPath() + " --help\"")
+}
+
+// Connection reports whether an argument may be meant to say how a server is reached.
+func Connection(arg string) bool {
+	return strings.Contains(arg, "://") || strings.Contains(arg, "@") || strings.Contains(strings.ToLower(arg), "password")
+}

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+)
+
+// An input reads from what may say nothing for ever. Once ctx has ended nobody waits for
+// it: it leaves the goroutine that does, which ends with the process.
+type input struct {
+	ctx     context.Context
+	r       io.Reader
+	pending chan struct{} // closed when a read has ended, nil if none was begun
+	buffer  [64 << 10]byte
+	rest    []byte // of the buffer, once the read has ended
+	err     error
+}
+
+// Read implements [io.Reader].
+func (i *input) Read(p []byte) (n int, err error) {
+	if i.ctx.Err() != nil {
+		return 0, context.Cause(i.ctx)
+	}
+	if len(i.rest) == 0 && i.err == nil {
+		if i.pending == nil {
+			i.pending = make(chan struct{})
+			go i.fill(i.pending)
+		}
+		select {
+		case <-i.pending:
+			i.pending = nil
+		case <-i.ctx.Done():
+			return 0, context.Cause(i.ctx)
+		}
+	}
+	n = copy(p, i.rest)
+	if i.rest = i.rest[n:]; len(i.rest) == 0 {
+		err = i.err
+	}
+	return n, err
+}
+
+func (i *input) fill(ended chan<- struct{}) {
+	defer close(ended)
+	n, err := i.r.Read(i.buffer[:])
+	i.rest, i.err = i.buffer[:n], err
+}
+
+// Open opens a file to read. Nobody waits for it once ctx has ended, neither for who opens
+// the other end of a pipe nor for who writes to it.
+func Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	type opened struct {
+		file *os.File
+		err  error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		file, err := os.Open(name)
+		done <- opened{file, err}
+	}()
+	select {
+	case o := <-done:
+		if o.err != nil {
+			return nil, o.err
+		}
+		return struct {
+			io.Reader
+			io.Closer
+		}{&input{ctx: ctx, r: o.file}, o.file}, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// ReadFile reads a file, as [Open] opens it.
+func ReadFile(ctx context.Context, name string) ([]byte, error) {
+	file, err := Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	return io.ReadAll(file)
+}
