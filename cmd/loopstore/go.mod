@@ -5,10 +5,10 @@ go 1.26.0
 require (
 	github.com/go-json-experiment/json v1.27.2
 	github.com/jackc/pgx/v5 v5.12.0
-	github.com/loopstore/loopstore v0.0.0
-	github.com/loopstore/loopstore/store/journal/disk v0.0.0
-	github.com/loopstore/loopstore/store/journal/jetstream v0.0.0
-	github.com/loopstore/loopstore/store/journal/postgres v0.0.0
+	github.com/loopstore/loopstore v0.1.0
+	github.com/loopstore/loopstore/store/journal/disk v0.1.0
+	github.com/loopstore/loopstore/store/journal/jetstream v0.1.0
+	github.com/loopstore/loopstore/store/journal/postgres v0.1.0
 	github.com/nats-io/nats.go v1.55.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
@@ -36,11 +36,4 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
-)
-
-replace (
-	github.com/loopstore/loopstore => ../..
-	github.com/loopstore/loopstore/store/journal/disk => ../../store/journal/disk
-	github.com/loopstore/loopstore/store/journal/jetstream => ../../store/journal/jetstream
-	github.com/loopstore/loopstore/store/journal/postgres => ../../store/journal/postgres
 )
