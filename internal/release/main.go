@@ -1,11 +1,12 @@
-// Command release keeps what the modules of this repository say of each other.
-// docs/releasing.md says when to use what:
+// Command release keeps what the modules of this repository say of each other, and
+// tries a release before it is one. docs/releasing.md says when to use what:
 //
 //	go -C internal/release run . set VERSION    requires and replaces of our own modules
 //	go -C internal/release run . check          what must hold in every commit
 //	go -C internal/release run . tidy [-diff]   go mod tidy in all modules
 //	go -C internal/release run . tags           the tags of the release, in order
 //	go -C internal/release run . proxy DIR      a module proxy of files, as after tagging
+//	go -C internal/release run . rehearse       install and get everything from one
 //
 // A module is released if .ci/go.work uses it. Nothing else says so: a released module
 // must not have a replace directive, and any other needs one for each of our modules
@@ -21,7 +22,7 @@ import (
 	"os/signal"
 )
 
-const usage = "usage: release set VERSION | check | tidy [-diff] | tags | proxy DIR"
+const usage = "usage: release set VERSION | check | tidy [-diff] | tags | proxy DIR | rehearse"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -63,6 +64,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	case command == "proxy" && len(rest) == 1:
 		return repo.proxy(ctx, rest[0])
+	case command == "rehearse" && len(rest) == 0:
+		return repo.rehearse(ctx, stdout)
 	}
 	return errors.New(usage)
 }

@@ -52,7 +52,20 @@ require example.com/store/engine v0.1.0
 
 require example.com/store v0.1.0 // indirect
 `,
-	"cmd/tool/main.go":     "package main\n\nimport _ \"example.com/store/engine\"\n\nfunc main() {}\n",
+	"cmd/tool/main.go": `package main
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	_ "example.com/store/engine"
+)
+
+func main() {
+	info, _ := debug.ReadBuildInfo()
+	fmt.Println("tool", info.Main.Version)
+}
+`,
 	"aside/testdata/f.txt": "x\n",
 	"aside/go.mod": `module example.com/store/aside
 
