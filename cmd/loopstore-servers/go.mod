@@ -4,10 +4,10 @@ go 1.26.0
 
 require (
 	github.com/jackc/pgx/v5 v5.12.0
-	github.com/loopstore/loopstore v0.0.0
-	github.com/loopstore/loopstore/cmd/internal v0.0.0
-	github.com/loopstore/loopstore/store/journal/jetstream v0.0.0
-	github.com/loopstore/loopstore/store/journal/postgres v0.0.0
+	github.com/loopstore/loopstore v0.1.0
+	github.com/loopstore/loopstore/cmd/internal v0.1.0
+	github.com/loopstore/loopstore/store/journal/jetstream v0.1.0
+	github.com/loopstore/loopstore/store/journal/postgres v0.1.0
 	github.com/nats-io/nats.go v1.55.0
 	github.com/spf13/cobra v1.10.2
 	github.com/stretchr/testify v1.12.1
@@ -41,11 +41,4 @@ require (
 	golang.org/x/term v0.48.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
-)
-
-replace (
-	github.com/loopstore/loopstore => ../..
-	github.com/loopstore/loopstore/cmd/internal => ../internal
-	github.com/loopstore/loopstore/store/journal/jetstream => ../../store/journal/jetstream
-	github.com/loopstore/loopstore/store/journal/postgres => ../../store/journal/postgres
 )

@@ -3,9 +3,9 @@ module github.com/loopstore/loopstore/cmd/loopstore
 go 1.26.0
 
 require (
-	github.com/loopstore/loopstore v0.0.0
-	github.com/loopstore/loopstore/cmd/internal v0.0.0
-	github.com/loopstore/loopstore/store/journal/disk v0.0.0
+	github.com/loopstore/loopstore v0.1.0
+	github.com/loopstore/loopstore/cmd/internal v0.1.0
+	github.com/loopstore/loopstore/store/journal/disk v0.1.0
 	github.com/spf13/cobra v1.10.2
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
@@ -23,10 +23,4 @@ require (
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect
 	golang.org/x/term v0.48.0 // indirect
-)
-
-replace (
-	github.com/loopstore/loopstore => ../..
-	github.com/loopstore/loopstore/cmd/internal => ../internal
-	github.com/loopstore/loopstore/store/journal/disk => ../../store/journal/disk
 )

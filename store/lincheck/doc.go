@@ -116,14 +116,8 @@
 //
 // # Checking another store
 //
-// There is no release yet, and your module ignores the replace in this module's
-// go.mod. So clone the repository, say into ../loopstore, and write both modules into
-// your go.mod; go mod tidy adds the rest:
-//
-//	require (
-//		github.com/loopstore/loopstore v0.0.0
-//		github.com/loopstore/loopstore/store/lincheck v0.0.0
-//	)
+// This module is not released. So clone the repository, say into ../loopstore, and
+// write into your go.mod where both modules are; go mod tidy adds the rest:
 //
 //	replace (
 //		github.com/loopstore/loopstore => ../loopstore

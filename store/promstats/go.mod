@@ -3,7 +3,7 @@ module github.com/loopstore/loopstore/store/promstats
 go 1.26.0
 
 require (
-	github.com/loopstore/loopstore v0.0.0
+	github.com/loopstore/loopstore v0.1.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
@@ -24,5 +24,3 @@ require (
 	golang.org/x/sys v0.48.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
-
-replace github.com/loopstore/loopstore => ../..

@@ -5,8 +5,8 @@ go 1.26.0
 require (
 	github.com/asynkron/protoactor-go v0.0.0-20240822202345-3c0e61ca19c9
 	github.com/hashicorp/go-memdb v1.3.5
-	github.com/loopstore/loopstore v0.0.0
-	github.com/loopstore/loopstore/store/journal/disk v0.0.0
+	github.com/loopstore/loopstore v0.1.0
+	github.com/loopstore/loopstore/store/journal/disk v0.1.0
 	github.com/stretchr/testify v1.12.1
 	github.com/tidwall/buntdb v1.3.0
 	go.uber.org/goleak v1.3.0

@@ -3,7 +3,7 @@ module github.com/loopstore/loopstore/store/journal/disk
 go 1.26.0
 
 require (
-	github.com/loopstore/loopstore v0.0.0
+	github.com/loopstore/loopstore v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.etcd.io/bbolt v1.5.0
 	go.uber.org/goleak v1.3.0
@@ -16,5 +16,3 @@ require (
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.45.0 // indirect
 )
-
-replace github.com/loopstore/loopstore => ../../..

@@ -3,10 +3,10 @@ module github.com/loopstore/loopstore/store/lincheck/engines
 go 1.26.0
 
 require (
-	github.com/loopstore/loopstore v0.0.0
-	github.com/loopstore/loopstore/store/journal/disk v0.0.0
-	github.com/loopstore/loopstore/store/journal/jetstream v0.0.0
-	github.com/loopstore/loopstore/store/lincheck v0.0.0
+	github.com/loopstore/loopstore v0.1.0
+	github.com/loopstore/loopstore/store/journal/disk v0.1.0
+	github.com/loopstore/loopstore/store/journal/jetstream v0.1.0
+	github.com/loopstore/loopstore/store/lincheck v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 )
