@@ -70,7 +70,7 @@ func carries(t *testing.T, file string) {
 
 	loop, err := loopstore.Open(t.Context(), disk.New(dir, disk.Options{}), "p0", loopstore.Options{})
 	require.NoError(t, err)
-	want := fixture.At(fixture.OnState(t, fixture.New(t)), fixture.AllPlaces)
+	want := fixture.At(fixture.OnState(t, fixture.First.State(t)), fixture.AllPlaces)
 	fixture.Compare(t, want, fixture.At(fixture.OnLoop(t, loop), fixture.AllPlaces))
 	require.NoError(t, loop.Close())
 }
