@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -241,3 +242,30 @@ func TestCarryChecksTheFile(t *testing.T) {
 		})
 	}
 }
+
+// A store that finds records of a newer version does not open. It has changed none of them:
+// the version that wrote them goes on with all that it had.
+func TestNewerRecordsAreLeftAsTheyAre(t *testing.T) {
+	path := unzip(t, disk.FormatVersion)
+	j, all, err := load(t, disk.New(path, disk.Options{}), "p0")
+	require.NoError(t, err)
+	root := []byte(all["\x00"])
+	root[0]++ // the version of the records
+	sealed := root[:len(root)-4]
+	sum := crc32.Update(crc32.Checksum([]byte{0}, castagnoli), castagnoli, sealed)
+	all["\x00"] = string(binary.LittleEndian.AppendUint32(sealed, sum))
+	appendTo(t, j, put("\x00", all["\x00"]))
+	require.NoError(t, j.Close(t.Context()))
+	for range 2 {
+		_, err = loopstore.Open(t.Context(), disk.New(path, disk.Options{}), "p0", loopstore.Options{})
+		require.ErrorIs(t, err, journal.ErrNewerFormat)
+		_, err = loopstore.Open(t.Context(), disk.New(path, disk.Options{}), "p0", loopstore.Options{SetAside: true})
+		require.ErrorIs(t, err, journal.ErrNewerFormat)
+	}
+	j, after, err := load(t, disk.New(path, disk.Options{}), "p0")
+	require.NoError(t, err)
+	require.Equal(t, all, after)
+	require.NoError(t, j.Close(t.Context()))
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -2,7 +2,9 @@ package jetstream_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"testing"
 
 	js "github.com/nats-io/nats.go/jetstream"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/internal/fixture"
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/jetstream"
 )
 
@@ -68,4 +71,25 @@ func TestDurableStreamsOfEachVersion(t *testing.T) {
 			require.NoError(t, l.Close())
 		})
 	}
+}
+
+// A stream that ends with an entry of a newer format is refused, and nothing is written to
+// it.
+func TestANewerFormatIsRefused(t *testing.T) {
+	e := newEngine(t, shared, jetstream.Options{Prefix: "fixture"})
+	name := restore(t, jetstream.FormatVersion)
+	stream, err := clientOf(t).Stream(t.Context(), name)
+	require.NoError(t, err)
+	last, err := stream.GetMsg(t.Context(), stream.CachedInfo().State.LastSeq)
+	require.NoError(t, err)
+	newer := last.Data[:len(last.Data)-4]
+	newer[3]++ // the version
+	newer = binary.BigEndian.AppendUint32(newer, crc32.Checksum(newer, crc32.MakeTable(crc32.Castagnoli)))
+	ack, err := clientOf(t).Publish(t.Context(), name+".record", newer)
+	require.NoError(t, err)
+	_, _, err = open(t, e, "agents/0")
+	require.ErrorIs(t, err, journal.ErrNewerFormat)
+	info, err := stream.Info(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ack.Sequence, info.State.LastSeq)
 }
