@@ -163,7 +163,7 @@ func TestDurablePiecesOfVersion3(t *testing.T) {
 		require.NoError(t, all.Done(), name)
 		records[name] = int(head.Keys)
 	}
-	require.Equal(t, map[string]int{"": 4, "keep": 2, left: 128, "p0": 387}, records)
+	require.Equal(t, map[string]int{"": 4, "keep": 2, left: 213, "p0": 393}, records)
 
 	open := func(name string) *loopstore.Loop {
 		l, err := loopstore.Open(t.Context(), disk.New(path, disk.Options{}), name, loopstore.Options{})
