@@ -21,7 +21,7 @@ import (
 func exportedFixture(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder
-	require.NoError(t, archive.Write(&text, fixture.New(t).Image()))
+	require.NoError(t, archive.Write(&text, fixture.First.State(t).Image()))
 	file := filepath.Join(t.TempDir(), "export.jsonl")
 	require.NoError(t, os.WriteFile(file, []byte(text.String()), 0o600))
 	return file

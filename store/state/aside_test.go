@@ -46,10 +46,10 @@ func harms(all []journal.Change, at int) map[string][]journal.Change {
 // Whatever becomes of one record, a runtime is what it was, or is set aside: then no
 // operation answers for it, all others go on, and the journal keeps what there is of it.
 func TestSetAside(t *testing.T) {
-	all := slices.Collect(fixture.New(t).Records())
-	want := fixture.Runtimes(t, fixture.New(t))
+	all := slices.Collect(fixture.First.State(t).Records())
+	want := fixture.Runtimes(t, fixture.First.State(t))
 	filed := make(map[store.SessionID]store.RuntimeID)
-	for id, f := range fixture.New(t).Image().Sessions() {
+	for id, f := range fixture.First.State(t).Image().Sessions() {
 		filed[id] = f.By
 	}
 	set, refused := 0, 0
@@ -273,9 +273,9 @@ func refusesAll(t *testing.T, s *state.State, id store.RuntimeID) {
 
 // What is salvaged is whole, and what is not is named, or counted.
 func TestSalvage(t *testing.T) {
-	all := slices.Collect(fixture.New(t).Records())
-	want := fixture.Runtimes(t, fixture.New(t))
-	sessions := fixture.New(t).Totals().Sessions
+	all := slices.Collect(fixture.First.State(t).Records())
+	want := fixture.Runtimes(t, fixture.First.State(t))
+	sessions := fixture.First.State(t).Totals().Sessions
 	for at := range all {
 		for how, harmed := range harms(all, at) {
 			s, left, err := leniently(harmed, (*state.Replay).Salvage)

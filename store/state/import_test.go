@@ -31,7 +31,7 @@ func stagedIn(t *testing.T, k kept, s, from *state.State) *state.Import {
 func TestOperationsGoOnInTheGroupOfAnImport(t *testing.T) {
 	for _, taken := range []bool{false, true} {
 		s, k := &state.State{BatchBytes: 20 << 10}, kept{}
-		in := stagedIn(t, k, s, fixture.New(t))
+		in := stagedIn(t, k, s, fixture.First.State(t))
 		adopt := func() {
 			s.Begin()
 			_, err := s.EndImport(in)
@@ -53,7 +53,7 @@ func TestOperationsGoOnInTheGroupOfAnImport(t *testing.T) {
 		k.apply(s.Changes())
 		s.Commit()
 
-		want := fixture.New(t)
+		want := fixture.First.State(t)
 		fixture.GoOn(fixture.OnState(t, want), 0)
 		_, err := ops.Run(want, ops.DeleteRuntime{RuntimeID: "talk"})
 		require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestOperationsGoOnInTheGroupOfAnImport(t *testing.T) {
 // A piece that is cleared in the group in which an import becomes true is in its batch.
 func TestClearingInTheGroupOfAnImport(t *testing.T) {
 	s, k := &state.State{BatchBytes: 20 << 10}, kept{}
-	late := stagedIn(t, k, s, fixture.New(t))
+	late := stagedIn(t, k, s, fixture.First.State(t))
 	s.Begin()
 	require.NoError(t, s.StorePiece(late.Abort()))
 	s.Commit()

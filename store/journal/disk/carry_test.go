@@ -151,7 +151,7 @@ func TestCarryOfWhatIsNoJournal(t *testing.T) {
 // no journal, or a whole one, and the call can be made again.
 func TestAnyStepOfACreationMayFail(t *testing.T) {
 	broken := errors.New("broken")
-	want := fixture.At(fixture.OnState(t, fixture.New(t)), fixture.AllPlaces)
+	want := fixture.At(fixture.OnState(t, fixture.All.State(t)), fixture.AllPlaces)
 	for name, create := range map[string]func(path string) error{
 		"carry": func(path string) error { return disk.Carry(t.Context(), copyOf(t, oldFiles[1]), path, disk.Options{}) },
 		"open": func(path string) error {

@@ -8,6 +8,15 @@ import (
 	"github.com/loopstore/loopstore/store/journal/disk/internal/pages"
 )
 
+// FormatVersion is the version of the directories that are written.
+const FormatVersion = formatVersion
+
+// FormatAgain reads a format, and writes it again.
+func FormatAgain(text string) (string, error) {
+	id, err := decodeFormat(text)
+	return encodeFormat(id), err
+}
+
 // WithSegments returns options with segments of the log of a size.
 func WithSegments(opts Options, size int64) Options {
 	opts.segment = size

@@ -12,6 +12,9 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 )
 
+// FormatVersion is the version of the entries that are written.
+const FormatVersion = formatVersion
+
 // FormerEntries returns the entries of a journal in the first format, and what stands in
 // it.
 func FormerEntries(batches int) (all [][]byte, standing map[string]string) {

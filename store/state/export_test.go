@@ -1,0 +1,4 @@
+package state
+
+// RecordVersion is the version of the records that are written.
+const RecordVersion = recordVersion
