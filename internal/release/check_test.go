@@ -112,6 +112,7 @@ func TestCheckAndTagsKnowWhatHasBeenReleased(t *testing.T) {
 	_, err = loaded(t, root).tags(t.Context())
 	require.ErrorContains(t, err, "CHANGELOG.md has no heading for v0.2.0")
 
+	git(t, root, "tag", "v0.9.0")
 	git(t, root, "tag", "v0.10.0")
 	require.ErrorContains(t, checked(t, root), "v0.2.0 is set, and v0.10.0 has been released")
 }
