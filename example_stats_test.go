@@ -33,10 +33,10 @@ func ExampleLoop_Stats() {
 	if err := json.Unmarshal([]byte(expvar.Get("loopstore").String()), &shown); err != nil {
 		panic(err)
 	}
-	fmt.Println(shown.InboxSize, shown.Operations["persist_runtime_state"])
+	fmt.Println(shown.InboxSize, shown.Operations["persist_runtime_state"].Done)
 	// Output:
 	// 1 runtime, 1 write
-	// 128 {1 0}
+	// 128 1
 }
 
 // A call that would go beyond a limit changes nothing, and says which one.

@@ -96,7 +96,7 @@ func do[R any, O ops.Operation, P ops.Steps[R, O]](ctx context.Context, l *Loop,
 
 // failed counts a call that is refused, or that has failed, and says which.
 func (l *Loop) failed(op ops.Operation, err error) error {
-	l.meter.Failed(op.Kind())
+	l.meter.Failed(op.Kind(), err)
 	return ops.Error(op, err)
 }
 

@@ -62,8 +62,9 @@ type Stats struct {
 
 // Operations are counts of calls.
 type Operations struct {
-	Done   uint64 `json:"done"`
-	Errors uint64 `json:"errors"` // calls that returned one, and so changed nothing, unless it is store.ErrOutcomeUnknown
+	Done      uint64 `json:"done"`
+	Errors    uint64 `json:"errors"`    // calls that returned one, and so changed nothing, unless it is store.ErrOutcomeUnknown
+	Conflicts uint64 `json:"conflicts"` // calls whose error was store.ErrConflict; they are not among Errors
 }
 
 // Slow is an operation that took long.
@@ -103,7 +104,7 @@ func (l *Loop) Stats() Stats {
 	}
 	s.InboxHighest = max(r.InboxHighest, s.InboxLength)
 	for kind := range ops.NumKinds {
-		s.Operations[kind] = Operations{Done: r.Done[kind], Errors: r.Failed[kind]}
+		s.Operations[kind] = Operations{Done: r.Done[kind], Errors: r.Failed[kind], Conflicts: r.Conflicts[kind]}
 	}
 	if d := l.durable; d != nil {
 		j := d.meter.Read()

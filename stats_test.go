@@ -61,7 +61,7 @@ func TestObservingCountsWhatHasReturned(t *testing.T) {
 	assert.Equal(t, Operations{Done: 1}, s.Operations[ops.KindCommitSessionBoundary])
 	assert.Equal(t, Operations{Done: 100}, s.Operations[ops.KindPersistInputState])
 	assert.Equal(t, Operations{Errors: 1}, s.Operations[ops.KindPersistRuntimeState])
-	assert.Equal(t, Operations{Errors: 1}, s.Operations[ops.KindCommit])
+	assert.Equal(t, Operations{Conflicts: 1}, s.Operations[ops.KindCommit])
 	assert.Equal(t, Operations{}, s.Operations[ops.KindLoadView])
 	assert.Len(t, s.Operations, int(ops.NumKinds))
 
@@ -231,7 +231,7 @@ func TestStatsAsJSON(t *testing.T) {
 		Uptime     int64 `json:"uptime_ns"`
 	}
 	require.NoError(t, json.Unmarshal(text, &got))
-	assert.Equal(t, map[string]int{"done": 1, "errors": 0}, got.Operations["persist_runtime_state"])
+	assert.Equal(t, map[string]int{"done": 1, "errors": 0, "conflicts": 0}, got.Operations["persist_runtime_state"])
 	assert.Equal(t, "persist_runtime_state", got.Slowest.Kind)
 	assert.Equal(t, defaultInboxSize, got.InboxSize)
 	assert.Positive(t, got.Uptime)

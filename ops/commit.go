@@ -60,6 +60,7 @@ func (Commit) Runtime() (store.RuntimeID, bool) { return "", false }
 // open finds out what the writes are.
 func (op *Commit) open() {
 	if op.writes == nil {
+		op.Batch = op.Batch.Plain()
 		op.writes = make([]write, len(op.Batch.Then))
 		for i, w := range op.Batch.Then {
 			op.writes[i] = writeOf(w)

@@ -63,6 +63,14 @@ func TestConditions(t *testing.T) {
 			batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeRunning}}, `a state of ["running"]`, "idle",
 		},
 		{
+			batch.RuntimeStateIs{RuntimeID: "b", OrNone: true},
+			batch.RuntimeStateIs{RuntimeID: "a", OrNone: true}, "no state", "idle",
+		},
+		{
+			&batch.RuntimeStateIs{RuntimeID: "b", OrNone: true},
+			batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeRunning}, OrNone: true}, `a state of ["running"], or none`, "idle",
+		},
+		{
 			batch.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
 			batch.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}},
 			`input ` + one.String() + ` in a state of ["queued"]`, "accepted",
@@ -150,7 +158,7 @@ func TestFailedWrite(t *testing.T) {
 		"no such input":    {batch.DeleteInputState{RuntimeID: "\xff"}, store.ErrInvalidValue},
 		"not a write":      {embedded{}, store.ErrInvalidValue},
 		"nothing at all":   {nil, store.ErrInvalidValue},
-		"a pointer to one": {&batch.DeleteRuntime{RuntimeID: "a"}, store.ErrInvalidValue},
+		"a pointer to none": {(*batch.DeleteRuntime)(nil), store.ErrInvalidValue},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := batched(t)
@@ -176,7 +184,7 @@ func TestFailedWrite(t *testing.T) {
 func TestInvalidConditions(t *testing.T) {
 	type embedded struct{ batch.RuntimeExists }
 	for _, c := range []batch.Condition{
-		nil, embedded{}, &batch.RuntimeExists{RuntimeID: "a"},
+		nil, embedded{}, (*batch.RuntimeExists)(nil), &embedded{},
 		batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeIdle, "x"}},
 		batch.InputStateIs{RuntimeID: "a", AnyOf: []store.InputLifecycleState{"x"}},
 		batch.InputStateIs{RuntimeID: "a"}, batch.RuntimeStateIs{RuntimeID: "a", AnyOf: make([]store.RuntimeState, 10)},

@@ -17,6 +17,9 @@ import (
 func validCondition(c batch.Condition) error {
 	switch c := c.(type) {
 	case batch.RuntimeStateIs:
+		if c.OrNone && len(c.AnyOf) == 0 {
+			return nil
+		}
 		return allValid(c.AnyOf)
 	case batch.InputStateIs:
 		return allValid(c.AnyOf)
@@ -78,8 +81,8 @@ func check(s *state.State, c batch.Condition) (id store.RuntimeID, want, stands 
 			return c.RuntimeID, "no runtime", nameVersion(version)
 		}
 	case batch.RuntimeStateIs:
-		if stands := s.RuntimeState(c.RuntimeID); !slices.Contains(c.AnyOf, stands) {
-			return c.RuntimeID, fmt.Sprintf("a state of %q", c.AnyOf), orNone(string(stands))
+		if stands := s.RuntimeState(c.RuntimeID); !slices.Contains(c.AnyOf, stands) && !(c.OrNone && stands == "") {
+			return c.RuntimeID, nameStates(c), orNone(string(stands))
 		}
 	case batch.InputStateIs:
 		var current store.InputLifecycleState
@@ -109,6 +112,16 @@ func check(s *state.State, c batch.Condition) (id store.RuntimeID, want, stands 
 		}
 	}
 	return "", "", ""
+}
+
+func nameStates(c batch.RuntimeStateIs) string {
+	switch {
+	case len(c.AnyOf) == 0:
+		return "no state"
+	case c.OrNone:
+		return fmt.Sprintf("a state of %q, or none", c.AnyOf)
+	}
+	return fmt.Sprintf("a state of %q", c.AnyOf)
 }
 
 func nameVersion(version uint64) string {

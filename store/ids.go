@@ -56,6 +56,27 @@ func NewInputID() InputID { return InputID(newUUID()) }
 // NewSessionID returns a new id, a UUID of version 7.
 func NewSessionID() SessionID { return SessionID(newUUID()) }
 
+// The namespaces of [InputIDOf] and [RunIDOf], for those who make the same ids elsewhere.
+const (
+	InputIDNamespace = "6d0ba7b4-4a46-4e3c-9f5e-0b1b6d2a7f01"
+	RunIDNamespace   = "6d0ba7b4-4a46-4e3c-9f5e-0b1b6d2a7f02"
+)
+
+var (
+	inputNamespace = uuid.MustParse(InputIDNamespace)
+	runNamespace   = uuid.MustParse(RunIDNamespace)
+)
+
+// InputIDOf returns the id of an input that has a name elsewhere, such as a message in a
+// chat: the same for the same name, a UUID of version 5 (RFC 9562) in InputIDNamespace.
+// Names are compared byte by byte. Persisting an input whose id is there replaces it. To
+// add one only if it is new, make package batch's InputAbsent a condition.
+func InputIDOf(name string) InputID { return InputID(uuid.NewSHA1(inputNamespace, []byte(name))) }
+
+// RunIDOf is InputIDOf for a run, in RunIDNamespace. A boundary that is committed in a run
+// that is there becomes its next.
+func RunIDOf(name string) RunID { return RunID(uuid.NewSHA1(runNamespace, []byte(name))) }
+
 func newUUID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // ParseRunID reads an id. The error is a *ValueError.

@@ -10,16 +10,17 @@ import "fmt"
 //
 // A call is checked against the first two before anything else is done with it.
 type Limits struct {
-	SnapshotBytes    int   `json:"snapshot_bytes"`     // of one session, all of it, also when a call appends to it
-	BatchWrites      int   `json:"batch_writes"`       // of one Batch; and as many conditions
-	InputsPerRuntime int   `json:"inputs_per_runtime"` // input states of one runtime
-	TotalBytes       int64 `json:"total_bytes"`        // of all that is held, see Totals.Bytes
+	SnapshotBytes       int   `json:"snapshot_bytes"`         // of one session, all of it, also when a call appends to it
+	BatchWrites         int   `json:"batch_writes"`           // of one Batch; and as many conditions
+	InputsPerRuntime    int   `json:"inputs_per_runtime"`     // inputs of one runtime that have not ended
+	AllInputsPerRuntime int   `json:"all_inputs_per_runtime"` // inputs of one runtime, those that have ended too
+	TotalBytes          int64 `json:"total_bytes"`            // of all that is held, see Totals.Bytes
 }
 
 // A LimitError says which limit a call would have gone beyond.
 type LimitError struct {
-	// Limit is snapshot_bytes, batch_writes, inputs_per_runtime or total_bytes,
-	// of Limits, or inbox_size or bytes_in_flight, of loopstore.Options.
+	// Limit is snapshot_bytes, batch_writes, inputs_per_runtime,
+	// all_inputs_per_runtime or total_bytes, of Limits, or inbox_size or bytes_in_flight, of loopstore.Options.
 	Limit string
 	Most  int64 // what is allowed
 	Asked int64 // what there would have been

@@ -8,6 +8,7 @@
 package meter
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -38,8 +39,9 @@ type Meter struct {
 	_ [cacheLine]byte
 
 	// The callers'.
-	failed  [ops.NumKinds]atomic.Uint64
-	waiting atomic.Int64
+	failed    [ops.NumKinds]atomic.Uint64
+	conflicts [ops.NumKinds]atomic.Uint64
+	waiting   atomic.Int64
 }
 
 const (
@@ -135,8 +137,15 @@ func (m *Meter) End(t *Timing, s Sample) {
 // Done counts an operation that the owner has done.
 func (m *Meter) Done(kind ops.Kind) { m.done[kind].Add(1) }
 
-// Failed counts a call that returned an error.
-func (m *Meter) Failed(kind ops.Kind) { m.failed[kind].Add(1) }
+// Failed counts a call that returned an error. A conflict is counted apart: it is what a
+// condition asked for.
+func (m *Meter) Failed(kind ops.Kind, err error) {
+	if errors.Is(err, store.ErrConflict) {
+		m.conflicts[kind].Add(1)
+		return
+	}
+	m.failed[kind].Add(1)
+}
 
 // Waiting counts callers that begin, 1, or end, -1, to wait for room.
 func (m *Meter) Waiting(n int64) { m.waiting.Add(n) }

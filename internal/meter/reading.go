@@ -14,6 +14,7 @@ import (
 type Reading struct {
 	Held         store.Totals
 	Done, Failed [ops.NumKinds]uint64
+	Conflicts    [ops.NumKinds]uint64 // calls whose error was one
 	InboxHighest int
 	Waiting      int // callers that wait for room
 	Timed        uint64
@@ -41,7 +42,7 @@ func (m *Meter) Read(over bool) Reading {
 		Wait: time.Duration(m.waited.Load()), Busy: time.Duration(m.busy.Load()),
 	}
 	for kind := range ops.NumKinds {
-		r.Done[kind], r.Failed[kind] = m.done[kind].Load(), m.failed[kind].Load()
+		r.Done[kind], r.Failed[kind], r.Conflicts[kind] = m.done[kind].Load(), m.failed[kind].Load(), m.conflicts[kind].Load()
 	}
 	m.readRecent(&r, over)
 	return r

@@ -33,13 +33,13 @@ type Committer interface {
 
 // A Condition is a [VersionIs], [RuntimeExists], [RuntimeAbsent],
 // [RuntimeStateIs], [InputStateIs], [InputAbsent], [SessionDigestIs],
-// [ReceiptAbsent] or [KeyFree], not a pointer to one. Others are refused with
+// [ReceiptAbsent] or [KeyFree], or a pointer to one. Others are refused with
 // ErrInvalidValue.
 type Condition interface{ condition() }
 
 // A Write is a [PutInputState], [DeleteInputState], [PutReceipt],
 // [PutSnapshot], [RestoreSession], [PutRuntimeState], [CommitBoundary] or
-// [DeleteRuntime], not a pointer to one. Others are refused with
+// [DeleteRuntime], or a pointer to one. Others are refused with
 // ErrInvalidValue.
 type Write interface{ write() }
 
@@ -57,10 +57,16 @@ type RuntimeExists struct{ RuntimeID store.RuntimeID }
 type RuntimeAbsent struct{ RuntimeID store.RuntimeID }
 
 // RuntimeStateIs is the [Condition] that a runtime has a state, and one of
-// these, up to 9.
+// these, up to 9; with OrNone also that it has none, or is not there.
 type RuntimeStateIs struct {
 	RuntimeID store.RuntimeID
 	AnyOf     []store.RuntimeState
+	OrNone    bool
+}
+
+// RuntimeIn returns the [Condition] that a runtime has one of these states.
+func RuntimeIn(id store.RuntimeID, states ...store.RuntimeState) RuntimeStateIs {
+	return RuntimeStateIs{RuntimeID: id, AnyOf: states}
 }
 
 // InputStateIs is the [Condition] that there is an input, and in one of these
@@ -69,6 +75,11 @@ type InputStateIs struct {
 	RuntimeID store.RuntimeID
 	InputID   store.InputID
 	AnyOf     []store.InputLifecycleState
+}
+
+// InputIn returns the [Condition] that an input is in one of these states.
+func InputIn(id store.RuntimeID, input store.InputID, states ...store.InputLifecycleState) InputStateIs {
+	return InputStateIs{RuntimeID: id, InputID: input, AnyOf: states}
 }
 
 // InputAbsent is the [Condition] that there is no such input.

@@ -59,6 +59,7 @@ func (n *Node) Router(remote Remote) *Router {
 // *SpanError before anything else. A batch that names none goes to partition 0.
 // Revisions are the partition's.
 func (r *Router) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
+	b = b.Plain()
 	partition, err := r.node.partitionOf(batchRuntimes(b))
 	if err != nil {
 		return batch.Result{}, ops.Error(ops.Commit{}, cmp.Or(ended(ctx), err))

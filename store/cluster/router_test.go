@@ -184,7 +184,7 @@ func TestEveryPartOfABatchHasItsRuntime(t *testing.T) {
 		for _, cond := range []batch.Condition{
 			batch.VersionIs{RuntimeID: other}, batch.RuntimeExists{RuntimeID: other}, batch.RuntimeAbsent{RuntimeID: other},
 			batch.RuntimeStateIs{RuntimeID: other}, batch.InputStateIs{RuntimeID: other}, batch.InputAbsent{RuntimeID: other},
-			batch.SessionDigestIs{RuntimeID: other}, batch.ReceiptAbsent{RuntimeID: other}, batch.KeyFree{RuntimeID: other},
+			batch.SessionDigestIs{RuntimeID: other}, batch.ReceiptAbsent{RuntimeID: other}, batch.KeyFree{RuntimeID: other}, &batch.KeyFree{RuntimeID: other},
 		} {
 			_, err := r.Commit(t.Context(), batch.Batch{If: []batch.Condition{cond}, Then: []batch.Write{state(one)}})
 			require.ErrorIs(t, err, cluster.ErrSpansPartitions, "%T", cond)

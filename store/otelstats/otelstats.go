@@ -62,6 +62,7 @@ func Register(meter metric.Meter, loop Source, attributes ...attribute.KeyValue)
 			name := attribute.String("db.operation.name", kind.String())
 			o.ObserveInt64(operations, int64(of.Done), r.with(name))
 			o.ObserveInt64(operations, int64(of.Errors), r.with(name, attribute.String("error.type", "_OTHER")))
+			o.ObserveInt64(operations, int64(of.Conflicts), r.with(name, attribute.String("loopstore.outcome", "conflict")))
 		}
 		for _, p := range s.Held.Parts() {
 			o.ObserveInt64(items, int64(p.Items), r.with(attribute.String("loopstore.part", p.Name)))

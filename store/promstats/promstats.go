@@ -16,7 +16,7 @@ type Source interface{ Stats() loopstore.Stats }
 type Collector struct {
 	loop                                                      Source
 	serving, uptime, most                                     *prometheus.Desc
-	done, failed, items, bytes, versions                      *prometheus.Desc
+	done, failed, conflicts, items, bytes, versions           *prometheus.Desc
 	inbox, size, highest, waiting, inFlight                   *prometheus.Desc
 	busy, waited, saturation, halfWaited, mostWaited, slowest *prometheus.Desc
 	appends, rejected, journaled, appending                   *prometheus.Desc
@@ -36,6 +36,7 @@ func New(loop Source, labels prometheus.Labels) *Collector {
 		most:       desc("held_limit_bytes", "The limit of held_bytes, if there is one."),
 		done:       desc("operations_done_total", "Operations that have succeeded.", "operation"),
 		failed:     desc("operation_errors_total", "Calls that returned an error, and changed nothing.", "operation"),
+		conflicts:  desc("operation_conflicts_total", "Calls that changed nothing, since a condition did not hold.", "operation"),
 		items:      desc("held_items", "What is held.", "part"),
 		bytes:      desc("held_bytes", "Approximate memory of what is held.", "part"),
 		versions:   desc("held_versions", "Earlier versions of sessions, which held_items has among the snapshots."),
@@ -60,7 +61,7 @@ func New(loop Source, labels prometheus.Labels) *Collector {
 // Describe sends the descriptions of all metrics.
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.serving, c.uptime, c.most, c.done, c.failed, c.items, c.bytes, c.versions, c.inbox, c.size, c.highest, c.waiting, c.inFlight,
+		c.serving, c.uptime, c.most, c.done, c.failed, c.conflicts, c.items, c.bytes, c.versions, c.inbox, c.size, c.highest, c.waiting, c.inFlight,
 		c.busy, c.waited, c.saturation, c.halfWaited, c.mostWaited, c.slowest, c.appends, c.rejected, c.journaled, c.appending,
 	} {
 		descs <- d
@@ -85,6 +86,7 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	for kind, of := range s.Operations {
 		send(c.done, prometheus.CounterValue, float64(of.Done), kind.String())
 		send(c.failed, prometheus.CounterValue, float64(of.Errors), kind.String())
+		send(c.conflicts, prometheus.CounterValue, float64(of.Conflicts), kind.String())
 	}
 	for _, p := range s.Held.Parts() {
 		send(c.items, prometheus.GaugeValue, float64(p.Items), p.Name)

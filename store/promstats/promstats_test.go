@@ -57,7 +57,7 @@ func (f fixed) Stats() loopstore.Stats { return loopstore.Stats(f) }
 
 func TestEveryFigureIsScraped(t *testing.T) {
 	figures := loopstore.Stats{
-		Operations: map[ops.Kind]loopstore.Operations{ops.KindCommit: {Done: 3, Errors: 2}, ops.KindFork: {Done: 4}, ops.KindLoadSessionAt: {Errors: 5}},
+		Operations: map[ops.Kind]loopstore.Operations{ops.KindCommit: {Done: 3, Errors: 2, Conflicts: 6}, ops.KindFork: {Done: 4}, ops.KindLoadSessionAt: {Errors: 5}},
 		Held: store.Totals{
 			Runtimes: 1, InputStates: 2, Runs: 100, Receipts: 3, Snapshots: 4, Versions: 30, Sessions: 5,
 			RuntimeBytes: 6, InputBytes: 7, ReceiptBytes: 8, SnapshotBytes: 9,
@@ -84,10 +84,13 @@ func TestEveryFigureIsScraped(t *testing.T) {
 	assert.ElementsMatch(t, []string{
 		`loopstore_operations_done_total{operation="commit"} 3`,
 		`loopstore_operation_errors_total{operation="commit"} 2`,
+		`loopstore_operation_conflicts_total{operation="commit"} 6`,
 		`loopstore_operations_done_total{operation="fork"} 4`,
 		`loopstore_operation_errors_total{operation="fork"} 0`,
+		`loopstore_operation_conflicts_total{operation="fork"} 0`,
 		`loopstore_operations_done_total{operation="load_session_at"} 0`,
 		`loopstore_operation_errors_total{operation="load_session_at"} 5`,
+		`loopstore_operation_conflicts_total{operation="load_session_at"} 0`,
 		`loopstore_held_items{part="runtimes"} 1`,
 		`loopstore_held_items{part="input_states"} 2`,
 		`loopstore_held_items{part="receipts"} 3`,

@@ -23,16 +23,23 @@ func within(limit string, most, n, before int64) error {
 // checkLimits returns a *store.LimitError if the changes go beyond a limit.
 func (s *State) checkLimits(before store.Totals) error {
 	for _, t := range s.changed {
-		if err := s.checkInputs(t.rt, t.inputs); err != nil && !t.rt.deleted {
+		if err := s.checkInputs(t.rt, t.inputs, t.open); err != nil && !t.rt.deleted {
 			return err
 		}
 	}
 	return s.checkTotal(before)
 }
 
-func (s *State) checkInputs(rt *runtime, before int) error {
-	return within("inputs_per_runtime", int64(s.Limits.InputsPerRuntime), int64(rt.held.InputStates), int64(before))
+// checkInputs compares a runtime's inputs, and those that have not ended, with the limits.
+func (s *State) checkInputs(rt *runtime, before, openBefore int) error {
+	l := s.Limits
+	if err := within("inputs_per_runtime", int64(l.InputsPerRuntime), int64(rt.openInputs()), int64(openBefore)); err != nil {
+		return err
+	}
+	return within("all_inputs_per_runtime", int64(l.AllInputsPerRuntime), int64(rt.held.InputStates), int64(before))
 }
+
+func (rt *runtime) openInputs() int { return rt.held.InputStates - rt.ended.inputs }
 
 func (s *State) checkTotal(before store.Totals) error {
 	return within("total_bytes", s.Limits.TotalBytes, s.Totals().Bytes(), before.Bytes())
@@ -42,9 +49,9 @@ func (s *State) checkTotal(before store.Totals) error {
 // may.
 func (s *State) checkAdopted(other *State) error {
 	l := s.Limits
-	if l.InputsPerRuntime > 0 || l.SnapshotBytes > 0 { // it may take a while
+	if l.InputsPerRuntime > 0 || l.AllInputsPerRuntime > 0 || l.SnapshotBytes > 0 { // it may take a while
 		for rt := range other.order.all() {
-			if err := s.checkInputs(rt, 0); err != nil {
+			if err := s.checkInputs(rt, 0, 0); err != nil {
 				return err
 			}
 			for v := range rt.versions() {

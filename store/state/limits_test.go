@@ -68,8 +68,16 @@ func TestLimitsOfWhatIsThere(t *testing.T) {
 	err := try(func() { s.PutInputState("a", inputState(9, store.InputQueued)) })
 	assert.Equal(t, &store.LimitError{Limit: "inputs_per_runtime", Most: 2, Asked: 5}, err)
 	assert.EqualError(t, err, "limit exceeded: inputs_per_runtime would be 5, the most is 2")
-	s.Limits.InputsPerRuntime = 0
-	err = try(func() { s.PutInputState("a", inputState(9, store.InputQueued)) })
+	s.Limits.TotalBytes = 0
+	assert.NoError(t, try(func() {
+		s.PutInputState("a", inputState(9, store.InputConsumed))
+		s.PutInputState("a", inputState(8, store.InputConsumed))
+	}), "those that have ended do not count")
+	s.Limits = store.Limits{AllInputsPerRuntime: 2, TotalBytes: 1}
+	err = try(func() { s.PutInputState("a", inputState(7, store.InputConsumed)) })
+	assert.Equal(t, &store.LimitError{Limit: "all_inputs_per_runtime", Most: 2, Asked: 7}, err)
+	s.Limits.AllInputsPerRuntime = 0
+	err = try(func() { s.PutInputState("a", inputState(6, store.InputQueued)) })
 	assert.ErrorIs(t, err, store.ErrLimit)
 	assert.NoError(t, try(func() { s.DeleteRuntime("a") }))
 	assert.Zero(t, s.Totals())

@@ -209,12 +209,12 @@ func TestAdopt(t *testing.T) {
 		require.ErrorIs(t, adopting.Adopt(new(state.State)), store.ErrNotEmpty)
 	}
 	var limited state.State
-	limited.Limits.InputsPerRuntime = 7
+	limited.Limits.AllInputsPerRuntime = 7
 	assert.ErrorIs(t, limited.Adopt(lived()), store.ErrLimit)
 	limited.Limits = store.Limits{TotalBytes: 1000}
 	assert.ErrorIs(t, limited.Adopt(lived()), store.ErrLimit)
 	assert.Zero(t, limited.Totals())
-	limited.Limits = store.Limits{InputsPerRuntime: 8, TotalBytes: 100_000}
+	limited.Limits = store.Limits{AllInputsPerRuntime: 8, TotalBytes: 100_000}
 	assert.NoError(t, limited.Adopt(lived()))
 }
 

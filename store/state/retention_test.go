@@ -303,7 +303,7 @@ func TestRetentionOfWhatComesLate(t *testing.T) {
 // What was let go by an operation that failed is let go by the next one.
 func TestRetentionAfterAFailure(t *testing.T) {
 	var s state.State
-	s.Limits.InputsPerRuntime = 3
+	s.Limits.AllInputsPerRuntime = 3
 	s.Retention.Inputs.Last = 1
 	do := func(changes func()) error {
 		defer s.Settle()

@@ -214,15 +214,15 @@ func (s *State) touch(rt *runtime) *runtime {
 	rt = s.own(rt)
 	if !rt.changed {
 		rt.changed = true
-		s.changed = append(s.changed, touched{rt, rt.held.InputStates})
+		s.changed = append(s.changed, touched{rt, rt.held.InputStates, rt.openInputs()})
 	}
 	return rt
 }
 
 // A touched runtime has changed since the last Settle.
 type touched struct {
-	rt     *runtime
-	inputs int // that it had before
+	rt           *runtime
+	inputs, open int // that it had before, and those of them that had not ended
 }
 
 // own returns a runtime that no Image shows: this one, or a clone that takes

@@ -152,7 +152,7 @@ func badWrites() []badWrite {
 		{"a runtime id that is not text, to DeleteRuntime", store.ErrInvalidValue, []batch.Write{deleting(badText)}},
 		{"no write", store.ErrInvalidValue, []batch.Write{nil}},
 		{"a write of another package", store.ErrInvalidValue, []batch.Write{embedded{batch.PutRuntimeState{RuntimeID: "a", State: store.RuntimeIdle}}}},
-		{"a pointer to a write", store.ErrInvalidValue, []batch.Write{&batch.DeleteRuntime{RuntimeID: "a"}}},
+		{"a pointer to no write", store.ErrInvalidValue, []batch.Write{(*batch.DeleteRuntime)(nil)}},
 	}
 }
 

@@ -41,14 +41,20 @@ func conditionals() []conditional {
 		{"RuntimeExists", all{batch.RuntimeExists{RuntimeID: "a"}}, all{batch.RuntimeExists{RuntimeID: "b"}, batch.RuntimeExists{RuntimeID: "A"}}},
 		{"RuntimeAbsent", all{batch.RuntimeAbsent{RuntimeID: "b"}, batch.RuntimeAbsent{RuntimeID: "\xff"}}, all{batch.RuntimeAbsent{RuntimeID: "a"}}},
 		{
-			"RuntimeStateIs", all{batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{running, idle}}},
+			"RuntimeStateIs", all{
+				batch.RuntimeIn("a", running, idle), &batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{idle}},
+				batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{idle}, OrNone: true},
+				batch.RuntimeStateIs{RuntimeID: "raw", AnyOf: []store.RuntimeState{running}, OrNone: true},
+				batch.RuntimeStateIs{RuntimeID: "raw", OrNone: true}, batch.RuntimeStateIs{RuntimeID: "b", OrNone: true},
+			},
 			all{
+				batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{running}, OrNone: true}, batch.RuntimeStateIs{RuntimeID: "a", OrNone: true},
 				batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{running}},
 				batch.RuntimeStateIs{RuntimeID: "raw", AnyOf: runtimeStates}, batch.RuntimeStateIs{RuntimeID: "b", AnyOf: runtimeStates},
 			},
 		},
 		{
-			"InputStateIs", all{batch.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued, store.InputAccepted}}},
+			"InputStateIs", all{batch.InputIn("a", one, store.InputQueued, store.InputAccepted)},
 			all{
 				batch.InputStateIs{RuntimeID: "a", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}},
 				batch.InputStateIs{RuntimeID: "a", InputID: none, AnyOf: []store.InputLifecycleState{store.InputAccepted}},
@@ -144,8 +150,9 @@ func invalidConditionsAreRefused(tr *trial) {
 	before := tr.everything()
 	type embedded struct{ batch.RuntimeExists }
 	for _, bad := range []batch.Condition{
-		nil, embedded{batch.RuntimeExists{RuntimeID: "a"}}, &batch.RuntimeExists{RuntimeID: "a"},
-		batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeIdle, "x"}},
+		nil, embedded{batch.RuntimeExists{RuntimeID: "a"}}, (*batch.RuntimeExists)(nil), &embedded{},
+		batch.RuntimeStateIs{RuntimeID: "a"}, batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{store.RuntimeIdle, "x"}},
+		batch.RuntimeStateIs{RuntimeID: "a", AnyOf: []store.RuntimeState{"x"}, OrNone: true},
 		batch.InputStateIs{RuntimeID: "a", InputID: store.InputID{1}, AnyOf: []store.InputLifecycleState{store.InputAccepted, ""}},
 	} {
 		for _, conditions := range [][]batch.Condition{{bad}, {batch.RuntimeExists{RuntimeID: "a"}, bad}} {

@@ -3,7 +3,6 @@ package disk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -28,7 +27,7 @@ func Partitions(ctx context.Context, path string, opts Options) (names []string,
 func Read(ctx context.Context, path, partition string, opts Options, emit func(journal.Change) error) (head journal.Head, err error) {
 	err = read(ctx, path, opts, func(d *directory, file *pages.File) error {
 		if _, ok := d.positions[partition]; !ok {
-			return fmt.Errorf("it has no partition %.40q", partition)
+			return d.noPartition(partition)
 		}
 		if err := file.Check(ctx, partition); err != nil {
 			return err

@@ -60,7 +60,7 @@ func TestReading(t *testing.T) {
 	assert.Equal(t, want.Digest, read.Digest)
 
 	_, err = disk.Read(t.Context(), path, "c", disk.Options{}, nil)
-	require.ErrorContains(t, err, `no partition "c"`)
+	require.ErrorContains(t, err, `no partition "c"; there are: `)
 	why := errors.New("why")
 	_, err = disk.Read(t.Context(), path, "a", disk.Options{}, func(journal.Change) error { return why })
 	require.Equal(t, why, err)

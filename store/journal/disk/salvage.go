@@ -62,7 +62,7 @@ type Unit func(key []byte) int
 func Salvage(ctx context.Context, path, partition string, opts Options, unit Unit, emit func(journal.Change) error) (found []Damage, err error) {
 	err = salvage(ctx, path, opts, &found, func(d *directory, file *pages.File) error {
 		if _, ok := d.positions[partition]; !ok {
-			return fmt.Errorf("%w %.40q", errNoPartition, partition)
+			return d.noPartition(partition)
 		}
 		if err := file.Check(ctx, partition); err != nil {
 			return err
@@ -87,6 +87,23 @@ func SalvagePartitions(ctx context.Context, path string, opts Options) (names []
 }
 
 var errNoPartition = errors.New("it has no partition")
+
+// noPartition says which there are.
+func (d *directory) noPartition(partition string) error {
+	const most = 10
+	names := slices.Sorted(maps.Keys(d.positions))
+	there := make([]string, min(most, len(names)))
+	for i := range there {
+		there[i] = fmt.Sprintf("%.40q", names[i])
+	}
+	if more := len(names) - most; more > 0 {
+		there = append(there, fmt.Sprintf("and %d more", more))
+	}
+	if len(names) == 0 {
+		there = []string{"none"}
+	}
+	return fmt.Errorf("%w %.40q; there are: %s", errNoPartition, partition, strings.Join(there, ", "))
+}
 
 // salvage opens a directory. If it is whole it calls read, else, or if read finds it damaged,
 // salvaging.
