@@ -344,7 +344,7 @@ func TestAStoreGoesOnFromTheHighestNumbers(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	assert.EqualValues(t, state.MaxRevision, held.Revision())
+	assert.EqualValues(t, uint64(state.MaxRevision), held.Revision())
 	last := pictureOf(held)
 	_, err := ops.Run(held, ops.PersistRuntimeState{RuntimeID: "", State: store.RuntimeIdle})
 	require.ErrorIs(t, err, store.ErrRevisionExhausted)
