@@ -130,7 +130,7 @@ func (d *delta) apply(s *state.State) error {
 			return &store.ValueError{Field: "session.format", Reason: fmt.Sprintf("%v cannot be appended to a session of format %v", d.given.Format, f)}
 		}
 		if n := len(d.given.SessionSnapshot); n > 0 { // else what is over the limit was so before
-			if err := state.CheckCall(s.Limits, d.stood.Len()+n, 0); err != nil {
+			if err := state.CheckCall(s.Limits, int64(d.stood.Len())+int64(n), 0); err != nil {
 				return err
 			}
 		}

@@ -16,7 +16,7 @@ type Weight struct {
 // Check refuses what is over a limit of a single call. The error is a
 // *store.LimitError.
 func (w Weight) Check(limits store.Limits) error {
-	return state.CheckCall(limits, w.Snapshot, w.Writes)
+	return state.CheckCall(limits, int64(w.Snapshot), w.Writes)
 }
 
 // snapshotWeight is the weight of a snapshot.

@@ -24,7 +24,7 @@ Without --system nobody can tell how often NATS servers sync: that is UNKNOWN.
     unknown, risk, broken  how many findings have that status
     ok                     whether all findings are OK`
 
-const demoHelp = `demo drives agent runtimes through a cluster, as "loopstore demo" does through one
+var demoHelp = `demo drives agent runtimes through a cluster, as "loopstore demo" does through one
 store, lets members and servers fail meanwhile, and checks that nothing acknowledged was
 lost or doubled.
 
@@ -45,4 +45,15 @@ It exits with 1 if a call or a check failed or nothing was done, and with 2 for
 wrong flags or arguments. Ctrl-C or SIGTERM ends the turns: what was done is
 checked and reported, and if all is well demo exits with 130 or 143.
 
-` + demo.Fields
+` + demo.Fields(clusterFields)
+
+const clusterFields = `    cluster           members, servers, partitions; killed, the
+                      member, and leader_stopped, the server, both empty if there
+                      was no time; first_commit_ns, from the kill to the first
+                      commit in a partition that was taken over, 0 if there was
+                      none; calls_again, calls made more than once; outcome_unknown
+                      (calls; commits that were found stored, or absent and made
+                      again; other writes that were repeated); standings (moment,
+                      at_ns, members: member, address, and the partitions that it
+                      has claimed and those that are open)
+`

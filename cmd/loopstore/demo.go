@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,6 +33,9 @@ func demoCommand() *cobra.Command {
 			for _, note := range notes {
 				term.Say(cmd.ErrOrStderr(), "note: %s\n", note)
 			}
+			if err := writable(f.Export); err != nil {
+				return err
+			}
 			loop, err := openDemo(cmd.Context(), journal)
 			if err != nil {
 				return err
@@ -54,6 +60,20 @@ func openDemo(ctx context.Context, journal string) (*loopstore.Loop, error) {
 		return loopstore.New(loopstore.Options{}), nil
 	}
 	return loopstore.Open(ctx, disk.New(journal, disk.Options{}), "demo", loopstore.Options{})
+}
+
+// writable returns an error if a file, unless its name is empty, can never be exported to.
+func writable(name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Dir(name)); err != nil {
+		return cli.Misuse{Err: fmt.Errorf("--export %s: %w", term.Printable(name), err)}
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return cli.Misused(fmt.Sprintf("--export %s: it is there, and is no file", term.Printable(name)))
+	}
+	return nil
 }
 
 func runDemo(cmd *cobra.Command, f *demo.Flags, loop *loopstore.Loop, addr string, payloads bool) error {

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loopstore/loopstore/cmd/internal/cli"
-	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/journal/disk"
 	"github.com/loopstore/loopstore/store/state"
 )
@@ -57,9 +56,6 @@ func readFile(cmd *cobra.Command, name string, asked *string, most int) ([]*hold
 		return nil, cli.Misused("--partition goes with a journal, which is a directory, and this is none")
 	}
 	state, in, err := readArchive(cmd, name)
-	if of, ok := errors.AsType[*archive.Error](err); ok && of.Line == 1 {
-		err = fmt.Errorf("%w; if it was a journal, its first pages are damaged", err)
-	}
 	if err != nil {
 		return nil, err
 	}

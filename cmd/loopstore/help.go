@@ -2,9 +2,10 @@ package main
 
 import "github.com/loopstore/loopstore/cmd/internal/demo"
 
-const benchHelp = `bench measures the store in memory (loop) and, for comparison, the same store
-behind a sync.Mutex (mutex). Every round measures each in turn. It prints the
-medians. Without flags it takes less than two minutes on two cores, and about half a GB of memory. Nothing else should run meanwhile.
+const benchHelp = `bench measures the store in memory (loop) and, for comparison, the same store behind a
+sync.Mutex (mutex). Every round measures each in turn. It prints the medians. Without
+flags it takes less than two minutes on two cores, and about half a GB of memory.
+Nothing else should run meanwhile.
 
 It exits with 1 if a call failed, and with 2 for wrong flags or arguments. Ctrl-C
 or SIGTERM ends it: it prints what was measured until then, and exits with 130 or
@@ -71,17 +72,18 @@ It exits with 1 if the file is not such a journal, is damaged or is in use, or i
 the directory holds a journal already, and with 2 for wrong flags or arguments.`
 
 const compactHelp = `compact brings the log of a journal into its pages, and rewrites those, for all its
-partitions, without what was replaced or removed, if that is a quarter of them or
-more. What is held does not change, and the old pages stay until the new ones are
-whole and checked. Nobody else may have the journal open.
+partitions, without what was replaced or removed, if that is a quarter of them or more.
+A small journal grows at first: what was only in the log is in the pages too then, and
+the log keeps its file. What is held does not change, and the old pages stay until the
+new ones are whole and checked. Nobody else may have the journal open.
 
 It exits with 1 if the directory is not a journal, is damaged or is in use, and
 with 2 for wrong flags or arguments.`
 
-const demoHelp = `demo drives agent runtimes through a store that is in memory or on a journal. Each
+var demoHelp = `demo drives agent runtimes through a store that is in memory or on a journal. Each
 runtime takes its inputs through accepted, queued, staged, applied and consumed, and
-commits a boundary for each turn of a growing conversation. Then demo checks every receipt, sequence, input and snapshot against
-what the store has acknowledged.
+commits a boundary for each turn of a growing conversation. Then demo checks every
+receipt, sequence, input and snapshot against what the store has acknowledged.
 
 The conversations are demo's own, or those of the files: session documents written
 by Meerkat, the agent runtime whose store this one is modelled on.
@@ -99,7 +101,8 @@ of the last receipt match the snapshot; and the state fits. If not, demo changes
 nothing and exits with 1. Then each runtime recovers, takes up the inputs of its
 turn and ends that. All runtimes that were found go on, whatever --runtimes says. A
 conversation that comes from none of the given files begins anew. Of the receipts
-of earlier processes only the last is checked against its conversation.
+of earlier processes only the last is checked against its conversation. Their turns
+count for --turns.
 
 http: the pages show the messages and inputs of demo's own conversations, but not
 those of files or of a journal: anyone who reaches the address can read them. Other
@@ -119,7 +122,7 @@ writes them. So their digest is the SHA-256 of that text, and demo computes it
 without package session. For any other file it must use package session itself,
 which proves less.
 
-` + demo.Fields
+` + demo.Fields(journalFields)
 
 const inspectHelp = `inspect shows what is in a file written by Loop.Export or "loopstore demo --export",
 or in a store's journal, which is a directory, such as that of "loopstore demo
@@ -131,7 +134,7 @@ take for a command are escaped.
 
 A journal that is in use cannot be read. Reading does not change it.
 
-It exits with 1 if the file is damaged or has no such runtime, and with 2 for wrong
+It exits with 1 if it is damaged, in use or has no such runtime, and with 2 for wrong
 flags or arguments.
 
 --json prints one object:
@@ -166,7 +169,7 @@ With --runtime it is one of these runtimes, and also has:
 const verifyHelp = `verify checks a file written by Loop.Export or "loopstore demo --export": that no
 line was altered, lost or moved; that all values, sequences, counts and ids agree;
 and that every version of every session that has a format has its digest, which is
-computed again, once for each text. FILE may be -, the standard input. It notes a
+computed again, once for each text. PATH may be -, the standard input. It notes a
 latest receipt of another conversation than the one that is held: a caller may store
 such a receipt.
 
@@ -175,5 +178,11 @@ all pages in use, every record of the partition against its checksum, and their 
 and digest against what the last append left.
 A journal that is in use cannot be read. Reading does not change it.
 
-It exits with 1 if the file is damaged, and names the line or place, and with 2 for
+It exits with 1 if it is damaged, and names the line or place, or in use, and with 2 for
 wrong flags or arguments.`
+
+const journalFields = `    journal           only with --journal: found (runtimes; in_turn, those in the
+                      middle of a turn; receipts, inputs), appends, operations (the
+                      writes of the workload), operations_per_append, bytes of all
+                      appends, append_ns on average
+`

@@ -20,7 +20,7 @@ import (
 func importCommand() *cobra.Command {
 	var partition partitionFlag
 	cmd := &cobra.Command{
-		Use: "import EXPORT DIR", Short: "bring an exported file into a journal",
+		Use: "import --partition NAME EXPORT DIR", Short: "bring an exported file into a journal",
 		Long: importHelp, Args: cli.Exactly(2, "an exported file and a directory"),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			file, dir := names[0], names[1]
@@ -34,10 +34,13 @@ func importCommand() *cobra.Command {
 				}
 				return about(dir, err)
 			}
-			term.Say(cmd.OutOrStdout(), "%s: partition %q holds %s, %s, %s, %s and %s of %s\n", term.Printable(dir), *partition.name,
+			text := fmt.Sprintf("%s: partition %q now holds %s: %s, %s, %s, %s", term.Printable(dir), *partition.name, term.Printable(file),
 				term.Counted(int64(held.Runtimes), "runtime"), term.Counted(int64(held.InputStates), "input state"),
-				term.Counted(int64(held.Receipts), "receipt"), term.Counted(int64(held.Snapshots), "snapshot"),
-				term.Counted(int64(held.Versions), "earlier version"), term.Printable(file))
+				term.Counted(int64(held.Receipts), "receipt"), term.Counted(int64(held.Snapshots), "snapshot"))
+			if held.Versions > 0 {
+				text += ", " + term.Counted(int64(held.Versions), "earlier version")
+			}
+			term.Say(cmd.OutOrStdout(), "%s\n", text)
 			return nil
 		},
 	}

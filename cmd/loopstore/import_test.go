@@ -43,7 +43,7 @@ func TestImport(t *testing.T) {
 		partition := "from " + from
 		code, stdout, stderr = shellWith(t.Context(), strings.NewReader(string(text)), "import", "-partition", partition, from, dir)
 		require.Equal(t, cli.OK, code, stderr)
-		require.Contains(t, stdout, dir+`: partition "`+partition+`" holds `)
+		require.Contains(t, stdout, dir+`: partition "`+partition+`" now holds `+from+`: `)
 		require.Empty(t, stderr)
 
 		loop, err := loopstore.Open(t.Context(), disk.New(dir, disk.Options{}), partition, loopstore.Options{})

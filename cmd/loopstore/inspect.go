@@ -26,8 +26,8 @@ type inspectSettings struct {
 func inspectCommand() *cobra.Command {
 	var s inspectSettings
 	cmd := &cobra.Command{
-		Use: "inspect FILE", Short: "show what is in an exported file or a journal",
-		Long: inspectHelp, Args: cli.Exactly(1, "one file"),
+		Use: "inspect PATH", Short: "show what is in an exported file or a journal",
+		Long: inspectHelp, Args: cli.Exactly(1, "one path"),
 		RunE: func(cmd *cobra.Command, names []string) error { return s.inspect(cmd, names[0]) },
 	}
 	flags := cmd.Flags()

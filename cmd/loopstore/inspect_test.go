@@ -73,9 +73,12 @@ func TestDemoExportsWhatCanBeVerifiedAndInspected(t *testing.T) {
 	require.Contains(t, stdout, "5 runtimes with 20 inputs and 15 receipts, 0 sessions filed by id\n")
 
 	nowhere := filepath.Join(t.TempDir(), "no", "such", "folder")
-	code, stdout, _ = shell(t.Context(), "demo", "-runtimes", "1", "-turns", "1", "-quiet", "-export", nowhere)
-	require.Equal(t, cli.ExitFailed, code)
-	require.Contains(t, stdout, "no such file")
+	for _, bad := range []string{nowhere, t.TempDir()} {
+		code, stdout, stderr = shell(t.Context(), "demo", "-runtimes", "1", "-turns", "1", "-quiet", "-export", bad)
+		require.Equal(t, cli.ExitMisuse, code)
+		require.Empty(t, stdout, "it has not begun")
+		require.Contains(t, stderr, "--export "+bad+": ")
+	}
 }
 
 // played returns the store of a demo that has run to its end.

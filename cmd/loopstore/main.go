@@ -16,5 +16,11 @@ func newRoot() *cobra.Command {
 		Long: "loopstore shows the store at work, and looks after its files: exports, and journals on a\ndisk. What needs servers is in loopstore-servers.",
 	}
 	root.AddCommand(benchCommand(), carryCommand(), compactCommand(), demoCommand(), importCommand(), inspectCommand(), salvageCommand(), verifyCommand())
+	for name, where := range map[string]string{
+		"doctor": "it is in loopstore-servers",
+		"export": "a store writes its exports itself, see Loop.ExportFile; \"loopstore salvage\" writes that of a closed journal",
+	} {
+		root.AddCommand(&cobra.Command{Use: name, Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error { return cli.Misused(where) }})
+	}
 	return root
 }

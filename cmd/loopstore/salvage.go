@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -51,11 +52,11 @@ type salvaged struct {
 }
 
 func salvageJournal(ctx context.Context, dir string, asked *string) (*salvaged, error) {
-	switch info, err := os.Stat(dir); {
-	case err != nil:
+	if _, err := os.Stat(dir); err != nil {
 		return nil, err
-	case !info.IsDir():
-		return nil, cli.Misused("a journal is a directory, and this is none")
+	}
+	if journal, err := isJournal(dir); err != nil || !journal {
+		return nil, cmp.Or(err, cli.Misused("a journal is a directory, and this is none"))
 	}
 	if asked == nil {
 		names, _, err := disk.SalvagePartitions(ctx, dir, disk.Options{})

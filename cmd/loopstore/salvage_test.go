@@ -71,7 +71,7 @@ func TestSalvage(t *testing.T) {
 		require.Equal(t, before, filesOf(t, dir), "salvage changes nothing")
 		code, stdout, stderr = shell(t.Context(), "import", "-partition", "p", out, filepath.Join(t.TempDir(), "journal"))
 		require.Equal(t, cli.OK, code, stderr)
-		require.Regexp(t, `holds [0-9]+ runtimes`, stdout)
+		require.Regexp(t, `now holds .*: [0-9]+ runtimes`, stdout)
 
 		code, _, stderr = shell(t.Context(), "salvage", dir, out)
 		require.Equal(t, cli.ExitMisuse, code)

@@ -19,8 +19,8 @@ import (
 func verifyCommand() *cobra.Command {
 	var partition partitionFlag
 	cmd := &cobra.Command{
-		Use: "verify FILE", Short: "check an exported file or a journal: every record, value, sequence and digest",
-		Long: verifyHelp, Args: cli.Exactly(1, "one file"),
+		Use: "verify PATH", Short: "check an exported file or a journal: every record, value, sequence and digest",
+		Long: verifyHelp, Args: cli.Exactly(1, "one path"),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			name := names[0]
 			all, err := readFile(cmd, name, partition.name, math.MaxInt)

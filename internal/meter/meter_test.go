@@ -62,7 +62,7 @@ func TestQuantiles(t *testing.T) {
 	assert.EqualValues(t, 1, w.quantile(50))
 	assert.EqualValues(t, 128, w.quantile(51))
 	assert.EqualValues(t, 128, w.quantile(99))
-	assert.EqualValues(t, 1<<39, w.quantile(100), "the last class has no end")
+	assert.EqualValues(t, int64(1<<39), w.quantile(100), "the last class has no end")
 }
 
 func TestEveryTotalIsShown(t *testing.T) {

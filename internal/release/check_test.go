@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+	"os"
 	"strings"
 	"testing"
 
@@ -102,6 +104,9 @@ func TestCheckAndTagsKnowWhatHasBeenReleased(t *testing.T) {
 	tags, err := loaded(t, root).tags(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []string{"v0.1.0", "engine/v0.1.0", "cmd/tool/v0.1.0"}, tags, "dependencies first")
+	require.NoError(t, os.WriteFile(filepath.Join(root, "new.go"), []byte("package store\n"), 0o666))
+	_, err = loaded(t, root).tags(t.Context())
+	require.ErrorContains(t, err, "commit first")
 
 	tagged(t, root, "v0.1.0")
 	require.NoError(t, checked(t, root), "nothing is wrong between two releases")

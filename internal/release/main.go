@@ -1,12 +1,12 @@
 // Command release keeps what the modules of this repository say of each other, and
 // tries a release before it is one. docs/releasing.md says when to use what:
 //
-//	go -C internal/release run . set VERSION    requires and replaces of our own modules
-//	go -C internal/release run . check          what must hold in every commit
-//	go -C internal/release run . tidy [-diff]   go mod tidy in all modules
-//	go -C internal/release run . tags           the tags of the release, in order
-//	go -C internal/release run . proxy DIR      a module proxy of files, as after tagging
-//	go -C internal/release run . rehearse       install and get everything from one
+//	.ci/release set VERSION    requires and replaces of our own modules
+//	.ci/release check          what must hold in every commit
+//	.ci/release tidy [-diff]   go mod tidy in all modules
+//	.ci/release tags           the tags of the release, in order
+//	.ci/release proxy DIR      a module proxy of files, as after tagging
+//	.ci/release rehearse       install and get everything from one
 //
 // A module is released if .ci/go.work uses it. Nothing else says so: a released module
 // must not have a replace directive, and any other needs one for each of our modules

@@ -98,6 +98,8 @@ func lay(t *testing.T, changes map[string]string) string {
 		}
 	}
 	git(t, root, "init", "-q")
+	git(t, root, "add", "-A")
+	git(t, root, "commit", "-q", "-m", "all")
 	return root
 }
 
@@ -115,7 +117,7 @@ func git(t *testing.T, root string, args ...string) {
 func tagged(t *testing.T, root, tag string) {
 	t.Helper()
 	git(t, root, "add", "-A")
-	git(t, root, "commit", "-q", "-m", tag)
+	git(t, root, "commit", "-q", "--allow-empty", "-m", tag)
 	git(t, root, "tag", tag)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,6 +31,13 @@ func (r *repo) tags(ctx context.Context) ([]string, error) {
 	}
 	if !headed(changes, strings.TrimPrefix(r.version, "v")) {
 		return nil, fmt.Errorf("CHANGELOG.md has no heading for %s", r.version)
+	}
+	changed, err := r.git(ctx, "status", "--porcelain")
+	if err != nil {
+		return nil, err
+	}
+	if len(changed) > 0 {
+		return nil, errors.New("commit first: a tag is of what is committed, and something else is here")
 	}
 	var tags []string
 	for _, m := range r.released() {

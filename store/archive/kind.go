@@ -30,7 +30,7 @@ func kindOf(head []byte) error {
 	const tar, bolt = 257, 16 // where their magic is
 	is := "it is text of another kind"
 	if bytes.IndexByte(head, 0) >= 0 || !utf8.Valid(head[:max(0, len(head)-utf8.UTFMax)]) {
-		is = "it is binary"
+		is = "it is binary, of another kind, or a journal of an earlier version whose first pages are damaged"
 	}
 	if len(head) > tar && bytes.HasPrefix(head[tar:], []byte("ustar")) {
 		is = "it is a tar file, and has to be unpacked first"

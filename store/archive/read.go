@@ -90,7 +90,7 @@ func (r *reader) header() (head header, err error) {
 			r.old = true
 			return r.header1()
 		default:
-			return head, r.fail(fmt.Errorf("%w: %d", ErrVersion, v.Version))
+			return head, r.fail(fmt.Errorf("%w: %d, and this program knows up to %d", ErrVersion, v.Version, formatVersion))
 		}
 	}
 	if err := r.decode(&head); err != nil {

@@ -199,7 +199,7 @@ func (t *texts) list(numbers numbers, before uint64) (*session.Part, error) {
 			return nil, errLevels
 		}
 	}
-	if bytes > t.bytes {
+	if bytes > min(t.bytes, math.MaxInt) {
 		return nil, errTooLong
 	}
 	t.open = t.open[:max(from, 0)]

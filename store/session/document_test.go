@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -192,7 +193,7 @@ func TestHostileFormats(t *testing.T) {
 			}
 		}
 		for _, facts := range []session.Facts{
-			{Format: format}, {Format: format, To: 2}, {Format: format, From: 2, To: 1}, {Format: format, From: -1}, {Format: format, To: 1 << 40},
+			{Format: format}, {Format: format, To: 2}, {Format: format, From: 2, To: 1}, {Format: format, From: -1}, {Format: format, To: math.MaxInt},
 			{Format: format, Messages: 1 << 63, To: 2}, {Format: format, ID: uuid.Max, To: 2},
 		} {
 			d, ok := session.Restore(facts, known.Text())

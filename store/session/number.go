@@ -85,7 +85,7 @@ func (r *reader) number() (number, error) {
 	}
 
 	var significand uint64
-	exponent, i, whole := 0, 0, true
+	exponent, i, whole := int64(0), 0, true
 	full := false
 	for ; i < len(text) && text[i]|0x20 != 'e'; i++ {
 		if text[i] == '.' { // decimals may fit again after digits that did not
@@ -113,7 +113,7 @@ func (r *reader) number() (number, error) {
 		}
 	}
 
-	explicit := 0
+	explicit := int64(0)
 	if i < len(text) {
 		explicit = readExponent(text[i+1:])
 	}
@@ -130,16 +130,16 @@ func (r *reader) number() (number, error) {
 
 // hugeExponent stands for any exponent that does not fit 32 bits. The digits'
 // own exponent is bounded by the text's length and cannot offset it.
-const hugeExponent = math.MaxInt32 + 1
+const hugeExponent = int64(math.MaxInt32 + 1)
 
-func readExponent(text []byte) int {
+func readExponent(text []byte) int64 {
 	minus := text[0] == '-'
 	if minus || text[0] == '+' {
 		text = text[1:]
 	}
-	n := 0
+	n := int64(0)
 	for _, c := range text {
-		n = min(n*10+int(c-'0'), hugeExponent)
+		n = min(n*10+int64(c-'0'), hugeExponent)
 	}
 	if minus {
 		return -n
@@ -149,7 +149,7 @@ func readExponent(text []byte) int {
 
 // scale returns significand × 10^(exponent+explicit), and false if that is out of
 // range.
-func scale(significand uint64, exponent, explicit int) (float64, bool) {
+func scale(significand uint64, exponent, explicit int64) (float64, bool) {
 	f := float64(significand)
 	if f == 0 || explicit == -hugeExponent {
 		return 0, true

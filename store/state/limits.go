@@ -1,11 +1,19 @@
 package state
 
-import "github.com/loopstore/loopstore/store"
+import (
+	"math"
+
+	"github.com/loopstore/loopstore/store"
+)
 
 // CheckCall returns a *store.LimitError if a call brings a larger snapshot, or
-// more writes, than it may.
-func CheckCall(l store.Limits, snapshotBytes, writes int) error {
-	if err := within("snapshot_bytes", int64(l.SnapshotBytes), int64(snapshotBytes), 0); err != nil {
+// more writes, than it may. Where an int has 32 bits, no snapshot has 2 GiB.
+func CheckCall(l store.Limits, snapshotBytes int64, writes int) error {
+	most := int64(math.MaxInt)
+	if l.SnapshotBytes > 0 {
+		most = int64(l.SnapshotBytes)
+	}
+	if err := within("snapshot_bytes", most, snapshotBytes, 0); err != nil {
 		return err
 	}
 	return within("batch_writes", int64(l.BatchWrites), int64(writes), 0)
@@ -55,13 +63,13 @@ func (s *State) checkAdopted(other *State) error {
 				return err
 			}
 			for v := range rt.versions() {
-				if err := CheckCall(l, v.snapshot.Len(), 0); err != nil {
+				if err := CheckCall(l, int64(v.snapshot.Len()), 0); err != nil {
 					return err
 				}
 			}
 		}
 		for f := range other.sessions.values.all() {
-			if err := CheckCall(l, f.snapshot.Len(), 0); err != nil {
+			if err := CheckCall(l, int64(f.snapshot.Len()), 0); err != nil {
 				return err
 			}
 		}

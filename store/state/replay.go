@@ -22,7 +22,7 @@ type Replay struct {
 	last    []byte // key
 	root    rootCounts
 	parts   map[uint64]*session.Part // of texts, by name
-	bytes   int                      // that these have
+	bytes   int64                    // that these have
 	current pending                  // whose records come
 	records int
 	left    [][]byte // keys of left-overs

@@ -152,7 +152,7 @@ func (rt *runtime) tallyOne() {
 	if rt.tally.uses == nil {
 		rt.tally.bytes = 0
 		if root := rt.session.root(); root != nil {
-			rt.tally.bytes = int64(root.Len() + root.Count()*(partBytes+8) - 8) // each but the root is listed once
+			rt.tally.bytes = int64(root.Len()) + int64(root.Count())*(partBytes+8) - 8 // each but the root is listed once
 		}
 	}
 }

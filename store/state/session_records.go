@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
@@ -49,9 +50,10 @@ func (r *Replay) part(name uint64, b *payloadReader) string {
 	}
 	p := b.read.leaf
 	if p != nil {
-		r.bytes += p.Len()
+		r.bytes += int64(p.Len())
 	} else if b.flag() {
 		var parts []*session.Part
+		length := int64(0)
 		for !b.bad && len(b.rest) > 0 {
 			listed := b.number()
 			part := r.parts[listed]
@@ -64,12 +66,13 @@ func (r *Replay) part(name uint64, b *payloadReader) string {
 			if parts = append(parts, part); part.Floor() != parts[0].Floor() {
 				return "a list of parts on other floors"
 			}
+			length += int64(part.Len())
 		}
-		if len(parts) > 0 {
+		if len(parts) > 0 && length <= min(r.bytes, math.MaxInt) { // so that none is there twice, many times over
 			p = session.ListOf(parts)
 		}
 	}
-	if b.bad || p == nil || p.Len() > r.bytes || p.Floor() > session.MaxFloor { // so that none is there twice, many times over
+	if b.bad || p == nil || p.Floor() > session.MaxFloor {
 		return "malformed"
 	}
 	r.parts[name] = p

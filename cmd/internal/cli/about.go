@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
 
 	"github.com/loopstore/loopstore/cmd/internal/term"
 )
@@ -53,7 +56,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(help *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return misread(help, args, unknown(root, strings.Join(args, " ")))
+				return misread(help, args, unknown(root, "command", strings.Join(args, " ")))
 			}
 			cmd.InitDefaultHelpFlag()
 			return cmd.Help()
@@ -61,11 +64,34 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
+// completionCommand finishes cobra's.
+func completionCommand(cmd *cobra.Command) {
+	cmd.Short = "write what lets a shell complete a command"
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		err := errors.New("it takes a shell: bash, fish, powershell or zsh")
+		if len(args) > 0 {
+			err = unknown(cmd, "shell", args[0])
+		}
+		return misread(cmd, args, err)
+	}
+	for _, shell := range cmd.Commands() {
+		shell.Args = None
+	}
+}
+
+// plainUsages takes out of what flags are for what only the help understands: ends of
+// lines, and quotes around the name of a value.
+func plainUsages(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = strings.NewReplacer("\n", " ", "`", "").Replace(f.Usage) })
+	}
+}
+
 func manCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "man DIR", Short: "write manual pages into a directory", Args: Exactly(1, "one directory"),
-		Long: "man writes a manual page for each command into DIR, which must be there. \"man -M\" does\n" +
-			"not look there, but \"man DIR/" + root.Name() + ".1\" shows one.",
+		Long:              "man writes a manual page for each command into DIR, which must be there.",
 		ValidArgsFunction: CompleteDirs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root.DisableAutoGenTag = true
@@ -73,7 +99,7 @@ func manCommand(root *cobra.Command) *cobra.Command {
 			if err := doc.GenManTree(root, &header, args[0]); err != nil {
 				return Misuse{err}
 			}
-			term.Say(cmd.OutOrStdout(), "%s: see %s.1\n", term.Printable(args[0]), root.Name())
+			term.Say(cmd.OutOrStdout(), "the pages are in %s: \"man %s\" shows the first\n", term.Printable(args[0]), term.Printable(filepath.Join(args[0], root.Name()+".1")))
 			return nil
 		},
 	}

@@ -25,8 +25,11 @@ const (
 	ExitTerminated  = 143
 )
 
-// ErrTerminated is the cause of a context that SIGTERM ended.
-var ErrTerminated = errors.New("terminated")
+// The causes of a context that a signal has ended.
+var (
+	ErrInterrupted = errors.New("interrupted") // Ctrl-C
+	ErrTerminated  = errors.New("terminated")  // SIGTERM
+)
 
 // A Misuse is an error of a flag or an argument.
 type Misuse struct {
@@ -75,7 +78,7 @@ func cancelOnSignal(signals chan os.Signal, cancel context.CancelCauseFunc) {
 	if first == syscall.SIGTERM {
 		cancel(ErrTerminated)
 	} else {
-		cancel(nil)
+		cancel(ErrInterrupted)
 	}
 }
 
@@ -89,6 +92,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 	begun := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	prepare(root)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		plainUsages(root)
+	}
 	root.SetArgs(twoDashes(root, args))
 	cmd, err := root.ExecuteContextC(ctx)
 	switch {
@@ -103,8 +109,11 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 	if err == nil {
 		return OK
 	}
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
+		err = context.Cause(ctx) // what was under way is no news
+	}
 	term.Say(errs, "%s: %v\n", cmd.CommandPath(), err)
-	if _, ok := errors.AsType[Misuse](err); ok && (ctx.Err() == nil || !errors.Is(err, context.Cause(ctx))) {
+	if _, ok := errors.AsType[Misuse](err); ok {
 		return ExitMisuse
 	}
 	return interruptedOr(ctx, ExitFailed)
@@ -129,7 +138,7 @@ func prepare(root *cobra.Command) {
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return misread(cmd, args, unknown(root, args[0]))
+			return misread(cmd, args, unknown(root, "command", args[0]))
 		}
 		term.Say(cmd.ErrOrStderr(), "%s", root.UsageString())
 		return silent(ExitMisuse)
@@ -143,16 +152,16 @@ func prepare(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		cmd.InitDefaultHelpFlag()
 		if cmd.Name() == "completion" {
-			cmd.Short = "write what lets a shell complete a command"
+			completionCommand(cmd)
 		}
 	}
 }
 
 // unknown is the error of a command that there is not, with those that may be meant.
-func unknown(root *cobra.Command, name string) error {
-	text := "there is no command " + term.Named(name, 40)
-	if root.SuggestionsMinimumDistance = 2; len(root.SuggestionsFor(name)) > 0 {
-		text += ", did you mean " + strings.Join(root.SuggestionsFor(name), " or ") + "?"
+func unknown(of *cobra.Command, what, name string) error {
+	text := "there is no " + what + " " + term.Named(name, 40)
+	if of.SuggestionsMinimumDistance = 2; len(of.SuggestionsFor(name)) > 0 {
+		text += ", did you mean " + strings.Join(of.SuggestionsFor(name), " or ") + "?"
 	}
 	return errors.New(text)
 }

@@ -125,6 +125,9 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		{[]string{"help", "tri"}, "x help: there is no command tri, did you mean try?\n"},
 		{[]string{"try", "-nonsense"}, "x try: "},
 		{[]string{"try", "-name"}, "x try: flag needs an argument: --name\nsee \"x try --help\"\n"},
+		{[]string{"completion", "bahs"}, "x completion: there is no shell bahs, did you mean bash?\n"},
+		{[]string{"completion"}, "x completion: it takes a shell: "},
+		{[]string{"completion", "bash", "a"}, "x completion bash: it takes no arguments but flags, not 1\n"},
 		{[]string{"version", "a"}, "x version: it takes no arguments but flags, not 1\n"},
 	} {
 		code, stdout, stderr := run(t.Context(), root(), c.args...)
@@ -156,6 +159,8 @@ func TestManualPagesAndCompletion(t *testing.T) {
 	code, _, stderr = run(t.Context(), try(nil), "man", filepath.Join(dir, "nowhere"))
 	require.Equal(t, ExitMisuse, code)
 	require.Contains(t, stderr, "no such file")
+	_, stdout, _ := run(t.Context(), try(nil), "__complete", "try", "--")
+	require.Contains(t, stdout, "--name\ta name\n")
 	for _, shell := range []string{"bash", "fish", "zsh", "powershell"} {
 		code, stdout, _ := run(t.Context(), try(nil), "completion", shell)
 		require.Equal(t, OK, code)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 )
@@ -56,7 +57,7 @@ func Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	}
 	done := make(chan opened, 1)
 	go func() {
-		file, err := os.Open(name)
+		file, err := openFile(name)
 		done <- opened{file, err}
 	}()
 	select {
@@ -72,6 +73,21 @@ func Open(ctx context.Context, name string) (io.ReadCloser, error) {
 		return nil, context.Cause(ctx)
 	}
 }
+
+// openFile refuses a directory.
+func openFile(name string) (*os.File, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		_ = file.Close() // nothing was read
+		return nil, &os.PathError{Op: "open", Path: name, Err: errDirectory}
+	}
+	return file, nil
+}
+
+var errDirectory = errors.New("it is a directory, and not a file")
 
 // ReadFile reads a file, as [Open] opens it.
 func ReadFile(ctx context.Context, name string) ([]byte, error) {

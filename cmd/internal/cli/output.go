@@ -52,5 +52,6 @@ func (o *output) Write(p []byte) (n int, err error) {
 // Terminal reports whether lines that were written can be written over.
 func (o *output) Terminal() bool {
 	file, ok := o.w.(*os.File)
-	return ok && xterm.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb"
+	kind := os.Getenv("TERM")
+	return ok && xterm.IsTerminal(int(file.Fd())) && kind != "dumb" && kind != ""
 }

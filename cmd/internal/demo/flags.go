@@ -28,7 +28,7 @@ const (
 // Add adds the flags. The duration is the default where there is no limit of turns.
 func (f *Flags) Add(flags *pflag.FlagSet, duration time.Duration) {
 	flags.IntVar(&f.Runtimes, "runtimes", 100, fmt.Sprintf("how many runtimes there are, at most %d", MaxRuntimes))
-	flags.IntVar(&f.Turns, "turns", 0, "end when each runtime has taken this many turns, with a journal those\nof earlier processes too; 0 for as many as there is time for")
+	flags.IntVar(&f.Turns, "turns", 0, "end when each runtime has taken this many turns; 0 for as many as\nthere is time for")
 	flags.Func("duration", fmt.Sprintf("end after this `time`, such as 30s, even if turns are left (default %s,\nand no limit with --turns)", duration), f.setDuration)
 	flags.IntVar(&f.Callers, "callers", defaultCallers, fmt.Sprintf("how many goroutines share the runtimes, at most %d; no more than there\nare runtimes, because a runtime is with one at a time", maxCallers))
 	flags.BoolVar(&f.json, "json", false, "print JSON instead of tables")

@@ -18,7 +18,7 @@ func TestBucketsFollowEachOther(t *testing.T) {
 		require.Equal(t, b+1, bucketOf(last+1))
 	}
 	require.Equal(t, bucketCount-1, bucketOf(math.MaxInt64))
-	require.EqualValues(t, math.MaxInt64, upperBound(bucketCount-1))
+	require.EqualValues(t, uint64(math.MaxInt64), upperBound(bucketCount-1))
 }
 
 func TestQuantileIsTheSmallestThatCoversItsShare(t *testing.T) {

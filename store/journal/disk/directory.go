@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"sync"
@@ -56,6 +57,9 @@ func openDirectory(ctx context.Context, path string, opts Options, writable bool
 // claim returns a directory that is not open yet, and that nobody else in this process opens
 // until it is closed.
 func claim(path string, opts Options, writable bool) (_ *directory, err error) {
+	if err := files.Supported(); err != nil {
+		return nil, err
+	}
 	d := &directory{opts: opts, writable: writable}
 	if d.given, d.path, err = fullPath(path); err != nil {
 		return nil, err
@@ -136,6 +140,9 @@ func fits(e wal.Entry) error {
 	for _, c := range e.Changes {
 		if len(c.Key) > maxKey || len(c.Value) > maxValue {
 			return wal.Corrupt("a key has %d bytes, its value %d, the limits are %d and %d", len(c.Key), len(c.Value), maxKey, maxValue)
+		}
+		if most := limits(bits.UintSize).ValueBytes; len(c.Value) > most {
+			return wal.Unsupported("a value has %d bytes, the limit here is %d", len(c.Value), most)
 		}
 	}
 	return nil

@@ -249,6 +249,35 @@ func fill(t testing.TB, path string, opts disk.Options, compacted ...int) map[st
 	return want
 }
 
+func describe(c files.Change) string {
+	switch {
+	case c.Op == files.Renamed:
+		return fmt.Sprintf("%s %s to %s", c.Op, filepath.Base(c.Path), filepath.Base(c.To))
+	case c.File != nil:
+		return fmt.Sprintf("%s %s", c.Op, filepath.Base(c.File.Name()))
+	}
+	return fmt.Sprintf("%s %s", c.Op, filepath.Base(c.Path))
+}
+
+// rolling are options with which a few batches fill several segments.
+var rolling = disk.WithSegments(disk.Options{}, 1<<20)
+
+// writeAllAnew writes until no file of a journal but format is what it was.
+func writeAllAnew(t *testing.T, j journal.Journal, path string) {
+	t.Helper()
+	before, err := os.Stat(filepath.Join(path, "pages"))
+	require.NoError(t, err)
+	for range 10 {
+		appendTo(t, j, put("a", strings.Repeat("v", 800_000)))
+	}
+	require.NoError(t, j.Compact(t.Context(), nil))
+	appendTo(t, j, remove("a"))
+	require.NoError(t, j.Compact(t.Context(), nil))
+	after, err := os.Stat(filepath.Join(path, "pages"))
+	require.NoError(t, err)
+	require.False(t, os.SameFile(before, after), "it was compacted")
+}
+
 // hook sets what is called around each change of the disk, until the test ends. What
 // used the disk must be closed then.
 func hook(t testing.TB, before func(files.Change) error, after func(files.Change)) {

@@ -11,6 +11,20 @@
 // One process at a time holds the directory, by a lock (flock); for any other it is
 // journal.ErrInUse. The engine takes no partition away, so Fenced returns nil.
 //
+// # Machines
+//
+// It works on Linux, macOS and the BSDs. Any other system, such as Windows, is
+// errors.ErrUnsupported before anything is made or read: it has no flock, or no way to make the
+// names in a directory durable.
+//
+// A directory can be moved between machines of the same byte order; on one of the other, Open
+// returns errors.ErrUnsupported. An export can be moved anywhere.
+//
+// With 32 bits, bbolt can map little: the pages have 1 GiB at most, a value 48 MiB instead of 256,
+// a batch 128 MiB instead of 512. Pages that would grow beyond that are a checkpoint that fails for
+// another reason than a full disk: see below. What a machine with 64 bits has written and this one
+// cannot hold is errors.ErrUnsupported, and not damage.
+//
 // # Format
 //
 // The directory is in version 3 of the format. What this package writes is little-endian; what

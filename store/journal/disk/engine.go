@@ -41,7 +41,7 @@ const (
 	defaultCompactAt  = 0.5
 
 	maxKey   = pages.MaxKey
-	maxValue = 256 << 20
+	maxValue = 256 << 20 // in the format: see limits
 	maxBatch = 512 << 20
 
 	// MaxName is the most bytes that a partition's name can have.

@@ -3,6 +3,7 @@ package disk
 import (
 	"context"
 	"iter"
+	"math/bits"
 	"sync/atomic"
 
 	"github.com/loopstore/loopstore/store/journal"
@@ -79,7 +80,7 @@ func (p *partition) CompactBeside(ctx context.Context) error {
 
 // Limits implements [journal.Journal].
 func (p *partition) Limits() journal.Limits {
-	return journal.Limits{KeyBytes: maxKey, ValueBytes: maxValue, BatchBytes: maxBatch}
+	return limits(bits.UintSize)
 }
 
 // Fenced implements [journal.Journal]: nobody can take the lock away.

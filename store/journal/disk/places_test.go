@@ -253,16 +253,6 @@ func TestOpenBuildsOnWhatIsDurable(t *testing.T) {
 	}
 }
 
-func describe(c files.Change) string {
-	switch {
-	case c.Op == files.Renamed:
-		return fmt.Sprintf("%s %s to %s", c.Op, filepath.Base(c.Path), filepath.Base(c.To))
-	case c.File != nil:
-		return fmt.Sprintf("%s %s", c.Op, filepath.Base(c.File.Name()))
-	}
-	return fmt.Sprintf("%s %s", c.Op, filepath.Base(c.Path))
-}
-
 // The names of a journal that is created, of a segment that is made, and of pages that are
 // compacted are durable before anything is acknowledged that stands in them.
 func TestANameIsDurable(t *testing.T) {
@@ -366,25 +356,6 @@ func TestAMemberOfTheGroupGoesOn(t *testing.T) {
 		require.Contains(t, string(out), "operation not permitted")
 	}
 	reload(t, path, rolling)
-}
-
-// rolling are options with which a few batches fill several segments.
-var rolling = disk.WithSegments(disk.Options{}, 1<<20)
-
-// writeAllAnew writes until no file of a journal but format is what it was.
-func writeAllAnew(t *testing.T, j journal.Journal, path string) {
-	t.Helper()
-	before, err := os.Stat(filepath.Join(path, "pages"))
-	require.NoError(t, err)
-	for range 10 {
-		appendTo(t, j, put("a", strings.Repeat("v", 800_000)))
-	}
-	require.NoError(t, j.Compact(t.Context(), nil))
-	appendTo(t, j, remove("a"))
-	require.NoError(t, j.Compact(t.Context(), nil))
-	after, err := os.Stat(filepath.Join(path, "pages"))
-	require.NoError(t, err)
-	require.False(t, os.SameFile(before, after), "it was compacted")
 }
 
 // checkAccess checks to whom the files belong: to an owner, or to others.

@@ -165,7 +165,7 @@ func (d *directory) whole(ctx context.Context, id wal.ID, read func(*directory, 
 func isDamage(ctx context.Context, err error) bool {
 	_, emitted := errors.AsType[pages.EmitError](err)
 	return !emitted && ctx.Err() == nil &&
-		!errors.Is(err, journal.ErrInUse) && !errors.Is(err, journal.ErrNewerFormat) && !errors.Is(err, errNoPartition)
+		!errors.Is(err, journal.ErrInUse) && !errors.Is(err, journal.ErrNewerFormat) && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, errNoPartition)
 }
 
 // A wreck is a directory that is damaged, and locked.

@@ -19,7 +19,6 @@ import (
 
 	"github.com/loopstore/loopstore/store/journal/jetstream"
 	"github.com/loopstore/loopstore/store/journal/jetstream/jetstreamtest"
-	"github.com/loopstore/loopstore/store/journal/jetstream/jetstreamtest/network"
 )
 
 // The three servers that the tests share, and a connection to them.
@@ -35,7 +34,7 @@ const jetstreamTimeout = 5 * time.Second
 const serveEnv = "JETSTREAMTEST_SERVE"
 
 func TestMain(m *testing.M) {
-	network.Serve()
+	serve()
 	flag.Parse()
 	os.Exit(run(m))
 }

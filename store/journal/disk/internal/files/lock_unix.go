@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// Supported returns why no journal can be used on this system: nil here.
+func Supported() error { return nil }
+
 // TryLock takes the lock that bbolt takes, unless somebody else has it. The lock
 // belongs to the open file, so bbolt, which gets the same one, has it already.
 func TryLock(f *os.File) (bool, error) {

@@ -132,6 +132,9 @@ func checkStructure(ctx context.Context, fd *os.File) (m meta, err error) {
 	if err == nil {
 		err = checkVersion(fd)
 	}
+	if err == nil && largestFile > 0 && info.Size() > int64(largestFile) {
+		err = wal.Unsupported("the pages have %d bytes, and %d can be mapped", info.Size(), largestFile)
+	}
 	if err != nil {
 		return m, err
 	}
@@ -145,7 +148,7 @@ func checkStructure(ctx context.Context, fd *os.File) (m meta, err error) {
 func openDB(fd *os.File, opts bbolt.Options) (db *bbolt.DB, err error) {
 	opts.Timeout = time.Second
 	opts.NoFreelistSync, opts.FreelistType = true, bbolt.FreelistMapType
-	opts.PageSize = pageSize
+	opts.PageSize, opts.MaxSize = pageSize, largestFile
 	opts.OpenFile = func(string, int, os.FileMode) (*os.File, error) { return fd, nil }
 	err = guarded(func() error {
 		db, err = bbolt.Open(fd.Name(), 0o600, &opts)
@@ -209,7 +212,7 @@ func (f *File) commit(log wal.Mark, change func(*bbolt.Tx) error) error {
 		}
 		return files.Committing(f.fd, tx.Commit)
 	})
-	if err != nil {
+	if err = tooLarge(err); err != nil {
 		f.failed = err
 		if tx != nil { // a finished one does nothing
 			f.stuck = guarded(func() error { _ = tx.Rollback(); return nil }) != nil

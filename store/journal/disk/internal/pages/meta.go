@@ -140,6 +140,9 @@ func checkMetas(r io.ReaderAt, size int64) (meta, error) {
 	found, known := 0, false
 	for i := range uint64(2) {
 		page := pages[i*pageSize:][:pageSize]
+		if err := sameOrder(page); err != nil {
+			return meta{}, err
+		}
 		known = known || native.Uint32(page[pageHeader:]) == metaMagic
 		m, version, valid := parseMeta(page)
 		switch {

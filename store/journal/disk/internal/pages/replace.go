@@ -126,7 +126,7 @@ func (f *File) fill(ctx context.Context, from *File) error {
 			if bytes.Equal(name, headsBucket) {
 				return nil
 			}
-			return copyRecords(ctx, records, f.db, name)
+			return tooLarge(copyRecords(ctx, records, f.db, name))
 		}); err != nil {
 			return err
 		}

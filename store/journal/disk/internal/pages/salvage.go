@@ -75,6 +75,9 @@ func Trees(ctx context.Context, file io.ReaderAt, size int64, note Note) (trees 
 		if n, _ := file.ReadAt(page, int64(i)*pageSize); n < len(page) {
 			continue
 		}
+		if err := sameOrder(page); err != nil {
+			return nil, err
+		}
 		m, version, valid := parseMeta(page)
 		switch {
 		case valid && version > metaVersion:

@@ -96,6 +96,9 @@ func (w *walker) read(id uint64, depth int) ([]byte, error) {
 	if pages > w.high-id {
 		return nil, wal.Corrupt("page %d has %d pages, but only %d are left", id, pages, w.high-id)
 	}
+	if int64(pages)*pageSize > largestPage {
+		return nil, wal.Unsupported("page %d has %d bytes, and %d can be mapped", id, int64(pages)*pageSize, largestPage)
+	}
 	for at := id; at < id+pages && w.used != nil; at++ {
 		if w.used[at/64]&(1<<(at%64)) != 0 {
 			return nil, wal.Corrupt("page %d is in use twice", at)

@@ -209,8 +209,8 @@ func hide(body []byte) (first uint32) {
 // restore undoes hide.
 func restore(body []byte, place uint32) error {
 	for place > 0 {
-		at := (int(place) - 1) * alignment
-		if at+4 > len(body) {
+		at := (int64(place) - 1) * alignment
+		if at+4 > int64(len(body)) {
 			return errMalformed
 		}
 		next := binary.LittleEndian.Uint32(body[at:])

@@ -334,6 +334,9 @@ func (r *Reader) frame() (*frame, error) {
 	if h.Before != r.mark.Hash {
 		return nil, Corrupt("frame %d of the log, at byte %d of segment %d, does not follow the one before", h.Number, r.at, r.segment.number)
 	}
+	if err := holds(h, r.segment.number, r.at); err != nil {
+		return nil, err
+	}
 	whole := make([]byte, headerSize+h.Length)
 	if _, err := r.segment.file.ReadAt(whole, r.at); err != nil {
 		return nil, err

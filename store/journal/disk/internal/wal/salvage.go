@@ -130,6 +130,9 @@ func (w *Wreck) scan(ctx context.Context, segment int, parse func([]byte) (heade
 			if !ok || h.Number == 0 || h.Length == 0 || h.Length > maxBody || h.Length > uint64(s.Size-at-headerSize) {
 				break
 			}
+			if err := holds(h, s.number, at); err != nil {
+				return err
+			}
 			f := wreckedFrame{h, hashOf(window), segment, at}
 			if Sum(w.body(f)) == h.BodySum {
 				found(f)

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package jetstream_test
+
+func serve() {} // there is no network of servers that can be stopped
