@@ -22,9 +22,7 @@ func ExampleLoop_Commit() {
 	input := queued(ctx, loop)
 
 	claim := batch.Batch{
-		If: []batch.Condition{batch.InputStateIs{
-			RuntimeID: "agent-1", InputID: input.InputID, AnyOf: []store.InputLifecycleState{store.InputQueued},
-		}},
+		If: []batch.Condition{batch.InputIn("agent-1", input.InputID, store.InputQueued)},
 		Then: []batch.Write{
 			batch.PutInputState{RuntimeID: "agent-1", State: staged(input)},
 			batch.PutRuntimeState{RuntimeID: "agent-1", State: store.RuntimeRunning},
@@ -212,6 +210,8 @@ func queued(ctx context.Context, loop *loopstore.Loop) store.InputState {
 }
 
 func staged(input store.InputState) store.InputState {
-	input.CurrentState = store.InputStaged
+	if err := input.Move(store.InputStaged, store.TimeOf(time.Now()), "claimed"); err != nil {
+		panic(err)
+	}
 	return input
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -67,4 +68,12 @@ func TestIDsOfNames(t *testing.T) {
 	require.Equal(t, "b2b67d5e-14d6-5771-8cf0-70341eb99ee3", store.RunIDOf("telegram:17/42").String())
 	require.Equal(t, "ff704192-ae18-52c4-8d20-4601445ca38e", store.InputIDOf("").String())
 	require.NotEqual(t, store.InputIDOf("a"), store.InputIDOf("A"))
+}
+
+// The documentation names the namespaces too.
+func TestNamespacesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/operating.md")
+	require.NoError(t, err)
+	require.Contains(t, string(text), store.InputIDNamespace)
+	require.Contains(t, string(text), store.RunIDNamespace)
 }

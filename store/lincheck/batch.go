@@ -145,7 +145,7 @@ func (g *generator) condition(of *call) condition {
 	case 1:
 		c.Condition = batch.RuntimeAbsent{RuntimeID: id}
 	case 2:
-		c.Condition = batch.RuntimeStateIs{RuntimeID: id, AnyOf: some(g, runtimeStates, unknown)}
+		c.Condition = batch.RuntimeStateIs{RuntimeID: id, AnyOf: some(g, runtimeStates, unknown), OrNone: g.pick("or none", 4) == 1}
 	case 3:
 		c.Condition = batch.InputStateIs{RuntimeID: id, InputID: g.input(), AnyOf: some(g, inputStates, unknown)}
 	case 4:

@@ -179,7 +179,7 @@ func (s *model) holds(c batch.Condition) bool {
 	case batch.RuntimeAbsent:
 		return s == nothing
 	case batch.RuntimeStateIs:
-		return slices.Contains(c.AnyOf, store.RuntimeState(s.status))
+		return slices.Contains(c.AnyOf, store.RuntimeState(s.status)) || c.OrNone && s.status == ""
 	case batch.InputStateIs:
 		at := s.find(c.InputID)
 		return at >= 0 && slices.Contains(c.AnyOf, s.inputs[at].state)

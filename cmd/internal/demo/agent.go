@@ -173,14 +173,9 @@ func (a *agent) persist(ctx context.Context, c *caller, input store.InputState) 
 
 // move takes an input to its next state.
 func move(s *store.InputState, to store.InputLifecycleState) {
-	now := store.TimeOf(time.Now())
-	s.History = append(s.History, store.HistoryEntry{Timestamp: now, From: s.CurrentState, To: to})
-	s.CurrentState, s.UpdatedAt = to, now
-	switch to {
-	case store.InputStaged:
+	_ = s.Move(to, store.TimeOf(time.Now()), "") // no state of a life can be refused
+	if to == store.InputStaged {
 		s.AttemptCount++
-	case store.InputConsumed:
-		s.TerminalOutcome = &store.TerminalOutcome{Type: store.OutcomeConsumed}
 	}
 }
 
