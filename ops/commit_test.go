@@ -146,18 +146,18 @@ func TestFailedWrite(t *testing.T) {
 		bad batch.Write
 		is  error
 	}{
-		"no sequence":      {batch.CommitBoundary{RuntimeID: "c", Commit: commitWith(documentOf(conversation))}, store.ErrSequenceExhausted},
-		"no document":      {batch.CommitBoundary{RuntimeID: "c", Commit: commitWith([]byte("x"))}, store.ErrInvalidSnapshot},
-		"another receipt":  {batch.PutReceipt{RuntimeID: "c", Receipt: other}, store.ErrReceiptConflict},
-		"invalid receipt":  {batch.PutReceipt{RuntimeID: "c"}, store.ErrInvalidValue},
-		"invalid input":    {batch.PutInputState{RuntimeID: "c"}, store.ErrInvalidValue},
-		"invalid state":    {batch.PutRuntimeState{RuntimeID: "c"}, store.ErrInvalidValue},
-		"invalid id":       {batch.PutRuntimeState{RuntimeID: "\xff", State: store.RuntimeIdle}, store.ErrInvalidValue},
-		"invalid ids too":  {batch.PutSnapshot{RuntimeID: "\xff"}, store.ErrInvalidValue},
-		"no such runtime":  {batch.DeleteRuntime{RuntimeID: "\xff"}, store.ErrInvalidValue},
-		"no such input":    {batch.DeleteInputState{RuntimeID: "\xff"}, store.ErrInvalidValue},
-		"not a write":      {embedded{}, store.ErrInvalidValue},
-		"nothing at all":   {nil, store.ErrInvalidValue},
+		"no sequence":       {batch.CommitBoundary{RuntimeID: "c", Commit: commitWith(documentOf(conversation))}, store.ErrSequenceExhausted},
+		"no document":       {batch.CommitBoundary{RuntimeID: "c", Commit: commitWith([]byte("x"))}, store.ErrInvalidSnapshot},
+		"another receipt":   {batch.PutReceipt{RuntimeID: "c", Receipt: other}, store.ErrReceiptConflict},
+		"invalid receipt":   {batch.PutReceipt{RuntimeID: "c"}, store.ErrInvalidValue},
+		"invalid input":     {batch.PutInputState{RuntimeID: "c"}, store.ErrInvalidValue},
+		"invalid state":     {batch.PutRuntimeState{RuntimeID: "c"}, store.ErrInvalidValue},
+		"invalid id":        {batch.PutRuntimeState{RuntimeID: "\xff", State: store.RuntimeIdle}, store.ErrInvalidValue},
+		"invalid ids too":   {batch.PutSnapshot{RuntimeID: "\xff"}, store.ErrInvalidValue},
+		"no such runtime":   {batch.DeleteRuntime{RuntimeID: "\xff"}, store.ErrInvalidValue},
+		"no such input":     {batch.DeleteInputState{RuntimeID: "\xff"}, store.ErrInvalidValue},
+		"not a write":       {embedded{}, store.ErrInvalidValue},
+		"nothing at all":    {nil, store.ErrInvalidValue},
 		"a pointer to none": {(*batch.DeleteRuntime)(nil), store.ErrInvalidValue},
 	} {
 		t.Run(name, func(t *testing.T) {
