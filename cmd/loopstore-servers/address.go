@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +21,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/store/journal"
 )
 
 // An address is how a server is reached. Only shown is ever shown of it: its text holds
@@ -47,8 +50,8 @@ func natsAddress(flag, text string) (*address, error) {
 			part = "nats://" + part
 		}
 		u, wrong := url.Parse(part)
-		if wrong != nil || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || strings.Contains(part, "#") ||
-			!slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+		if wrong != nil || !isHost(u.Host) || strings.Count(part, "@") > 1 || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery ||
+			strings.Contains(part, "#") || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
 			return nil, err
 		}
 		hosts = append(hosts, u.Host)
@@ -75,6 +78,21 @@ func (a *address) hide(secret string) {
 	}
 }
 
+var hostName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+// isHost reports whether a text is a name or an address of a machine, and a port if any.
+func isHost(text string) bool {
+	host := text
+	if h, port, err := net.SplitHostPort(text); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return false
+		}
+		host = h
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || hostName.MatchString(host)
+}
+
 // postgresSettings are those that a URL or other settings may have, besides where the
 // server is and who asks.
 var postgresSettings = []string{
@@ -94,7 +112,7 @@ func postgresAddress(text string) (*address, *pgxpool.Config, error) {
 	}
 	if strings.Contains(text, "://") {
 		u, err := url.Parse(text)
-		if err != nil || strings.Contains(text, "#") || strings.ContainsAny(strings.TrimPrefix(u.Path, "/"), "/@:") {
+		if err != nil || strings.Count(text, "@") > 1 || strings.Contains(text, "#") || strings.ContainsAny(strings.TrimPrefix(u.Path, "/"), "/@:") {
 			return nil, nil, misread
 		}
 		for key := range u.Query() {
@@ -109,8 +127,13 @@ func postgresAddress(text string) (*address, *pgxpool.Config, error) {
 			return nil, nil, misread
 		}
 	}
-	if strings.ContainsAny(c.Database+c.User, "/@:= ") {
+	if strings.ContainsAny(c.Database+c.User, "/@:=; ") || !isServer(c.Host) {
 		return nil, nil, misread
+	}
+	for _, other := range c.Fallbacks {
+		if !isServer(other.Host) {
+			return nil, nil, misread
+		}
 	}
 	a := &address{flag: "postgres", text: text, shown: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))}
 	if c.Database != "" {
@@ -118,6 +141,12 @@ func postgresAddress(text string) (*address, *pgxpool.Config, error) {
 	}
 	a.hide(c.Password)
 	return a, config, nil
+}
+
+// isServer reports whether a text is a machine's name or address, or the directory of a
+// socket.
+func isServer(text string) bool {
+	return isHost(text) || strings.HasPrefix(text, "/") && !strings.ContainsAny(text, "@:=; ")
 }
 
 // failed returns the error of a connection that cannot be made, nil if there is none.
@@ -160,21 +189,37 @@ func postgresReason(code string) string {
 		"28000": "it refuses the user", "28P01": "it refuses the user or the password", "3D000": "it has no such database",
 		"53300": "it has too many connections", "57P03": "it is starting or stopping",
 	}[code]
+	if !sqlState.MatchString(code) {
+		code = "none"
+	}
 	return cmp.Or(text, "it refuses") + " (SQLSTATE " + code + ")"
 }
 
-// hide returns an error without the secrets.
-func hide(err error, secrets []string) error {
-	if err == nil {
-		return nil
+var sqlState = regexp.MustCompile(`^[0-9A-Z]{5}$`)
+
+const notShown = "it is not shown, since a password is in it"
+
+// hide takes out of findings the texts that a secret is in. They go as a whole: what is left
+// around a short secret would tell it.
+func hide(findings []journal.Finding, secrets []string) []journal.Finding {
+	for i := range findings {
+		for _, text := range []*string{&findings[i].Setting, &findings[i].Value, &findings[i].Advice} {
+			if has(*text, secrets) {
+				*text = notShown
+			}
+		}
 	}
-	text := err.Error()
-	slices.SortFunc(secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	for _, secret := range secrets {
-		text = strings.ReplaceAll(text, secret, "…")
+	return findings
+}
+
+// hideError is hide for an error.
+func hideError(err error, secrets []string) error {
+	if err != nil && has(err.Error(), secrets) {
+		return errors.New("the servers answered with an error; " + notShown)
 	}
-	if text == err.Error() {
-		return err
-	}
-	return errors.New(text)
+	return err
+}
+
+func has(text string, secrets []string) bool {
+	return slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(text, secret) })
 }

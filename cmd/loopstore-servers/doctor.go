@@ -59,6 +59,7 @@ func doctorCommand() *cobra.Command {
 	flags.StringVar(&s.postgres, "postgres", "", "check the PostgreSQL server at this `URL`, or with these settings,\nsuch as \"host=db user=me\"")
 	flags.StringVar(&s.schema, "schema", "loopstore", "the `name` of the schema that holds the tables")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of a table")
+	cli.Connects(flags, "nats", "system", "postgres")
 	return cmd
 }
 
@@ -78,11 +79,6 @@ func (s *doctorSettings) check(cmd *cobra.Command) error {
 	if s.nats != "" && cmd.Flags().Changed("schema") {
 		return cli.Misused("--schema goes with --postgres")
 	}
-	for name, value := range map[string]string{"creds": s.creds, "prefix": s.prefix, "domain": s.domain, "schema": s.schema} {
-		if cli.Connection(value) {
-			return cli.Misused(fmt.Sprintf("--%s is not how a server is reached", name))
-		}
-	}
 	return nil
 }
 
@@ -99,8 +95,8 @@ func (s *doctorSettings) diagnose(cmd *cobra.Command) ([]journal.Finding, error)
 func (s *doctorSettings) diagnoseNATS(ctx context.Context) ([]journal.Finding, error) {
 	var options []nats.Option
 	if s.creds != "" {
-		if _, err := os.Stat(s.creds); err != nil {
-			return nil, cli.Misuse{Err: fmt.Errorf("--creds: %w", err)}
+		if info, err := os.Stat(s.creds); err != nil || !info.Mode().IsRegular() {
+			return nil, cli.Misused("--creds: there is no such file") // its content, if that was given, has secrets
 		}
 		options = append(options, nats.UserCredentials(s.creds))
 	}
@@ -131,31 +127,22 @@ func (s *doctorSettings) diagnoseNATS(ctx context.Context) ([]journal.Finding, e
 		return nil, cli.Misuse{Err: err}
 	}
 	findings, err := engine.Diagnose(ctx, system)
-	return findings, hide(err, hidden)
+	return hide(findings, hidden), hideError(err, hidden)
 }
 
 // connect does not wait for a server to come back: whoever asks wants an answer now.
 func (a *address) connect(ctx context.Context, options ...nats.Option) (*nats.Conn, error) {
-	options = append(options, nats.Name("loopstore-servers doctor"), nats.NoReconnect(), nats.Timeout(patience/2))
-	type connected struct {
-		conn *nats.Conn
-		err  error
-	}
-	done := make(chan connected, 1)
-	go func() {
+	options = append(options, nats.Name("loopstore-servers doctor"), nats.NoReconnect(), nats.Timeout(patience/2),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // else it prints what the server says
+	conn, _, err := within(ctx, func() (*nats.Conn, any, error) {
 		conn, err := nats.Connect(a.text, options...)
-		done <- connected{conn, err}
-	}()
-	select {
-	case c := <-done:
-		return c.conn, a.failed(c.err)
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+		return conn, nil, a.failed(err)
+	})
+	return conn, err
 }
 
 func (s *doctorSettings) diagnosePostgres(ctx context.Context) ([]journal.Finding, error) {
-	at, config, err := postgresAddress(s.postgres)
+	at, config, err := within(ctx, func() (*address, *pgxpool.Config, error) { return postgresAddress(s.postgres) })
 	if err != nil {
 		return nil, err
 	}
@@ -164,12 +151,46 @@ func (s *doctorSettings) diagnosePostgres(ctx context.Context) ([]journal.Findin
 	if err != nil {
 		return nil, at.failed(err)
 	}
-	defer pool.Close()
+	defer closeSoon(ctx, pool)
 	if err := ping(ctx, pool); err != nil {
 		return nil, errors.Join(context.Cause(ctx), at.failed(err))
 	}
 	findings, err := postgres.New(pool, postgres.Options{Schema: s.schema}).Diagnose(ctx)
-	return findings, hide(err, at.hidden)
+	return hide(findings, at.hidden), hideError(err, at.hidden)
+}
+
+// within returns what do does, or the cause of ctx once that has ended: files that settings
+// name may be pipes.
+func within[A, B any](ctx context.Context, do func() (A, B, error)) (a A, b B, err error) {
+	type result struct {
+		a   A
+		b   B
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		a, b, err := do()
+		done <- result{a, b, err}
+	}()
+	select {
+	case r := <-done:
+		return r.a, r.b, r.err
+	case <-ctx.Done():
+		return a, b, context.Cause(ctx)
+	}
+}
+
+// closeSoon closes a pool, and does not wait for it once ctx has ended.
+func closeSoon(ctx context.Context, pool *pgxpool.Pool) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		pool.Close()
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+	}
 }
 
 // ping returns the error of a connection that cannot be made.

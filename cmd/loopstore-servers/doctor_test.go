@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
@@ -169,7 +171,7 @@ func TestDoctorUsage(t *testing.T) {
 		{[]string{"-nonsense"}, cli.ExitMisuse, "-nonsense"},
 		{[]string{"-nats", "x", "y"}, cli.ExitMisuse, "no arguments"},
 		{[]string{"-nats", "127.0.0.1:1"}, cli.ExitFailed, "--nats: 127.0.0.1:1: nats: no servers available"},
-		{[]string{"-nats", "127.0.0.1:1", "-creds", "nowhere.creds"}, cli.ExitMisuse, "nowhere.creds"},
+		{[]string{"-nats", "127.0.0.1:1", "-creds", "nowhere.creds"}, cli.ExitMisuse, "--creds: there is no such file"},
 	} {
 		code, stdout, stderr := shell(t.Context(), append([]string{"doctor"}, c.args...)...)
 		require.Equal(t, c.code, code, "%q", c.args)
@@ -220,6 +222,17 @@ func TestDoctorKeepsPasswords(t *testing.T) {
 		{"-nats=127.0.0.1:1", "-prefix=nats://me:sesame@127.0.0.1:1"},
 		{"-nats=127.0.0.1:1", "-domain=nats://me:sesame@127.0.0.1:1"},
 		{"-nats=127.0.0.1:1", "-system=me:1/sesame@127.0.0.1:1"},
+		{"-postgres", "postgres://me:a@sesame@127.0.0.1:1/x"},
+		{"-postgres", "postgres://me:a@sesame,b@127.0.0.1:1,127.0.0.1:2/x"},
+		{"-postgres", "host=me:sesame@127.0.0.1 port=1"},
+		{"-postgres", "postgres://me;sesame/x"},
+		{"-nats", "nats://me:a@b@sesame@127.0.0.1:1"},
+		{"-nats", "password=sesame"},
+		{"-nats", "host=127.0.0.1,pasword=sesame"},
+		{"-nats", "nats://me;sesame"},
+		{"-nats=127.0.0.1:1", "-creds=-----BEGIN NATS USER JWT----- sesame"},
+		{"-replicas=host=h pasword=sesame", "x"},
+		{"-n=host=h passwd=sesame", "x"},
 		{"-postgres=host=127.0.0.1", "-schema=nats://me:sesame@127.0.0.1:1"},
 	} {
 		code, stdout, stderr := shell(t.Context(), "doctor", c.flag, c.url)
@@ -261,4 +274,18 @@ FAILED: 1 at RISK, 1 BROKEN, and 1 UNKNOWN: it could not be checked
 		require.Equal(t, want == "ok", d.OK)
 		require.Equal(t, strings.HasPrefix(want, "FAILED"), d.failed())
 	}
+}
+
+// A server may say anything, in any place.
+func TestWhatServersSayHoldsNoPassword(t *testing.T) {
+	findings := hide([]journal.Finding{
+		{Setting: "x", Value: "you said sesame", Advice: "well"}, {Setting: "sesame", Value: "y", Advice: "it was sesame%21"},
+	}, []string{"sesame", "sesame%21"})
+	require.Equal(t, []journal.Finding{{Setting: "x", Value: notShown, Advice: "well"}, {Setting: notShown, Value: "y", Advice: notShown}}, findings)
+	require.NotContains(t, hideError(errors.New("you said sesame"), []string{"sesame"}).Error(), "sesame")
+	require.EqualError(t, hideError(errors.New("why"), []string{"sesame"}), "why")
+	require.NoError(t, hideError(nil, []string{"sesame"}))
+	require.Equal(t, "it refuses the user or the password (SQLSTATE 28P01)", reasonOf(fmt.Errorf("x: %w", &pgconn.PgError{Code: "28P01", Message: "sesame"})))
+	require.Equal(t, "it refuses (SQLSTATE none)", reasonOf(&pgconn.PgError{Code: "sesame"}))
+	require.NotContains(t, reasonOf(errors.New("sesame")), "sesame")
 }

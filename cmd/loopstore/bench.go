@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"time"
 
@@ -103,9 +104,12 @@ func (s *benchSettings) check() error {
 }
 
 func (s *benchSettings) setOnly(text string) (err error) {
-	s.only, err = regexp.Compile(text)
-	if err == nil && !slices.ContainsFunc(measure.CellNames(), s.only.MatchString) {
-		err = errors.New("it matches no cell's name")
+	if s.only, err = regexp.Compile(text); err != nil {
+		why, _ := errors.AsType[*syntax.Error](err)
+		return cli.ValueError("it is no regular expression: " + why.Code.String())
 	}
-	return err
+	if !slices.ContainsFunc(measure.CellNames(), s.only.MatchString) {
+		return cli.ValueError("it matches no cell's name")
+	}
+	return nil
 }

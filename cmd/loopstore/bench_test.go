@@ -52,7 +52,7 @@ func TestBenchIsToldWhatIsWrong(t *testing.T) {
 		{[]string{"-rounds", "1001"}, "-rounds is 1001, and must be from 1 to 1000"},
 		{[]string{"-time", "0s"}, "-time is 0s, and must be more than 0 and at most 1m0s"},
 		{[]string{"-time", "61s"}, "-time is 1m1s, and must be more than 0"},
-		{[]string{"-time", "5"}, `invalid argument "5"`},
+		{[]string{"-time", "5"}, "--time: it is no value of type duration"},
 		{[]string{"-only", "("}, "missing closing )"},
 		{[]string{"-only", "nonsense"}, "it matches no cell's name"},
 		{[]string{"all"}, "it takes no arguments but flags, not 1"},

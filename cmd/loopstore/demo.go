@@ -78,7 +78,7 @@ func writable(name string) error {
 
 func runDemo(cmd *cobra.Command, f *demo.Flags, loop *loopstore.Loop, addr string, payloads bool) error {
 	ctx := cmd.Context()
-	site, err := openSite(addr, loop, payloads, cmd.ErrOrStderr())
+	site, err := openSite(ctx, addr, loop, payloads, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -95,9 +94,23 @@ var errPart = cli.Misused("it is a part of a journal: name the directory that it
 // isPart reports whether a file is one of those that a journal's directory has.
 func isPart(name string) bool {
 	dir, base := filepath.Split(name)
-	format, err := os.ReadFile(filepath.Join(dir, "format"))
-	return err == nil && bytes.HasPrefix(format, []byte("loopstore journal")) &&
+	return hasStart(filepath.Join(dir, "format"), "loopstore journal") &&
 		(base == "format" || base == "pages" || strings.HasPrefix(base, "log-"))
+}
+
+// hasStart reports whether a file begins with a text. It opens nothing else than a file.
+func hasStart(name, text string) bool {
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	start := make([]byte, len(text))
+	_, err = io.ReadFull(file, start)
+	return err == nil && string(start) == text
 }
 
 // isPages reports whether a file is one of bbolt's, by the number at the beginning of

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -39,7 +38,7 @@ func inspectCommand() *cobra.Command {
 		n, err := strconv.ParseUint(text, 10, 64)
 		s.number = &n
 		if err != nil {
-			return errors.New("it must be a number")
+			return cli.ValueError("it must be a number")
 		}
 		return nil
 	})

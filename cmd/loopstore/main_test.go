@@ -67,7 +67,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"carry", "-h"}, cli.OK, "Usage:\n  loopstore carry FILE DIR", ""},
 		{[]string{"carry", "x"}, cli.ExitMisuse, "", "it takes a file and a directory, not 1"},
 		{[]string{"carry", "nowhere.db", "x"}, cli.ExitMisuse, "", "nowhere.db: no such file"},
-		{[]string{"compact", "nowhere.db"}, cli.ExitMisuse, "", "open nowhere.db"},
+		{[]string{"compact", "nowhere.db"}, cli.ExitMisuse, "", "nowhere.db: no such file"},
 		{[]string{"verify", "x", "y"}, cli.ExitMisuse, "", "it takes one path, not 2"},
 		{[]string{"verify", "nowhere.jsonl"}, cli.ExitMisuse, "", "open nowhere.jsonl"},
 	} {

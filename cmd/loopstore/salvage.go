@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -92,7 +93,9 @@ func (s *salvaged) write(cmd *cobra.Command, out string) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := readArchive(cmd, out); err != nil {
+	if _, _, err := readArchive(cmd, out); cmd.Context().Err() != nil {
+		return errors.Join(context.Cause(cmd.Context()), os.Remove(out)) // nobody knows whether it is whole
+	} else if err != nil {
 		return fmt.Errorf("what was salvaged, in %s, is no export that an import takes: %w", term.Printable(out), err)
 	}
 	return nil

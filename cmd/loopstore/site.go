@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/cmd/internal/cli"
 	"github.com/loopstore/loopstore/cmd/internal/term"
 	pages "github.com/loopstore/loopstore/store/inspect"
 )
@@ -24,12 +26,17 @@ type site struct {
 
 // openSite serves the pages of a store at an address. It returns nil if that is
 // empty.
-func openSite(addr string, loop *loopstore.Loop, payloads bool, stderr io.Writer) (*site, error) {
+func openSite(ctx context.Context, addr string, loop *loopstore.Loop, payloads bool, stderr io.Writer) (*site, error) {
 	if addr == "" {
 		return nil, nil
 	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
+		_, address := errors.AsType[*net.AddrError](err)
+		_, name := errors.AsType[*net.DNSError](err)
+		if err = fmt.Errorf("--http: %w", err); address || name {
+			err = cli.Misuse{Err: err}
+		}
 		return nil, err
 	}
 	base, leave := context.WithCancel(context.Background())
@@ -73,10 +80,12 @@ func (s *site) stay(ctx context.Context, stderr io.Writer) error {
 		return err
 	}
 	s.leave()
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := s.server.Shutdown(limited); err != nil {
-		return errors.Join(err, s.server.Close())
+	if err := s.server.Shutdown(limited); err != nil { // somebody does not read, or has not asked yet
+		if err := s.server.Close(); err != nil {
+			return err
+		}
 	}
 	if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -86,7 +86,7 @@ func TestAddressInUse(t *testing.T) {
 	code, stdout, stderr := shell(t.Context(), "demo", "-http", listener.Addr().String())
 	require.Equal(t, cli.ExitFailed, code)
 	require.Empty(t, stdout)
-	require.Contains(t, stderr, "loopstore demo: listen tcp "+listener.Addr().String())
+	require.Contains(t, stderr, "loopstore demo: --http: listen tcp "+listener.Addr().String())
 }
 
 func TestURLIsForThisMachine(t *testing.T) {

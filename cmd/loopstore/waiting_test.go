@@ -101,3 +101,49 @@ func TestAFullOutput(t *testing.T) {
 		require.Contains(t, stderr.String(), "no space left on device", "%q", args)
 	}
 }
+
+// An output that nobody reads any more is an error too, and no signal that ends it silently.
+func TestAnOutputThatNobodyReads(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"help"}, {"inspect", "-json", exported(t)}} {
+		reader, writer, err := os.Pipe()
+		require.NoError(t, err)
+		require.NoError(t, reader.Close())
+		cmd := command(t.Context(), t, args...)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = writer, &stderr
+		_ = cmd.Run() // the error is the exit code
+		require.NoError(t, writer.Close())
+		require.Equal(t, cli.ExitFailed, cmd.ProcessState.ExitCode(), "%q", args)
+		require.Contains(t, stderr.String(), "loopstore", "%q", args)
+	}
+}
+
+// Cobra tells what it has read past the command's outputs.
+func TestCompletionTellsNothingOfWhatWasTyped(t *testing.T) {
+	debug := filepath.Join(t.TempDir(), "debug")
+	cmd := command(t.Context(), t, "__complete", "bench", "--rounds", "nats://me:sesame@h", "")
+	cmd.Env = append(cmd.Env, "BASH_COMP_DEBUG_FILE="+debug)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NotContains(t, string(out), "sesame")
+	require.NoFileExists(t, debug)
+}
+
+// Nothing opens a pipe that stands where a file of a journal would be.
+func TestPipesInThePlaceOfFiles(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "format")
+	if err := exec.Command("mkfifo", pipe).Run(); err != nil {
+		t.Skip("there are no pipes with names here: ", err)
+	}
+	text, err := os.ReadFile(exported(t))
+	require.NoError(t, err)
+	file := filepath.Join(dir, "x.jsonl")
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	for _, args := range [][]string{
+		{"verify", file}, {"inspect", file}, {"carry", file, filepath.Join(dir, "to")}, {"import", "-partition", "p", file, filepath.Join(dir, "x")},
+		{"compact", pipe}, {"carry", pipe, filepath.Join(dir, "to")}, {"salvage", pipe, filepath.Join(dir, "out")}, {"verify", dir}, {"salvage", dir, filepath.Join(dir, "out")},
+	} {
+		_, _, _ = shell(t.Context(), args...) // that it returns is enough
+	}
+}

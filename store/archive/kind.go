@@ -17,6 +17,7 @@ var kinds = []struct{ start, name string }{
 	{"BZh", "it is compressed with bzip2, and has to be expanded first"},
 	{"PK\x03\x04", "it is a zip file, and has to be unpacked first"},
 	{"SQLite format 3\x00", "it is a database of SQLite"},
+	{"\xff\xfe\x00\x00", "it is text of UTF-32, and an export is UTF-8"},
 	{"\xff\xfe", "it is text of UTF-16, and an export is UTF-8"},
 	{"\xfe\xff", "it is text of UTF-16, and an export is UTF-8"},
 	{"\xef\xbb\xbf", "it begins with a byte order mark, as text does that something has converted"},

@@ -43,6 +43,7 @@ func TestReadSaysWhatIsNoExport(t *testing.T) {
 		string(bolt):                         "a journal of an earlier version",
 		string(tar):                          "a tar file",
 		string(wide):                         "UTF-16",
+		"\xff\xfe\x00\x00{\x00\x00\x00":      "UTF-32",
 		"\xef\xbb\xbf" + string(export):      "byte order mark",
 		"loopstore journal, version 3, log ": "part of a journal",
 		`{"id":"1","messages":[]}`:           "JSON of another kind",

@@ -1,8 +1,8 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -56,7 +56,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(help *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return misread(help, args, unknown(root, "command", strings.Join(args, " ")))
+				return misread(help, unknown(root, "command", strings.Join(args, " ")))
 			}
 			cmd.InitDefaultHelpFlag()
 			return cmd.Help()
@@ -69,14 +69,27 @@ func completionCommand(cmd *cobra.Command) {
 	cmd.Short = "write what lets a shell complete a command"
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		err := errors.New("it takes a shell: bash, fish, powershell or zsh")
 		if len(args) > 0 {
-			err = unknown(cmd, "shell", args[0])
+			return misread(cmd, unknown(cmd, "shell", args[0]))
 		}
-		return misread(cmd, args, err)
+		return misread(cmd, ValueError("it takes a shell: bash, fish, powershell or zsh"))
 	}
 	for _, shell := range cmd.Commands() {
 		shell.Args = None
+	}
+}
+
+// completes reports whether a shell asks for what can come next.
+func completes(args []string) bool {
+	return len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd)
+}
+
+// quietCompletion keeps cobra from writing what was typed where nobody looks, which it does
+// past the command's outputs.
+func quietCompletion() {
+	_ = os.Unsetenv("BASH_COMP_DEBUG_FILE")
+	if nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
+		os.Stderr = nowhere
 	}
 }
 
@@ -96,8 +109,13 @@ func manCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root.DisableAutoGenTag = true
 			header := doc.GenManHeader{Section: "1", Source: root.Name() + " " + strings.Fields(root.Version)[0], Manual: " "}
+			if info, err := os.Stat(args[0]); err != nil {
+				return Misuse{Err: err}
+			} else if !info.IsDir() {
+				return Misused("it takes a directory, and this is none")
+			}
 			if err := doc.GenManTree(root, &header, args[0]); err != nil {
-				return Misuse{err}
+				return err
 			}
 			term.Say(cmd.OutOrStdout(), "the pages are in %s: \"man %s\" shows the first\n", term.Printable(args[0]), term.Printable(filepath.Join(args[0], root.Name()+".1")))
 			return nil

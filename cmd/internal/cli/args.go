@@ -1,18 +1,18 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exactly takes n arguments, which are files or directories; takes says what they are.
 func Exactly(n int, takes string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return fmt.Errorf("it takes %s, not %d", takes, len(args))
+			return ValueError(fmt.Sprintf("it takes %s, not %d", takes, len(args)))
 		}
 		return Files(nil, args)
 	}
@@ -21,8 +21,8 @@ func Exactly(n int, takes string) cobra.PositionalArgs {
 // Files takes any number of files.
 func Files(_ *cobra.Command, args []string) error {
 	for _, arg := range args {
-		if strings.Contains(arg, "://") {
-			return errors.New("it takes files, and a URL is none")
+		if isConnection(arg) {
+			return ValueError("it takes files, and not how a server is reached")
 		}
 	}
 	return nil
@@ -31,7 +31,7 @@ func Files(_ *cobra.Command, args []string) error {
 // None takes no arguments.
 func None(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("it takes no arguments but flags, not %d", len(args))
+		return ValueError(fmt.Sprintf("it takes no arguments but flags, not %d", len(args)))
 	}
 	return nil
 }
@@ -50,14 +50,11 @@ func twoDashes(root *cobra.Command, args []string) []string {
 			continue
 		}
 		name, _, valued := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		flag := cmd.Flags().Lookup(name)
-		if flag == nil {
-			continue
-		}
-		if !strings.HasPrefix(arg, "--") && len(name) > 1 {
+		flag := flagOf(cmd, name)
+		if !strings.HasPrefix(arg, "--") && len(name) > 1 && (flag != nil || isWord(name)) {
 			args[i] = "-" + arg
 		}
-		if flag.NoOptDefVal == "" && !valued {
+		if flag != nil && flag.NoOptDefVal == "" && !valued {
 			i++ // what follows is its value
 		}
 	}
@@ -71,4 +68,15 @@ func commandOf(cmd *cobra.Command, name string) *cobra.Command {
 		}
 	}
 	return nil
+}
+
+// flagOf finds a flag, which may come before its command.
+func flagOf(cmd *cobra.Command, name string) *pflag.Flag {
+	flag := cmd.Flags().Lookup(name)
+	for _, sub := range cmd.Commands() {
+		if flag == nil {
+			flag = sub.Flags().Lookup(name)
+		}
+	}
+	return flag
 }

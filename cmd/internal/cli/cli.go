@@ -33,11 +33,12 @@ var (
 
 // A Misuse is an error of a flag or an argument.
 type Misuse struct {
-	Err error // what the misuse led to
+	Err  error  // what the misuse led to
+	Hint string // a line below it, if any
 }
 
 // Misused returns a Misuse with a text.
-func Misused(text string) error { return Misuse{errors.New(text)} }
+func Misused(text string) error { return Misuse{Err: errors.New(text)} }
 
 func (m Misuse) Error() string { return m.Err.Error() }
 
@@ -65,6 +66,10 @@ func Interrupted(ctx context.Context) error {
 // and exits.
 func Main(root *cobra.Command) {
 	ctx, cancel := context.WithCancelCause(context.Background())
+	signal.Ignore(syscall.SIGPIPE) // so that an output that nobody reads any more is an error
+	if completes(os.Args[1:]) {
+		quietCompletion()
+	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go cancelOnSignal(signals, cancel)
@@ -90,9 +95,13 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 	root.SetOut(out)
 	root.SetErr(errs)
 	begun := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		err := checkFlags(cmd)
+		begun = err == nil
+		return err
+	}
 	prepare(root)
-	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+	if completes(args) {
 		plainUsages(root)
 	}
 	root.SetArgs(twoDashes(root, args))
@@ -101,7 +110,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 	case out.err != nil && (err == nil || !begun):
 		err = out.err
 	case err != nil && !begun:
-		err = misread(cmd, args, err)
+		err = misread(cmd, err)
 	}
 	if told, ok := errors.AsType[silent](err); ok {
 		return int(told)
@@ -112,11 +121,34 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		err = context.Cause(ctx) // what was under way is no news
 	}
-	term.Say(errs, "%s: %v\n", cmd.CommandPath(), err)
-	if _, ok := errors.AsType[Misuse](err); ok {
+	if path, ok := errors.AsType[*os.PathError](err); ok && errors.Is(err, os.ErrNotExist) && strings.ContainsAny(path.Path, "@=") {
+		err = Misused("there is no such file or directory") // it may be how a server is reached, mistyped
+	}
+	term.Say(errs, "%s: %s\n", cmd.CommandPath(), oneLine(err))
+	if misuse, ok := errors.AsType[Misuse](err); ok {
+		if misuse.Hint != "" {
+			term.Say(errs, "%s\n", misuse.Hint)
+		}
 		return ExitMisuse
 	}
 	return interruptedOr(ctx, ExitFailed)
+}
+
+// oneLine returns the text of an error as what [term.Say] prints in one line, whatever the
+// names in it are.
+func oneLine(err error) string {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return term.Printable(err.Error())
+	}
+	var texts, lines []string
+	for _, err := range joined.Unwrap() {
+		texts, lines = append(texts, err.Error()), append(lines, oneLine(err))
+	}
+	if err.Error() != strings.Join(texts, "\n") { // it was not made by errors.Join
+		return term.Printable(err.Error())
+	}
+	return strings.Join(lines, "; ")
 }
 
 // interruptedOr returns the exit code of a signal if one has ended ctx, or code.
@@ -138,7 +170,7 @@ func prepare(root *cobra.Command) {
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return misread(cmd, args, unknown(root, "command", args[0]))
+			return misread(cmd, unknown(root, "command", args[0]))
 		}
 		term.Say(cmd.ErrOrStderr(), "%s", root.UsageString())
 		return silent(ExitMisuse)
@@ -154,31 +186,8 @@ func prepare(root *cobra.Command) {
 		if cmd.Name() == "completion" {
 			completionCommand(cmd)
 		}
-	}
-}
-
-// unknown is the error of a command that there is not, with those that may be meant.
-func unknown(of *cobra.Command, what, name string) error {
-	text := "there is no " + what + " " + term.Named(name, 40)
-	if of.SuggestionsMinimumDistance = 2; len(of.SuggestionsFor(name)) > 0 {
-		text += ", did you mean " + strings.Join(of.SuggestionsFor(name), " or ") + "?"
-	}
-	return errors.New(text)
-}
-
-// misread is the error of flags or arguments that a command could not begin with. It shows
-// nothing of them if one may be a connection string, which a password may be in.
-func misread(cmd *cobra.Command, args []string, err error) error {
-	text := err.Error()
-	for _, arg := range args {
-		if Connection(arg) {
-			text = "the flags or arguments are wrong; they are not shown, since a password may be in them"
+		for _, sub := range cmd.Commands() {
+			sub.InitDefaultHelpFlag()
 		}
 	}
-	return Misused(text + "\nsee \"" + cmd.CommandPath() + " --help\"")
-}
-
-// Connection reports whether an argument may be meant to say how a server is reached.
-func Connection(arg string) bool {
-	return strings.Contains(arg, "://") || strings.Contains(arg, "@") || strings.Contains(strings.ToLower(arg), "password")
 }

@@ -53,13 +53,14 @@ func TestExitCodes(t *testing.T) {
 		"a failure, after a signal":      {interrupted, ErrFailed, ExitFailed, ""},
 		"a signal":                       {interrupted, context.Canceled, ExitInterrupted, "x try: context canceled\n"},
 		"another signal":                 {terminated, ErrTerminated, ExitTerminated, "x try: terminated\n"},
-		"a signal, and so no argument":   {interrupted, Misuse{context.Canceled}, ExitInterrupted, "x try: context canceled\n"},
+		"a signal, and so no argument":   {interrupted, Misuse{Err: context.Canceled}, ExitInterrupted, "x try: context canceled\n"},
 		"a signal, in good order":        {interrupted, Interrupted(interrupted), ExitInterrupted, ""},
 		"no signal, in good order":       {t.Context(), Interrupted(t.Context()), OK, ""},
 		"another signal, in good order":  {terminated, Interrupted(terminated), ExitTerminated, ""},
+		"names with an end of a line":    {t.Context(), errors.Join(errors.New("a\nx: all is well"), errors.New("b")), ExitFailed, "x try: a\\nx: all is well; b\n"},
 		"a misuse":                       {t.Context(), Misused("not so"), ExitMisuse, "x try: not so\n"},
 		"a misuse that is wrapped":       {t.Context(), fmt.Errorf("a: %w", Misused("not so")), ExitMisuse, "x try: a: not so\n"},
-		"a misuse by an error of others": {t.Context(), Misuse{os.ErrNotExist}, ExitMisuse, "x try: file does not exist\n"},
+		"a misuse by an error of others": {t.Context(), Misuse{Err: os.ErrNotExist}, ExitMisuse, "x try: file does not exist\n"},
 	} {
 		code, stdout, stderr := run(c.ctx, try(func(*cobra.Command, []string) error { return c.err }), "try")
 		require.Equal(t, c.code, code, name)
@@ -123,8 +124,14 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		{[]string{"tri"}, "x: there is no command tri, did you mean try?\nsee \"x --help\"\n"},
 		{[]string{"nonsense"}, "x: there is no command nonsense\nsee \"x --help\"\n"},
 		{[]string{"help", "tri"}, "x help: there is no command tri, did you mean try?\n"},
-		{[]string{"try", "-nonsense"}, "x try: "},
-		{[]string{"try", "-name"}, "x try: flag needs an argument: --name\nsee \"x try --help\"\n"},
+		{[]string{"try", "-nonsense"}, "x try: there is no flag --nonsense\n"},
+		{[]string{"try", "-s3cret"}, "x try: there is no such flag\n"},
+		{[]string{"try", "--s3cret"}, "x try: there is no such flag\n"},
+		{[]string{"s3cret"}, "x: there is no such command\n"},
+		{[]string{"try", "-quiet=s3cret"}, "x try: --quiet: it is no value of type bool\n"},
+		{[]string{"try", "-name=a://b"}, "x try: --name is not how a server is reached\n"},
+		{[]string{"try", "-name=host=h pasword=s3cret"}, "x try: --name is not how a server is reached\n"},
+		{[]string{"try", "-name"}, "x try: --name needs a value\nsee \"x try --help\"\n"},
 		{[]string{"completion", "bahs"}, "x completion: there is no shell bahs, did you mean bash?\n"},
 		{[]string{"completion"}, "x completion: it takes a shell: "},
 		{[]string{"completion", "bash", "a"}, "x completion bash: it takes no arguments but flags, not 1\n"},
@@ -158,7 +165,12 @@ func TestManualPagesAndCompletion(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, "x.1"))
 	code, _, stderr = run(t.Context(), try(nil), "man", filepath.Join(dir, "nowhere"))
 	require.Equal(t, ExitMisuse, code)
-	require.Contains(t, stderr, "no such file")
+	require.Contains(t, stderr, "nowhere: no such file or directory")
+	code, _, stderr = run(t.Context(), try(nil), "man", "nats:/me=s3cret@h")
+	require.Equal(t, ExitMisuse, code)
+	require.Equal(t, "x man: there is no such file or directory\n", stderr)
+	code, _, _ = run(t.Context(), try(nil), "man", os.Args[0])
+	require.Equal(t, ExitMisuse, code)
 	_, stdout, _ := run(t.Context(), try(nil), "__complete", "try", "--")
 	require.Contains(t, stdout, "--name\ta name\n")
 	for _, shell := range []string{"bash", "fish", "zsh", "powershell"} {
@@ -251,11 +263,13 @@ func TestAnInputIsReadWhole(t *testing.T) {
 	require.Equal(t, OK, Run(t.Context(), root, []string{"try"}, strings.NewReader(text), io.Discard, io.Discard))
 	name := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
-	got, err := ReadFile(t.Context(), name)
+	got, err := ReadFile(t.Context(), name, int64(len(text)))
 	require.NoError(t, err)
 	require.Equal(t, text, string(got))
+	_, err = ReadFile(t.Context(), name, int64(len(text))-1)
+	require.ErrorContains(t, err, "more than 499999 bytes")
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(ErrTerminated)
-	_, err = ReadFile(ended, name)
+	_, err = ReadFile(ended, name, 1<<20)
 	require.ErrorIs(t, err, ErrTerminated)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 )
@@ -89,12 +90,16 @@ func openFile(name string) (*os.File, error) {
 
 var errDirectory = errors.New("it is a directory, and not a file")
 
-// ReadFile reads a file, as [Open] opens it.
-func ReadFile(ctx context.Context, name string) ([]byte, error) {
+// ReadFile reads a file that has no more than so many bytes, as [Open] opens it.
+func ReadFile(ctx context.Context, name string, most int64) ([]byte, error) {
 	file, err := Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	return io.ReadAll(file)
+	text, err := io.ReadAll(io.LimitReader(file, most+1))
+	if int64(len(text)) > most {
+		return nil, &os.PathError{Op: "read", Path: name, Err: fmt.Errorf("it has more than %d bytes", most)}
+	}
+	return text, err
 }

@@ -17,7 +17,7 @@ type output struct {
 	err error
 }
 
-const lastWords = time.Second
+const lastWords = time.Second / 2
 
 // Write implements [io.Writer]. After an error it writes nothing.
 func (o *output) Write(p []byte) (n int, err error) {

@@ -34,9 +34,12 @@ type document struct {
 // Documents are the session documents that the conversations grow from.
 type Documents []*document
 
+// maxDocument is the longest that is read.
+const maxDocument = 64 << 20
+
 // ReadDocuments reads the files, or the demo's own conversations if there are none.
 func ReadDocuments(ctx context.Context, paths []string) (Documents, error) {
-	read := func(path string) ([]byte, error) { return cli.ReadFile(ctx, path) }
+	read := func(path string) ([]byte, error) { return cli.ReadFile(ctx, path, maxDocument) }
 	if len(paths) == 0 {
 		read = embedded.ReadFile
 		paths, _ = fs.Glob(embedded, "conversations/*.json")

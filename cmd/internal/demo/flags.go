@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -39,9 +38,9 @@ func (f *Flags) setDuration(text string) (err error) {
 	f.Duration, err = time.ParseDuration(text)
 	switch {
 	case err != nil:
-		return errors.New("a time is a number with a unit, such as 5s")
+		return cli.ValueError("a time is a number with a unit, such as 5s")
 	case f.Duration <= 0:
-		return errors.New("it must be more than 0")
+		return cli.ValueError("it must be more than 0")
 	}
 	return nil
 }
