@@ -81,7 +81,7 @@ func check(s *state.State, c batch.Condition) (id store.RuntimeID, want, stands 
 			return c.RuntimeID, "no runtime", nameVersion(version)
 		}
 	case batch.RuntimeStateIs:
-		if stands := s.RuntimeState(c.RuntimeID); !slices.Contains(c.AnyOf, stands) && !(c.OrNone && stands == "") {
+		if stands := s.RuntimeState(c.RuntimeID); !slices.Contains(c.AnyOf, stands) && (!c.OrNone || stands != "") {
 			return c.RuntimeID, nameStates(c), orNone(string(stands))
 		}
 	case batch.InputStateIs:
