@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,9 @@ func carryJournal(ctx context.Context, file, dir string) (partitions []string, e
 		return nil, cli.Misused("it is no file; a journal that is a directory needs no carrying")
 	case isPart(file):
 		return nil, errPart
+	}
+	if kind := kindOf(file); !strings.HasPrefix(kind, "it is binary") && !strings.Contains(kind, "bbolt") {
+		return nil, cli.Misused("it is no journal of version 1 or 2: " + kind)
 	}
 	if err := disk.Carry(ctx, file, dir, disk.Options{}); err != nil {
 		return nil, err

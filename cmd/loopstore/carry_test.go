@@ -97,7 +97,7 @@ func TestCarryRefuses(t *testing.T) {
 		why  string
 	}{
 		damaged:                         {cli.ExitFailed, "journal: corrupt: "},
-		exported(t):                     {cli.ExitFailed, "journal: corrupt: "},
+		exported(t):                     {cli.ExitMisuse, "it is an export"},
 		journal:                         {cli.ExitMisuse, "needs no carrying"},
 		filepath.Join(journal, "pages"): {cli.ExitMisuse, "it is a part of a journal"},
 		t.TempDir() + "/nowhere":        {cli.ExitMisuse, "no such file"},

@@ -42,7 +42,7 @@ func compactJournal(ctx context.Context, name string) (before, after int64, err 
 		return 0, 0, err
 	}
 	if journal, err := isJournal(name); err != nil || !journal {
-		return 0, 0, cmp.Or(err, errors.New("it is not a journal, or was one and its first pages are damaged"))
+		return 0, 0, cmp.Or(err, errors.New("it is not a journal: "+kindOf(name)))
 	}
 	partitions, err := disk.Partitions(ctx, name, disk.Options{})
 	if err == nil && len(partitions) == 0 {

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loopstore/loopstore/cmd/internal/cli"
+	"github.com/loopstore/loopstore/cmd/internal/term"
+	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/journal/disk"
 	"github.com/loopstore/loopstore/store/state"
 )
@@ -37,6 +39,7 @@ func (p *partitionFlag) add(cmd *cobra.Command, otherwise string) {
 		p.name = &name
 		return nil
 	})
+	cli.Connects(cmd.Flags(), "partition")
 }
 
 // readFile reads an exported file, or the partition of a journal that is asked for.
@@ -111,6 +114,24 @@ func hasStart(name, text string) bool {
 	start := make([]byte, len(text))
 	_, err = io.ReadFull(file, start)
 	return err == nil && string(start) == text
+}
+
+// kindOf says what a file is that is no journal.
+func kindOf(name string) string {
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return "it is no file"
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return "it cannot be opened"
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	const enough = 512
+	head, err := io.ReadAll(io.LimitReader(file, enough))
+	if err != nil {
+		return "it cannot be read"
+	}
+	return archive.Kind(head)
 }
 
 // isPages reports whether a file is one of bbolt's, by the number at the beginning of
@@ -191,6 +212,9 @@ func readPartition(ctx context.Context, name, partition string) (*holding, error
 	defer replay.Close()
 	if _, err = disk.Read(ctx, name, partition, disk.Options{}, replay.Put); err == nil {
 		err = replay.Done()
+	}
+	if err != nil && cli.Named(partition) != term.Named(partition, 80) {
+		return nil, errors.New("there is no partition such as that, or it is damaged")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("partition %q: %w", partition, err)

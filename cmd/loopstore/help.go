@@ -41,7 +41,8 @@ standard input. The journal must not be open elsewhere.
 
 It is all or nothing. Every line, value, sequence and digest is checked before anything
 is stored, and nothing is there before all of it is. After an error, Ctrl-C or a crash
-the partition is empty, and import can be called again.
+the partition is empty, and import can be called again; but an error that says that it
+ended well is of its output alone.
 
 It exits with 1 if the file is not as it was written, or if the partition has held
 something, is damaged or is in use, and with 2 for wrong flags or arguments.`
@@ -66,7 +67,8 @@ its partitions, with all that they hold. DIR must not be there, or hold no
 file of a journal. FILE is checked first, and does not change. Nobody else may have it open.
 
 DIR is a journal when carry ends with 0. After an error, or a crash, it is none, and
-carry can be called again.
+carry can be called again; but an error that says that it ended well is of its output
+alone.
 
 It exits with 1 if the file is not such a journal, is damaged or is in use, or if
 the directory holds a journal already, and with 2 for wrong flags or arguments.`

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loopstore/loopstore/cmd/internal/cli"
-	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/state"
 )
@@ -44,6 +43,7 @@ func inspectCommand() *cobra.Command {
 	})
 	flags.BoolVar(&s.payloads, "payloads", false, "with --runtime, show snapshots and inputs too")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of a table")
+	cli.Connects(flags, "runtime")
 	s.partition.add(cmd, "it is\nneeded if there are several")
 	return cmd
 }
@@ -64,9 +64,9 @@ func (s *inspectSettings) inspect(cmd *cobra.Command, name string) error {
 	if s.one == nil {
 		shown = inventoryOf(read)
 	} else if held.Version(*s.one) == 0 {
-		return fmt.Errorf("there is no runtime %s", term.Named(string(*s.one), 80))
+		return fmt.Errorf("there is no runtime %s", cli.Named(string(*s.one)))
 	} else if version, ok := versionAt(held.View(*s.one), s.number); !ok && s.number != nil {
-		return fmt.Errorf("runtime %s has no version %d of its session", term.Named(string(*s.one), 80), *s.number)
+		return fmt.Errorf("runtime %s has no version %d of its session", cli.Named(string(*s.one)), *s.number)
 	} else {
 		shown = detailsOf(held, *s.one, version, s.payloads)
 	}

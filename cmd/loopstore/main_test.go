@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -121,4 +122,24 @@ func TestSignalsEndCleanly(t *testing.T) {
 			require.EqualValues(t, r.Turns, verifiedOf(r)["receipts"])
 		})
 	}
+}
+
+// What is no file is not shown if it may say how a server is reached, and what is there is a
+// file whatever its name is.
+func TestConnectionStringsAreNotShown(t *testing.T) {
+	file := exported(t)
+	for _, args := range [][]string{
+		{"inspect", "-runtime", "postgres://me:sesame@h/db", file}, {"inspect", "-runtime", "me:ses/ame@h", file},
+		{"inspect", "-partition", "postgres://me:sesame@h/db", journaled(t)}, {"demo", "-http", "nats:/me:s/esame@h"}, {"demo", "-http", "me sesame@h:80"},
+		{"demo", "-export", "nats:/me:s/esame@h"}, {"salvage", journaled(t), "nats:/me:s/esame@h"}, {"verify", "host=db pasword=sesame"},
+		{"verify", "me@sesame"}, {"import", "-partition", "me:sesame@h", "nowhere", "x"},
+	} {
+		code, stdout, stderr := shell(t.Context(), args...)
+		require.NotEqual(t, cli.OK, code, "%q", args)
+		require.NotContains(t, stdout+stderr, "same", "%q", args)
+	}
+	odd := filepath.Join(t.TempDir(), "2026-11-26T10:30@host token=5.jsonl")
+	require.NoError(t, os.Rename(file, odd))
+	code, _, stderr := shell(t.Context(), "verify", odd)
+	require.Equal(t, cli.OK, code, stderr)
 }

@@ -57,7 +57,7 @@ func salvageJournal(ctx context.Context, dir string, asked *string) (*salvaged, 
 		return nil, err
 	}
 	if journal, err := isJournal(dir); err != nil || !journal {
-		return nil, cmp.Or(err, cli.Misused("a journal is a directory, and this is none"))
+		return nil, cmp.Or(err, cli.Misused("a journal is a directory, and this is none: "+kindOf(dir)))
 	}
 	if asked == nil {
 		names, _, err := disk.SalvagePartitions(ctx, dir, disk.Options{})

@@ -52,6 +52,9 @@ func (r *repo) checkModule(m *mod, wrong func(string, ...any)) {
 	if want := path.Join(r.path, m.dir); m.path != want {
 		wrong("%s: it is module %s, and its directory that of %s", name, m.path, want)
 	}
+	if m.released && len(m.file.Exclude) > 0 {
+		wrong("%s: go install refuses a module that excludes a version", name)
+	}
 	replaced := map[string]string{}
 	for _, at := range m.file.Replace {
 		if m.released {

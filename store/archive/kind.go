@@ -26,8 +26,9 @@ var kinds = []struct{ start, name string }{
 	{"[", "it is JSON of another kind"},
 }
 
-// kindOf says what a file is that is no export, by its first bytes.
-func kindOf(head []byte) error {
+// Kind says what a file is by its first bytes, of which 512 are enough, in a sentence such as
+// "it is empty".
+func Kind(head []byte) string {
 	const tar, bolt = 257, 16 // where their magic is
 	is := "it is text of another kind"
 	if bytes.IndexByte(head, 0) >= 0 || !utf8.Valid(head[:max(0, len(head)-utf8.UTFMax)]) {
@@ -45,8 +46,19 @@ func kindOf(head []byte) error {
 			break
 		}
 	}
-	if len(head) == 0 {
-		return fmt.Errorf("%w: it is empty: %w", errFormat, io.ErrUnexpectedEOF)
+	switch {
+	case len(head) == 0:
+		return "it is empty"
+	case bytes.HasPrefix(head, []byte(opening(header{}.kind())+`"format":"`+format+`",`)):
+		return "it is an export of loopstore"
 	}
-	return fmt.Errorf("%w: %s", errFormat, is)
+	return is
+}
+
+// notExport is the error of a file that is no export.
+func notExport(head []byte) error {
+	if len(head) == 0 {
+		return fmt.Errorf("%w: %s: %w", errFormat, Kind(head), io.ErrUnexpectedEOF)
+	}
+	return fmt.Errorf("%w: %s", errFormat, Kind(head))
 }

@@ -103,7 +103,7 @@ func (r *reader) header() (head header, err error) {
 func (r *reader) kind() error {
 	const enough = 512
 	found, _ := r.in.Peek(enough) // the error comes again
-	return kindOf(found)
+	return notExport(found)
 }
 
 func (r *reader) runtime(revision uint64) error {
@@ -305,7 +305,7 @@ func (r *reader) next() error {
 		case err != bufio.ErrBufferFull:
 			return err
 		case r.line == 1: // no header is that long
-			return r.fail(kindOf(part))
+			return r.fail(notExport(part))
 		}
 		parts = append(parts, bytes.Clone(part))
 	}

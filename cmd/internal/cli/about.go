@@ -58,6 +58,9 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 			if err != nil || len(rest) > 0 {
 				return misread(help, unknown(root, "command", strings.Join(args, " ")))
 			}
+			if cmd.Hidden {
+				return cmd.RunE(help, nil)
+			}
 			cmd.InitDefaultHelpFlag()
 			return cmd.Help()
 		},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,10 +19,10 @@ func Exactly(n int, takes string) cobra.PositionalArgs {
 	}
 }
 
-// Files takes any number of files.
+// Files takes any number of files. What is there is one, whatever its name is.
 func Files(_ *cobra.Command, args []string) error {
 	for _, arg := range args {
-		if isConnection(arg) {
+		if _, err := os.Lstat(arg); err != nil && isConnection(arg) {
 			return ValueError("it takes files, and not how a server is reached")
 		}
 	}

@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -107,7 +108,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 	root.SetArgs(twoDashes(root, args))
 	cmd, err := root.ExecuteContextC(ctx)
 	switch {
-	case out.err != nil && (err == nil || !begun):
+	case out.err != nil && err == nil && begun:
+		err = fmt.Errorf("it ended well, but not all that it says could be written: %w", out.err)
+	case out.err != nil && !begun:
 		err = out.err
 	case err != nil && !begun:
 		err = misread(cmd, err)
@@ -121,8 +124,8 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		err = context.Cause(ctx) // what was under way is no news
 	}
-	if path, ok := errors.AsType[*os.PathError](err); ok && errors.Is(err, os.ErrNotExist) && strings.ContainsAny(path.Path, "@=") {
-		err = Misused("there is no such file or directory") // it may be how a server is reached, mistyped
+	if path, ok := errors.AsType[*os.PathError](err); ok && strings.ContainsAny(path.Path, "@=") {
+		err = Misuse{Err: path.Err} // the path may be how a server is reached, mistyped
 	}
 	term.Say(errs, "%s: %s\n", cmd.CommandPath(), oneLine(err))
 	if misuse, ok := errors.AsType[Misuse](err); ok {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/loopstore/loopstore/cmd/internal/term"
 )
 
 // misread is the error of flags or arguments that a command could not begin with. A password
@@ -69,8 +71,9 @@ func unknown(of *cobra.Command, what, name string) error {
 // connects is the annotation of a flag that says how a server is reached.
 const connects = "connects"
 
-// Connects marks flags that say how a server is reached. No other flag may have a value that
-// could, so that no error shows it.
+// Connects marks flags that say how a server is reached, and those whose value may be any
+// text. No other flag may have a value that could be a connection string, so that no error
+// shows it.
 func Connects(flags *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		_ = flags.SetAnnotation(name, connects, nil) // it is there
@@ -92,7 +95,16 @@ func checkFlags(cmd *cobra.Command) (err error) {
 	return err
 }
 
-var connection = regexp.MustCompile(`(?i)://|\w[^/\s]*:[^/\s]*@|\b\w*(pas|pw|secret|token)\w*\s*=`)
+var connection = regexp.MustCompile(`(?i)://|:.*@|@.*:|\b\w*(pas|pw|secret|token)\w*\s*=`)
 
 // isConnection reports whether a text may be meant to say how a server is reached.
 func isConnection(text string) bool { return connection.MatchString(text) }
+
+// Named returns a text as [term.Named] does, or "such as that" if it may be meant to say how a
+// server is reached.
+func Named(text string) string {
+	if isConnection(text) {
+		return "such as that"
+	}
+	return term.Named(text, 80)
+}
