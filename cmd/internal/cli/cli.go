@@ -89,7 +89,7 @@ func cancelOnSignal(signals chan os.Signal, cancel context.CancelCauseFunc) {
 }
 
 // Run runs a command, which must be new, and returns the exit code. Once ctx ends it waits
-// for no input, and for an output a second at most.
+// for no input, and for an output half a second at most.
 func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	out, errs := &output{ctx: ctx, w: stdout}, &output{ctx: ctx, w: stderr}
 	root.SetIn(&input{ctx: ctx, r: stdin})
@@ -115,8 +115,8 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 	case err != nil && !begun:
 		err = misread(cmd, err)
 	}
-	if told, ok := errors.AsType[silent](err); ok {
-		return int(told)
+	if code, ok := errors.AsType[silent](err); ok {
+		return int(code)
 	}
 	if err == nil {
 		return OK
@@ -124,10 +124,11 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		err = context.Cause(ctx) // what was under way is no news
 	}
+	told := err
 	if path, ok := errors.AsType[*os.PathError](err); ok && strings.ContainsAny(path.Path, "@=") {
-		err = Misuse{Err: path.Err} // the path may be how a server is reached, mistyped
+		told = path.Err // the path may be how a server is reached, mistyped
 	}
-	term.Say(errs, "%s: %s\n", cmd.CommandPath(), oneLine(err))
+	term.Say(errs, "%s: %s\n", cmd.CommandPath(), oneLine(told))
 	if misuse, ok := errors.AsType[Misuse](err); ok {
 		if misuse.Hint != "" {
 			term.Say(errs, "%s\n", misuse.Hint)
