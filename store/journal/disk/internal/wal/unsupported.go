@@ -15,7 +15,7 @@ func Unsupported(format string, args ...any) error {
 
 // longest is the longest body that this machine reads: 1 GiB where an int has 32 bits. Tests
 // alone change it.
-var longest = uint64(min(maxBody, math.MaxInt/2))
+var longest uint64 = min(maxBody, math.MaxInt/2)
 
 // holds returns why this machine cannot read a frame that begins at a place of a segment.
 func holds(h header, segment uint64, at int64) error {
