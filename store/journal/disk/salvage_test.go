@@ -3,6 +3,7 @@ package disk_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -83,6 +84,9 @@ func TestSalvageWithOneDamage(t *testing.T) {
 			"zeroed":  func(page []byte) { clear(page) },
 			"flipped": func(page []byte) { page[rand.IntN(64)] ^= 1 << rand.IntN(8) },
 			"turned":  func(page []byte) { slices.Reverse(page[100:]) },
+			"fewer": func(page []byte) {
+				binary.NativeEndian.PutUint16(page[10:], max(1, binary.NativeEndian.Uint16(page[10:]))-1)
+			}, // elements
 		} {
 			content := []byte(w.directory["pages"])
 			damage(content[at:][:4096])

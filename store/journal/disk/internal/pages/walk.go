@@ -143,8 +143,11 @@ func itemsOf(id uint64, page, first, end []byte, room []item) ([]item, error) {
 			it.child = native.Uint64(e[8:])
 		}
 		start := uint64(head) + uint64(at)
-		if start < uint64(body) || start+size+rest > uint64(len(page)) || size == 0 {
+		switch {
+		case start < uint64(body) || start+size+rest > uint64(len(page)) || size == 0:
 			return nil, wal.Corrupt("element %d of page %d is not within it", i, id)
+		case i == 0 && start != uint64(body): // bbolt leaves no gap
+			return nil, wal.Corrupt("page %d has more elements than the %d that it counts", id, count)
 		}
 		it.key, it.value = page[start:start+size], page[start+size:start+size+rest]
 		switch {
