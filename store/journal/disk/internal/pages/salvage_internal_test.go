@@ -143,7 +143,10 @@ func TestAWalkComesToAnEnd(t *testing.T) {
 	root := trees[0].buckets["pp"].root
 	page := seed[root*pageSize:][:pageSize]
 	require.EqualValues(t, branchFlag, native.Uint16(page[8:]))
-	native.PutUint64(page[pageHeader+8:], root)
+	element := page[pageHeader:]
+	native.PutUint64(element[8:], root)
+	copy(element[elementSize:], element[native.Uint32(element):][:native.Uint32(element[4:])]) // right behind the only one
+	native.PutUint32(element, elementSize)
 	native.PutUint16(page[10:], 1)
 	var notes []string
 	trees, err = Trees(t.Context(), bytes.NewReader(seed), int64(len(seed)), func(_ int64, reason string) { notes = append(notes, reason) })
