@@ -29,8 +29,9 @@ import (
 type address struct {
 	flag   string
 	text   string
-	shown  string   // hosts, and a database
-	hidden []string // passwords and tokens
+	shown  string          // hosts, and a database
+	hidden []string        // passwords and tokens
+	config *pgxpool.Config // of a PostgreSQL server
 }
 
 func misread(flag, like string) error {
@@ -104,43 +105,43 @@ var postgresSettings = []string{
 	"require_auth", "min_protocol_version", "max_protocol_version",
 }
 
-func postgresAddress(text string) (*address, *pgxpool.Config, error) {
+func postgresAddress(text string) (*address, error) {
 	misread := misread("postgres", "a URL such as postgres://user@host/database, nor settings such as host=db user=me")
 	config, err := pgxpool.ParseConfig(text)
 	if err != nil {
-		return nil, nil, misread
+		return nil, misread
 	}
 	if strings.Contains(text, "://") {
 		u, err := url.Parse(text)
 		if err != nil || strings.Count(text, "@") > 1 || strings.Contains(text, "#") || strings.ContainsAny(strings.TrimPrefix(u.Path, "/"), "/@:") {
-			return nil, nil, misread
+			return nil, misread
 		}
 		for key := range u.Query() {
 			if !slices.Contains(postgresSettings, key) {
-				return nil, nil, misread
+				return nil, misread
 			}
 		}
 	}
 	c := config.ConnConfig
 	for key := range c.RuntimeParams {
 		if !slices.Contains(postgresSettings, strings.ToLower(key)) {
-			return nil, nil, misread
+			return nil, misread
 		}
 	}
 	if strings.ContainsAny(c.Database+c.User, "/@:=; ") || !isServer(c.Host) {
-		return nil, nil, misread
+		return nil, misread
 	}
 	for _, other := range c.Fallbacks {
 		if !isServer(other.Host) {
-			return nil, nil, misread
+			return nil, misread
 		}
 	}
-	a := &address{flag: "postgres", text: text, shown: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))}
+	a := &address{flag: "postgres", text: text, config: config, shown: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))}
 	if c.Database != "" {
 		a.shown += ", database " + c.Database
 	}
 	a.hide(c.Password)
-	return a, config, nil
+	return a, nil
 }
 
 // isServer reports whether a text is a machine's name or address, or the directory of a

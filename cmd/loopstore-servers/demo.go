@@ -31,15 +31,11 @@ func demoCommand() *cobra.Command {
 			if members < fewestMembers || members > mostMembers {
 				return cli.Misused(fmt.Sprintf("--members is %d, and must be from %d to %d", members, fewestMembers, mostMembers))
 			}
-			notes, err := f.Read(cmd, demoDuration, files)
-			if err != nil {
+			if err := f.Read(cmd, demoDuration, files); err != nil {
 				return err
 			}
 			if f.Duration > 0 && f.Duration < leastDuration {
-				notes = append(notes, fmt.Sprintf("%s may be too short: a kill, the take-over and the stop of a server need about %s", term.Brief(f.Duration), leastDuration))
-			}
-			for _, note := range notes {
-				term.Say(cmd.ErrOrStderr(), "note: %s\n", note)
+				demo.Note(cmd, "%s may be too short: a kill, the take-over and the stop of a server need about %s", term.Brief(f.Duration), leastDuration)
 			}
 			return runDemo(cmd, &f, members)
 		},

@@ -134,63 +134,30 @@ func (s *doctorSettings) diagnoseNATS(ctx context.Context) ([]journal.Finding, e
 func (a *address) connect(ctx context.Context, options ...nats.Option) (*nats.Conn, error) {
 	options = append(options, nats.Name("loopstore-servers doctor"), nats.NoReconnect(), nats.Timeout(patience/2),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // else it prints what the server says
-	conn, _, err := within(ctx, func() (*nats.Conn, any, error) {
+	return cli.Within(ctx, func() (*nats.Conn, error) {
 		conn, err := nats.Connect(a.text, options...)
-		return conn, nil, a.failed(err)
+		return conn, a.failed(err)
 	})
-	return conn, err
 }
 
 func (s *doctorSettings) diagnosePostgres(ctx context.Context) ([]journal.Finding, error) {
-	at, config, err := within(ctx, func() (*address, *pgxpool.Config, error) { return postgresAddress(s.postgres) })
+	at, err := cli.Within(ctx, func() (*address, error) { return postgresAddress(s.postgres) }) // files that it names may be pipes
 	if err != nil {
 		return nil, err
 	}
-	config.ConnConfig.ConnectTimeout = patience
-	pool, err := postgres.NewPool(ctx, config)
+	at.config.ConnConfig.ConnectTimeout = patience
+	pool, err := postgres.NewPool(ctx, at.config)
 	if err != nil {
 		return nil, at.failed(err)
 	}
-	defer closeSoon(ctx, pool)
+	defer func() {
+		_, _ = cli.Within(ctx, func() (any, error) { pool.Close(); return nil, nil })
+	}()
 	if err := ping(ctx, pool); err != nil {
 		return nil, errors.Join(context.Cause(ctx), at.failed(err))
 	}
 	findings, err := postgres.New(pool, postgres.Options{Schema: s.schema}).Diagnose(ctx)
 	return hide(findings, at.hidden), hideError(err, at.hidden)
-}
-
-// within returns what do does, or the cause of ctx once that has ended: files that settings
-// name may be pipes.
-func within[A, B any](ctx context.Context, do func() (A, B, error)) (a A, b B, err error) {
-	type result struct {
-		a   A
-		b   B
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		a, b, err := do()
-		done <- result{a, b, err}
-	}()
-	select {
-	case r := <-done:
-		return r.a, r.b, r.err
-	case <-ctx.Done():
-		return a, b, context.Cause(ctx)
-	}
-}
-
-// closeSoon closes a pool, and does not wait for it once ctx has ended.
-func closeSoon(ctx context.Context, pool *pgxpool.Pool) {
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		pool.Close()
-	}()
-	select {
-	case <-closed:
-	case <-ctx.Done():
-	}
 }
 
 // ping returns the error of a connection that cannot be made.

@@ -26,12 +26,8 @@ func demoCommand() *cobra.Command {
 		Use: "demo [SESSION.json ...]", Short: "drive a workload of agent runtimes through a store, and check it",
 		Long: demoHelp, Args: cli.Files,
 		RunE: func(cmd *cobra.Command, files []string) error {
-			notes, err := f.Read(cmd, demoDuration, files)
-			if err != nil {
+			if err := f.Read(cmd, demoDuration, files); err != nil {
 				return err
-			}
-			for _, note := range notes {
-				term.Say(cmd.ErrOrStderr(), "note: %s\n", note)
 			}
 			if err := writable(f.Export); err != nil {
 				return err

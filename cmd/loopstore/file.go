@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loopstore/loopstore/cmd/internal/cli"
-	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/store/archive"
 	"github.com/loopstore/loopstore/store/journal/disk"
 	"github.com/loopstore/loopstore/store/state"
@@ -96,63 +95,56 @@ var errPart = cli.Misused("it is a part of a journal: name the directory that it
 
 // isPart reports whether a file is one of those that a journal's directory has.
 func isPart(name string) bool {
+	const start = "loopstore journal"
 	dir, base := filepath.Split(name)
-	return hasStart(filepath.Join(dir, "format"), "loopstore journal") &&
-		(base == "format" || base == "pages" || strings.HasPrefix(base, "log-"))
-}
-
-// hasStart reports whether a file begins with a text. It opens nothing else than a file.
-func hasStart(name, text string) bool {
-	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	start := make([]byte, len(text))
-	_, err = io.ReadFull(file, start)
-	return err == nil && string(start) == text
+	format, _ := headOf(filepath.Join(dir, "format"), len(start)) // what cannot be read is none
+	return string(format) == start && (base == "format" || base == "pages" || strings.HasPrefix(base, "log-"))
 }
 
 // kindOf says what a file is that is no journal.
 func kindOf(name string) string {
-	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
-		return "it is no file"
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return "it cannot be opened"
-	}
-	defer func() { _ = file.Close() }() // it was only read
 	const enough = 512
-	head, err := io.ReadAll(io.LimitReader(file, enough))
-	if err != nil {
+	switch head, err := headOf(name, enough); {
+	case errors.Is(err, errNoFile):
+		return "it is no file"
+	case err != nil:
 		return "it cannot be read"
+	default:
+		return archive.Kind(head)
 	}
-	return archive.Kind(head)
 }
 
 // isPages reports whether a file is one of bbolt's, by the number at the beginning of
 // either of its two headers.
 func isPages(name string) (bool, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	const page, at, magic = 4096, 16, 0xED0CDAED
-	for _, offset := range []int64{at, page + at} {
-		var number [4]byte
-		if _, err := file.ReadAt(number[:], offset); err != nil && !errors.Is(err, io.EOF) {
-			return false, err
-		}
-		if binary.NativeEndian.Uint32(number[:]) == magic {
+	const page, at, size, magic = 4096, 16, 4, 0xED0CDAED
+	head, err := headOf(name, page+at+size)
+	for _, offset := range []int{at, page + at} {
+		if len(head) >= offset+size && binary.NativeEndian.Uint32(head[offset:]) == magic {
 			return true, nil
 		}
 	}
-	return false, nil
+	return false, err
+}
+
+var errNoFile = errors.New("it is no file")
+
+// headOf returns the first bytes of a file, so many if it has them. It opens nothing else: a
+// pipe would wait.
+func headOf(name string, most int) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNoFile
+	}
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	return io.ReadAll(io.LimitReader(file, int64(most)))
 }
 
 // sizeOf returns how many bytes the files of a journal have.
@@ -213,7 +205,7 @@ func readPartition(ctx context.Context, name, partition string) (*holding, error
 	if _, err = disk.Read(ctx, name, partition, disk.Options{}, replay.Put); err == nil {
 		err = replay.Done()
 	}
-	if err != nil && cli.Named(partition) != term.Named(partition, 80) {
+	if err != nil && cli.IsConnection(partition) {
 		return nil, errors.New("there is no partition such as that, or it is damaged")
 	}
 	if err != nil {

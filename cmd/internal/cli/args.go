@@ -22,7 +22,7 @@ func Exactly(n int, takes string) cobra.PositionalArgs {
 // Files takes any number of files. What is there is one, whatever its name is.
 func Files(_ *cobra.Command, args []string) error {
 	for _, arg := range args {
-		if _, err := os.Lstat(arg); err != nil && isConnection(arg) {
+		if _, err := os.Lstat(arg); err != nil && IsConnection(arg) {
 			return ValueError("it takes files, and not how a server is reached")
 		}
 	}

@@ -52,26 +52,34 @@ func (i *input) fill(ended chan<- struct{}) {
 // Open opens a file to read. Nobody waits for it once ctx has ended, neither for who opens
 // the other end of a pipe nor for who writes to it.
 func Open(ctx context.Context, name string) (io.ReadCloser, error) {
-	type opened struct {
-		file *os.File
-		err  error
+	file, err := Within(ctx, func() (*os.File, error) { return openFile(name) })
+	if err != nil {
+		return nil, err
 	}
-	done := make(chan opened, 1)
+	return struct {
+		io.Reader
+		io.Closer
+	}{&input{ctx: ctx, r: file}, file}, nil
+}
+
+// Within returns what do returns, or the cause of ctx once that has ended: nobody waits for do
+// then.
+func Within[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
 	go func() {
-		file, err := openFile(name)
-		done <- opened{file, err}
+		value, err := do()
+		done <- result{value, err}
 	}()
 	select {
-	case o := <-done:
-		if o.err != nil {
-			return nil, o.err
-		}
-		return struct {
-			io.Reader
-			io.Closer
-		}{&input{ctx: ctx, r: o.file}, o.file}, nil
+	case r := <-done:
+		return r.value, r.err
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		var none T
+		return none, context.Cause(ctx)
 	}
 }
 

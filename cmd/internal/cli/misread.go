@@ -88,7 +88,7 @@ func checkFlags(cmd *cobra.Command) (err error) {
 		if slice, ok := f.Value.(pflag.SliceValue); ok {
 			values = slice.GetSlice()
 		}
-		if !may && slices.ContainsFunc(values, isConnection) {
+		if !may && slices.ContainsFunc(values, IsConnection) {
 			err = ValueError("--" + f.Name + " is not how a server is reached")
 		}
 	})
@@ -97,13 +97,13 @@ func checkFlags(cmd *cobra.Command) (err error) {
 
 var connection = regexp.MustCompile(`(?i)://|:.*@|@.*:|\b\w*(pas|pw|secret|token)\w*\s*=`)
 
-// isConnection reports whether a text may be meant to say how a server is reached.
-func isConnection(text string) bool { return connection.MatchString(text) }
+// IsConnection reports whether a text may be meant to say how a server is reached.
+func IsConnection(text string) bool { return connection.MatchString(text) }
 
 // Named returns a text as [term.Named] does, or "such as that" if it may be meant to say how a
 // server is reached.
 func Named(text string) string {
-	if isConnection(text) {
+	if IsConnection(text) {
 		return "such as that"
 	}
 	return term.Named(text, 80)

@@ -45,31 +45,36 @@ func (f *Flags) setDuration(text string) (err error) {
 	return nil
 }
 
-// Read checks the flags, fills in what follows from others, and reads the files. notes is
+// Read checks the flags, fills in what follows from others, and reads the files. It says
 // what the user should know.
-func (f *Flags) Read(cmd *cobra.Command, duration time.Duration, files []string) (notes []string, err error) {
+func (f *Flags) Read(cmd *cobra.Command, duration time.Duration, files []string) (err error) {
 	for _, c := range []struct {
 		name        string
 		value, most int
 	}{{"runtimes", f.Runtimes, MaxRuntimes}, {"callers", f.Callers, maxCallers}} {
 		if c.value < 1 || c.value > c.most {
-			return nil, cli.Misused(fmt.Sprintf("--%s is %d, and must be from 1 to %d", c.name, c.value, c.most))
+			return cli.Misused(fmt.Sprintf("--%s is %d, and must be from 1 to %d", c.name, c.value, c.most))
 		}
 	}
 	if f.Turns < 0 {
-		return nil, cli.Misused(fmt.Sprintf("--turns is %d, and must not be negative", f.Turns))
+		return cli.Misused(fmt.Sprintf("--turns is %d, and must not be negative", f.Turns))
 	}
 	if f.Duration == 0 && f.Turns == 0 {
 		f.Duration = duration
 	}
+	if f.Documents, err = ReadDocuments(cmd.Context(), files); err != nil {
+		return cli.Misuse{Err: err}
+	}
 	if f.Callers > f.Runtimes && cmd.Flags().Changed("callers") {
-		notes = append(notes, fmt.Sprintf("%s, not %d: a runtime is with one caller at a time", term.Counted(int64(f.Runtimes), "caller"), f.Callers))
+		Note(cmd, "%s, not %d: a runtime is with one caller at a time", term.Counted(int64(f.Runtimes), "caller"), f.Callers)
 	}
 	f.Callers = min(f.Callers, f.Runtimes)
-	if f.Documents, err = ReadDocuments(cmd.Context(), files); err != nil {
-		return nil, cli.Misuse{Err: err}
-	}
-	return notes, nil
+	return nil
+}
+
+// Note says what the user should know before the demo begins.
+func Note(cmd *cobra.Command, format string, args ...any) {
+	term.Say(cmd.ErrOrStderr(), "note: "+format+"\n", args...)
 }
 
 // Progress returns where the progress of a command goes.

@@ -30,7 +30,23 @@ func TestAJournalOfTheOtherByteOrderIsRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(path, "pages"), pages, 0o600))
 	before := readDir(t, path)
 	emit := func(journal.Change) error { return errors.New("nothing is emitted") }
-	for name, do := range map[string]func() error{
+	calls := lookingIn(t, path, emit)
+	calls["salvage anyway"] = func() error {
+		_, err := disk.SalvageAnyway(t.Context(), path, "p", disk.Options{}, nil, emit)
+		return err
+	}
+	for name, do := range calls {
+		err := do()
+		require.ErrorIs(t, err, errors.ErrUnsupported, name)
+		require.NotErrorIs(t, err, journal.ErrCorrupt, name)
+		require.ErrorContains(t, err, "the other byte order", name)
+		require.Equal(t, before, readDir(t, path), name)
+	}
+}
+
+// lookingIn returns the calls that open a directory, or read it.
+func lookingIn(t *testing.T, path string, emit func(journal.Change) error) map[string]func() error {
+	return map[string]func() error{
 		"open":       func() error { _, err := disk.New(path, disk.Options{}).Open(t.Context(), "p", emit); return err },
 		"read":       func() error { _, err := disk.Read(t.Context(), path, "p", disk.Options{}, emit); return err },
 		"partitions": func() error { _, err := disk.Partitions(t.Context(), path, disk.Options{}); return err },
@@ -38,15 +54,5 @@ func TestAJournalOfTheOtherByteOrderIsRefused(t *testing.T) {
 			_, err := disk.Salvage(t.Context(), path, "p", disk.Options{}, nil, emit)
 			return err
 		},
-		"salvage anyway": func() error {
-			_, err := disk.SalvageAnyway(t.Context(), path, "p", disk.Options{}, nil, emit)
-			return err
-		},
-	} {
-		err := do()
-		require.ErrorIs(t, err, errors.ErrUnsupported, name)
-		require.NotErrorIs(t, err, journal.ErrCorrupt, name)
-		require.ErrorContains(t, err, "the other byte order", name)
-		require.Equal(t, before, readDir(t, path), name)
 	}
 }
