@@ -54,7 +54,7 @@ func TestImportGivesWhatExportTook(t *testing.T) {
 	require.NoError(t, l.PersistRuntimeState(t.Context(), "7", store.RuntimeRunning))
 	view, err = l.View(t.Context(), "7")
 	require.NoError(t, err)
-	assert.EqualValues(t, 101, view.Version(), "revisions go on")
+	assert.Greater(t, view.Version(), uint64(100+1<<32), "revisions go on, beyond all that the exported store comes to meanwhile")
 }
 
 func TestARefusedImportAppliesNothing(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // Between any two batches of a deletion the runtime is there, whole, or gone.
@@ -96,11 +97,11 @@ func TestPruneGoesInSteps(t *testing.T) {
 		}
 		did, err := l.Prune(t.Context(), "large", keep)
 		require.ErrorIs(t, err, journal.ErrRejected)
-		partial, ok := errors.AsType[*store.PartialError](err)
+		partial, ok := errors.AsType[*state.PartialError](err)
 		require.True(t, ok)
 		require.Equal(t, did, partial.Removed)
 		require.NotZero(t, did.Receipts)
-		assert.Equal(t, fmt.Sprintf(`prune of runtime "large" ended early: %v (removed so far: receipts %d, runs 1, inputs 0, payloads 0, versions 4)`, partial.Err, did.Receipts), err.Error())
+		assert.Equal(t, fmt.Sprintf(`prune of runtime "large" ended early: %v (removed so far: runtimes 0, receipts %d, runs 1, inputs 0, payloads 0, versions 4)`, partial.Err, did.Receipts), err.Error())
 		engine.before = nil
 
 		rest, err := l.Prune(t.Context(), "large", keep)

@@ -23,8 +23,8 @@
 // A call that returns an error changed nothing. One that returns nil is applied.
 // There are three exceptions. Whether the call that panicked was applied is unknown,
 // and cannot be observed: see Fails closed. After store.ErrOutcomeUnknown only the
-// journal can tell: see Durable. And [Loop.Prune] goes in steps: a *store.PartialError
-// says what those before the one that failed have removed.
+// journal can tell: see Durable. And [Loop.Prune] and [Loop.ExpireIdle] work in steps: a
+// *state.PartialError says what the steps before the one that failed have removed.
 //
 // If ctx ends while a request waits, caller and owner settle by one
 // compare-and-swap who has it. Either the caller takes it back, and it never runs;
@@ -99,12 +99,25 @@
 //
 // Every operation that changes something gets the next revision, from 1 on. A
 // runtime's version is the revision of its last change, and 0 if there is no such
-// runtime. A runtime that is deleted and made again never gets an old version.
+// runtime. A runtime that is deleted and made again never gets an old version. After an
+// import the next revision is far beyond that of what was exported.
 //
 // # Batches
 //
 // [Loop.Commit] applies any number of writes to any number of runtimes, all or
-// none, as one revision, and only if the batch's conditions hold.
+// none, as one revision, and only if the batch's conditions hold. The commits that
+// store several things together take conditions too.
+//
+// # Fencing
+//
+// An input's version is the revision of its last change, and batch.InputVersionIs holds
+// until then. So whoever has claimed an input, and makes its version a condition, is
+// refused once anybody else has changed it, whatever state it is in then, and after an import.
+//
+// # Keys
+//
+// With Options.UniqueKeys no operation gives an input an idempotency key that another
+// of its runtime has, or has had, as long as Retention.Keys keeps it.
 //
 // # Views
 //
@@ -121,15 +134,17 @@
 //
 // # Listing
 //
-// [Loop.Runtimes] lists all runtimes, a page at a time, in the order in which they
-// were made. What is there throughout is listed once, whatever else comes and goes.
+// [Loop.Runtimes] lists runtimes, all or those that match, a page at a time, in the
+// order in which they were made. What is there throughout is listed once, whatever else
+// comes and goes. A list by activity is of one moment.
 //
 // # Deleting
 //
 // [Loop.DeleteRuntime] removes all of a runtime in one step, however large it is.
 // [Loop.Prune] and Options.Retention remove what a retention lets go, some of it at a
-// time: never an input that has not ended, and no sequence is minted twice. Only a
-// runtime that was deleted and made again begins at 0.
+// time: never an input that has not ended, and no sequence is minted twice. With
+// Options.Tombstones a runtime that was deleted stays away until its tombstone goes, or
+// batch.ReviveRuntime brings it back; then its sequences go on. Without them one that is made again begins at 0.
 //
 // # Limits
 //

@@ -167,36 +167,31 @@ func work(ctx context.Context, loop *loopstore.Loop) error {
 		if err != nil {
 			return err
 		}
-		input, ok := firstQueued(view)
-		if !ok {
+		queued := view.InputPage(state.Paging{Limit: 1}, store.InputQueued).Items
+		if len(queued) == 0 {
 			return nil
 		}
-		input.CurrentState = store.InputStaged
-		input.AttemptCount++
-		_, err = loop.Commit(ctx, batch.Batch{
-			If:   []batch.Condition{batch.VersionIs{RuntimeID: "agent-1", Version: view.Version()}},
-			Then: []batch.Write{batch.PutInputState{RuntimeID: "agent-1", State: input}},
-		})
-		if errors.Is(err, store.ErrConflict) {
-			continue // somebody else was quicker: look again
-		}
-		if err != nil {
-			return err
-		}
-		input.CurrentState = store.InputConsumed // here the work is done
-		if err := loop.PersistInputState(ctx, "agent-1", input); err != nil {
-			return err
-		}
-	}
-}
-
-func firstQueued(view *state.View) (input store.InputState, ok bool) {
-	for input := range view.InputStates() {
-		if input.CurrentState == store.InputQueued {
-			return input, true
+		input, version := queued[0].State, queued[0].Version
+		for _, next := range []store.InputLifecycleState{store.InputStaged, store.InputConsumed} { // between them the work is done
+			if next == store.InputStaged {
+				input.AttemptCount++
+			}
+			if err := input.Move(next, now(), ""); err != nil {
+				return err
+			}
+			result, err := loop.Commit(ctx, batch.Batch{
+				If:   []batch.Condition{batch.InputVersionIs{RuntimeID: "agent-1", InputID: input.InputID, Version: version}},
+				Then: []batch.Write{batch.PutInputState{RuntimeID: "agent-1", State: input}},
+			})
+			if errors.Is(err, store.ErrConflict) {
+				break // somebody else was quicker, or has it now: look again
+			}
+			if err != nil {
+				return err
+			}
+			version = result.Revision
 		}
 	}
-	return input, false
 }
 
 // queued stores an input that waits for agent-1.

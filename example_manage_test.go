@@ -18,7 +18,7 @@ func ExampleLoop_Runtimes() {
 		check(loop.PersistRuntimeState(ctx, id, store.RuntimeIdle))
 		check(loop.PersistInputState(ctx, id, store.NewInputState(store.NewInputID(), store.TimeOf(time.Now()))))
 	}
-	for summary, err := range loop.Runtimes(ctx, state.Paging{Limit: 2}) { // two requests
+	for summary, err := range loop.Runtimes(ctx, state.Listing{Paging: state.Paging{Limit: 2}}) { // two requests
 		check(err)
 		fmt.Println(summary.RuntimeID, summary.Version, summary.RuntimeState, summary.Held.InputStates)
 	}

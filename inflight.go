@@ -17,7 +17,7 @@ import (
 type intake struct {
 	limits         store.Limits
 	weighs         bool // something counts the weight of a request
-	ages           bool // a retention asks for the time of a request
+	dates          bool // something asks for the time of a write
 	refuseWhenFull bool
 
 	// The room in flight bounds the payload bytes of the calls under way.
@@ -27,9 +27,7 @@ type intake struct {
 }
 
 func newIntake(opts Options) intake {
-	in := intake{limits: opts.Limits, refuseWhenFull: opts.RefuseWhenFull, taken: new(atomic.Int64)}
-	keep := opts.Retention
-	in.ages = keep.Inputs.For > 0 || keep.Payloads.For > 0 || !keep.Sessions.IsZero()
+	in := intake{limits: opts.Limits, refuseWhenFull: opts.RefuseWhenFull, dates: stateOf(opts).NeedsTime(), taken: new(atomic.Int64)}
 	if opts.BytesInFlight > 0 {
 		in.most, in.room = opts.BytesInFlight, semaphore.NewWeighted(opts.BytesInFlight)
 	}

@@ -19,8 +19,8 @@ import (
 // it; the zero value is of no use.
 //
 // It is a [store.RuntimeStore], where the operations are described in full.
-// The error of an operation is a *store.OpError, and nothing was applied then,
-// unless it is store.ErrOutcomeUnknown.
+// The error of an operation is a *store.OpError, and nothing was applied then: see
+// Definite, above, for the exceptions.
 type Loop struct {
 	inbox   chan *request // never closed; nil is Close's request to stop
 	phase   atomic.Uint32 // only grows
@@ -52,6 +52,7 @@ var (
 	_ store.RuntimeStore = (*Loop)(nil)
 	_ batch.Committer    = (*Loop)(nil)
 	_ state.Viewer       = (*Loop)(nil)
+	_ state.InputLoader  = (*Loop)(nil)
 	_ state.Watcher      = (*Loop)(nil)
 	_ state.Historian    = (*Loop)(nil)
 )

@@ -3,6 +3,7 @@ package loopstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -11,18 +12,23 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// Runtimes yields a summary of each runtime, in the order in which they were
-// made, from page.From on. It asks for page.Limit of them at a time, of which
-// each is what it was when it was asked for. Those that are there throughout are
-// each yielded once; one that is deleted and made again meanwhile may be yielded
-// again, since it is a new one. An error is the last thing that it yields.
+// Runtimes yields a summary of each runtime that a listing asks for, in the order in which
+// they were made, from listing.From on. It asks for listing.Limit of them at a time, of
+// which each is what it was when it was asked for. Those that are there, and match,
+// throughout are each yielded once; one that is deleted and made again meanwhile may be
+// yielded again, since it is a new one. With listing.ByActivity all are what they were at
+// one moment. An error is the last thing that it yields.
 // ops.ListRuntimes gives one page, and says whether there is more. Those that were set
 // aside are not among them: see Asides.
-func (l *Loop) Runtimes(ctx context.Context, page state.Paging) iter.Seq2[state.RuntimeSummary, error] {
+func (l *Loop) Runtimes(ctx context.Context, listing state.Listing) iter.Seq2[state.RuntimeSummary, error] {
 	return func(yield func(state.RuntimeSummary, error) bool) {
-		at := page // the sequence may be used again
+		if listing.ByActivity {
+			l.byActivity(ctx, listing, yield)
+			return
+		}
+		at := listing // the sequence may be used again
 		for more := true; more; {
-			found, err := Do(ctx, l, ops.ListRuntimes{Paging: at})
+			found, err := Do(ctx, l, ops.ListRuntimes{Listing: at})
 			if err != nil {
 				yield(state.RuntimeSummary{}, err)
 				return
@@ -37,48 +43,110 @@ func (l *Loop) Runtimes(ctx context.Context, page state.Paging) iter.Seq2[state.
 	}
 }
 
+func (l *Loop) byActivity(ctx context.Context, listing state.Listing, yield func(state.RuntimeSummary, error) bool) {
+	op := ops.ListRuntimes{Listing: listing}
+	err := op.Prepare(nil)
+	if err != nil {
+		err = l.failed(op, err)
+	}
+	var image *state.Image
+	if err == nil {
+		image, err = Do(ctx, l, ops.LoadImage{})
+	}
+	if err != nil {
+		yield(state.RuntimeSummary{}, err)
+		return
+	}
+	for summary := range image.Runtimes(listing) {
+		if !yield(summary, nil) {
+			return
+		}
+	}
+}
+
+// ExpireIdle removes the runtimes that nobody has written to for so long, and says what
+// that was; with dryRun it removes nothing and says what it would, of texts that others
+// share more than would go. A runtime stays that
+// has an input which has not ended, unless the input is in one of the states that are
+// named; so does one whose last activity is not known, since it was written to before that
+// was recorded. Where Options.Activity is off, also for want of a journal, the error is
+// errors.ErrUnsupported. It goes in steps, each of which is a revision: if it ends early, the
+// error is a *state.PartialError, which says what has gone. Options.Tombstones keeps the
+// ids of those that go.
+func (l *Loop) ExpireIdle(ctx context.Context, olderThan time.Duration, dryRun bool, states ...store.InputLifecycleState) (removed state.Removed, err error) {
+	if !l.intake.dates {
+		return removed, l.failed(ops.Expire{}, fmt.Errorf("%w: Options.Activity is not set", errors.ErrUnsupported))
+	}
+	op := ops.Expire{Idle: state.Idle{Since: store.TimeOf(time.Now().Add(-olderThan)), Inputs: states, DryRun: dryRun}}
+	for more := true; more; {
+		step, err := Do(ctx, l, op)
+		switch {
+		case err != nil && (dryRun || removed == state.Removed{}):
+			return removed, err
+		case err != nil:
+			return removed, &state.PartialError{Op: op.Kind().String(), Removed: removed, Err: errors.Unwrap(err)}
+		}
+		removed, op.Idle.From, more = removed.Plus(step.Removed), step.Next, step.More
+	}
+	return removed, nil
+}
+
 // DeleteRuntime removes all of a runtime in one step, with what it filed under
 // the ids of sessions, and says what that was: nothing, if there is no such
 // runtime. One that is made again under the same id has no memory of it: its
-// runs begin at sequence 0.
-func (l *Loop) DeleteRuntime(ctx context.Context, id store.RuntimeID) (store.Removed, error) {
+// runs begin at sequence 0. With Options.Tombstones it cannot be made again like that.
+func (l *Loop) DeleteRuntime(ctx context.Context, id store.RuntimeID) (state.Removed, error) {
 	return Do(ctx, l, ops.DeleteRuntime{RuntimeID: id})
 }
 
 // Prune removes what a retention lets go of a runtime, and says what that was. It goes
 // in steps of up to 4,096 records, each of which is a revision: if it ends early, the
-// error is a *store.PartialError, which says what has gone. What Options.Retention lets go
+// error is a *state.PartialError, which says what has gone. What Options.Retention lets go
 // with a step is not counted. It takes the owner some
 // microseconds for each input or run that goes, up to 15 for a version of a session, and
 // less than one for a receipt (BenchmarkPrune), and some nanoseconds for each record
 // that stays. Ages are by the wall clock, now and when a caller set UpdatedAt.
-func (l *Loop) Prune(ctx context.Context, id store.RuntimeID, keep store.Retention) (removed store.Removed, err error) {
+func (l *Loop) Prune(ctx context.Context, id store.RuntimeID, keep store.Retention) (removed state.Removed, err error) {
 	op := ops.Prune{RuntimeID: id, Keep: keep, Now: store.TimeOf(time.Now())}
 	for more := true; more; {
 		step, err := Do(ctx, l, op)
 		switch {
-		case err != nil && removed == store.Removed{}:
+		case err != nil && removed == state.Removed{}:
 			return removed, err
 		case err != nil:
-			return removed, &store.PartialError{Op: op.Kind().String(), RuntimeID: id, Removed: removed, Err: errors.Unwrap(err)}
+			return removed, &state.PartialError{Op: op.Kind().String(), RuntimeID: id, Removed: removed, Err: errors.Unwrap(err)}
 		}
 		removed, more = removed.Plus(step.Removed), step.More
 	}
 	return removed, nil
 }
 
-// WouldPrune returns what Prune would, and removes nothing. It takes the owner
-// no longer than a View.
-func (l *Loop) WouldPrune(ctx context.Context, id store.RuntimeID, keep store.Retention) (store.Removed, error) {
+// WouldPrune returns what Prune would, and removes nothing. Of texts that forks or filed
+// sessions share, that may be more than would go. It takes the owner no longer than a View.
+func (l *Loop) WouldPrune(ctx context.Context, id store.RuntimeID, keep store.Retention) (state.Removed, error) {
 	op := ops.Prune{RuntimeID: id, Keep: keep, Now: store.TimeOf(time.Now())}
 	if err := op.Prepare(nil); err != nil {
-		return store.Removed{}, l.failed(op, err)
+		return state.Removed{}, l.failed(op, err)
 	}
 	view, err := l.View(ctx, id)
 	if err != nil {
-		return store.Removed{}, err
+		return state.Removed{}, err
 	}
 	return view.WouldPrune(keep, op.Now), nil
+}
+
+// LoadInput returns one input with its version, which fences who has seen it: see package
+// batch's InputVersionIs.
+func (l *Loop) LoadInput(ctx context.Context, id store.RuntimeID, input store.InputID) (state.Input, bool, error) {
+	found, err := Do(ctx, l, ops.LoadInput{RuntimeID: id, InputID: input})
+	return found.Value, found.OK, err
+}
+
+// LoadInputByKey returns the first input that has an idempotency key, with its version. It
+// looks at no other input.
+func (l *Loop) LoadInputByKey(ctx context.Context, id store.RuntimeID, key string) (state.Input, bool, error) {
+	found, err := Do(ctx, l, ops.LoadInput{RuntimeID: id, Key: &key})
+	return found.Value, found.OK, err
 }
 
 // LoadSessionAt returns the version of a runtime's session that has a number, if it

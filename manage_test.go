@@ -27,7 +27,7 @@ func TestListing(t *testing.T) {
 		require.NoError(t, loop.PersistRuntimeState(t.Context(), name(i), store.RuntimeIdle))
 	}
 	var seen []store.RuntimeID
-	for summary, err := range loop.Runtimes(t.Context(), state.Paging{Limit: 4}) {
+	for summary, err := range loop.Runtimes(t.Context(), state.Listing{Paging: state.Paging{Limit: 4}}) {
 		require.NoError(t, err)
 		seen = append(seen, summary.RuntimeID)
 		if summary.RuntimeID == name(5) {
@@ -46,23 +46,23 @@ func TestListing(t *testing.T) {
 	}
 	assert.Equal(t, want, seen)
 
-	page, err := loopstore.Do(t.Context(), loop, ops.ListRuntimes{Paging: state.Paging{Limit: 23}})
+	page, err := loopstore.Do(t.Context(), loop, ops.ListRuntimes{Listing: state.Listing{Paging: state.Paging{Limit: 23}}})
 	require.NoError(t, err)
 	assert.True(t, page.More, "it was cut, and says so")
-	page, err = loopstore.Do(t.Context(), loop, ops.ListRuntimes{Paging: state.Paging{From: page.Next}})
+	page, err = loopstore.Do(t.Context(), loop, ops.ListRuntimes{Listing: state.Listing{Paging: state.Paging{From: page.Next}}})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)
 	assert.Equal(t, name(25), page.Items[0].RuntimeID)
 	assert.False(t, page.More)
 
-	for _, err := range loop.Runtimes(t.Context(), state.Paging{}) {
+	for _, err := range loop.Runtimes(t.Context(), state.Listing{}) {
 		require.NoError(t, err)
 		break // may be left at any time
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
 	errs := 0
-	for _, err := range loop.Runtimes(ended, state.Paging{}) {
+	for _, err := range loop.Runtimes(ended, state.Listing{}) {
 		require.ErrorIs(t, err, context.Canceled)
 		errs++
 	}
@@ -86,7 +86,7 @@ func TestListingOfOneRuntime(t *testing.T) {
 	require.NoError(t, err)
 	inputs := view.InputPage(state.Paging{Limit: 2}, store.InputQueued)
 	require.Len(t, inputs.Items, 2)
-	assert.Equal(t, store.InputID{2}, inputs.Items[1].InputID)
+	assert.Equal(t, store.InputID{2}, inputs.Items[1].State.InputID)
 	assert.True(t, inputs.More)
 	receipts := view.ReceiptPage(state.Paging{Limit: 4}, run)
 	receipts = view.ReceiptPage(state.Paging{From: receipts.Next}, run)
@@ -111,7 +111,7 @@ func TestDeleting(t *testing.T) {
 
 	removed, err := loop.DeleteRuntime(t.Context(), "a")
 	require.NoError(t, err)
-	assert.Equal(t, store.Removed{Totals: store.Totals{
+	assert.Equal(t, state.Removed{Totals: store.Totals{
 		Runtimes: 1, InputStates: 1, Runs: 1, Receipts: 1, Snapshots: 1, Sessions: 1,
 		RuntimeBytes: 1201, InputBytes: 400, ReceiptBytes: 160 + 160, SnapshotBytes: 2*320 + 150 + 170 + 3,
 	}}, removed)

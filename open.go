@@ -43,7 +43,8 @@ func (j *journaled) closed() error {
 // Options.Limits are not asked about what is there already.
 func Open(ctx context.Context, engine journal.Engine, partition string, opts Options) (*Loop, error) {
 	l := prepare(opts)
-	l.intake.weighs = true // a round has a size
+	l.intake.weighs, l.intake.dates = true, true // a round has a size
+	opts.Activity = true
 	l.durable = &journaled{partition: partition, setAside: opts.SetAside, compactions: make(chan compaction), clearing: make(chan struct{}, 1)}
 	d := &durable{loop: l, state: l.state(opts), appended: make(chan appended, 1)}
 	if err := d.open(ctx, engine, partition); err != nil {

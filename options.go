@@ -39,6 +39,24 @@ type Options struct {
 	// journal there is nothing to set aside.
 	SetAside bool
 
+	// UniqueKeys refuses, with a *store.KeyError, an operation after which two inputs of a
+	// runtime would share an idempotency key, or one would have a key that Retention.Keys
+	// keeps of another. To store an input again with the key that it has is no offence.
+	// Inputs that share a key already stay as they are.
+	UniqueKeys bool
+
+	// Tombstones says how many tombstones of deleted runtimes are kept, and for how long.
+	// What would make such a runtime again is refused with store.ErrDeleted, a Fork to it
+	// too; only package batch's ReviveRuntime brings it back. A tombstone takes some 260
+	// bytes, and 200 for each key that Retention.Keys keeps. The zero value keeps none: an
+	// id is free again at once. What a journal holds of them stays all the same.
+	Tombstones store.Keep
+
+	// Activity records when each runtime was made and when it was written to last, for
+	// Runtimes and ExpireIdle. Every write looks at the clock then, which takes some 60 ns.
+	// It is always on with a journal, and where anything is kept by age.
+	Activity bool
+
 	// Limits bound what is held, and what one call may bring. A call beyond one is
 	// refused with store.ErrLimit. 0, or a negative number, means no limit.
 	Limits store.Limits
@@ -84,8 +102,14 @@ const defaultInboxSize = 128
 
 // state returns the empty state of a Loop.
 func (l *Loop) state(opts Options) *state.State {
+	s := stateOf(opts)
+	s.Snapshots = &l.snapshots
+	return s
+}
+
+func stateOf(opts Options) *state.State {
 	return &state.State{
-		StrictReceipts: opts.StrictReceipts, StrictSessionKeys: opts.StrictSessionKeys,
-		Limits: opts.Limits, Retention: opts.Retention, Snapshots: &l.snapshots,
+		StrictReceipts: opts.StrictReceipts, StrictSessionKeys: opts.StrictSessionKeys, UniqueKeys: opts.UniqueKeys,
+		Limits: opts.Limits, Retention: opts.Retention, Tombstones: opts.Tombstones, Activity: opts.Activity,
 	}
 }

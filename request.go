@@ -27,7 +27,7 @@ type request struct {
 	sample meter.Sample
 	answer chan error // has room for one
 	op     operation  // points to the value of the call that the request is part of
-	now    store.Time // when it was sent, for a retention by age
+	now    store.Time // when a write was sent
 	timing meter.Timing
 	bytes  int64        // of its payload, if it was weighed
 	taken  atomic.Int64 // of these, what it still holds of the room in flight: either side gives it back
@@ -120,7 +120,7 @@ func (r *request) run(ctx context.Context, l *Loop) error {
 	if err := r.op.Prepare(&l.snapshots); err != nil {
 		return err
 	}
-	if l.intake.ages {
+	if l.intake.dates && !r.sample.Kind.ReadOnly() {
 		r.now = store.TimeOf(time.Now())
 	}
 	if l.meter.Next(&r.sample) {

@@ -2,7 +2,6 @@ package ops
 
 import (
 	"github.com/loopstore/loopstore/store"
-	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -11,6 +10,7 @@ func checkAside(s *state.State, op Step) error {
 	if !s.HasAsides() {
 		return nil
 	}
+	op = asked(op)
 	switch op := op.(type) {
 	case *Commit:
 		return checkBatch(s, op)
@@ -39,41 +39,12 @@ func checkAside(s *state.State, op Step) error {
 	return nil
 }
 
+// checkBatch looks at the writes of a batch; Commit.Apply looks at its conditions.
 func checkBatch(s *state.State, op *Commit) error {
-	for _, c := range op.Batch.If {
-		if err := s.CheckRuntime(runtimeOf(c)); err != nil {
-			return err
-		}
-	}
 	for i, w := range op.writes {
 		if err := checkAside(s, w); err != nil {
 			return writeError(i, w, err)
 		}
 	}
 	return nil
-}
-
-// runtimeOf returns the runtime that a condition is about.
-func runtimeOf(c batch.Condition) store.RuntimeID {
-	switch c := c.(type) {
-	case batch.VersionIs:
-		return c.RuntimeID
-	case batch.RuntimeExists:
-		return c.RuntimeID
-	case batch.RuntimeAbsent:
-		return c.RuntimeID
-	case batch.RuntimeStateIs:
-		return c.RuntimeID
-	case batch.InputStateIs:
-		return c.RuntimeID
-	case batch.InputAbsent:
-		return c.RuntimeID
-	case batch.SessionDigestIs:
-		return c.RuntimeID
-	case batch.ReceiptAbsent:
-		return c.RuntimeID
-	case batch.KeyFree:
-		return c.RuntimeID
-	}
-	panic("ops: a condition that was not checked")
 }

@@ -15,10 +15,10 @@ type CommitSessionBoundary struct {
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryCommit
 
+	together
 	session delta
 	receipt *state.Receipt // complete but for what Apply finds out
-	updates updates
-	stamp   *stamp // all updates point to it, so Apply stamps them in one step
+	stamp   *stamp         // all updates point to it, so Apply stamps them in one step
 }
 
 type stamp struct {
@@ -30,16 +30,13 @@ type stamp struct {
 func (op CommitSessionBoundary) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything, and reads the session.
-func (op *CommitSessionBoundary) Prepare(standing Standing) (err error) {
+func (op *CommitSessionBoundary) Prepare(standing Standing) error {
 	c := &op.Commit
-	if err := validRuntime(op.RuntimeID); err != nil {
+	if err := op.prepare(op.RuntimeID, c.If, "input_updates", c.InputUpdates); err != nil {
 		return err
 	}
 	if err := c.Boundary.Validate(); err != nil {
 		return store.InField("boundary", err)
-	}
-	if op.updates, err = prepareUpdates("input_updates", c.InputUpdates); err != nil {
-		return err
 	}
 	op.session.runtime, op.session.given = op.RuntimeID, c.Session
 	if err := op.session.prepare(standing, unsetMeerkat); err != nil {
@@ -55,6 +52,9 @@ func (op *CommitSessionBoundary) Prepare(standing Standing) (err error) {
 
 // Apply mints the sequence and stores everything.
 func (op *CommitSessionBoundary) Apply(s *state.State) error {
+	if err := op.conditions.hold(s); err != nil {
+		return err
+	}
 	if err := op.session.apply(s); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (op *CommitSessionBoundary) Apply(s *state.State) error {
 	op.stamp.sequence = sequence
 	s.PutSnapshot(op.RuntimeID, op.session.snapshot, op.receipt)
 	s.PutReceipt(op.RuntimeID, op.receipt)
-	op.updates.put(s, op.RuntimeID)
+	op.putUpdates(s, op.RuntimeID)
 	return nil
 }
 
@@ -85,10 +85,10 @@ type AtomicApply struct {
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryApply
 
+	together
 	session  delta
 	key      *store.SessionID // under which the session is filed too, nil if under none
 	mismatch error            // of the key and the document's id, nil if they agree
-	updates  updates
 	receipt  *state.Receipt
 }
 
@@ -96,16 +96,13 @@ type AtomicApply struct {
 func (op AtomicApply) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything.
-func (op *AtomicApply) Prepare(standing Standing) (err error) {
+func (op *AtomicApply) Prepare(standing Standing) error {
 	c := &op.Commit
-	if err := validRuntime(op.RuntimeID); err != nil {
+	if err := op.prepare(op.RuntimeID, c.If, "input_updates", c.InputUpdates); err != nil {
 		return err
 	}
 	if err := c.Receipt.Validate(); err != nil {
 		return store.InField("receipt", err)
-	}
-	if op.updates, err = prepareUpdates("input_updates", c.InputUpdates); err != nil {
-		return err
 	}
 	op.receipt = state.NewReceipt(&c.Receipt)
 	op.key, op.mismatch = nil, nil
@@ -129,6 +126,9 @@ func (op *AtomicApply) Prepare(standing Standing) (err error) {
 
 // Apply stores everything.
 func (op *AtomicApply) Apply(s *state.State) error {
+	if err := op.conditions.hold(s); err != nil {
+		return err
+	}
 	if op.mismatch != nil && s.StrictSessionKeys {
 		return op.mismatch
 	}
@@ -145,7 +145,7 @@ func (op *AtomicApply) Apply(s *state.State) error {
 		s.PutSession(op.RuntimeID, *op.key, op.session.snapshot)
 	}
 	s.PutReceipt(op.RuntimeID, op.receipt)
-	op.updates.put(s, op.RuntimeID)
+	op.putUpdates(s, op.RuntimeID)
 	return nil
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"strings"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
@@ -17,8 +17,9 @@ type Commit struct {
 
 	Batch batch.Batch
 
-	writes []write
-	again  bool // Apply has asked for it
+	conditions conditions
+	writes     []write
+	again      bool // Apply has asked for it
 }
 
 // A write is an operation of this package, or what there is no operation for.
@@ -48,8 +49,12 @@ func writeOf(w batch.Write) write {
 		return &restoreSession{w}
 	case batch.DeleteInputState:
 		return &deleteInputState{w}
+	case batch.PutLabels:
+		return &putLabels{w}
 	case batch.DeleteRuntime:
 		return &DeleteRuntime{RuntimeID: w.RuntimeID}
+	case batch.ReviveRuntime:
+		return &reviveRuntime{w}
 	}
 	return nil
 }
@@ -69,13 +74,11 @@ func (op *Commit) open() {
 }
 
 // Prepare checks everything, and copies what is to be stored.
-func (op *Commit) Prepare(standing Standing) error {
+func (op *Commit) Prepare(standing Standing) (err error) {
 	op.open()
 	ahead := &ahead{before: standing, again: op.again}
-	for i, c := range op.Batch.If {
-		if err := validCondition(c); err != nil {
-			return store.InField("if["+strconv.Itoa(i)+"]", err)
-		}
+	if op.conditions, err = conditionsOf(op.Batch.If); err != nil {
+		return err
 	}
 	for i, w := range op.writes {
 		if w == nil {
@@ -97,14 +100,12 @@ func writeError(i int, w write, err error) error {
 
 // Apply checks the conditions, and does all writes or none.
 func (op *Commit) Apply(s *state.State) error {
-	for i, c := range op.Batch.If {
-		if err := checkCondition(s, i, c); err != nil {
-			return err
-		}
+	if err := op.conditions.hold(s); err != nil {
+		return err
 	}
 	err := s.Try(func() error {
 		for i, w := range op.writes {
-			if err := w.Apply(s); err != nil {
+			if err := apply(s, w); err != nil {
 				return writeError(i, w, err)
 			}
 		}
@@ -173,5 +174,52 @@ func (op *deleteInputState) Prepare(Standing) error { return validRuntime(op.Run
 
 func (op *deleteInputState) Apply(s *state.State) error {
 	s.DeleteInputState(op.RuntimeID, op.InputID)
+	return nil
+}
+
+type putLabels struct{ batch.PutLabels }
+
+func (op *putLabels) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
+
+func (op *putLabels) Weigh() (w Weight) {
+	for key, value := range op.Labels {
+		w.Bytes += int64(len(key) + len(value))
+	}
+	return w
+}
+
+func (op *putLabels) Prepare(Standing) error {
+	if err := validRuntime(op.RuntimeID); err != nil {
+		return err
+	}
+	if err := store.ValidateLabels(op.Labels); err != nil {
+		return err
+	}
+	var labels map[string]string
+	for key, value := range op.Labels {
+		if labels == nil {
+			labels = make(map[string]string, len(op.Labels))
+		}
+		labels[strings.Clone(key)] = strings.Clone(value)
+	}
+	op.Labels = labels
+	return nil
+}
+
+func (op *putLabels) Apply(s *state.State) error {
+	s.PutLabels(op.RuntimeID, op.Labels)
+	return nil
+}
+
+type reviveRuntime struct{ batch.ReviveRuntime }
+
+func (op *reviveRuntime) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
+
+func (op *reviveRuntime) Weigh() Weight { return Weight{} }
+
+func (op *reviveRuntime) Prepare(Standing) error { return validRuntime(op.RuntimeID) }
+
+func (op *reviveRuntime) Apply(s *state.State) error {
+	s.Revive(op.RuntimeID)
 	return nil
 }

@@ -82,7 +82,7 @@ func TestConditions(t *testing.T) {
 			batch.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}, Sequence: 6},
 			batch.ReceiptAbsent{RuntimeID: "a", RunID: store.RunID{1}, Sequence: 7}, "no receipt 7 of run " + store.RunID{1}.String(), "one",
 		},
-		{batch.KeyFree{RuntimeID: "a", Key: "three"}, batch.KeyFree{RuntimeID: "a", Key: "one"}, "an idempotency key that is free", "an input with it"},
+		{batch.KeyFree{RuntimeID: "a", Key: "three"}, batch.KeyFree{RuntimeID: "a", Key: "one"}, "an idempotency key that is free", "one that is taken"},
 		{batch.KeyFree{RuntimeID: "b", Key: "one"}, batch.InputStateIs{RuntimeID: "b", InputID: one, AnyOf: []store.InputLifecycleState{store.InputQueued}}, "input " + one.String() + ` in a state of ["queued"]`, "none"},
 	} {
 		_, err := commit(s, batch.Batch{If: []batch.Condition{c.holds}})
@@ -226,4 +226,44 @@ func TestBatchCopies(t *testing.T) {
 	*input.IdempotencyKey, snapshot[0], receipt.ContributingInputIDs[0] = "mine", 'x', store.InputID{9}
 	assert.Equal(t, before, shown(s, "a"))
 	assert.True(t, s.HasKey("a", "key"))
+}
+
+// The conditions of a commit in a batch see the writes before it. What a conflict says of
+// the version is what stands once the batch is refused.
+func TestConditionsInABatchSeeEarlierWrites(t *testing.T) {
+	boundary := func(id store.RuntimeID, on ...batch.Condition) batch.Write {
+		c := commitWith(documentOf(conversation))
+		c.If = on
+		return batch.CommitBoundary{RuntimeID: id, Commit: c}
+	}
+	put := func(id store.RuntimeID) batch.Write {
+		return batch.PutInputState{RuntimeID: id, State: keyed(3, "three")}
+	}
+	for name, c := range map[string]struct {
+		first   batch.Write
+		on      batch.Condition
+		holds   bool
+		version uint64
+	}{
+		"made":        {put("b"), batch.RuntimeExists{RuntimeID: "b"}, true, 0},
+		"not absent":  {put("b"), batch.RuntimeAbsent{RuntimeID: "b"}, false, 0},
+		"changed":     {put("a"), batch.VersionIs{RuntimeID: "a", Version: 2}, true, 0},
+		"not changed": {put("a"), batch.VersionIs{RuntimeID: "a", Version: 1}, false, 1},
+		"claimed":     {put("a"), batch.InputVersionIs{RuntimeID: "a", InputID: store.InputID{3}, Version: 2}, true, 0},
+		"deleted":     {batch.DeleteRuntime{RuntimeID: "a"}, batch.RuntimeAbsent{RuntimeID: "a"}, true, 0},
+		"not there":   {batch.DeleteRuntime{RuntimeID: "a"}, batch.RuntimeExists{RuntimeID: "a"}, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := batched(t)
+			_, err := commit(s, batch.Batch{Then: []batch.Write{c.first, boundary("a", c.on)}})
+			if c.holds {
+				require.NoError(t, err)
+				return
+			}
+			conflict, ok := errors.AsType[*batch.ConflictError](err)
+			require.True(t, ok)
+			assert.Equal(t, c.version, conflict.Version)
+			assert.EqualValues(t, 1, s.Version("a"))
+		})
+	}
 }

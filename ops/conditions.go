@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,63 @@ import (
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/state"
 )
+
+// conditions are those of a batch or of a commit.
+type conditions []batch.Condition
+
+// conditionsOf checks what the caller passed in.
+func conditionsOf(given []batch.Condition) (conditions, error) {
+	if len(given) == 0 {
+		return nil, nil
+	}
+	all := batch.PlainConditions(given)
+	for i, c := range all {
+		if err := validCondition(c); err != nil {
+			return nil, store.InField("if["+strconv.Itoa(i)+"]", err)
+		}
+	}
+	return all, nil
+}
+
+// hold returns an error if one does not: a *batch.ConflictError, or a *state.AsideError.
+func (all conditions) hold(s *state.State) error {
+	for i, c := range all {
+		if err := s.CheckRuntime(c.About()); err != nil {
+			return err
+		}
+		if want, stands := check(s, c); stands != "" {
+			id := c.About()
+			return &batch.ConflictError{Index: i, RuntimeID: id, Want: want, Stands: stands, Version: s.Version(id)}
+		}
+	}
+	return nil
+}
+
+// about returns the runtimes of the conditions of an operation, or of a write of a batch,
+// but for those that are nil.
+func about(op any) (ids []store.RuntimeID) {
+	var given []batch.Condition
+	switch op := op.(type) {
+	case *CommitSessionBoundary:
+		given = op.Commit.If
+	case *AtomicApply:
+		given = op.Commit.If
+	case *AtomicLifecycleCommit:
+		given = op.Commit.If
+	case *Commit:
+		op.open()
+		given = op.Batch.If
+		for _, w := range op.writes {
+			ids = append(ids, about(w)...)
+		}
+	}
+	for _, c := range batch.PlainConditions(given) {
+		if v := reflect.ValueOf(c); v.Kind() == reflect.Struct {
+			ids = append(ids, c.About())
+		}
+	}
+	return ids
+}
 
 // validCondition refuses what can never be checked.
 func validCondition(c batch.Condition) error {
@@ -25,7 +83,7 @@ func validCondition(c batch.Condition) error {
 		return allValid(c.AnyOf)
 	case batch.SessionDigestIs:
 		return validDigest(c.Digest)
-	case batch.VersionIs, batch.RuntimeExists, batch.RuntimeAbsent, batch.InputAbsent, batch.ReceiptAbsent, batch.KeyFree:
+	case batch.VersionIs, batch.RuntimeExists, batch.RuntimeAbsent, batch.InputVersionIs, batch.InputAbsent, batch.ReceiptAbsent, batch.KeyFree:
 		return nil
 	}
 	return &store.ValueError{Reason: fmt.Sprintf("%T is not a condition of package batch", c)}
@@ -55,34 +113,24 @@ func allValid[T interface{ Validate() error }](states []T) error {
 	return nil
 }
 
-// checkCondition returns a *batch.ConflictError if a condition does not hold.
-func checkCondition(s *state.State, i int, c batch.Condition) error {
-	id, want, stands := check(s, c)
-	if stands == "" {
-		return nil
-	}
-	return &batch.ConflictError{Index: i, RuntimeID: id, Want: want, Stands: stands, Version: s.Version(id)}
-}
-
-// check returns what a condition is about, what it wants, and what stands
-// instead, if it does not hold.
-func check(s *state.State, c batch.Condition) (id store.RuntimeID, want, stands string) {
+// check returns what a condition wants, and what stands instead, if it does not hold.
+func check(s *state.State, c batch.Condition) (want, stands string) {
 	switch c := c.(type) {
 	case batch.VersionIs:
-		if version := s.Version(c.RuntimeID); version != c.Version {
-			return c.RuntimeID, nameVersion(c.Version), nameVersion(version)
+		if version := s.PendingVersion(c.RuntimeID); version != c.Version {
+			return nameVersion(c.Version), nameVersion(version)
 		}
 	case batch.RuntimeExists:
-		if s.Version(c.RuntimeID) == 0 {
-			return c.RuntimeID, "a runtime", "none"
+		if s.PendingVersion(c.RuntimeID) == 0 {
+			return "a runtime", "none"
 		}
 	case batch.RuntimeAbsent:
-		if version := s.Version(c.RuntimeID); version != 0 {
-			return c.RuntimeID, "no runtime", nameVersion(version)
+		if version := s.PendingVersion(c.RuntimeID); version != 0 {
+			return "no runtime", nameVersion(version)
 		}
 	case batch.RuntimeStateIs:
 		if stands := s.RuntimeState(c.RuntimeID); !slices.Contains(c.AnyOf, stands) && (!c.OrNone || stands != "") {
-			return c.RuntimeID, nameStates(c), orNone(string(stands))
+			return nameStates(c), orNone(string(stands))
 		}
 	case batch.InputStateIs:
 		var current store.InputLifecycleState
@@ -90,28 +138,36 @@ func check(s *state.State, c batch.Condition) (id store.RuntimeID, want, stands 
 			current = input.CurrentState
 		}
 		if !slices.Contains(c.AnyOf, current) {
-			return c.RuntimeID, fmt.Sprintf("input %v in a state of %q", c.InputID, c.AnyOf), orNone(string(current))
+			return fmt.Sprintf("input %v in a state of %q", c.InputID, c.AnyOf), orNone(string(current))
+		}
+	case batch.InputVersionIs:
+		switch version := s.InputVersion(c.RuntimeID, c.InputID); version {
+		case 0:
+			return fmt.Sprintf("input %v of version %d", c.InputID, c.Version), "none"
+		case c.Version:
+		default:
+			return fmt.Sprintf("input %v of version %d", c.InputID, c.Version), nameVersion(version)
 		}
 	case batch.InputAbsent:
 		if input := s.InputState(c.RuntimeID, c.InputID); input != nil {
-			return c.RuntimeID, fmt.Sprintf("no input %v", c.InputID), string(input.CurrentState)
+			return fmt.Sprintf("no input %v", c.InputID), string(input.CurrentState)
 		}
 	case batch.SessionDigestIs:
 		if digest, known := digestOf(s.Snapshot(c.RuntimeID)); !known {
-			return c.RuntimeID, "conversation digest " + orNone(c.Digest), "one that is not known"
+			return "conversation digest " + orNone(c.Digest), "one that is not known"
 		} else if digest != c.Digest {
-			return c.RuntimeID, "conversation digest " + orNone(c.Digest), orNone(digest)
+			return "conversation digest " + orNone(c.Digest), orNone(digest)
 		}
 	case batch.ReceiptAbsent:
 		if s.Receipt(c.RuntimeID, c.RunID, c.Sequence) != nil {
-			return c.RuntimeID, fmt.Sprintf("no receipt %d of run %v", c.Sequence, c.RunID), "one"
+			return fmt.Sprintf("no receipt %d of run %v", c.Sequence, c.RunID), "one"
 		}
 	case batch.KeyFree:
 		if s.HasKey(c.RuntimeID, c.Key) {
-			return c.RuntimeID, "an idempotency key that is free", "an input with it"
+			return "an idempotency key that is free", "one that is taken"
 		}
 	}
-	return "", "", ""
+	return "", ""
 }
 
 func nameStates(c batch.RuntimeStateIs) string {

@@ -14,6 +14,9 @@ import (
 // is made in steps, by who holds a state.
 type Call interface {
 	Operation
+	// About returns the runtimes of the conditions that the call has. Some may be of no
+	// package batch.
+	About() []store.RuntimeID
 	// On makes the call on a store. Batches and views are
 	// errors.ErrUnsupported where that store has none.
 	On(ctx context.Context, s store.RuntimeStore) error
@@ -32,6 +35,7 @@ var (
 	_ store.RuntimeStore = Forward(nil)
 	_ batch.Committer    = Forward(nil)
 	_ state.Viewer       = Forward(nil)
+	_ state.InputLoader  = Forward(nil)
 	_ state.Historian    = Forward(nil)
 )
 
@@ -47,8 +51,10 @@ type call[R any, O Request[R], P interface {
 
 func (c *call[R, O, P]) Kind() Kind                       { return c.op.Kind() }
 func (c *call[R, O, P]) Runtime() (store.RuntimeID, bool) { return c.op.Runtime() }
+func (c *call[R, O, P]) About() []store.RuntimeID         { return about(any(&c.op)) }
 func (c *call[R, O, P]) Weigh() Weight                    { return P(&c.op).Weigh() }
 func (c *call[R, O, P]) Prepare(d Standing) error         { return P(&c.op).Prepare(d) }
+func (c *call[R, O, P]) asked() Step                      { return P(&c.op) }
 func (c *call[R, O, P]) Apply(s *state.State) error {
 	c.made = false
 	return P(&c.op).Apply(s)
@@ -58,6 +64,14 @@ func (c *call[R, O, P]) On(ctx context.Context, s store.RuntimeStore) (err error
 	c.answer, err = P(&c.op).on(ctx, s)
 	c.made = err == nil
 	return err
+}
+
+// asked returns the request of a call, or what else a step is of.
+func asked(op Step) Step {
+	if c, ok := op.(interface{ asked() Step }); ok {
+		return c.asked()
+	}
+	return op
 }
 
 func forward[R any, O Request[R], P interface {
@@ -144,6 +158,18 @@ func (f Forward) Commit(ctx context.Context, b batch.Batch) (batch.Result, error
 // View implements [state.Viewer].
 func (f Forward) View(ctx context.Context, id store.RuntimeID) (*state.View, error) {
 	return forward(ctx, f, LoadView{RuntimeID: id})
+}
+
+// LoadInput implements [state.InputLoader].
+func (f Forward) LoadInput(ctx context.Context, id store.RuntimeID, input store.InputID) (state.Input, bool, error) {
+	found, err := forward(ctx, f, LoadInput{RuntimeID: id, InputID: input})
+	return found.Value, found.OK, err
+}
+
+// LoadInputByKey implements [state.InputLoader].
+func (f Forward) LoadInputByKey(ctx context.Context, id store.RuntimeID, key string) (state.Input, bool, error) {
+	found, err := forward(ctx, f, LoadInput{RuntimeID: id, Key: &key})
+	return found.Value, found.OK, err
 }
 
 // LoadSessionAt implements [state.Historian].

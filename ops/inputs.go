@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/state"
@@ -75,6 +74,51 @@ func (op *LoadInputState) on(ctx context.Context, s store.RuntimeStore) (Found[s
 	return found(s.LoadInputState(ctx, op.RuntimeID, op.InputID))
 }
 
+// LoadInput loads one input with its version: the one with an id, or the first that has an
+// idempotency key.
+type LoadInput struct {
+	load[LoadInput, Found[state.Input]]
+
+	RuntimeID store.RuntimeID
+	InputID   store.InputID
+	Key       *string // if it is not nil, InputID is not looked at
+
+	found   *store.InputState
+	version uint64
+}
+
+// Runtime implements [Operation].
+func (op LoadInput) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
+
+// Apply looks the input up.
+func (op *LoadInput) Apply(s *state.State) error {
+	if op.Key != nil {
+		op.found, op.version = s.InputByKey(op.RuntimeID, *op.Key)
+		return nil
+	}
+	op.found, op.version = s.InputState(op.RuntimeID, op.InputID), s.InputVersion(op.RuntimeID, op.InputID)
+	return nil
+}
+
+// Answer copies the state.
+func (op *LoadInput) Answer() Found[state.Input] {
+	if op.found == nil {
+		return Found[state.Input]{}
+	}
+	return Found[state.Input]{state.Input{State: op.found.Clone(), Version: op.version}, true}
+}
+
+func (op *LoadInput) on(ctx context.Context, s store.RuntimeStore) (Found[state.Input], error) {
+	l, ok := s.(state.InputLoader)
+	switch {
+	case !ok:
+		return Found[state.Input]{}, unsupported(op)
+	case op.Key != nil:
+		return found(l.LoadInputByKey(ctx, op.RuntimeID, *op.Key))
+	}
+	return found(l.LoadInput(ctx, op.RuntimeID, op.InputID))
+}
+
 // LoadInputStates loads all input states of a runtime.
 type LoadInputStates struct {
 	load[LoadInputStates, []store.InputState]
@@ -106,30 +150,4 @@ func (op *LoadInputStates) Answer() []store.InputState {
 
 func (op *LoadInputStates) on(ctx context.Context, s store.RuntimeStore) ([]store.InputState, error) {
 	return s.LoadInputStates(ctx, op.RuntimeID)
-}
-
-// updates are the input states that an operation stores together.
-type updates []*store.InputState
-
-// prepareUpdates checks all states, and copies them if all are valid.
-func prepareUpdates(field string, states []store.InputState) (updates, error) {
-	for i := range states {
-		if err := states[i].Validate(); err != nil {
-			return nil, store.InField(field+"["+strconv.Itoa(i)+"]", err)
-		}
-	}
-	all := make(updates, len(states))
-	for i := range states {
-		state := states[i].Detach()
-		all[i] = &state
-	}
-	return all, nil
-}
-
-// put stores the states in order, so the last of those with one id wins, in
-// the place of the first.
-func (u updates) put(s *state.State, id store.RuntimeID) {
-	for _, input := range u {
-		s.PutInputState(id, input)
-	}
 }

@@ -20,8 +20,10 @@ const (
 	KindLoadSessionAt
 	KindFork
 	KindLoadView
+	KindLoadInput
 	KindDeleteRuntime
 	KindPrune
+	KindExpire
 	KindListRuntimes
 	KindLoadImage
 	KindBeginImport
@@ -50,8 +52,10 @@ var kinds = [NumKinds]struct {
 	KindLoadSessionAt:         {name: "load_session_at", readOnly: true},
 	KindFork:                  {name: "fork"},
 	KindLoadView:              {name: "load_view", readOnly: true},
+	KindLoadInput:             {name: "load_input", readOnly: true},
 	KindDeleteRuntime:         {name: "delete_runtime", long: true},
 	KindPrune:                 {name: "prune", long: true},
+	KindExpire:                {name: "expire", long: true},
 	KindListRuntimes:          {name: "list_runtimes", readOnly: true, long: true},
 	KindLoadImage:             {name: "load_image", readOnly: true, long: true},
 	KindBeginImport:           {name: "begin_import"},
@@ -92,10 +96,14 @@ func kindOf[O any]() Kind {
 		return KindFork
 	case *LoadView:
 		return KindLoadView
+	case *LoadInput:
+		return KindLoadInput
 	case *DeleteRuntime:
 		return KindDeleteRuntime
 	case *Prune:
 		return KindPrune
+	case *Expire:
+		return KindExpire
 	case *ListRuntimes:
 		return KindListRuntimes
 	case *LoadImage:

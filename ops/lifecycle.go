@@ -68,29 +68,31 @@ type AtomicLifecycleCommit struct {
 	RuntimeID store.RuntimeID
 	Commit    store.LifecycleCommit
 
-	updates updates
+	together
 }
 
 // Runtime implements [Operation].
 func (op AtomicLifecycleCommit) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
 
 // Prepare checks and copies everything.
-func (op *AtomicLifecycleCommit) Prepare(Standing) (err error) {
-	if err := validRuntime(op.RuntimeID); err != nil {
+func (op *AtomicLifecycleCommit) Prepare(Standing) error {
+	if err := op.prepare(op.RuntimeID, op.Commit.If, "input_states", op.Commit.InputStates); err != nil {
 		return err
 	}
 	if err := op.Commit.RuntimeState.Validate(); err != nil {
 		return store.InField("runtime_state", err)
 	}
 	op.Commit.RuntimeState = op.Commit.RuntimeState.Detach()
-	op.updates, err = prepareUpdates("input_states", op.Commit.InputStates)
-	return err
+	return nil
 }
 
 // Apply stores everything.
 func (op *AtomicLifecycleCommit) Apply(s *state.State) error {
+	if err := op.conditions.hold(s); err != nil {
+		return err
+	}
 	s.PutRuntimeState(op.RuntimeID, op.Commit.RuntimeState)
-	op.updates.put(s, op.RuntimeID)
+	op.putUpdates(s, op.RuntimeID)
 	return nil
 }
 

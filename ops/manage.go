@@ -1,13 +1,15 @@
 package ops
 
 import (
+	"math/rand/v2"
+
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/state"
 )
 
 // DeleteRuntime removes all of a runtime, and says what has gone.
 type DeleteRuntime struct {
-	request[DeleteRuntime, store.Removed]
+	request[DeleteRuntime, state.Removed]
 
 	RuntimeID store.RuntimeID
 }
@@ -36,7 +38,7 @@ type Prune struct {
 
 // Pruned is what a step has removed.
 type Pruned struct {
-	store.Removed
+	state.Removed
 	More bool // there may be more to remove
 }
 
@@ -57,21 +59,67 @@ func (op *Prune) Apply(s *state.State) error {
 	return nil
 }
 
-// ListRuntimes lists a part of the runtimes, in the order in which they were
-// made.
-type ListRuntimes struct {
-	load[ListRuntimes, state.Page[state.RuntimeSummary]]
+// Expire removes runtimes that are idle, as far as one step goes.
+type Expire struct {
+	request[Expire, Expired]
 
-	Paging state.Paging
+	Idle state.Idle
+}
+
+// Expired is what a step has removed.
+type Expired struct {
+	state.Removed
+	Next state.Cursor // where the next step begins
+	More bool         // there may be more to remove
+}
+
+// Runtime returns none: it is about all of them.
+func (Expire) Runtime() (store.RuntimeID, bool) { return "", false }
+
+// Prepare checks the states.
+func (op *Expire) Prepare(Standing) error {
+	return store.InField("idle", state.Listing{Inputs: op.Idle.Inputs}.Validate())
+}
+
+// Apply removes them.
+func (op *Expire) Apply(s *state.State) error {
+	op.answer.Removed, op.answer.Next, op.answer.More = s.Expire(op.Idle)
+	return nil
+}
+
+// ListRuntimes lists a part of the runtimes.
+type ListRuntimes struct {
+	request[ListRuntimes, state.Page[state.RuntimeSummary]]
+
+	Listing state.Listing
+
+	image *state.Image // of which a list by activity is made
+}
+
+// Prepare checks the states that are asked for.
+func (op *ListRuntimes) Prepare(Standing) error {
+	return store.InField("listing", op.Listing.Validate())
 }
 
 // Runtime returns none: it is about all of them.
 func (ListRuntimes) Runtime() (store.RuntimeID, bool) { return "", false }
 
-// Apply collects the summaries.
+// Apply collects the summaries, or takes a picture.
 func (op *ListRuntimes) Apply(s *state.State) error {
-	op.answer = s.Runtimes(op.Paging)
+	if op.Listing.ByActivity {
+		op.image = s.Image()
+	} else {
+		op.answer = s.Runtimes(op.Listing)
+	}
 	return nil
+}
+
+// Answer sorts the list, if it is one by activity.
+func (op *ListRuntimes) Answer() state.Page[state.RuntimeSummary] {
+	if op.image != nil {
+		return op.image.Page(op.Listing)
+	}
+	return op.answer
 }
 
 // LoadImage takes a picture of all that is held. It is shared, since it never
@@ -95,17 +143,22 @@ func (op *LoadImage) Apply(s *state.State) error {
 // loopstore.Loop.Import does all of that. The store must never have held anything.
 type BeginImport struct {
 	request[BeginImport, *state.Import]
+
+	leap uint32
 }
 
 // Runtime returns none: it is about all of them.
 func (BeginImport) Runtime() (store.RuntimeID, bool) { return "", false }
 
-// Prepare does nothing.
-func (*BeginImport) Prepare(Standing) error { return nil }
+// Prepare draws the number that tells the versions of this import from all others.
+func (op *BeginImport) Prepare(Standing) error {
+	op.leap = rand.Uint32()
+	return nil
+}
 
 // Apply looks whether there is anything.
 func (op *BeginImport) Apply(s *state.State) (err error) {
-	op.answer, err = s.BeginImport()
+	op.answer, err = s.BeginImport(op.leap)
 	return err
 }
 

@@ -191,6 +191,7 @@ func TestBytesPerRecord(t *testing.T) {
 			},
 		},
 	}
+	kinds = withKeys(kinds)
 	for part, add := range map[string]func(in *store.InputState){
 		"a policy":   func(in *store.InputState) { in.Policy = full.Policy },
 		"an outcome": func(in *store.InputState) { in.TerminalOutcome = full.TerminalOutcome },
@@ -240,6 +241,89 @@ func TestBytesPerRecord(t *testing.T) {
 			runtime.KeepAlive(&s)
 		})
 	}
+}
+
+// withKeys adds what is kept of inputs and runtimes that are gone, and labels.
+func withKeys(kinds map[string]recordKind) map[string]recordKind {
+	forever := store.Keep{Last: math.MaxInt}
+	keyed := func(n int, key string) store.InputState {
+		in := store.NewInputState(store.InputID{0: 1}, store.Time{})
+		in.IdempotencyKey = &key
+		binary.BigEndian.PutUint64(in.InputID[8:], uint64(n))
+		return in
+	}
+	runtimes := func(held store.Totals) (int, int64) { return held.Runtimes, held.RuntimeBytes }
+	next := func(s *state.State) store.RuntimeID {
+		return store.RuntimeID(fmt.Sprintf("agent-%08d", s.Totals().Runtimes+s.Totals().Tombstones))
+	}
+	kinds["keys that are kept"] = recordKind{
+		n: 57_400, most: 260,
+		held: func(held store.Totals) (int, int64) { return held.Keys, held.RuntimeBytes },
+		put: func(s *state.State) error {
+			s.Retention.Keys = forever
+			in := keyed(s.Totals().Keys, fmt.Sprintf("key %036d", s.Totals().Keys))
+			return callOf(ops.Commit{Batch: batch.Batch{Then: []batch.Write{
+				batch.PutInputState{RuntimeID: "a", State: in}, batch.DeleteInputState{RuntimeID: "a", InputID: in.InputID},
+			}}})(s)
+		},
+	}
+	for name, keys := range map[string]int{"tombstones": 0, "tombstones with a key": 1, "tombstones with keys": 20} {
+		kinds[name] = recordKind{
+			n: 57_400 / (1 + keys), most: 320 + int64(keys)*250,
+			held: func(held store.Totals) (int, int64) { return held.Tombstones, held.RuntimeBytes },
+			put: func(s *state.State) error {
+				s.Retention.Keys, s.Tombstones = forever, forever
+				id := next(s)
+				then := []batch.Write{batch.PutRuntimeState{RuntimeID: id, State: store.RuntimeIdle}}
+				for n := range keys {
+					then = append(then, batch.PutInputState{RuntimeID: id, State: keyed(n, fmt.Sprintf("key %036d", n))})
+				}
+				return callOf(ops.Commit{Batch: batch.Batch{Then: append(then, batch.DeleteRuntime{RuntimeID: id})}})(s)
+			},
+		}
+	}
+	for _, n := range []int{1, 2, 9, store.MaxLabels} {
+		kinds[fmt.Sprintf("runtimes with %d labels", n)] = recordKind{
+			n: 57_400 / (1 + n), most: 3600, held: runtimes,
+			put: func(s *state.State) error {
+				labels := make(map[string]string)
+				for i := range n {
+					labels[fmt.Sprintf("label %d", i)] = "value"
+				}
+				return callOf(ops.Commit{Batch: batch.Batch{Then: []batch.Write{batch.PutLabels{RuntimeID: next(s), Labels: labels}}}})(s)
+			},
+		}
+	}
+	kinds["runtimes with a key that is kept"] = recordKind{
+		n: 30_000, most: 1800, held: runtimes,
+		put: func(s *state.State) error {
+			s.Retention.Keys = forever
+			id, in := next(s), keyed(1, "key")
+			return callOf(ops.Commit{Batch: batch.Batch{Then: []batch.Write{
+				batch.PutInputState{RuntimeID: id, State: in}, batch.DeleteInputState{RuntimeID: id, InputID: in.InputID},
+			}}})(s)
+		},
+	}
+	kinds["runtimes that were brought back"] = recordKind{
+		n: 30_000, most: 1300, held: runtimes,
+		put: func(s *state.State) error {
+			s.Tombstones = forever
+			id := next(s)
+			return callOf(ops.Commit{Batch: batch.Batch{Then: []batch.Write{
+				batch.PutReceipt{RuntimeID: id, Receipt: store.RunBoundaryReceipt{Boundary: store.RunStart}},
+				batch.DeleteRuntime{RuntimeID: id}, batch.ReviveRuntime{RuntimeID: id},
+			}}})(s)
+		},
+	}
+	kinds["inputs with a key that two have"] = recordKind{
+		n: 57_400, most: 1200,
+		held: func(held store.Totals) (int, int64) { return held.InputStates, held.InputBytes },
+		put: func(s *state.State) error {
+			n := s.Totals().InputStates
+			return callOf(ops.PersistInputState{RuntimeID: "a", State: keyed(n, fmt.Sprintf("key %d", n/2))})(s)
+		},
+	}
+	return kinds
 }
 
 // heap returns how much of the heap is in use.

@@ -37,10 +37,10 @@ type Operation interface {
 type Request[R any] interface {
 	CommitSessionBoundary | AtomicApply | AtomicLifecycleCommit |
 		PersistInputState | PersistRuntimeState |
-		LoadInputStates | LoadInputState | LoadBoundaryReceipt |
+		LoadInputStates | LoadInputState | LoadInput | LoadBoundaryReceipt |
 		LoadSessionSnapshot | LoadRuntimeState |
 		Commit | LoadSession | LoadSessionAt | Fork | LoadView |
-		DeleteRuntime | Prune | ListRuntimes | LoadImage |
+		DeleteRuntime | Prune | Expire | ListRuntimes | LoadImage |
 		BeginImport | StorePiece | Import
 	Operation
 	answers() R
@@ -114,7 +114,7 @@ func Apply(s *state.State, op Step) error {
 	if err := checkAside(s, op); err != nil {
 		return err
 	}
-	return s.Do(func() error { return op.Apply(s) })
+	return s.Do(func() error { return apply(s, op) })
 }
 
 // Error returns the error of an operation that failed with err.

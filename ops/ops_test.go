@@ -405,9 +405,9 @@ func TestKinds(t *testing.T) {
 	assert.Len(t, seen, int(ops.NumKinds))
 	words := regexp.MustCompile("([a-z])([A-Z])")
 	for _, op := range []ops.Operation{
-		ops.CommitSessionBoundary{}, ops.AtomicApply{}, ops.LoadInputStates{}, ops.LoadInputState{}, ops.LoadBoundaryReceipt{},
+		ops.CommitSessionBoundary{}, ops.AtomicApply{}, ops.LoadInputStates{}, ops.LoadInputState{}, ops.LoadInput{}, ops.LoadBoundaryReceipt{},
 		ops.LoadSessionSnapshot{}, ops.LoadRuntimeState{}, ops.PersistInputState{}, ops.PersistRuntimeState{},
-		ops.AtomicLifecycleCommit{}, ops.Commit{}, ops.LoadSession{}, ops.LoadSessionAt{}, ops.Fork{}, ops.LoadView{}, ops.DeleteRuntime{}, ops.Prune{},
+		ops.AtomicLifecycleCommit{}, ops.Commit{}, ops.LoadSession{}, ops.LoadSessionAt{}, ops.Fork{}, ops.LoadView{}, ops.DeleteRuntime{}, ops.Prune{}, ops.Expire{},
 		ops.ListRuntimes{}, ops.LoadImage{}, ops.BeginImport{}, ops.StorePiece{}, ops.Import{},
 	} {
 		name := op.Kind().String()

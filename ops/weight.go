@@ -9,7 +9,7 @@ import (
 // so one that is too heavy costs nothing more.
 type Weight struct {
 	Snapshot int   // bytes of the largest session snapshot
-	Writes   int   // of a batch; its conditions, if they are more
+	Writes   int   // of a batch, or conditions, if they are more
 	Bytes    int64 // of payloads, about: snapshots, inputs with their histories, receipts
 }
 
@@ -31,6 +31,7 @@ func (w *Weight) addInputs(states []store.InputState) {
 // Weigh weighs the snapshot and the updates.
 func (op *CommitSessionBoundary) Weigh() Weight {
 	w := snapshotWeight(op.Commit.Session.SessionSnapshot)
+	w.Writes = len(op.Commit.If)
 	w.Bytes += int64(len(store.InputID{}) * len(op.Commit.ContributingInputIDs))
 	w.addInputs(op.Commit.InputUpdates)
 	return w
@@ -41,6 +42,7 @@ func (op *AtomicApply) Weigh() (w Weight) {
 	if op.Commit.Session != nil {
 		w = snapshotWeight(op.Commit.Session.SessionSnapshot)
 	}
+	w.Writes = len(op.Commit.If)
 	w.Bytes += int64(op.Commit.Receipt.PayloadBytes())
 	w.addInputs(op.Commit.InputUpdates)
 	return w
@@ -51,6 +53,7 @@ func (op *PersistInputState) Weigh() Weight { return Weight{Bytes: int64(op.Stat
 
 // Weigh weighs the states.
 func (op *AtomicLifecycleCommit) Weigh() (w Weight) {
+	w.Writes = len(op.Commit.If)
 	w.addInputs(op.Commit.InputStates)
 	return w
 }
@@ -65,7 +68,7 @@ func (op *Commit) Weigh() Weight {
 	for _, write := range op.writes {
 		if write != nil {
 			one := write.Weigh()
-			w.Snapshot = max(w.Snapshot, one.Snapshot)
+			w.Snapshot, w.Writes = max(w.Snapshot, one.Snapshot), max(w.Writes, one.Writes)
 			w.Bytes += one.Bytes
 		}
 	}

@@ -130,12 +130,16 @@ const (
 // An AbandonReason says why an input was abandoned.
 type AbandonReason string
 
-// The reasons.
+// The reasons. The last three are those of later versions of Meerkat: only
+// [InputState.UnmarshalLater] reads them.
 const (
-	AbandonRetired   AbandonReason = "retired"
-	AbandonReset     AbandonReason = "reset"
-	AbandonDestroyed AbandonReason = "destroyed"
-	AbandonCancelled AbandonReason = "cancelled"
+	AbandonRetired              AbandonReason = "retired"
+	AbandonReset                AbandonReason = "reset"
+	AbandonDestroyed            AbandonReason = "destroyed"
+	AbandonCancelled            AbandonReason = "cancelled"
+	AbandonStopped              AbandonReason = "stopped"
+	AbandonNeverExecuted        AbandonReason = "never_executed"
+	AbandonMaxAttemptsExhausted AbandonReason = "max_attempts_exhausted"
 )
 
 // A SourceType is the kind of a ReconstructionSource.
@@ -158,6 +162,7 @@ var (
 	consumePoints = []ConsumePoint{ConsumeOnAccept, ConsumeOnApply, ConsumeOnRunStart, ConsumeOnRunComplete, ConsumeExplicitAck}
 	outcomeTypes  = []OutcomeType{OutcomeConsumed, OutcomeSuperseded, OutcomeCoalesced, OutcomeAbandoned}
 	reasons       = []AbandonReason{AbandonRetired, AbandonReset, AbandonDestroyed, AbandonCancelled}
+	allReasons    = append(slices.Clip(reasons), AbandonStopped, AbandonNeverExecuted, AbandonMaxAttemptsExhausted)
 	sourceTypes   = []SourceType{SourceProjection, SourceCoalescing}
 )
 
@@ -209,7 +214,7 @@ func (p *ConsumePoint) UnmarshalText(text []byte) error { return read(consumePoi
 // UnmarshalText reads a type. The error is a *ValueError.
 func (t *OutcomeType) UnmarshalText(text []byte) error { return read(outcomeTypes, t, text) }
 
-// UnmarshalText reads a reason. The error is a *ValueError.
+// UnmarshalText reads a reason, but none of a later version's. The error is a *ValueError.
 func (r *AbandonReason) UnmarshalText(text []byte) error { return read(reasons, r, text) }
 
 // UnmarshalText reads a type. The error is a *ValueError.

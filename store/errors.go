@@ -8,7 +8,7 @@ import (
 
 // What a call can fail with. After any of these nothing was applied. There are three
 // exceptions: the call that panicked, see [PanicError], ErrOutcomeUnknown, and a
-// [PartialError].
+// *state.PartialError.
 // Every RuntimeStore has ErrClosed and those from ErrInvalidSnapshot to
 // ErrSequenceExhausted. The others, and the error types, are those of this module's
 // stores.
@@ -42,9 +42,17 @@ var (
 	// nothing more can change. Only an import of a forged file leads there.
 	ErrRevisionExhausted = errors.New("revision is exhausted")
 
-	// ErrConflict means that a condition of a batch does not hold. The error is
-	// a *batch.ConflictError.
+	// ErrConflict means that a condition of a batch, or of a commit, does not hold. The
+	// error is a *batch.ConflictError.
 	ErrConflict = errors.New("conflict")
+
+	// ErrKeyTaken means that another input of the runtime has an idempotency key, or
+	// has had it, and keys are unique. The error is a *KeyError.
+	ErrKeyTaken = errors.New("idempotency key is taken")
+
+	// ErrDeleted means that a runtime was deleted, and that its tombstone refuses
+	// writes: package batch's ReviveRuntime alone brings it back.
+	ErrDeleted = errors.New("runtime was deleted")
 
 	// ErrNoVersion means that a session has no version of a number, or not any more.
 	// The error is a *state.VersionError.
@@ -73,7 +81,7 @@ var (
 	ErrSessionKeyMismatch = errors.New("session key is not the snapshot's id")
 )
 
-// An OpError is the error of every operation, but for a [PartialError]: which one it was, on which
+// An OpError is the error of every operation, but for a *state.PartialError: which one it was, on which
 // runtime, and what was wrong. The operation was not applied. Whether it was is
 // unknown only if it panicked (Err is the *PanicError itself) or if Err is
 // ErrOutcomeUnknown.
@@ -98,25 +106,6 @@ func (e *OpError) Error() string {
 
 // Unwrap returns what was wrong.
 func (e *OpError) Unwrap() error { return e.Err }
-
-// A PartialError is the error of a call that goes in steps and ended early. Removed is what
-// the earlier steps removed. The step that failed changed nothing, unless Err is
-// ErrOutcomeUnknown. Call again to continue.
-type PartialError struct {
-	Op        string // the operation's name, such as "prune"
-	RuntimeID RuntimeID
-	Removed   Removed
-	Err       error // why it ended: see OpError
-}
-
-func (e *PartialError) Error() string {
-	r := e.Removed
-	return fmt.Sprintf("%s of runtime %q ended early: %v (removed so far: receipts %d, runs %d, inputs %d, payloads %d, versions %d)",
-		e.Op, e.RuntimeID.Short(), e.Err, r.Receipts, r.Runs, r.InputStates, r.Payloads, r.Versions)
-}
-
-// Unwrap returns why it ended.
-func (e *PartialError) Unwrap() error { return e.Err }
 
 // A ValueError says which part of a value is not valid for its type. It holds
 // nothing of the value.
@@ -157,6 +146,25 @@ func (e *ReceiptError) Error() string {
 
 // Is reports whether target is ErrReceiptConflict.
 func (e *ReceiptError) Is(target error) bool { return target == ErrReceiptConflict }
+
+// A KeyError names the input that has an idempotency key, or had it last. It does not
+// hold the key.
+type KeyError struct {
+	RuntimeID RuntimeID
+	InputID   InputID
+	There     bool // the input still has it; if not, Retention.Keys keeps the key
+}
+
+func (e *KeyError) Error() string {
+	has := "has it"
+	if !e.There {
+		has = "had it"
+	}
+	return fmt.Sprintf("%v: input %v of runtime %q %s", ErrKeyTaken, e.InputID, e.RuntimeID.Short(), has)
+}
+
+// Is reports whether target is ErrKeyTaken.
+func (e *KeyError) Is(target error) bool { return target == ErrKeyTaken }
 
 // A SessionKeyError says which id a snapshot has, and which it should have.
 type SessionKeyError struct{ Key, ID SessionID }

@@ -67,6 +67,7 @@ type TerminalOutcome struct {
 	SupersededBy InputID       // of OutcomeSuperseded
 	AggregateID  InputID       // of OutcomeCoalesced
 	Reason       AbandonReason // of OutcomeAbandoned
+	Attempts     uint32        // of AbandonMaxAttemptsExhausted
 }
 
 // A ReconstructionSource says what an input was derived from. Only the fields
@@ -127,7 +128,7 @@ func (s *InputState) Detach() InputState {
 		d.QueueMode, d.ConsumePoint = constant(queueModes, d.QueueMode), constant(consumePoints, d.ConsumePoint)
 	}
 	if o := c.TerminalOutcome; o != nil {
-		o.Type, o.Reason = constant(outcomeTypes, o.Type), constant(reasons, o.Reason)
+		o.Type, o.Reason = constant(outcomeTypes, o.Type), constant(allReasons, o.Reason)
 	}
 	if r := c.ReconstructionSource; r != nil {
 		r.Type = constant(sourceTypes, r.Type)
@@ -297,12 +298,31 @@ func (s *InputState) UnmarshalJSON(data []byte) error {
 	return replace(s, InputState{}, data, (*InputState).read)
 }
 
-func (s *InputState) read(dec *jsontext.Decoder) error {
+// UnmarshalLater is UnmarshalJSON for what later versions of Meerkat write: it reads the
+// reasons too that 0.4.6 does not know, of which max_attempts_exhausted is an object with
+// the number of attempts. MarshalJSON writes them like that.
+func (s *InputState) UnmarshalLater(data []byte) error {
+	return replace(s, InputState{}, data, func(s *InputState, dec *jsontext.Decoder) error {
+		return s.readWith(dec, func(dec *jsontext.Decoder) error {
+			outcome, err := dec.ReadValue()
+			if err == nil {
+				s.TerminalOutcome = new(TerminalOutcome)
+				err = s.TerminalOutcome.read(outcome, true)
+			}
+			return err
+		})
+	})
+}
+
+func (s *InputState) read(dec *jsontext.Decoder) error { return s.readWith(dec, &s.TerminalOutcome) }
+
+// readWith reads the outcome into what is given.
+func (s *InputState) readWith(dec *jsontext.Decoder, outcome any) error {
 	return readObject(dec,
 		member{"input_id", required, &s.InputID},
 		member{"current_state", required, &s.CurrentState},
 		member{"policy", optional, &s.Policy},
-		member{"terminal_outcome", optional, &s.TerminalOutcome},
+		member{"terminal_outcome", optional, outcome},
 		member{"durability", optional, &s.Durability},
 		member{"idempotency_key", optional, &s.IdempotencyKey},
 		member{"attempt_count", defaulted, &s.AttemptCount},

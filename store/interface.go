@@ -124,8 +124,18 @@ type SessionDelta struct {
 	Messages uint64
 }
 
+// A Condition is one of package batch's, such as VersionIs or InputVersionIs. What a call
+// stores is stored only if all of its conditions hold at the moment at which it takes
+// effect; or else the error is ErrConflict. They may be about other runtimes too. A store
+// that has no batches may refuse a call that has any.
+type Condition interface {
+	// About returns the runtime that the condition is about.
+	About() RuntimeID
+}
+
 // A BoundaryCommit is what CommitSessionBoundary stores.
 type BoundaryCommit struct {
+	If                   []Condition
 	Session              SessionDelta
 	RunID                RunID            // any, the zero one too
 	Boundary             RunApplyBoundary // RunStart, say; there is no default
@@ -135,6 +145,7 @@ type BoundaryCommit struct {
 
 // A BoundaryApply is what AtomicApply stores.
 type BoundaryApply struct {
+	If           []Condition
 	Session      *SessionDelta // nil leaves the snapshot as it is
 	Receipt      RunBoundaryReceipt
 	InputUpdates []InputState
@@ -148,6 +159,7 @@ type BoundaryApply struct {
 
 // A LifecycleCommit is what AtomicLifecycleCommit stores.
 type LifecycleCommit struct {
+	If           []Condition
 	RuntimeState RuntimeState
 	InputStates  []InputState
 }

@@ -19,28 +19,23 @@ type Retention struct {
 	// keeps no more of them: a version that is replaced goes. Only those that another
 	// Retention has kept stay, until a Prune. A Last of math.MaxInt keeps all.
 	Sessions Keep
+	// Keys are the idempotency keys of inputs that are no longer there, or no longer have
+	// them, in the order in which they lost their inputs. A key that is kept is not free, and with
+	// unique keys a late repeat is refused. The zero Keep forgets each key with its
+	// input, but for those that another Retention has kept: they stay, until a Prune.
+	Keys Keep
 }
 
-// A Keep says which inputs, or versions, are kept: those that are both among the last
-// and young enough.
+// A Keep says which inputs, versions, keys or tombstones are kept: those that are both
+// among the last and young enough. The zero value keeps all inputs and payloads, and no
+// versions, keys or tombstones.
 type Keep struct {
 	Last int           // in their order; 0 means all
-	For  time.Duration // after UpdatedAt, or after the version was made; 0 means for ever
+	For  time.Duration // after an input's UpdatedAt, or since a version, key or tombstone was made; 0 means for ever
 }
 
 // IsZero reports whether neither part says anything.
 func (k Keep) IsZero() bool { return k.Last <= 0 && k.For <= 0 }
-
-// Removed says how much has gone.
-type Removed struct {
-	Totals
-	Payloads int `json:"payloads"` // of inputs that are still there
-}
-
-// Plus returns the sum of both.
-func (r Removed) Plus(s Removed) Removed {
-	return Removed{r.Totals.Plus(s.Totals), r.Payloads + s.Payloads}
-}
 
 // Validate returns a *ValueError if a part of k is negative.
 func (k Retention) Validate() error {
@@ -56,6 +51,8 @@ func (k Retention) Validate() error {
 		{"payloads.for", int64(k.Payloads.For)},
 		{"sessions.last", int64(k.Sessions.Last)},
 		{"sessions.for", int64(k.Sessions.For)},
+		{"keys.last", int64(k.Keys.Last)},
+		{"keys.for", int64(k.Keys.For)},
 	} {
 		if part.value < 0 {
 			return &ValueError{Field: part.field, Reason: "negative"}

@@ -21,10 +21,12 @@ func (o *TerminalOutcome) validate() error {
 	case OutcomeCoalesced:
 		own.AggregateID = o.AggregateID
 	case OutcomeAbandoned:
-		if err := oneOf(reasons, o.Reason); err != nil {
+		if err := oneOf(allReasons, o.Reason); err != nil {
 			return InField("reason", err)
 		}
-		own.Reason = o.Reason
+		if own.Reason = o.Reason; o.Reason == AbandonMaxAttemptsExhausted {
+			own.Attempts = o.Attempts
+		}
 	}
 	if own != *o {
 		return errOtherType()
@@ -70,16 +72,28 @@ func (o TerminalOutcome) MarshalJSON() ([]byte, error) {
 			AggregateID InputID `json:"aggregate_id"`
 		}{tag{o.Type}, o.AggregateID})
 	case OutcomeAbandoned:
+		var reason any = o.Reason
+		if o.Reason == AbandonMaxAttemptsExhausted {
+			type attempts struct {
+				Attempts uint32 `json:"attempts"`
+			}
+			reason = struct {
+				attempts `json:"max_attempts_exhausted"`
+			}{attempts{o.Attempts}}
+		}
 		return marshal(struct {
 			tag
-			Reason AbandonReason `json:"reason"`
-		}{tag{o.Type}, o.Reason})
+			Reason any `json:"reason"`
+		}{tag{o.Type}, reason})
 	}
 	return marshal(tag{o.Type})
 }
 
-// UnmarshalJSON reads an outcome. The error is a *ValueError.
-func (o *TerminalOutcome) UnmarshalJSON(data []byte) error {
+// UnmarshalJSON reads an outcome, with a reason that version 0.4.6 of Meerkat knows. The
+// error is a *ValueError.
+func (o *TerminalOutcome) UnmarshalJSON(data []byte) error { return o.read(data, false) }
+
+func (o *TerminalOutcome) read(data []byte, later bool) error {
 	var v TerminalOutcome
 	if err := readTag(data, "outcome_type", &v.Type); err != nil {
 		return err
@@ -92,12 +106,40 @@ func (o *TerminalOutcome) UnmarshalJSON(data []byte) error {
 		own = []member{{"aggregate_id", required, &v.AggregateID}}
 	case OutcomeAbandoned:
 		own = []member{{"reason", required, &v.Reason}}
+		if later {
+			own[0].into = v.readLaterReason
+		}
 	}
 	err := readVariant(data, "outcome_type", own...)
 	if err == nil {
 		*o = v
 	}
 	return err
+}
+
+// readLaterReason reads a reason of any version.
+func (o *TerminalOutcome) readLaterReason(dec *jsontext.Decoder) error {
+	if dec.PeekKind() == '"' {
+		text, err := dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		return read(allReasons[:len(allReasons)-1], &o.Reason, []byte(text.String()))
+	}
+	if err := begin(dec, '{'); err != nil {
+		return err
+	}
+	if name, err := dec.ReadToken(); err != nil || name.String() != string(AbandonMaxAttemptsExhausted) {
+		return cmp.Or(err, error(&ValueError{Reason: "not a reason"}))
+	}
+	o.Reason = AbandonMaxAttemptsExhausted
+	if err := readObject(dec, member{"attempts", required, &o.Attempts}); err != nil {
+		return InField(string(o.Reason), reasonOf(err))
+	}
+	if end, err := dec.ReadToken(); err != nil || end.Kind() != '}' {
+		return cmp.Or(err, error(&ValueError{Reason: "more than one reason"}))
+	}
+	return nil
 }
 
 // MarshalJSON returns the source's JSON, tagged by source_type. An invalid

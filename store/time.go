@@ -33,6 +33,9 @@ func TimeOf(t time.Time) Time { return Time{t.Unix(), uint32(t.Nanosecond())} }
 // Time returns the instant in UTC. A leap second becomes the second after it.
 func (t Time) Time() time.Time { return time.Unix(t.sec, int64(t.nsec)).UTC() }
 
+// IsZero reports whether t is the zero value, which is also the Unix epoch.
+func (t Time) IsZero() bool { return t == Time{} }
+
 // Validate returns a *ValueError if t's year is out of range.
 func (t Time) Validate() error {
 	if t.sec < minSec || t.sec > maxSec {

@@ -6,11 +6,13 @@ type Totals struct {
 	InputStates int `json:"input_states"`
 	Runs        int `json:"runs"` // that have receipts
 	Receipts    int `json:"receipts"`
-	Snapshots   int `json:"snapshots"` // latest ones of runtimes
-	Versions    int `json:"versions"`  // earlier ones
-	Sessions    int `json:"sessions"`  // snapshots that are filed under a session's id
+	Snapshots   int `json:"snapshots"`  // latest ones of runtimes
+	Versions    int `json:"versions"`   // earlier ones
+	Sessions    int `json:"sessions"`   // snapshots that are filed under a session's id
+	Keys        int `json:"keys"`       // idempotency keys that runtimes keep without their inputs; not those of tombstones
+	Tombstones  int `json:"tombstones"` // of runtimes that were deleted
 
-	RuntimeBytes  int64 `json:"runtime_bytes"` // of ids, and what there is once for each runtime
+	RuntimeBytes  int64 `json:"runtime_bytes"` // of ids, labels, keys and tombstones, and what there is once for each runtime
 	InputBytes    int64 `json:"input_bytes"`
 	ReceiptBytes  int64 `json:"receipt_bytes"`  // of runs, too, and what is left of those that were dropped
 	SnapshotBytes int64 `json:"snapshot_bytes"` // a part that several have is counted once
@@ -48,6 +50,7 @@ func (t Totals) Plus(u Totals) Totals {
 		Runtimes: t.Runtimes + u.Runtimes, InputStates: t.InputStates + u.InputStates,
 		Runs: t.Runs + u.Runs, Receipts: t.Receipts + u.Receipts,
 		Snapshots: t.Snapshots + u.Snapshots, Versions: t.Versions + u.Versions, Sessions: t.Sessions + u.Sessions,
+		Keys: t.Keys + u.Keys, Tombstones: t.Tombstones + u.Tombstones,
 		RuntimeBytes: t.RuntimeBytes + u.RuntimeBytes, InputBytes: t.InputBytes + u.InputBytes,
 		ReceiptBytes: t.ReceiptBytes + u.ReceiptBytes, SnapshotBytes: t.SnapshotBytes + u.SnapshotBytes,
 	}

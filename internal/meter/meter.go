@@ -166,11 +166,12 @@ func (m *Meter) Publish(revision uint64, held store.Totals) {
 	m.figures = now
 }
 
-const numFigures = 11
+const numFigures = 13
 
 func figuresOf(t store.Totals) [numFigures]int64 {
 	return [numFigures]int64{
 		int64(t.Runtimes), int64(t.InputStates), int64(t.Runs), int64(t.Receipts), int64(t.Snapshots), int64(t.Versions), int64(t.Sessions),
+		int64(t.Keys), int64(t.Tombstones),
 		t.RuntimeBytes, t.InputBytes, t.ReceiptBytes, t.SnapshotBytes,
 	}
 }
@@ -179,6 +180,7 @@ func (m *Meter) totals() store.Totals {
 	n := func(i int) int64 { return m.held[i].Load() }
 	return store.Totals{
 		Runtimes: int(n(0)), InputStates: int(n(1)), Runs: int(n(2)), Receipts: int(n(3)), Snapshots: int(n(4)), Versions: int(n(5)), Sessions: int(n(6)),
-		RuntimeBytes: n(7), InputBytes: n(8), ReceiptBytes: n(9), SnapshotBytes: n(10),
+		Keys: int(n(7)), Tombstones: int(n(8)),
+		RuntimeBytes: n(9), InputBytes: n(10), ReceiptBytes: n(11), SnapshotBytes: n(12),
 	}
 }

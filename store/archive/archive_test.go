@@ -43,6 +43,7 @@ type (
 		Totals   store.Totals
 		Runtimes []runtimeAnswers
 		Sessions []filed
+		Tombs    []state.Tombstone
 		Shared   []int // in their order, which part each part of all texts is
 	}
 	runtimeAnswers struct {
@@ -52,6 +53,9 @@ type (
 		Versions []version
 		Inputs   []store.InputState
 		Keys     map[string]store.InputID
+		Kept     []state.Key
+		After    uint64
+		Revived  bool
 		Runs     []history
 		Dropped  []history
 		Latest   store.RunBoundaryReceipt
@@ -114,6 +118,7 @@ func pictureOf(s *state.State) picture {
 	for id, f := range image.Sessions() {
 		p.Sessions = append(p.Sessions, filed{id, f.By, look(f.Snapshot)})
 	}
+	p.Tombs = slices.Collect(image.Tombstones())
 	return p
 }
 
@@ -121,12 +126,14 @@ func runtimeOf(s *state.State, v *state.View) runtimeAnswers {
 	id := v.RuntimeID()
 	sum := v.Summary()
 	rt := runtimeAnswers{
-		Summary: state.RuntimeSummary{RuntimeID: id, Version: s.Version(id), RuntimeState: sum.RuntimeState, Held: sum.Held, Ended: sum.Ended},
+		Summary: state.RuntimeSummary{RuntimeID: id, Version: s.Version(id), RuntimeState: sum.RuntimeState, Held: sum.Held, Ended: sum.Ended, Made: sum.Made, Active: sum.Active, Labels: sum.Labels},
 		State:   s.RuntimeState(id), Inputs: slices.Collect(v.InputStates()),
 	}
 	if from, ok := v.Origin(); ok {
 		rt.Origin = &from
 	}
+	rt.Kept = slices.Collect(v.Keys())
+	rt.After, rt.Revived = v.SequenceFloor()
 	rt.Keys = make(map[string]store.InputID)
 	for i := range rt.Inputs {
 		if key := rt.Inputs[i].IdempotencyKey; key != nil && s.HasKey(id, *key) {
@@ -173,7 +180,7 @@ func TestRoundTripIsExact(t *testing.T) {
 		require.Equal(t, string(file), string(write(t, again)), "seed %d", seed)
 
 		// A loop adopts what was read: it must go on from there as the other does.
-		adopted := state.State{Retention: held.Retention, Now: held.Now}
+		adopted := state.State{Retention: held.Retention, Now: held.Now, UniqueKeys: held.UniqueKeys, Tombstones: held.Tombstones}
 		require.NoError(t, adopted.Adopt(again))
 		newProgram(seed+1).run(&held, 30)
 		newProgram(seed+1).run(&adopted, 30)
@@ -186,6 +193,7 @@ func TestRoundTripIsExact(t *testing.T) {
 		"past", "gap between versions", "text in a list", "fork", "fork of what has gone", "shared part",
 		"run", "run whose highest receipt is gone", "exhausted run", "dropped run", "exhausted dropped run", "latest receipt that is not the last",
 		"session", "session that its runtime has", "session that its runtime has not", "version behind the revision",
+		"labels", "times", "key that is kept", "runtime that was brought back", "tombstone", "tombstone with a sequence", "tombstone with keys",
 	} {
 		assert.Positive(t, seen[what], "no %s", what)
 	}
@@ -207,6 +215,10 @@ func count(seen map[string]int, p picture) {
 		note("empty runtime", rt.State == "" && rt.Versions == nil && rt.Inputs == nil && rt.Runs == nil && rt.Dropped == nil)
 		note("version behind the revision", rt.Summary.Version < p.Revision)
 		note("past", len(rt.Versions) > 1)
+		note("labels", len(rt.Summary.Labels) > 0)
+		note("times", rt.Summary.Made != store.Time{} && rt.Summary.Active != rt.Summary.Made)
+		note("key that is kept", len(rt.Kept) > 0)
+		note("runtime that was brought back", rt.Revived)
 		for i, v := range rt.Versions {
 			s := v.Snapshot
 			own[rt.Summary.RuntimeID] = s
@@ -238,6 +250,11 @@ func count(seen map[string]int, p picture) {
 			note("dropped run", true)
 			note("exhausted dropped run", r.Err != nil)
 		}
+	}
+	for _, tomb := range p.Tombs {
+		note("tombstone", true)
+		note("tombstone with a sequence", tomb.HighestSequence != nil)
+		note("tombstone with keys", len(tomb.Keys) > 0)
 	}
 	for _, at := range p.Shared {
 		note("shared part", seenParts[at])

@@ -6,44 +6,49 @@
 // a whole file, of a runtime whose session was replaced, and a fork of what it was
 // before (here long lines are broken, and ids and hashes are cut short):
 //
-//	{"type":"header","format":"loopstore","version":2,"revision":3,"runtimes":2,"input_states":1,"runs":1,
-//	    "receipts":1,"versions":3,"parts":2,"sessions":1,"check":"866c7627ba556997"}
-//	{"type":"runtime","runtime_id":"agent-1","version":2,"versions":2,"input_states":1,"runs":1,
-//	    "dropped_runs":0,"latest_receipt":{"run_id":"02000000-…","sequence":0},"check":"c9ce352acc748b9f"}
+//	{"type":"header","format":"loopstore","version":3,"revision":3,"runtimes":2,"input_states":1,"runs":1,
+//	    "receipts":1,"versions":3,"parts":2,"sessions":1,"check":"df0ddbffd361b3b2"}
+//	{"type":"runtime","runtime_id":"agent-1","version":2,"made":"2026-03-12T16:37:06Z",
+//	    "active":"2026-03-12T16:37:06Z","versions":2,"input_states":1,"runs":1,"dropped_runs":0,
+//	    "latest_receipt":{"run_id":"02000000-…","sequence":0},"check":"3534ca9ee9929132"}
 //	{"type":"version","number":1,"made":1773333426,"receipt":{"run_id":"02000000-…","sequence":0},"parts":1,
-//	    "format":"lines","part":1,"digest":"0ab2…","messages":1,"check":"123b19c0670f96eb"}
-//	{"type":"part","number":1,"text":"\"hi\"\n","check":"0871646bb29f6aa2"}
+//	    "format":"lines","part":1,"digest":"0ab2…","messages":1,"check":"daa6270d3fc8816d"}
+//	{"type":"part","number":1,"text":"\"hi\"\n","check":"db1679099f2115cb"}
 //	{"type":"version","number":2,"made":1773333426,"parts":1,"format":"unset","part":2,
-//	    "check":"4189dadc57d4fb2c"}
-//	{"type":"part","number":2,"text":"any bytes","check":"d6b52ac0d6682904"}
+//	    "check":"90331bd6e9cdc2a5"}
+//	{"type":"part","number":2,"text":"any bytes","check":"f3707c1579d40ab9"}
 //	{"type":"input_state","state":{"input_id":"01000000-…","current_state":"accepted","attempt_count":0,
 //	    "recovery_count":0,"created_at":"2026-03-12T16:37:06Z","updated_at":"2026-03-12T16:37:06Z"},
-//	    "persisted_input":"{ \"input_type\": \"prompt\" }","check":"d56b70e5afe0d1c9"}
-//	{"type":"run","run_id":"02000000-…","highest_sequence":0,"receipts":1,"check":"01dbc9a8e8aec1fd"}
+//	    "persisted_input":"{ \"input_type\": \"prompt\" }","check":"d82646cb88fbf6ec"}
+//	{"type":"run","run_id":"02000000-…","highest_sequence":0,"receipts":1,"check":"b79aa8dbc3e82152"}
 //	{"type":"receipt","receipt":{"run_id":"02000000-…","boundary":"run_start",
-//	    "contributing_input_ids":["01000000-…"],"message_count":0,"sequence":0},"check":"7602fa07ac1bf35d"}
-//	{"type":"runtime","runtime_id":"agent-2","version":3,"origin":{"runtime_id":"agent-1","number":1},
-//	    "versions":1,"input_states":0,"runs":0,"dropped_runs":0,"check":"a1dbbd75896ba20f"}
+//	    "contributing_input_ids":["01000000-…"],"message_count":0,"sequence":0},"check":"da55f13dfd612f5a"}
+//	{"type":"runtime","runtime_id":"agent-2","version":3,"made":"2026-03-12T16:37:06Z",
+//	    "active":"2026-03-12T16:37:06Z","origin":{"runtime_id":"agent-1","number":1},
+//	    "versions":1,"input_states":0,"runs":0,"dropped_runs":0,"check":"cbd9394ac79d9d3b"}
 //	{"type":"version","number":1,"made":1773333426,"parts":0,"format":"lines","part":1,"digest":"0ab2…",
-//	    "messages":1,"check":"6a0731294627ddc5"}
+//	    "messages":1,"check":"03a31953a4daea9d"}
 //	{"type":"session","session_id":"03000000-…","runtime_id":"agent-1","parts":0,"format":"lines","part":1,
-//	    "digest":"0ab2…","messages":1,"check":"da41ce3934408775"}
-//	{"type":"end","lines":13,"sha256":"6587…","check":"b6ecac90946080ba"}
+//	    "digest":"0ab2…","messages":1,"check":"6412cb6749b98bee"}
+//	{"type":"end","lines":13,"sha256":"433c…","check":"26050fd4d4a23fc7"}
 //
 // The lines that a line counts follow it: kind by kind as listed here, and within
 // a kind in the store's order. So only one kind of line can come next. A member
 // that has nothing to say is absent.
 //
-//   - header: format, always "loopstore". version, the format's: 2. revision,
-//     that of the last change. runtimes and sessions, how many follow.
+//   - header: format, always "loopstore". version, the format's: 3. revision,
+//     that of the last change. runtimes, sessions and tombstones, how many follow.
 //     input_states, runs, receipts, versions and parts, how many of these lines
-//     there are in the file.
+//     there are in the file. keys, how many of all runtimes, not of tombstones.
 //   - runtime: runtime_id. version, the revision of its last change.
-//     runtime_state, if it has one. origin, if it is a fork: the runtime_id that it
-//     was forked from, and the number of the version. versions of its session.
-//     input_states. runs, each followed by its receipts. dropped_runs.
-//     latest_receipt, the run_id and sequence of the receipt that was stored last, if
-//     it has receipts.
+//     runtime_state, if it has one. made, when it was made, and active, when it was
+//     written to last, each if that is known. labels, an object whose values are
+//     texts, by ascending keys, up to 16. after_sequence, if it was deleted and
+//     brought back: the sequence that new runs come after. origin, if it is a
+//     fork: the runtime_id that it was forked from, and the number of the version.
+//     versions of its session. input_states. runs, each followed by its receipts.
+//     dropped_runs. keys. latest_receipt, the run_id and sequence of the receipt that
+//     was stored last, if it has receipts.
 //   - version: number, from 1 and ascending; the last one is the session as it is.
 //     made, when, in Unix seconds, if that was recorded. receipt, the run_id and
 //     sequence that it was committed with, if it was; the receipt itself may have
@@ -63,10 +68,19 @@
 //   - receipt: receipt, as package store writes it.
 //   - dropped_run: run_id and highest_sequence of a run that has no receipts
 //     left.
+//   - key: key, an idempotency key that is kept, of the runtime before it or of the
+//     tombstone. No input of the runtime has it. input_id, of the input that had it
+//     last. since, when that lost it, if that is known.
 //   - session: session_id. runtime_id, of the runtime that filed it. Then its text,
 //     with the members of a version's.
+//   - tombstone: runtime_id, of a runtime that was deleted, and is not in the file.
+//     version, the revision of that. deleted, when it was, if that is known.
+//     highest_sequence of any run, if it had one. keys, which follow.
 //   - end: lines, the number of lines in the file, this one included. sha256, of
 //     all lines before it.
+//
+// Times of made, active, since and deleted are from 1970 to 2262, and no leap seconds. An
+// input has no version here: an import gives it one that none had before.
 //
 // Every line ends with its check: the first 16 digits of the SHA-256 of all that
 // is before it in the file. So a line that was altered, lost, doubled or moved is
@@ -88,11 +102,16 @@
 // last of them is the part that has all of the text. A text has no part twice, and none
 // is longer than the bytes of all parts that are before it in the file.
 //
+// # Version 2
+//
+// A file of version 2 is read too. It has no keys and no tombstones, and no line of it
+// made, active, labels or after_sequence.
+//
 // # Version 1
 //
-// A file of version 1 is read too. It has only the last version of each session, which
+// So is a file of version 1. It has only the last version of each session, which
 // is number 1 then. The header and a runtime count snapshots instead of versions and
-// parts, and there are no origins. A snapshot has digest and messages, if it was read
+// parts, and there is nothing of what version 2 does not have, and no origins. A snapshot has digest and messages, if it was read
 // as a session document of Meerkat's, and all of the bytes, as text or base64. A
 // session has a snapshot, an object with the same members, unless it is the same as
 // that of the runtime that filed it.

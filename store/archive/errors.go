@@ -45,6 +45,7 @@ var (
 	errTooLong  = errors.New("a text longer than all that the file has")
 	errRoot     = errors.New("a text of parts that are not there, or do not belong to it")
 	errRunID    = errors.New("a receipt of another run")
+	errTime     = errors.New("a time that is a leap second, or none from 1970 to 2262")
 	errLatest   = errors.New("no latest receipt, or none that is there")
 	errEmptyRun = errors.New("a run without receipts")
 	errFiled    = errors.New("filed by a runtime that is not there, or with no snapshot")

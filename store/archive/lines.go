@@ -12,7 +12,7 @@ import (
 
 const (
 	format        = "loopstore"
-	formatVersion = 2
+	formatVersion = 3
 )
 
 // A line is the members of a line between its type and its check.
@@ -29,17 +29,24 @@ type header struct {
 	Versions    uint64 `json:"versions"`
 	Parts       uint64 `json:"parts"`
 	Sessions    uint64 `json:"sessions"`
+	Keys        uint64 `json:"keys,omitzero"`
+	Tombstones  uint64 `json:"tombstones,omitzero"`
 }
 
 type runtime struct {
 	RuntimeID     store.RuntimeID    `json:"runtime_id"`
 	Version       uint64             `json:"version"`
 	RuntimeState  store.RuntimeState `json:"runtime_state,omitzero"`
+	Made          store.Time         `json:"made,omitzero"`
+	Active        store.Time         `json:"active,omitzero"`
+	Labels        labels             `json:"labels,omitzero"`
+	AfterSequence *uint64            `json:"after_sequence,omitzero"`
 	Origin        *state.Origin      `json:"origin,omitzero"`
 	Versions      uint64             `json:"versions"`
 	InputStates   uint64             `json:"input_states"`
 	Runs          uint64             `json:"runs"`
 	DroppedRuns   uint64             `json:"dropped_runs"`
+	Keys          uint64             `json:"keys,omitzero"`
 	LatestReceipt *boundary          `json:"latest_receipt,omitzero"`
 }
 
@@ -66,7 +73,7 @@ func (s *input) MarshalJSONTo(enc *jsontext.Encoder) error {
 }
 
 func (s *input) UnmarshalJSON(text []byte) error {
-	return (*store.InputState)(s).UnmarshalJSON(text)
+	return (*store.InputState)(s).UnmarshalLater(text)
 }
 
 type run struct {
@@ -99,6 +106,27 @@ type droppedRun struct {
 	HighestSequence uint64      `json:"highest_sequence"`
 }
 
+type key struct {
+	Key     string        `json:"key"`
+	InputID store.InputID `json:"input_id"`
+	Since   store.Time    `json:"since,omitzero"`
+}
+
+type tombstone struct {
+	RuntimeID       store.RuntimeID `json:"runtime_id"`
+	Version         uint64          `json:"version"`
+	Deleted         store.Time      `json:"deleted,omitzero"`
+	HighestSequence *uint64         `json:"highest_sequence,omitzero"`
+	Keys            uint64          `json:"keys,omitzero"`
+}
+
+// labels are written by ascending keys.
+type labels map[string]string
+
+func (l labels) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return json.MarshalEncode(enc, map[string]string(l), json.Deterministic(true))
+}
+
 type end struct {
 	Lines  uint64 `json:"lines"`
 	SHA256 string `json:"sha256"`
@@ -110,6 +138,8 @@ func (inputState) kind() string { return "input_state" }
 func (run) kind() string        { return "run" }
 func (receipt) kind() string    { return "receipt" }
 func (droppedRun) kind() string { return "dropped_run" }
+func (key) kind() string        { return "key" }
+func (tombstone) kind() string  { return "tombstone" }
 func (end) kind() string        { return "end" }
 
 // headerOf returns the first line of a file that holds so much, in so many parts.
@@ -118,7 +148,7 @@ func headerOf(revision uint64, held store.Totals, parts int) header {
 		Format: format, Version: formatVersion, Revision: revision,
 		Runtimes: uint64(held.Runtimes), InputStates: uint64(held.InputStates), Runs: uint64(held.Runs),
 		Receipts: uint64(held.Receipts), Versions: uint64(held.Snapshots + held.Versions), Parts: uint64(parts),
-		Sessions: uint64(held.Sessions),
+		Sessions: uint64(held.Sessions), Keys: uint64(held.Keys), Tombstones: uint64(held.Tombstones),
 	}
 }
 

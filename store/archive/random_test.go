@@ -146,7 +146,7 @@ func perform[R any, O ops.Request[R], P ops.Steps[R, O]](held *state.State, op O
 // step does one operation.
 func (p program) step(held *state.State) {
 	id := p.runtime()
-	switch p.IntN(20) {
+	switch p.IntN(23) {
 	case 0, 1, 2:
 		perform(held, ops.CommitSessionBoundary{RuntimeID: id, Commit: store.BoundaryCommit{
 			Session: store.SessionDelta{SessionSnapshot: p.document(store.SessionID(p.uuid()))}, RunID: store.RunID(p.uuid()),
@@ -173,8 +173,10 @@ func (p program) step(held *state.State) {
 			batch.PutInputState{RuntimeID: id, State: input}, batch.DeleteInputState{RuntimeID: id, InputID: input.InputID},
 		}}})
 	case 13: // makes runs that have only a highest sequence
-		held.UseSequences(id, store.RunID(p.uuid()), pick(p, []uint64{0, 5, math.MaxUint64}))
-		held.Settle()
+		if run, highest := store.RunID(p.uuid()), pick(p, []uint64{0, 5, math.MaxUint64}); held.CheckDeleted(id) == nil {
+			held.UseSequences(id, run, highest)
+			held.Settle()
+		}
 	case 14, 15:
 		perform(held, ops.Commit{Batch: batch.Batch{Then: []batch.Write{p.growing(id)}}})
 	case 16:
@@ -188,6 +190,17 @@ func (p program) step(held *state.State) {
 	case 19: // from here on
 		held.Retention.Sessions = pick(p, []store.Keep{{}, {Last: 3}, {Last: 100}})
 		held.Now = p.time()
+		held.Retention.Keys = pick(p, []store.Keep{{}, {Last: 2}, {Last: 100}})
+		held.Tombstones = pick(p, []store.Keep{{}, {Last: 2}, {Last: 100}})
+		held.UniqueKeys = p.IntN(4) == 0
+	case 20:
+		perform(held, ops.Commit{Batch: batch.Batch{Then: []batch.Write{batch.PutLabels{RuntimeID: id, Labels: pick(p, []map[string]string{
+			nil, {"a": "", "\u2028<&>": "\"\n"}, {"日本": "x", "b": strings.Repeat("y", store.MaxLabelBytes)},
+		})}}}})
+	case 21:
+		perform(held, ops.Commit{Batch: batch.Batch{Then: []batch.Write{batch.ReviveRuntime{RuntimeID: id}}}})
+	case 22:
+		perform(held, ops.Commit{Batch: batch.Batch{Then: []batch.Write{batch.DeleteInputState{RuntimeID: id, InputID: store.InputID(p.uuid())}}}})
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// Read reads a whole file that Write has written, now or in version 1 of the format,
+// Read reads a whole file that Write has written, now or in an earlier version of the format,
 // and checks everything: each line's check, each value, the digest of each version of
 // a session, and that counts, ids, numbers and sequences agree. Its error is an
 // *Error, or r's. It takes less than 8 bytes of memory for each byte of the file,
@@ -37,6 +37,7 @@ type reader struct {
 	again  bytes.Buffer // the line as it is written
 	state  *state.State
 	old    bool // the file is of version 1
+	plain  bool // or of one before 3
 	texts  texts
 }
 
@@ -65,6 +66,11 @@ func (r *reader) file() error {
 			return err
 		}
 	}
+	for range head.Tombstones {
+		if err := r.tombstone(head.Revision); err != nil {
+			return err
+		}
+	}
 	r.state.SetRevision(head.Revision)
 	return r.end(head)
 }
@@ -86,6 +92,8 @@ func (r *reader) header() (head header, err error) {
 	if json.Unmarshal(r.text, &v) == nil {
 		switch v.Version {
 		case formatVersion:
+		case 2:
+			r.plain = true
 		case 1:
 			r.old = true
 			return r.header1()
@@ -95,6 +103,9 @@ func (r *reader) header() (head header, err error) {
 	}
 	if err := r.decode(&head); err != nil {
 		return head, err
+	}
+	if r.plain && head.Keys+head.Tombstones > 0 {
+		return head, r.fail(errSpelling)
 	}
 	return head, r.confirm(head)
 }
@@ -121,12 +132,27 @@ func (r *reader) runtime(revision uint64) error {
 		return r.fail(errLatest)
 	case l.Origin != nil && l.Origin.Number == 0:
 		return r.fail(errOrigin)
+	case r.plain && (l.Keys > 0 || l.Labels != nil || l.AfterSequence != nil || l.Made != store.Time{} || l.Active != store.Time{}), l.Labels != nil && len(l.Labels) == 0:
+		return r.fail(errSpelling)
+	}
+	if !state.KeepsTime(l.Made) || !state.KeepsTime(l.Active) {
+		return r.fail(errTime)
+	}
+	if err := store.ValidateLabels(l.Labels); err != nil {
+		return r.fail(err)
 	}
 	at := r.line
 	r.state.SetRevision(l.Version - 1)
 	r.state.PutRuntime(id)
 	if l.RuntimeState != "" {
 		r.state.PutRuntimeState(id, l.RuntimeState)
+	}
+	r.state.PutTimes(id, l.Made, l.Active)
+	if l.Labels != nil {
+		r.state.PutLabels(id, l.Labels)
+	}
+	if l.AfterSequence != nil {
+		r.state.PutFloor(id, *l.AfterSequence)
 	}
 	if l.Origin != nil {
 		r.state.PutOrigin(id, *l.Origin)
@@ -137,7 +163,7 @@ func (r *reader) runtime(revision uint64) error {
 	for _, part := range []struct {
 		count uint64
 		read  func(store.RuntimeID) error
-	}{{l.InputStates, r.inputState}, {l.Runs, r.run}, {l.DroppedRuns, r.droppedRun}} {
+	}{{l.InputStates, r.inputState}, {l.Runs, r.run}, {l.DroppedRuns, r.droppedRun}, {l.Keys, r.runtimeKey}} {
 		for range part.count {
 			if err := part.read(id); err != nil {
 				return err
@@ -197,7 +223,7 @@ func (r *reader) run(id store.RuntimeID) error {
 	switch err := r.take(&l); {
 	case err != nil:
 		return err
-	case r.hasRun(id, l.RunID):
+	case r.state.HasRun(id, l.RunID):
 		return r.fail(errTwice)
 	case l.Receipts == 0:
 		return r.fail(errEmptyRun)
@@ -217,12 +243,6 @@ func (r *reader) run(id store.RuntimeID) error {
 	return nil
 }
 
-// hasRun reports whether a run has had receipts.
-func (r *reader) hasRun(id store.RuntimeID, run store.RunID) bool {
-	next, err := r.state.NextSequence(id, run)
-	return next > 0 || err != nil
-}
-
 func (r *reader) receipt(id store.RuntimeID, run store.RunID) (sequence uint64, err error) {
 	var l receipt
 	if err := r.take(&l); err != nil {
@@ -240,23 +260,70 @@ func (r *reader) droppedRun(id store.RuntimeID) error {
 	if err := r.take(&l); err != nil {
 		return err
 	}
-	if r.hasRun(id, l.RunID) {
+	if r.state.HasRun(id, l.RunID) {
 		return r.fail(errTwice)
 	}
 	r.state.UseSequences(id, l.RunID, l.HighestSequence)
 	return nil
 }
 
+func (r *reader) key() (k state.Key, err error) {
+	var l key
+	if err := r.take(&l); err != nil {
+		return k, err
+	}
+	if !state.KeepsTime(l.Since) {
+		return k, r.fail(errTime)
+	}
+	return state.Key(l), nil
+}
+
+func (r *reader) runtimeKey(id store.RuntimeID) error {
+	k, err := r.key()
+	if err == nil && !r.state.PutKey(id, k) {
+		err = r.fail(errTwice)
+	}
+	return err
+}
+
+func (r *reader) tombstone(revision uint64) error {
+	var l tombstone
+	if err := r.take(&l); err != nil {
+		return err
+	}
+	at := r.line
+	switch {
+	case l.Version == 0 || l.Version > revision:
+		return r.fail(errVersion)
+	case !state.KeepsTime(l.Deleted):
+		return r.fail(errTime)
+	}
+	t := state.Tombstone{RuntimeID: l.RuntimeID, Revision: l.Version, Deleted: l.Deleted, HighestSequence: l.HighestSequence}
+	for range l.Keys {
+		k, err := r.key()
+		if err != nil {
+			return err
+		}
+		t.Keys = append(t.Keys, k)
+	}
+	if !r.state.PutTombstone(t) {
+		return &Error{Line: at, Err: errTwice}
+	}
+	return nil
+}
+
 // end reads the last line and checks the header's counts.
 func (r *reader) end(head header) error {
 	want := end{Lines: uint64(r.line) + 1, SHA256: r.sealer.digest()}
+	found := headerOf(head.Revision, r.state.Totals(), len(r.texts.parts))
+	found.Version = head.Version
 	var l end
 	switch err := r.take(&l); {
 	case err != nil:
 		return err
 	case l != want:
 		return r.fail(errEnd)
-	case head != headerOf(head.Revision, r.state.Totals(), len(r.texts.parts)):
+	case head != found:
 		return &Error{Line: 1, Err: errCounts}
 	}
 	r.line++

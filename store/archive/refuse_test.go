@@ -128,10 +128,10 @@ func TestALongLineTakesMemoryForItselfOnly(t *testing.T) {
 }
 
 func TestAnotherVersionIsRefused(t *testing.T) {
-	header := `{"type":"header","format":"loopstore","version":3,"compression":"none"}` + "\n"
+	header := `{"type":"header","format":"loopstore","version":4,"compression":"none"}` + "\n"
 	refusal := refused(t, []byte(header))
 	require.ErrorIs(t, refusal, archive.ErrVersion)
-	require.EqualError(t, refusal, "line 1: unknown version of the format: 3, and this program knows up to 2")
+	require.EqualError(t, refusal, "line 1: unknown version of the format: 4, and this program knows up to 3")
 }
 
 // seal adds a line with its check to a file: what somebody who knows the format

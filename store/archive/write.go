@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"iter"
+	"slices"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/session"
@@ -46,7 +48,28 @@ func (w *writer) image(image *state.Image) error {
 			return err
 		}
 	}
+	for t := range image.Tombstones() {
+		if err := w.tombstone(t); err != nil {
+			return err
+		}
+	}
 	return w.line(end{Lines: w.lines + 1, SHA256: w.sealer.digest()})
+}
+
+func (w *writer) tombstone(t state.Tombstone) error {
+	if err := w.line(tombstone{t.RuntimeID, t.Revision, t.Deleted, t.HighestSequence, uint64(len(t.Keys))}); err != nil {
+		return err
+	}
+	return w.keys(slices.Values(t.Keys))
+}
+
+func (w *writer) keys(keys iter.Seq[state.Key]) error {
+	for k := range keys {
+		if err := w.line(key(k)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *writer) runtime(view *state.View) error {
@@ -55,6 +78,10 @@ func (w *writer) runtime(view *state.View) error {
 		RuntimeID: held.RuntimeID, Version: held.Version, RuntimeState: held.RuntimeState,
 		Versions: uint64(held.Held.Snapshots + held.Held.Versions), InputStates: uint64(held.Held.InputStates), Runs: uint64(held.Held.Runs),
 		DroppedRuns: uint64(view.NumDroppedRuns()),
+		Made:        held.Made, Active: held.Active, Labels: held.Labels, Keys: uint64(held.Held.Keys),
+	}
+	if after, ok := view.SequenceFloor(); ok {
+		l.AfterSequence = &after
 	}
 	if from, ok := view.Origin(); ok {
 		l.Origin = &from
@@ -85,7 +112,7 @@ func (w *writer) runtime(view *state.View) error {
 			return err
 		}
 	}
-	return nil
+	return w.keys(view.Keys())
 }
 
 // contentOf returns what a line says of a snapshot. Its new parts are to follow.

@@ -32,14 +32,14 @@ type Committer interface {
 }
 
 // A Condition is a [VersionIs], [RuntimeExists], [RuntimeAbsent],
-// [RuntimeStateIs], [InputStateIs], [InputAbsent], [SessionDigestIs],
+// [RuntimeStateIs], [InputStateIs], [InputVersionIs], [InputAbsent], [SessionDigestIs],
 // [ReceiptAbsent] or [KeyFree], or a pointer to one. Others are refused with
 // ErrInvalidValue.
-type Condition interface{ condition() }
+type Condition = store.Condition
 
 // A Write is a [PutInputState], [DeleteInputState], [PutReceipt],
-// [PutSnapshot], [RestoreSession], [PutRuntimeState], [CommitBoundary] or
-// [DeleteRuntime], or a pointer to one. Others are refused with
+// [PutSnapshot], [RestoreSession], [PutRuntimeState], [PutLabels], [CommitBoundary],
+// [DeleteRuntime] or [ReviveRuntime], or a pointer to one. Others are refused with
 // ErrInvalidValue.
 type Write interface{ write() }
 
@@ -82,6 +82,17 @@ func InputIn(id store.RuntimeID, input store.InputID, states ...store.InputLifec
 	return InputStateIs{RuntimeID: id, InputID: input, AnyOf: states}
 }
 
+// InputVersionIs is the [Condition] that there is an input, and that it has not changed
+// since it had a version: that of a view, or the Revision of the Result of the batch that
+// changed it. It is a fence: whoever has claimed an input, and makes this a condition of
+// all that comes of that, is refused once anybody else has put the input back or claimed it,
+// even if it is in the same state again.
+type InputVersionIs struct {
+	RuntimeID store.RuntimeID
+	InputID   store.InputID
+	Version   uint64 // 0 holds for no input
+}
+
 // InputAbsent is the [Condition] that there is no such input.
 type InputAbsent struct {
 	RuntimeID store.RuntimeID
@@ -105,21 +116,41 @@ type ReceiptAbsent struct {
 }
 
 // KeyFree is the [Condition] that no input of the runtime has an idempotency
-// key.
+// key, and that store.Retention.Keys does not keep it of one that had it.
 type KeyFree struct {
 	RuntimeID store.RuntimeID
 	Key       string
 }
 
-func (VersionIs) condition()       {}
-func (RuntimeExists) condition()   {}
-func (RuntimeAbsent) condition()   {}
-func (RuntimeStateIs) condition()  {}
-func (InputStateIs) condition()    {}
-func (InputAbsent) condition()     {}
-func (SessionDigestIs) condition() {}
-func (ReceiptAbsent) condition()   {}
-func (KeyFree) condition()         {}
+// About returns the runtime that the condition is about.
+func (c VersionIs) About() store.RuntimeID { return c.RuntimeID }
+
+// About returns the runtime that the condition is about.
+func (c RuntimeExists) About() store.RuntimeID { return c.RuntimeID }
+
+// About returns the runtime that the condition is about.
+func (c RuntimeAbsent) About() store.RuntimeID { return c.RuntimeID }
+
+// About returns the runtime that the condition is about.
+func (c RuntimeStateIs) About() store.RuntimeID { return c.RuntimeID }
+
+// About returns the runtime that the condition is about.
+func (c InputStateIs) About() store.RuntimeID { return c.RuntimeID }
+
+// About returns the runtime that the condition is about.
+func (c InputVersionIs) About() store.RuntimeID { return c.RuntimeID }
+
+// About returns the runtime that the condition is about.
+func (c InputAbsent) About() store.RuntimeID { return c.RuntimeID }
+
+// About returns the runtime that the condition is about.
+func (c SessionDigestIs) About() store.RuntimeID { return c.RuntimeID }
+
+// About returns the runtime that the condition is about.
+func (c ReceiptAbsent) About() store.RuntimeID { return c.RuntimeID }
+
+// About returns the runtime that the condition is about.
+func (c KeyFree) About() store.RuntimeID { return c.RuntimeID }
 
 // PutInputState is the [Write] that PersistInputState does.
 type PutInputState struct {
@@ -167,8 +198,15 @@ type PutRuntimeState struct {
 	State     store.RuntimeState
 }
 
-// CommitBoundary is the [Write] that CommitSessionBoundary does. The receipt is
-// in the result.
+// PutLabels is the [Write] that replaces all labels of a runtime. There are up to
+// store.MaxLabels, each of up to store.MaxLabelBytes.
+type PutLabels struct {
+	RuntimeID store.RuntimeID
+	Labels    map[string]string
+}
+
+// CommitBoundary is the [Write] that CommitSessionBoundary does, with the conditions of
+// its own: they see the writes before it. The receipt is in the result.
 type CommitBoundary struct {
 	RuntimeID store.RuntimeID
 	Commit    store.BoundaryCommit
@@ -178,11 +216,19 @@ type CommitBoundary struct {
 // filed under the ids of sessions. If there is none it changes nothing.
 type DeleteRuntime struct{ RuntimeID store.RuntimeID }
 
+// ReviveRuntime is the [Write] that brings a runtime back that was deleted, with nothing in
+// it, where Options.Tombstones would have its id refused with store.ErrDeleted. Each run
+// begins after the highest sequence that any run had before, and idempotency keys that
+// store.Retention.Keys keeps are not free. If there is no tombstone it changes nothing.
+type ReviveRuntime struct{ RuntimeID store.RuntimeID }
+
 func (PutInputState) write()    {}
 func (DeleteInputState) write() {}
 func (PutReceipt) write()       {}
 func (PutSnapshot) write()      {}
 func (RestoreSession) write()   {}
 func (PutRuntimeState) write()  {}
+func (PutLabels) write()        {}
 func (CommitBoundary) write()   {}
 func (DeleteRuntime) write()    {}
+func (ReviveRuntime) write()    {}

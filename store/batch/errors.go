@@ -9,7 +9,7 @@ import (
 // A ConflictError says which condition of a Batch does not hold, and what
 // stands instead.
 type ConflictError struct {
-	Index     int             // of the condition, in Batch.If; -1 if it is no batch's
+	Index     int             // of the condition, in the If of the batch or the commit; -1 if it is of neither
 	RuntimeID store.RuntimeID // that it is about
 	Want      string          // the condition, such as "version 7"
 	Stands    string          // such as "version 9"

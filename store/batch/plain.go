@@ -5,6 +5,10 @@ import (
 	"slices"
 )
 
+// PlainConditions returns conditions with what the pointers among them point to, in their
+// place.
+func PlainConditions(conditions []Condition) []Condition { return plain(conditions) }
+
 // Plain returns a batch with what the pointers among its conditions and writes point to,
 // in their place. It is b itself if there are none.
 func (b Batch) Plain() Batch {

@@ -126,7 +126,8 @@
 //
 // # Batches and forks
 //
-// All runtimes of a batch must be in one partition, and so must the two of a fork:
+// All runtimes of a batch, or of a commit with conditions, must be in one partition, and
+// so must the two of a fork:
 // there are no transactions over several, see [ErrSpansPartitions]. Revisions,
 // versions, listings and exports are those of a partition's loop. A session that
 // AtomicApply files under its id is in the partition of its runtime: ask the loop that

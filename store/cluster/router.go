@@ -43,12 +43,19 @@ type Remote func(holder Member) (store.RuntimeStore, error)
 
 // Router returns a router. If remote is nil, a call for another member's partition
 // gets a *NotHolderError that names the member. A store that remote returns needs
-// to be more than a store.RuntimeStore only for calls of Commit, View, LoadSessionAt and
-// Fork, which else get errors.ErrUnsupported.
+// to be more than a store.RuntimeStore only for calls of Commit, View, LoadInput,
+// LoadInputByKey, LoadSessionAt and Fork, which else get errors.ErrUnsupported. The
+// conditions of a single commit must be about runtimes in its partition, or it is refused
+// with a *SpanError.
 func (n *Node) Router(remote Remote) *Router {
 	r := &Router{node: n, remote: remote}
 	r.Forward = func(ctx context.Context, call ops.Call) error {
 		id, _ := call.Runtime()
+		if conditions := call.About(); len(conditions) > 0 {
+			if _, err := n.partitionOf(append(conditions, id)); err != nil {
+				return ops.Error(call, cmp.Or(ended(ctx), err))
+			}
+		}
 		return r.call(ctx, PartitionOf(id, n.opts.Partitions), call)
 	}
 	return r
@@ -60,11 +67,13 @@ func (n *Node) Router(remote Remote) *Router {
 // Revisions are the partition's.
 func (r *Router) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
 	b = b.Plain()
-	partition, err := r.node.partitionOf(batchRuntimes(b))
-	if err != nil {
-		return batch.Result{}, ops.Error(ops.Commit{}, cmp.Or(ended(ctx), err))
-	}
-	return ops.Forward(func(ctx context.Context, call ops.Call) error { return r.call(ctx, partition, call) }).Commit(ctx, b)
+	return ops.Forward(func(ctx context.Context, call ops.Call) error {
+		partition, err := r.node.partitionOf(append(call.About(), batchRuntimes(b)...))
+		if err != nil {
+			return ops.Error(call, cmp.Or(ended(ctx), err))
+		}
+		return r.call(ctx, partition, call)
+	}).Commit(ctx, b)
 }
 
 // Fork implements [state.Historian]. Both runtimes must be in one partition, or it is
@@ -169,20 +178,14 @@ func (n *Node) partitionOf(ids []store.RuntimeID) (partition int, err error) {
 	return partition, nil
 }
 
-// batchRuntimes returns the runtimes of all conditions and writes. It skips those
-// that are not package batch's: a loop refuses them.
+// batchRuntimes returns the runtimes of all writes. It skips those that are not package
+// batch's: a loop refuses them.
 func batchRuntimes(b batch.Batch) (ids []store.RuntimeID) {
 	home := reflect.TypeFor[batch.Batch]().PkgPath()
-	add := func(part any) {
-		if v := reflect.ValueOf(part); v.Kind() == reflect.Struct && v.Type().PkgPath() == home {
+	for _, w := range b.Then {
+		if v := reflect.ValueOf(w); v.Kind() == reflect.Struct && v.Type().PkgPath() == home {
 			ids = append(ids, v.FieldByName("RuntimeID").Interface().(store.RuntimeID))
 		}
-	}
-	for _, c := range b.If {
-		add(c)
-	}
-	for _, w := range b.Then {
-		add(w)
 	}
 	return ids
 }

@@ -109,6 +109,25 @@ func TestBatchesStayInOnePartition(t *testing.T) {
 			assert.ElementsMatch(t, []store.RuntimeID{one, other}, span.RuntimeIDs[:])
 			assert.NotContains(t, span.Error(), string(one))
 		}
+		elsewhere, here := []store.Condition{&batch.RuntimeAbsent{RuntimeID: other}}, []store.Condition{batch.RuntimeExists{RuntimeID: sibling}}
+		commit := func(on []store.Condition) error {
+			_, err := r.CommitSessionBoundary(t.Context(), one, store.BoundaryCommit{If: on, Boundary: store.RunStart, Session: store.SessionDelta{Format: store.FormatLines}})
+			return err
+		}
+		lifecycle := func(on []store.Condition) error {
+			return r.AtomicLifecycleCommit(t.Context(), one, store.LifecycleCommit{If: on, RuntimeState: store.RuntimeIdle})
+		}
+		nested := func(on []store.Condition) error {
+			_, err := r.Commit(t.Context(), batch.Batch{Then: []batch.Write{batch.CommitBoundary{RuntimeID: one, Commit: store.BoundaryCommit{
+				If: on, Boundary: store.RunStart, Session: store.SessionDelta{Format: store.FormatLines},
+			}}}})
+			return err
+		}
+		for _, call := range []func([]store.Condition) error{commit, lifecycle, nested} {
+			require.ErrorIs(t, call(elsewhere), cluster.ErrSpansPartitions)
+			require.ErrorIs(t, call([]store.Condition{nil}), store.ErrInvalidValue)
+			require.NoError(t, call(here))
+		}
 		_, ok, err := r.LoadRuntimeState(t.Context(), other)
 		require.NoError(t, err)
 		assert.False(t, ok)

@@ -18,7 +18,7 @@ import (
 type Source interface {
 	state.Viewer
 	state.Watcher
-	Runtimes(ctx context.Context, page state.Paging) iter.Seq2[state.RuntimeSummary, error]
+	Runtimes(ctx context.Context, listing state.Listing) iter.Seq2[state.RuntimeSummary, error]
 	Stats() loopstore.Stats
 }
 

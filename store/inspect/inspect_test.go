@@ -333,7 +333,7 @@ type source struct {
 
 func (s source) View(context.Context, store.RuntimeID) (*state.View, error) { return nil, s.err }
 
-func (s source) Runtimes(context.Context, state.Paging) iter.Seq2[state.RuntimeSummary, error] {
+func (s source) Runtimes(context.Context, state.Listing) iter.Seq2[state.RuntimeSummary, error] {
 	return func(yield func(state.RuntimeSummary, error) bool) { yield(state.RuntimeSummary{}, s.err) }
 }
 

@@ -55,13 +55,13 @@ func (h *handler) payload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	input, err := inputOf(view, r.URL.Query())
-	if err == nil && input.PersistedInput == nil {
+	if err == nil && input.State.PersistedInput == nil {
 		err = notFound("payload")
 	}
 	if err != nil {
 		return err
 	}
-	return h.send(w, "input-"+input.InputID.String()+".txt", strings.NewReader(string(input.PersistedInput)))
+	return h.send(w, "input-"+input.State.InputID.String()+".txt", strings.NewReader(string(input.State.PersistedInput)))
 }
 
 // snapshot sends a session snapshot: the latest one, or that of a version.

@@ -49,7 +49,7 @@ type segment struct {
 type group struct {
 	State  store.InputLifecycleState
 	Count  int
-	Inputs state.Page[store.InputState]
+	Inputs state.Page[state.Input]
 }
 
 // A runReceipts is the first receipts of a run.
@@ -137,7 +137,7 @@ type inputList struct {
 	State store.InputLifecycleState // empty for all
 	Count int
 	First bool // it is the first page
-	Page  state.Page[store.InputState]
+	Page  state.Page[state.Input]
 }
 
 func (h *handler) inputs(view *state.View, query url.Values) (any, error) {
@@ -170,17 +170,18 @@ func pagingOf(query url.Values) (p state.Paging, first bool, err error) {
 type single struct {
 	*state.View
 
-	Input   store.InputState
-	Payload *excerpt // nil if there is none
+	Input        store.InputState
+	InputVersion uint64
+	Payload      *excerpt // nil if there is none
 }
 
 // inputOf returns the input that a query names.
-func inputOf(view *state.View, query url.Values) (input store.InputState, err error) {
+func inputOf(view *state.View, query url.Values) (input state.Input, err error) {
 	id, err := store.ParseInputID(query.Get("input"))
 	if err != nil {
 		return input, unreadable("input")
 	}
-	input, ok := view.InputState(id)
+	input, ok := view.Input(id)
 	if !ok {
 		err = notFound("input")
 	}
@@ -189,9 +190,9 @@ func inputOf(view *state.View, query url.Values) (input store.InputState, err er
 
 func (h *handler) input(view *state.View, query url.Values) (any, error) {
 	input, err := inputOf(view, query)
-	s := &single{View: view, Input: input}
-	if input.PersistedInput != nil {
-		s.Payload = h.excerptOf(string(input.PersistedInput))
+	s := &single{View: view, Input: input.State, InputVersion: input.Version}
+	if text := input.State.PersistedInput; text != nil {
+		s.Payload = h.excerptOf(string(text))
 	}
 	return s, err
 }

@@ -63,7 +63,7 @@ func (h *handler) runtimes(r *http.Request) (page, error) {
 		Columns: columns, States: map[string]int{},
 	}
 	var found []*state.RuntimeSummary
-	for summary, err := range h.source.Runtimes(r.Context(), state.Paging{}) {
+	for summary, err := range h.source.Runtimes(r.Context(), state.Listing{}) {
 		if err != nil {
 			return page{}, err
 		}

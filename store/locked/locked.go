@@ -97,7 +97,7 @@ func (s *Store) apply(call ops.Call) error {
 		return store.ErrClosed
 	}
 	s.failed = true // until this is done: after a panic the state may be half changed
-	if s.state.Retention != (store.Retention{}) {
+	if s.state.NeedsTime() && !call.Kind().ReadOnly() {
 		s.state.Now = store.TimeOf(time.Now())
 	}
 	err := call.Weigh().Check(s.state.Limits)

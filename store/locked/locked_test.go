@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/locked"
@@ -29,6 +30,9 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, storetest.Factory{
 		Open:   func(testing.TB) store.RuntimeStore { return open(new(state.State)) },
 		Reopen: func(_ testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(s.(reopenable).state) },
+		OpenWith: func(_ testing.TB, o loopstore.Options) store.RuntimeStore {
+			return open(&state.State{Limits: o.Limits, Retention: o.Retention, UniqueKeys: o.UniqueKeys, Tombstones: o.Tombstones})
+		},
 		Reader: func(s store.RuntimeStore, id store.RuntimeID) func(context.Context) (*state.View, error) {
 			return func(ctx context.Context) (*state.View, error) { return s.(reopenable).View(ctx, id) }
 		},

@@ -97,6 +97,7 @@ type damage struct {
 	sessions map[store.SessionID]store.RuntimeID // that those have filed
 	nameless map[uint64]bool                     // places of runtimes that cannot be named
 	filed    int                                 // snapshots of which it cannot be said whose they are
+	stones   int                                 // tombstones
 	missing  int                                 // runtimes of which nothing is there
 }
 
@@ -114,6 +115,9 @@ func (r *Replay) damaged(key []byte, err error) error {
 	switch {
 	case len(key) == 1+8 && kind == keyRoot:
 		d.lost[number] = true
+	case kind == keyStone:
+		r.endCurrent()
+		d.stones++
 	case kind != keyRuntime && kind != keyFiled:
 		if r.leniency == settingAside {
 			return err
@@ -140,7 +144,8 @@ func reasonOf(err error) string {
 // assumeRoot stands in for the first record, when that is lost.
 func (r *Replay) assumeRoot() {
 	r.root = rootCounts{there: 1, revision: MaxRevision, next: maxPlace, names: maxPlace}
-	r.state.sessions.next, r.state.texts.names = maxPlace, maxPlace
+	r.root.leap = MaxRevision
+	r.state.sessions.next, r.state.texts.names, r.state.stones.next = maxPlace, maxPlace, maxPlace
 	r.assumed = true
 }
 
@@ -208,17 +213,17 @@ func (r *Replay) doneLenient() error {
 	}
 	r.leaveParts()
 	s.texts.settle()
-	s.revision, s.next = r.root.revision, r.root.next
+	s.revision, s.leap, s.next = r.root.revision, r.root.leap, r.root.next
 	if r.leniency == salvaging {
 		if r.assumed {
-			s.revision = 0
-			for rt := range s.order.all() {
-				s.revision = max(s.revision, rt.version)
-			}
+			s.revision, s.leap = s.highestRevisions()
 		}
 		return nil
 	}
 	parts, most := uint64(s.texts.written), r.root.parts+r.root.kept
+	if stones := uint64(s.stones.values.len); d.stones > 0 || stones != r.root.stones {
+		return fmt.Errorf("%w; the runtimes that were deleted are not all known any more: salvage the journal", d.first)
+	}
 	if len(d.nameless)+d.filed > 0 || r.root.runtimes != runtimes || r.root.sessions != sessions || parts > most {
 		return fmt.Errorf("%w; some of the runtimes that are damaged can no longer be named, so none is set aside: salvage the journal", d.first)
 	}
@@ -233,20 +238,41 @@ func (r *Replay) doneLenient() error {
 	return nil
 }
 
+// highestRevisions returns the highest revision of a runtime or a tombstone, and the
+// highest version of an input, which is beyond that after an import.
+func (s *State) highestRevisions() (revision, version uint64) {
+	for rt := range s.order.all() {
+		revision = max(revision, rt.version)
+		for in := range rt.inputs.values.all() {
+			version = max(version, in.version)
+		}
+	}
+	for t := range s.stones.values.all() {
+		revision = max(revision, t.revision)
+	}
+	return revision, version
+}
+
 // Salvaged is what a Replay that salvages has not taken.
 type Salvaged struct {
 	Asides   []Aside // in the order of their ids
 	Nameless int     // runtimes that are damaged, and can no longer be named
 	Sessions int     // filed snapshots that are lost, but for those of the Asides
-	Revision bool    // how much there was is lost; the revision is that of the last runtime
+	Stones   int     // tombstones that are lost
+	Revision bool    // how much there was is lost; the revision is that of the last runtime or tombstone
 }
 
 // Salvaged returns what was not taken, after Done.
 func (r *Replay) Salvaged() Salvaged {
 	d := &r.damage
 	return Salvaged{
-		Asides: sorted(maps.Values(d.aside)), Nameless: len(d.nameless) + d.missing, Sessions: d.filed, Revision: r.assumed,
+		Asides: sorted(maps.Values(d.aside)), Nameless: len(d.nameless) + d.missing, Sessions: d.filed, Stones: d.lostStones(r.root.stones, r.state), Revision: r.assumed,
 	}
+}
+
+// lostStones returns how many tombstones there were that are not there.
+func (d *damage) lostStones(were uint64, s *State) int {
+	return max(d.stones, int(were)-s.stones.values.len)
 }
 
 func sorted(asides iter.Seq[Aside]) []Aside {

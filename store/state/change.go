@@ -20,8 +20,8 @@ const MaxRevision = math.MaxInt64
 // Without limits, a retention or a group nothing is kept to take back: an operation
 // checks before it changes, or uses Try itself.
 func (s *State) Do(changes func() error) error {
-	last := s.revision == MaxRevision
-	if s.Limits == (store.Limits{}) && s.Retention == (store.Retention{}) && s.group == nil && !last {
+	last := max(s.revision, s.leap) == MaxRevision
+	if s.plain() && s.group == nil && !last {
 		return changes()
 	}
 	before, n := s.Totals(), len(s.log)
@@ -32,9 +32,24 @@ func (s *State) Do(changes func() error) error {
 		if last && len(s.changed) > 0 {
 			return store.ErrRevisionExhausted
 		}
+		if err := s.checkKeys(s.log[n:]); err != nil {
+			return err
+		}
 		s.retain(s.log[n:])
 		return s.checkLimits(before)
 	})
+}
+
+// NeedsTime reports whether what is kept depends on when operations are: who applies them
+// sets Now for each that changes something.
+func (s *State) NeedsTime() bool {
+	k := s.Retention
+	return s.Activity || k.Inputs.For > 0 || k.Payloads.For > 0 || !k.Sessions.IsZero() || !k.Keys.IsZero() || !s.Tombstones.IsZero()
+}
+
+// plain reports whether there is nothing that Do looks at.
+func (s *State) plain() bool {
+	return s.Limits == (store.Limits{}) && s.Retention == (store.Retention{}) && !s.UniqueKeys && s.Tombstones.IsZero()
 }
 
 // Try makes changes of which a later one may fail. If it does, nothing has
@@ -65,10 +80,26 @@ func (s *State) forgetLog(n int) {
 
 func (s *State) forgetTouched() {
 	for i, t := range s.changed {
-		t.rt.changed = false
+		t.rt.changed, t.rt.written = false, false
 		s.changed[i] = touched{}
 	}
 	s.changed = s.changed[:0]
+}
+
+// touch marks a runtime as changed, and returns the one to change.
+func (s *State) touch(rt *runtime) *runtime {
+	rt = s.own(rt)
+	if !rt.changed {
+		rt.changed = true
+		s.changed = append(s.changed, touched{rt, rt.held.InputStates, rt.openInputs()})
+	}
+	return rt
+}
+
+// A touched runtime has changed since the last Settle.
+type touched struct {
+	rt           *runtime
+	inputs, open int // that it had before, and those of them that had not ended
 }
 
 // Settle makes all changes since the last Settle one revision, and ends the
@@ -98,9 +129,13 @@ func (s *State) Settle() Waiters {
 
 // revise makes the changes a revision, and notes the moments that end with it.
 func (s *State) revise() {
-	s.revision++
+	s.revision = s.Pending()
+	now := nanoseconds(s.Now)
 	for _, t := range s.changed {
-		rt, version := t.rt, t.rt.version
+		rt, version, active := t.rt, t.rt.version, t.rt.active
+		if rt.written && now > 0 {
+			active = now
+		}
 		if rt.view != nil && s.group == nil {
 			s.over = append(s.over, rt.view.moment)
 		}
@@ -110,7 +145,7 @@ func (s *State) revise() {
 			}
 			version = s.revision
 		}
-		s.set(rt, part{kind: theVersion}, value{number: version})
+		s.set(rt, part{kind: theVersion}, value{number: version, active: active})
 		if s.group != nil {
 			s.group.changed[rt.id] = true
 		}
@@ -128,6 +163,7 @@ type group struct {
 	absent   []*moment // ended in it; the Views that it ends are in the log
 
 	left   uint64             // left-overs, as the pieces leave them
+	clears bool               // a piece removes some
 	pieces []journal.Change   // of left-overs
 	fresh  []iter.Seq[[]byte] // see leftOvers
 	kept   uint64             // parts that nothing has, but perhaps what was set aside
@@ -195,8 +231,8 @@ func (s *State) Rollback() Waiters {
 	return finish(g.absent)
 }
 
-// Revision returns how many operations have changed something. It is the
-// version of the runtimes that the last of them changed.
+// Revision returns the version of the runtimes that the last operation changed which has
+// changed something. The next one is one more, but after an import: see Pieces.
 func (s *State) Revision() uint64 { return s.revision }
 
 // Totals returns how much is held.
@@ -205,7 +241,7 @@ func (s *State) Totals() store.Totals { return withTexts(s.held, s.texts.bytes) 
 // Pending returns the revision that the next Settle will come to.
 func (s *State) Pending() uint64 {
 	if len(s.changed) > 0 {
-		return s.revision + 1
+		return max(s.revision, s.leap) + 1
 	}
 	return s.revision
 }

@@ -34,7 +34,7 @@ type record struct {
 // decoded is what a payload is, if that can be read without other records. Nothing is left
 // of the payload then.
 type decoded struct {
-	input   *store.InputState
+	input   input
 	receipt *Receipt // without its run
 	leaf    *session.Part
 }
@@ -66,7 +66,7 @@ func (r *record) decode() {
 			r.read.leaf, r.rest = session.LeafOf(string(bytes[1:])), nil
 		}
 	case len(key) == 1+8+1+8 && key[0] == keyRuntime && key[9] == subInput:
-		r.read.input = r.inputState()
+		r.read.input = r.input()
 	case len(key) == 1+8+1+8+8 && key[0] == keyRuntime && key[9] == subReceipt:
 		r.read.receipt = r.receipt(binary.BigEndian.Uint64(key[1+8+1+8:]))
 	}
@@ -169,6 +169,7 @@ func (r *Replay) expect() {
 	s.runtimes = make(map[store.RuntimeID]*runtime, expected(n.runtimes))
 	s.order.expect(expected(n.runtimes))
 	s.sessions.expect(expected(n.sessions))
+	s.stones.expect(expected(n.stones))
 	s.texts.held = make(map[*session.Part]heldPart, expected(n.parts))
 	r.parts = make(map[uint64]*session.Part, expected(n.parts))
 }
@@ -178,4 +179,7 @@ func (o *pending) expect() {
 	o.rt.inputs.expect(expected(o.counts[0]))
 	o.rt.runs.expect(expected(o.counts[1]))
 	o.rt.dropped.expect(expected(o.counts[2]))
+	if n := o.counts[5]; n > 0 {
+		o.rt.more().used.expect(expected(n))
+	}
 }

@@ -12,6 +12,7 @@ import (
 type Image struct {
 	runtimes list[*runtime]
 	sessions list[*filed]
+	stones   list[*tombstone]
 	held     store.Totals
 	parts    int
 	revision uint64
@@ -21,7 +22,7 @@ type Image struct {
 // changes are settled.
 func (s *State) Image() *Image {
 	s.images++
-	return &Image{s.order.copy(), s.sessions.values.copy(), s.Totals(), s.texts.live, s.revision}
+	return &Image{s.order.copy(), s.sessions.values.copy(), s.stones.values.copy(), s.Totals(), s.texts.live, s.revision}
 }
 
 // Revision returns the version of what changed last.
@@ -51,6 +52,18 @@ func (i *Image) Sessions() iter.Seq2[store.SessionID, FiledSnapshot] {
 	return func(yield func(store.SessionID, FiledSnapshot) bool) {
 		for f := range i.sessions.all() {
 			if !yield(f.session, FiledSnapshot{f.by, *f.snapshot}) {
+				return
+			}
+		}
+	}
+}
+
+// Tombstones returns those of the runtimes that were deleted, in the order in which they
+// were.
+func (i *Image) Tombstones() iter.Seq[Tombstone] {
+	return func(yield func(Tombstone) bool) {
+		for t := range i.stones.all() {
+			if !yield(t.value()) {
 				return
 			}
 		}

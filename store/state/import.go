@@ -15,19 +15,21 @@ import (
 type Import struct {
 	from  *State
 	to    *State
-	piece int64 // bytes, 0 without a journal
+	piece int64  // bytes, 0 without a journal
+	leap  uint64 // that the versions of its inputs make
 }
 
 // importPlaces is where the places and names of an import begin. Fewer are given while it
 // is under way.
 const importPlaces = 1 << 32
 
-// BeginImport begins one. The error is store.ErrNotEmpty if s has held anything.
-func (s *State) BeginImport() (*Import, error) {
+// BeginImport begins one. The error is store.ErrNotEmpty if s has held anything. The leap is
+// a random number.
+func (s *State) BeginImport(leap uint32) (*Import, error) {
 	if s.revision > 0 {
 		return nil, store.ErrNotEmpty
 	}
-	i := &Import{to: s}
+	i := &Import{to: s, leap: 1<<32 + uint64(leap)}
 	if s.group != nil {
 		i.piece = s.piece()
 	}
@@ -41,21 +43,28 @@ func (s *State) mayImport(i *Import, first bool) error {
 		return err
 	}
 	if g := s.group; g != nil && g.left != i.from.staged {
-		return fmt.Errorf("%w: the journal has records of another import, or that are being cleared", store.ErrBusy)
+		return errCleared
 	}
 	return nil
 }
 
+var errCleared = fmt.Errorf("%w: the journal has records of another import, or that are being cleared", store.ErrBusy)
+
 // Pieces returns the pieces of what is to be imported, if there is a journal to take
 // them. Whoever asks for the next one has stored the one before it. from must not be
 // used any more.
+//
+// All inputs get a version that is so far beyond the revision that none before had it, and
+// the next revision comes after it: what is imported is not what it was taken from, which
+// goes on to have revisions of its own.
 func (i *Import) Pieces(from *State) iter.Seq[Piece] {
 	i.from = from
+	from.fence(i.leap)
 	return func(yield func(Piece) bool) {
 		if i.piece == 0 {
 			return
 		}
-		if from.next == 0 {
+		if from.next == 0 && from.stones.next == 0 {
 			return // it has nothing
 		}
 		from.moveTo(importPlaces)
@@ -123,6 +132,21 @@ func (s *State) EndImport(i *Import) (store.Totals, error) {
 	return held, s.Adopt(i.from)
 }
 
+// fence gives all inputs a version that is so much beyond the revision.
+func (s *State) fence(leap uint64) {
+	if s.revision == 0 {
+		return
+	}
+	s.leap = min(max(s.revision, s.leap)+leap, MaxRevision)
+	for rt := range s.order.all() {
+		for _, c := range rt.inputs.values.chunks {
+			for at := range c.items {
+				c.items[at].value.version = s.leap
+			}
+		}
+	}
+}
+
 // moveTo adds to all places and names.
 func (s *State) moveTo(base uint64) {
 	s.next += base
@@ -134,6 +158,11 @@ func (s *State) moveTo(base uint64) {
 	s.sessions.values.move(base)
 	for id := range s.sessions.places {
 		s.sessions.places[id] += base
+	}
+	s.stones.next += base
+	s.stones.values.move(base)
+	for id := range s.stones.places {
+		s.stones.places[id] += base
 	}
 	s.texts.names += base
 	for p, h := range s.texts.held {

@@ -15,7 +15,7 @@ import (
 func stagedIn(t *testing.T, k kept, s, from *state.State) *state.Import {
 	t.Helper()
 	s.Begin()
-	in, err := s.BeginImport()
+	in, err := s.BeginImport(7)
 	require.NoError(t, err)
 	s.Commit()
 	for p := range in.Pieces(from) {
@@ -25,6 +25,21 @@ func stagedIn(t *testing.T, k kept, s, from *state.State) *state.Import {
 		s.Commit()
 	}
 	return in
+}
+
+// imported returns a state without a journal that has imported another.
+func imported(t *testing.T, from *state.State) *state.State {
+	t.Helper()
+	s := new(state.State)
+	in, err := s.BeginImport(7)
+	require.NoError(t, err)
+	for range in.Pieces(from) {
+		t.Fatal("a piece")
+	}
+	_, err = s.EndImport(in)
+	require.NoError(t, err)
+	s.Settle()
+	return s
 }
 
 // In the group in which an import becomes true, there may be other operations after it.
@@ -37,7 +52,7 @@ func TestOperationsGoOnInTheGroupOfAnImport(t *testing.T) {
 			_, err := s.EndImport(in)
 			require.NoError(t, err)
 			s.Settle()
-			fixture.GoOn(fixture.OnState(t, s), 0)
+			fixture.GoOnInGroup(fixture.OnState(t, s), 0)
 			_, err = ops.Run(s, ops.DeleteRuntime{RuntimeID: "talk"})
 			require.NoError(t, err)
 		}
@@ -53,8 +68,8 @@ func TestOperationsGoOnInTheGroupOfAnImport(t *testing.T) {
 		k.apply(s.Changes())
 		s.Commit()
 
-		want := fixture.First.State(t)
-		fixture.GoOn(fixture.OnState(t, want), 0)
+		want := imported(t, fixture.First.State(t))
+		fixture.GoOnInGroup(fixture.OnState(t, want), 0)
 		_, err := ops.Run(want, ops.DeleteRuntime{RuntimeID: "talk"})
 		require.NoError(t, err)
 		again, err := k.replay()
@@ -65,6 +80,36 @@ func TestOperationsGoOnInTheGroupOfAnImport(t *testing.T) {
 	}
 }
 
+// What an import that failed has left is cleared before another one stores anything: both
+// have records at the same places, and in one batch a key can be changed only once.
+func TestClearingGoesBeforeAnotherImport(t *testing.T) {
+	s, k := &state.State{BatchBytes: 20 << 10}, kept{}
+	late := stagedIn(t, k, s, fixture.First.State(t))
+	s.Begin()
+	require.NoError(t, s.StorePiece(late.Abort()))
+	next, err := s.BeginImport(8)
+	require.NoError(t, err)
+	s.Commit()
+	var stored error
+	for piece := range next.Pieces(fixture.First.State(t)) {
+		for _, clearing := range s.Clearing() {
+			for p := range clearing {
+				s.Begin()
+				require.NoError(t, s.StorePiece(p))
+				stored = s.StorePiece(piece)
+				require.ErrorIs(t, stored, store.ErrBusy)
+				k.apply(s.Changes())
+				s.Commit()
+			}
+		}
+		break
+	}
+	require.ErrorIs(t, stored, store.ErrBusy)
+	require.Len(t, k, 1)
+	_, err = k.replay()
+	require.NoError(t, err)
+}
+
 // A piece that is cleared in the group in which an import becomes true is in its batch.
 func TestClearingInTheGroupOfAnImport(t *testing.T) {
 	s, k := &state.State{BatchBytes: 20 << 10}, kept{}
@@ -73,7 +118,7 @@ func TestClearingInTheGroupOfAnImport(t *testing.T) {
 	require.NoError(t, s.StorePiece(late.Abort()))
 	s.Commit()
 	s.Begin()
-	in, err := s.BeginImport()
+	in, err := s.BeginImport(7)
 	require.NoError(t, err)
 	s.Commit()
 	from := new(state.State)

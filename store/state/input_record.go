@@ -14,7 +14,7 @@ import (
 
 // An input state's payload is
 //
-//	id, flags, current state, durability, attempt count, recovery count, when it was
+//	id, revision of the last change, flags, current state, durability, attempt count, recovery count, when it was
 //	created and updated, length of the history; of each entry the time, from, to, and
 //	0, or 1 and the reason
 //
@@ -23,7 +23,7 @@ import (
 //	1   policy: version, apply mode, wake mode, queue mode, consume point, 1 or 0 if the
 //	    transcript is recorded, the same if operator content is emitted, policy version
 //	2   terminal outcome: type, and of superseded and coalesced an input's id, of
-//	    abandoned a reason
+//	    abandoned a reason, and of max_attempts_exhausted the number of attempts
 //	4   idempotency key
 //	8   reconstruction source: type, and of projection the ids of rule and event, two
 //	    texts, of coalescing the number of inputs and their ids
@@ -55,7 +55,7 @@ var (
 	queueCodes      = codes[store.QueueMode]{store.QueueNone, store.QueueFIFO, store.QueueCoalesce, store.QueueSupersede, store.QueuePriority}
 	consumeCodes    = codes[store.ConsumePoint]{store.ConsumeOnAccept, store.ConsumeOnApply, store.ConsumeOnRunStart, store.ConsumeOnRunComplete, store.ConsumeExplicitAck}
 	outcomeCodes    = codes[store.OutcomeType]{store.OutcomeConsumed, store.OutcomeSuperseded, store.OutcomeCoalesced, store.OutcomeAbandoned}
-	reasonCodes     = codes[store.AbandonReason]{store.AbandonRetired, store.AbandonReset, store.AbandonDestroyed, store.AbandonCancelled}
+	reasonCodes     = codes[store.AbandonReason]{store.AbandonRetired, store.AbandonReset, store.AbandonDestroyed, store.AbandonCancelled, store.AbandonStopped, store.AbandonNeverExecuted, store.AbandonMaxAttemptsExhausted}
 	sourceCodes     = codes[store.SourceType]{store.SourceProjection, store.SourceCoalescing}
 )
 
@@ -77,13 +77,13 @@ func (c codes[E]) of(b *payloadReader) (e E) {
 	return c[code]
 }
 
-func inputRecord(rt *runtime, at uint64, state *store.InputState) journal.Change {
+func inputRecord(rt *runtime, at uint64, in input) journal.Change {
 	return put(keyOf(keyRuntime, rt.place, subInput, at), func(b []byte) []byte {
-		return appendInputState(slices.Grow(b, 64+len(state.PersistedInput)), state)
+		return appendInput(slices.Grow(b, 64+len(in.PersistedInput)), in)
 	})
 }
 
-func appendInputState(b []byte, s *store.InputState) []byte {
+func appendInput(b []byte, s input) []byte {
 	var flags byte
 	for i, there := range []bool{s.Policy != nil, s.TerminalOutcome != nil, s.IdempotencyKey != nil, s.ReconstructionSource != nil,
 		s.LastRunID != nil, s.LastBoundarySequence != nil, s.PersistedInput != nil} {
@@ -91,7 +91,7 @@ func appendInputState(b []byte, s *store.InputState) []byte {
 			flags |= 1 << i
 		}
 	}
-	b = append(append(b, s.InputID[:]...), flags)
+	b = append(appendNumbers(append(b, s.InputID[:]...), s.version), flags)
 	b = lifecycleCodes.append(b, s.CurrentState)
 	b = durabilityCodes.append(b, s.Durability)
 	b = appendNumbers(b, uint64(s.AttemptCount), uint64(s.RecoveryCount))
@@ -120,7 +120,9 @@ func appendInputState(b []byte, s *store.InputState) []byte {
 		case store.OutcomeCoalesced:
 			b = append(b, o.AggregateID[:]...)
 		case store.OutcomeAbandoned:
-			b = reasonCodes.append(b, o.Reason)
+			if b = reasonCodes.append(b, o.Reason); o.Reason == store.AbandonMaxAttemptsExhausted {
+				b = appendNumbers(b, uint64(o.Attempts))
+			}
 		}
 	}
 	if s.IdempotencyKey != nil {
@@ -152,12 +154,17 @@ func appendFlag(b []byte, flag bool) []byte {
 	return append(b, 0)
 }
 
-// inputState reads one. It is nil if it cannot be.
-func (b *payloadReader) inputState() *store.InputState {
+// input reads one. It is zero if it cannot be. Before version 4 inputs had no version: it is
+// 1 of those that have not changed since then.
+func (b *payloadReader) input() input {
 	if b.version < 3 {
-		return b.inputStateOfJSON()
+		return input{b.inputStateOfJSON(), 1}
 	}
 	s := &store.InputState{InputID: b.id()}
+	version := uint64(1)
+	if b.version > 3 {
+		version = b.number()
+	}
 	flags := b.byte()
 	b.bad = b.bad || flags >= unknownFlag
 	s.CurrentState, s.Durability = lifecycleCodes.of(b), durabilityCodes.of(b)
@@ -190,9 +197,9 @@ func (b *payloadReader) inputState() *store.InputState {
 		b.bad = b.bad || s.PersistedInput == nil
 	}
 	if !b.done() || s.Validate() != nil {
-		return nil
+		return input{}
 	}
-	return s
+	return input{s, version}
 }
 
 func (b *payloadReader) history() []store.HistoryEntry {
@@ -220,7 +227,9 @@ func (b *payloadReader) outcome() *store.TerminalOutcome {
 	case store.OutcomeCoalesced:
 		o.AggregateID = b.id()
 	case store.OutcomeAbandoned:
-		o.Reason = reasonCodes.of(b)
+		if o.Reason = reasonCodes.of(b); o.Reason == store.AbandonMaxAttemptsExhausted {
+			o.Attempts = b.count()
+		}
 	}
 	return o
 }

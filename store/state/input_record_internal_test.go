@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestDurableCodesStay(t *testing.T) {
 	pinned(t, queueCodes, "none", "fifo", "coalesce", "supersede", "priority")
 	pinned(t, consumeCodes, "on_accept", "on_apply", "on_run_start", "on_run_complete", "explicit_ack")
 	pinned(t, outcomeCodes, "consumed", "superseded", "coalesced", "abandoned")
-	pinned(t, reasonCodes, "retired", "reset", "destroyed", "cancelled")
+	pinned(t, reasonCodes, "retired", "reset", "destroyed", "cancelled", "stopped", "never_executed", "max_attempts_exhausted")
 	pinned(t, sourceCodes, "projection", "coalescing")
 }
 
@@ -103,8 +104,8 @@ func inVersion2(t testing.TB, records []journal.Change) (all []journal.Change) {
 		decoded := record{Change: c}
 		decoded.decode()
 		payload := c.Value[1 : len(c.Value)-4]
-		if state := decoded.read.input; state != nil {
-			payload = payloadOfVersion2(t, state)
+		if in := decoded.read.input; in.there() {
+			payload = payloadOfVersion2(t, in.InputState)
 		}
 		all = append(all, sealed(2, c.Key, func(b []byte) []byte { return append(b, payload...) }))
 	}
@@ -115,18 +116,20 @@ func inVersion2(t testing.TB, records []journal.Change) (all []journal.Change) {
 func fromVersion2(t *testing.T, s *store.InputState) *store.InputState {
 	t.Helper()
 	b := payloadReader{version: 2, rest: payloadOfVersion2(t, s)}
-	again := b.inputState()
-	require.NotNil(t, again)
+	again := b.input()
+	require.True(t, again.there())
+	require.EqualValues(t, 1, again.version)
 	require.True(t, b.done())
-	return again
+	return again.InputState
 }
 
-func fromVersion3(t *testing.T, s *store.InputState) *store.InputState {
+func fromVersion4(t *testing.T, s *store.InputState) *store.InputState {
 	t.Helper()
-	b := payloadReader{version: 3, rest: appendInputState(nil, s)}
-	again := b.inputState()
-	require.NotNil(t, again)
-	return again
+	b := payloadReader{version: 4, rest: appendInput(nil, input{s, 300})}
+	again := b.input()
+	require.True(t, again.there())
+	require.EqualValues(t, 300, again.version)
+	return again.InputState
 }
 
 // edges are the input states of package fixture, and others at the edges of what there
@@ -138,9 +141,9 @@ func edges(t testing.TB) (all []*store.InputState) {
 	r := payloadReader{rest: stream}
 	for len(r.rest) > 0 {
 		c := record{Change: journal.Change{Key: r.sized(), Value: r.sized()}}
-		if c.decode(); c.read.input != nil {
+		if c.decode(); c.read.input.there() {
 			require.EqualValues(t, 2, c.version)
-			all = append(all, c.read.input)
+			all = append(all, c.read.input.InputState)
 		}
 	}
 	require.False(t, r.bad)
@@ -160,7 +163,7 @@ func edges(t testing.TB) (all []*store.InputState) {
 
 func TestInputStatesComeBackAsFromJSON(t *testing.T) {
 	for _, s := range edges(t) {
-		assert.Equal(t, fromVersion2(t, s), fromVersion3(t, s))
+		assert.Equal(t, fromVersion2(t, s), fromVersion4(t, s))
 	}
 }
 
@@ -179,7 +182,7 @@ func FuzzInputState(f *testing.F) {
 		if s.PersistedInput = persisted; s.Validate() != nil {
 			return
 		}
-		require.Equal(t, fromVersion2(t, &s), fromVersion3(t, &s))
+		require.Equal(t, fromVersion2(t, &s), fromVersion4(t, &s))
 	})
 }
 
@@ -187,18 +190,25 @@ func FuzzInputState(f *testing.F) {
 // from either form as it is, and took no more memory than its payload accounts for.
 func FuzzInputPayload(f *testing.F) {
 	for _, s := range edges(f) {
-		f.Add(appendInputState(nil, s))
+		f.Add(appendInput(nil, input{s, 300}))
+	}
+	for _, reason := range reasonCodes {
+		s := store.NewInputState(store.InputID{1}, store.Time{})
+		s.TerminalOutcome = &store.TerminalOutcome{Type: store.OutcomeAbandoned, Reason: reason}
+		f.Add(appendInput(nil, input{&s, 1}))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		b := payloadReader{version: 3, rest: payload}
-		s := b.inputState()
+		b := payloadReader{version: 4, rest: payload}
+		s := b.input().InputState
 		if s == nil {
 			return
 		}
 		require.NoError(t, s.Validate())
 		require.LessOrEqual(t, len(s.History), len(payload))
-		require.Equal(t, s, fromVersion3(t, s))
-		require.Equal(t, s, fromVersion2(t, s))
+		require.Equal(t, s, fromVersion4(t, s))
+		if o := s.TerminalOutcome; o == nil || slices.Index(reasonCodes, o.Reason) <= 3 { // later reasons are not in version 2
+			require.Equal(t, s, fromVersion2(t, s))
+		}
 	})
 }
 
@@ -208,15 +218,15 @@ func TestInputPayloadsThatCannotBe(t *testing.T) {
 	full.IdempotencyKey, full.LastRunID, full.LastBoundarySequence = new("key"), new(store.RunID{8}), new(uint64(300))
 	full.PersistedInput = []byte(`{"a":[1]}`)
 	full.History = []store.HistoryEntry{{From: store.InputQueued, To: store.InputStaged, Reason: new("why")}}
-	whole := appendInputState(nil, &full)
+	whole := appendInput(nil, input{&full, 300})
 	for n := range len(whole) {
-		b := payloadReader{version: 3, rest: whole[:n]}
-		assert.Nil(t, b.inputState(), "the first %d bytes", n)
+		b := payloadReader{version: 4, rest: whole[:n]}
+		assert.Nil(t, b.input().InputState, "the first %d bytes", n)
 	}
 
 	bare := store.NewInputState(store.InputID{9}, store.Time{})
-	plain := appendInputState(nil, &bare)
-	const flags, current, durability, attempts, created, history = 16, 17, 18, 19, 21, 25
+	plain := appendInput(nil, input{&bare, 1})
+	const flags, current, durability, attempts, created, history = 17, 18, 19, 20, 22, 26
 	numbers := func(n ...uint64) string { return string(appendNumbers(nil, n...)) }
 	for name, c := range map[string]struct {
 		at, instead int
@@ -241,8 +251,8 @@ func TestInputPayloadsThatCannotBe(t *testing.T) {
 		if name == "input that is no JSON" {
 			altered = string(plain[:flags]) + "\x40" + string(plain[flags+1:]) + "{"
 		}
-		b := payloadReader{version: 3, rest: []byte(altered)}
-		assert.Nil(t, b.inputState(), name)
+		b := payloadReader{version: 4, rest: []byte(altered)}
+		assert.Nil(t, b.input().InputState, name)
 	}
 	for name, s := range map[string]func(*store.InputState){
 		"a key that is not UTF-8": func(s *store.InputState) { s.IdempotencyKey = new("\xff") },
@@ -257,9 +267,9 @@ func TestInputPayloadsThatCannotBe(t *testing.T) {
 	} {
 		altered := bare
 		s(&altered)
-		b := payloadReader{version: 3, rest: appendInputState(nil, &altered)}
-		assert.Nil(t, b.inputState(), name)
+		b := payloadReader{version: 4, rest: appendInput(nil, input{&altered, 1})}
+		assert.Nil(t, b.input().InputState, name)
 	}
-	b := payloadReader{version: 3, rest: plain}
-	assert.NotNil(t, b.inputState())
+	b := payloadReader{version: 4, rest: plain}
+	assert.NotNil(t, b.input().InputState)
 }

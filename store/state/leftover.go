@@ -39,6 +39,9 @@ func (s *State) StorePiece(p Piece) error {
 		g.fresh = append(g.fresh, p.of.keys())
 	case p.of == nil:
 		g.left -= n
+		g.clears = true
+	case g.clears: // maybe the records at the places of this piece
+		return errCleared
 	default:
 		if err := s.mayImport(p.of, p.of.from.staged == 0); err != nil {
 			return err
@@ -189,7 +192,7 @@ func keysOf(numbers []uint64, key func(uint64) []byte) iter.Seq[[]byte] {
 // records returns how many records a runtime has.
 func (rt *runtime) records() int {
 	return rt.recordsOf(part{kind: theVersion}) + rt.runs.values.len + rt.dropped.values.len + rt.held.Receipts + rt.inputs.values.len +
-		rt.recordsOf(part{kind: theSession}) + rt.past.len
+		rt.recordsOf(part{kind: theSession}) + rt.past.len + rt.few().used.values.len
 }
 
 // recordsOf returns how many records a runtime has of a part.
@@ -214,6 +217,8 @@ func (rt *runtime) recordsOf(p part) int {
 		}
 	case anInput:
 		_, there = rt.inputs.values.get(p.at)
+	case aKey:
+		_, there = rt.few().used.values.get(p.at)
 	}
 	if there {
 		return 1
@@ -245,7 +250,7 @@ func (rt *runtime) recordKeys(but map[part]bool) iter.Seq[[]byte] {
 // recorded returns the part whose record has a part of a runtime.
 func (p part) recorded() part {
 	switch p.kind {
-	case theState, theLatest, theOrigin:
+	case theState, theLatest, theOrigin, theLabels, theFloor, theHighestOfAll:
 		return part{kind: theVersion}
 	case theHighest:
 		return part{kind: aRun, at: p.at}

@@ -47,7 +47,7 @@ func (s *State) checkInputs(rt *runtime, before, openBefore int) error {
 	return within("all_inputs_per_runtime", int64(l.AllInputsPerRuntime), int64(rt.held.InputStates), int64(before))
 }
 
-func (rt *runtime) openInputs() int { return rt.held.InputStates - rt.ended.inputs }
+func (rt *runtime) openInputs() int { return rt.held.InputStates - rt.counts.ended() }
 
 func (s *State) checkTotal(before store.Totals) error {
 	return within("total_bytes", s.Limits.TotalBytes, s.Totals().Bytes(), before.Bytes())

@@ -17,7 +17,7 @@ func TestLimits(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 6))
 		var limited, plain state.State
-		limited.Limits = store.Limits{InputsPerRuntime: 3, TotalBytes: 9000}
+		limited.Limits = store.Limits{InputsPerRuntime: 2, TotalBytes: 9000}
 		for range 60 {
 			step := r.Uint64()
 			do := func(s *state.State) error {

@@ -8,14 +8,18 @@ import (
 
 // The lookups. None of them leaves a trace of what it did not find.
 
-// NextSequence returns the sequence of the next receipt that is minted for
-// the run: one more than the highest, or 0. The error is a *SequenceError.
+// NextSequence returns the sequence of the next receipt that is minted for the run: one
+// more than the highest, or 0. The runs of a runtime that was brought back come after the
+// highest of any run before, whatever receipts the caller has stored since. The error is a *SequenceError.
 func (s *State) NextSequence(id store.RuntimeID, runID store.RunID) (uint64, error) {
 	rt := s.runtimes[id]
 	if rt == nil {
 		return 0, nil
 	}
-	highest, ok := rt.highest(runID)
+	highest, ok := rt.highestOf(runID)
+	if floor := rt.few().floor; floor.there {
+		highest, ok = max(highest, floor.number), true
+	}
 	switch {
 	case !ok:
 		return 0, nil
@@ -23,6 +27,16 @@ func (s *State) NextSequence(id store.RuntimeID, runID store.RunID) (uint64, err
 		return 0, &store.SequenceError{RunID: runID}
 	}
 	return highest + 1, nil
+}
+
+// HasRun reports whether a run of a runtime has had receipts.
+func (s *State) HasRun(id store.RuntimeID, run store.RunID) bool {
+	rt := s.runtimes[id]
+	if rt == nil {
+		return false
+	}
+	_, ok := rt.highestOf(run)
+	return ok
 }
 
 // CheckReceipt says, if receipts are strict, whether the same receipt stands in
@@ -42,13 +56,30 @@ func (s *State) CheckReceipt(id store.RuntimeID, receipt *Receipt) (done bool, e
 	return false, &store.ReceiptError{RunID: receipt.RunID, Sequence: receipt.Sequence}
 }
 
-// Version returns the revision of the last change of a runtime, 0 if there is
-// no such runtime.
+// Version returns the revision of the last change of a runtime that is settled, 0 if there
+// is no such runtime then.
 func (s *State) Version(id store.RuntimeID) uint64 {
+	for _, t := range s.changed {
+		if t.rt.id == id { // it may be deleted
+			return t.rt.version
+		}
+	}
 	if rt := s.runtimes[id]; rt != nil {
 		return rt.version
 	}
 	return 0
+}
+
+// PendingVersion returns the version that a runtime has with the next Settle.
+func (s *State) PendingVersion(id store.RuntimeID) uint64 {
+	switch rt := s.runtimes[id]; {
+	case rt == nil:
+		return 0
+	case rt.changed:
+		return s.Pending()
+	default:
+		return rt.version
+	}
 }
 
 // InputStates returns all input states in order, as they are now.
@@ -66,16 +97,20 @@ func (s *State) InputStates(id store.RuntimeID) InputStates {
 // InputState returns the state of one input, nil if there is none.
 func (s *State) InputState(id store.RuntimeID, input store.InputID) *store.InputState {
 	if rt := s.runtimes[id]; rt != nil {
-		state, _, _ := rt.inputs.find(input)
-		return state
+		in, _, _ := rt.inputs.find(input)
+		return in.InputState
 	}
 	return nil
 }
 
-// HasKey reports whether an input of the runtime has the idempotency key.
-func (s *State) HasKey(id store.RuntimeID, key string) bool {
-	rt := s.runtimes[id]
-	return rt != nil && rt.keys[key] > 0
+// InputVersion returns the revision of an input's last change, 0 if there is no such
+// input.
+func (s *State) InputVersion(id store.RuntimeID, input store.InputID) uint64 {
+	if rt := s.runtimes[id]; rt != nil {
+		in, _, _ := rt.inputs.find(input)
+		return in.version
+	}
+	return 0
 }
 
 // Receipt returns the receipt of one boundary, nil if there is none.

@@ -11,7 +11,7 @@ import (
 // A Paging says which part of a list is asked for.
 type Paging struct {
 	From  Cursor // the Next of the page before; the zero value is the start
-	Limit int    // at most so many; 0, or more than MaxPage, means MaxPage
+	Limit int    // of one page; 0, or more than MaxPage, means MaxPage
 }
 
 // MaxPage is how many a Page has at most, so that one is no burden to the
@@ -56,49 +56,18 @@ type Page[T any] struct {
 	More  bool   `json:"more"` // the list goes on there
 }
 
-// A RuntimeSummary says what a runtime holds, without it.
-type RuntimeSummary struct {
-	RuntimeID    store.RuntimeID    `json:"runtime_id"`
-	Version      uint64             `json:"version"`
-	RuntimeState store.RuntimeState `json:"runtime_state,omitempty"` // empty if there is none
-	Held         store.Totals       `json:"held"`                    // but for what it has filed under ids of sessions
-	Ended        int                `json:"ended"`                   // how many of the inputs are in a terminal state
-
-	latest *Receipt
-}
-
-// LatestReceipt returns the receipt that was stored last, of any run.
-func (s *RuntimeSummary) LatestReceipt() (receipt store.RunBoundaryReceipt, ok bool) {
-	return valueOf(s.latest)
-}
-
-// Runtimes returns a part of the list of all runtimes, in the order in which
-// they were made.
-func (s *State) Runtimes(p Paging) (page Page[RuntimeSummary]) {
-	page.Next = p.From
-	for place, rt := range s.order.from(p.From.major) {
-		if page.full(p, Cursor{major: place}, Cursor{major: place + 1}) {
-			break
-		}
-		page.Items = append(page.Items, RuntimeSummary{
-			RuntimeID: rt.id, Version: rt.version, RuntimeState: rt.state, Held: rt.total(), Ended: rt.ended.inputs, latest: rt.latest,
-		})
-	}
-	return page
-}
-
-// InputPage returns a part of the list of input states, in their order, of
+// InputPage returns a part of the list of inputs, in their order, of
 // those in one of these states, or of all if none is named.
-func (v *View) InputPage(p Paging, states ...store.InputLifecycleState) (page Page[store.InputState]) {
+func (v *View) InputPage(p Paging, states ...store.InputLifecycleState) (page Page[Input]) {
 	page.Next = p.From
-	for place, state := range v.inputs.values.from(p.From.major) {
-		if len(states) > 0 && !slices.Contains(states, state.CurrentState) {
+	for place, in := range v.inputs.values.from(p.From.major) {
+		if len(states) > 0 && !slices.Contains(states, in.CurrentState) {
 			continue
 		}
 		if page.full(p, Cursor{major: place}, Cursor{major: place + 1}) {
 			break
 		}
-		page.Items = append(page.Items, state.Clone())
+		page.Items = append(page.Items, in.value())
 	}
 	return page
 }

@@ -32,7 +32,7 @@ func TestRuntimePages(t *testing.T) {
 		var seen []store.RuntimeID
 		page := state.Page[state.RuntimeSummary]{More: true}
 		for page.More {
-			page = s.Runtimes(state.Paging{From: page.Next, Limit: 1 + r.IntN(20)})
+			page = s.Runtimes(state.Listing{Paging: state.Paging{From: page.Next, Limit: 1 + r.IntN(20)}})
 			for _, summary := range page.Items {
 				seen = append(seen, summary.RuntimeID)
 			}
@@ -62,23 +62,23 @@ func TestRuntimePages(t *testing.T) {
 
 func TestPageLimits(t *testing.T) {
 	var s state.State
-	assert.Equal(t, state.Page[state.RuntimeSummary]{}, s.Runtimes(state.Paging{}))
+	assert.Equal(t, state.Page[state.RuntimeSummary]{}, s.Runtimes(state.Listing{}))
 	for i := range state.MaxPage + 1 {
 		s.PutRuntimeState(store.RuntimeID(fmt.Sprint(i)), store.RuntimeIdle)
 	}
 	for _, limit := range []int{0, -1, state.MaxPage, math.MaxInt} {
-		page := s.Runtimes(state.Paging{Limit: limit})
+		page := s.Runtimes(state.Listing{Paging: state.Paging{Limit: limit}})
 		assert.Len(t, page.Items, state.MaxPage)
 		assert.True(t, page.More)
-		rest := s.Runtimes(state.Paging{From: page.Next})
+		rest := s.Runtimes(state.Listing{Paging: state.Paging{From: page.Next}})
 		assert.Len(t, rest.Items, 1)
 		assert.False(t, rest.More)
-		none := s.Runtimes(state.Paging{From: rest.Next})
+		none := s.Runtimes(state.Listing{Paging: state.Paging{From: rest.Next}})
 		assert.Empty(t, none.Items)
 		assert.False(t, none.More)
 		assert.Equal(t, rest.Next, none.Next, "whoever asks again later goes on there")
 	}
-	assert.False(t, s.Runtimes(state.Paging{Limit: 1, From: s.Runtimes(state.Paging{Limit: state.MaxPage}).Next}).More, "it just fits")
+	assert.False(t, s.Runtimes(state.Listing{Paging: state.Paging{Limit: 1, From: s.Runtimes(state.Listing{Paging: state.Paging{Limit: state.MaxPage}}).Next}}).More, "it just fits")
 }
 
 func TestSummary(t *testing.T) {
@@ -86,7 +86,7 @@ func TestSummary(t *testing.T) {
 	s.PutSnapshot("a", new(store.SnapshotOf([]byte("12345"))), nil)
 	s.PutRuntimeState("a", store.RuntimeRunning)
 	s.Settle()
-	summary := s.Runtimes(state.Paging{}).Items[0]
+	summary := s.Runtimes(state.Listing{}).Items[0]
 	assert.Equal(t, s.View("a").Summary(), summary)
 	assert.Equal(t, store.RuntimeID("a"), summary.RuntimeID)
 	assert.EqualValues(t, 2, summary.Version)
@@ -109,11 +109,11 @@ func TestInputPages(t *testing.T) {
 	s.DeleteInputState("a", store.InputID{3})
 	s.Settle()
 	ids := func(limit int, states ...store.InputLifecycleState) (ids []byte) {
-		page := state.Page[store.InputState]{More: true}
+		page := state.Page[state.Input]{More: true}
 		for page.More {
 			page = s.View("a").InputPage(state.Paging{From: page.Next, Limit: limit}, states...)
-			for _, state := range page.Items {
-				ids = append(ids, state.InputID[0])
+			for _, in := range page.Items {
+				ids = append(ids, in.State.InputID[0])
 			}
 		}
 		return ids
@@ -128,7 +128,7 @@ func TestInputPages(t *testing.T) {
 	assert.Equal(t, map[store.InputLifecycleState]int{store.InputQueued: 4, store.InputConsumed: 3}, s.View("a").CountInputStates())
 	assert.Empty(t, s.View("none").CountInputStates())
 	page := s.View("a").InputPage(state.Paging{Limit: 1})
-	page.Items[0].PersistedInput[0] = 'x'
+	page.Items[0].State.PersistedInput[0] = 'x'
 	assert.Equal(t, byte('"'), s.InputState("a", store.InputID{0}).PersistedInput[0], "what is given out is a copy")
 	assert.Empty(t, s.View("none").InputPage(state.Paging{}).Items)
 }

@@ -29,6 +29,9 @@ func TestGroupsWithPieces(t *testing.T) {
 		case 1:
 			p.state.Retention.Sessions.Last = 5
 		}
+		if r.IntN(2) == 0 {
+			keepKeys(p.state, r)
+		}
 		importing := r.IntN(2) == 0
 		for n := range 60 {
 			p.group(!importing || n > 20)
@@ -151,12 +154,13 @@ func (p *pieced) commit() {
 
 // begin begins an import of what some operations make, if nothing was held yet.
 func (p *pieced) begin() {
-	in, err := p.state.BeginImport()
+	in, err := p.state.BeginImport(7)
 	if err != nil {
 		return
 	}
 	var file bytes.Buffer
 	made := new(state.State)
+	keepKeys(made, p.r)
 	for range p.r.IntN(25) {
 		operate(made, p.r.Uint64())
 	}
@@ -200,6 +204,7 @@ func (p *pieced) reopen() {
 	again, err := p.journal.replay()
 	require.NoError(p, err, "seed %d", p.seed)
 	again.BatchBytes, again.Retention = p.state.BatchBytes, p.state.Retention
+	again.Tombstones, again.UniqueKeys = p.state.Tombstones, p.state.UniqueKeys
 	p.state, p.clearing, p.in, p.ended = again, nil, nil, false
 	for _, clearing := range again.Clearing() {
 		p.clearing = append(p.clearing, piecesOf(clearing))

@@ -8,6 +8,54 @@ import "github.com/loopstore/loopstore/store"
 // PutRuntime makes a runtime with nothing in it, if there is none.
 func (s *State) PutRuntime(id store.RuntimeID) { s.open(id) }
 
+// PutTimes says when a runtime was made, and when it was written to last.
+func (s *State) PutTimes(id store.RuntimeID, made, active store.Time) {
+	rt := s.open(id)
+	rt.made, rt.active = nanoseconds(made), nanoseconds(active)
+}
+
+// PutFloor makes new runs of a runtime come after a sequence.
+func (s *State) PutFloor(id store.RuntimeID, highest uint64) {
+	rt := s.open(id)
+	s.set(rt, part{kind: theFloor}, value{there: true, number: highest})
+	s.raiseAll(rt, highest)
+}
+
+// KeepsTime reports whether a State keeps a time exactly: the Unix nanoseconds of all but
+// that of an input, from 0 up. There is no leap second among them.
+func KeepsTime(t store.Time) bool { return timeOf(nanoseconds(t)) == t }
+
+// PutKey keeps a key of a runtime, all inputs of which are there, and reports whether it
+// was not kept yet, and no input has it.
+func (s *State) PutKey(id store.RuntimeID, k Key) bool {
+	rt := s.open(id)
+	if rt.knows(k.Key) {
+		return false
+	}
+	s.putKey(rt, k.used())
+	return true
+}
+
+// PutTombstone makes a runtime one that was deleted, and reports whether it is not there,
+// nor was deleted before, and has no key twice.
+func (s *State) PutTombstone(t Tombstone) bool {
+	if s.runtimes[t.RuntimeID] != nil || s.CheckDeleted(t.RuntimeID) != nil {
+		return false
+	}
+	stone := &tombstone{id: t.RuntimeID, revision: t.Revision, at: nanoseconds(t.Deleted)}
+	if t.HighestSequence != nil {
+		stone.highest = sequence{*t.HighestSequence, true}
+	}
+	for _, k := range t.Keys {
+		stone.keys = append(stone.keys, k.used())
+	}
+	if !stone.distinct() {
+		return false
+	}
+	s.putStone(stone)
+	return true
+}
+
 // PutLatest makes a receipt the one that was stored last, and reports whether
 // there is such a receipt.
 func (s *State) PutLatest(id store.RuntimeID, run store.RunID, sequence uint64) bool {
@@ -56,6 +104,8 @@ func (s *State) mayAdopt(other *State, first bool) error {
 func (s *State) takeFrom(other *State) {
 	s.runtimes, s.order, s.next = other.runtimes, other.order, other.next
 	s.sessions, s.texts, s.held, s.revision = other.sessions, other.texts, other.held, other.revision
+	s.stones, s.leap = other.stones, other.leap
+	other.stones, other.leap = series[store.RuntimeID, *tombstone]{}, 0
 	other.runtimes, other.order, other.next = nil, list[*runtime]{}, 0
 	other.sessions, other.texts, other.held, other.revision = series[store.SessionID, *filed]{}, texts{}, store.Totals{}, 0
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/loopstore/loopstore/store/journal"
@@ -20,14 +21,19 @@ import (
 //	0                                    revision, next place of a runtime, runtimes, filed snapshots,
 //	                                     next place of one, parts of texts, last name of one,
 //	                                     left-overs, parts of what was set aside, perhaps, and of
-//	                                     nothing else
+//	                                     nothing else, number that the next revision comes after
+//	                                     too, or 0, tombstones, next place of one
 //	0 name                               part of a text: 0 and its bytes, or 1 and the names of the
 //	                                     parts that it lists, all lower than its own
 //	1 place 0                            runtime: id, version, state, input states, runs, dropped
 //	                                     runs, receipts, versions of the session, 1 and the latest
 //	                                     receipt's place of its run and sequence, or 0, 1 and the id
 //	                                     and number that it was forked from, or 0, next places of an
-//	                                     input, of a run, and of a dropped run
+//	                                     input, of a run, and of a dropped run, Unix nanoseconds when
+//	                                     it was made and written to last, each 0 if that is not known,
+//	                                     1 and the sequence that new runs come after, or 0, number of
+//	                                     labels, their keys and values by ascending keys, number of
+//	                                     kept keys, next place of one
 //	1 place 1 place                      run: id, highest sequence
 //	1 place 2 place                      run without receipts: id, highest sequence
 //	1 place 3 place-of-run sequence      receipt: boundary (0 immediate, 1 run_start, 2
@@ -38,15 +44,20 @@ import (
 //	                                     made, or 0, 1 and the run and sequence that it was committed
 //	                                     at, or 0, snapshot
 //	1 place 8 number                     earlier version, likewise
+//	1 place 9 place                      kept key: text, id of its last input, Unix nanoseconds when
+//	                                     that lost it
 //	2 place 0                            filed snapshot: session id, place of the runtime that filed
 //	                                     it, snapshot
+//	3 place 0                            tombstone: id of the runtime, revision and Unix nanoseconds of
+//	                                     its deletion, 1 and the highest sequence of any run, or 0,
+//	                                     number of kept keys, these as they are in records of theirs
 //
 // A snapshot is the name of its text's part that has all of it, 0 if it is empty, and
 // the format (0 unset, 1 meerkat, 2 lines, 3 opaque). Unless that is unset, the
 // digest, 32 bytes, and the number of messages follow, and of meerkat the id and where
 // the messages begin and end.
 //
-// In a key 0 to 8 are one byte, other numbers eight, the highest first. In a
+// In a key 0 to 9 are one byte, other numbers eight, the highest first. In a
 // payload numbers are unsigned varints of encoding/binary, ids 16 bytes, and
 // texts have their length before them. A value is the format's version,
 // one byte, the payload, and the CRC-32C of key, version and payload, four bytes,
@@ -54,7 +65,11 @@ import (
 //
 // Records of what is not held, left-overs, are passed over: see leftOvers.
 //
-// The version is 3. In versions 1 and 2 an input state is its JSON without
+// The version is 4. In version 3 an input has no revision, there are neither kept keys
+// nor tombstones, the first record ends before the number that the next revision comes
+// after, and a runtime's after the next places.
+//
+// In versions 1 and 2 an input state is its JSON without
 // persisted_input, with the length before it, and then 1 and that as it is, or 0, and the
 // first record ends before the left-overs. There are none then, and nothing was set aside.
 //
@@ -67,11 +82,12 @@ import (
 //
 // Such a snapshot stays as it is until it is replaced.
 const (
-	recordVersion = 3
+	recordVersion = 4
 
 	keyRoot    = 0
 	keyRuntime = 1
 	keyFiled   = 2
+	keyStone   = 3
 
 	subHead     = 0
 	subRun      = 1
@@ -82,6 +98,7 @@ const (
 	subChunk    = 6 // of version 1
 	subSession  = 7
 	subPast     = 8
+	subKey      = 9
 
 	snapshotChunk = 16 << 10
 )
@@ -171,7 +188,13 @@ func (s *State) Changes() []journal.Change {
 // inOrder returns the changes in ascending order of the keys, each once.
 func inOrder(changes []journal.Change) []journal.Change {
 	slices.SortFunc(changes, func(a, b journal.Change) int { return bytes.Compare(a.Key, b.Key) })
-	return slices.CompactFunc(changes, func(a, b journal.Change) bool { return bytes.Equal(a.Key, b.Key) })
+	return slices.CompactFunc(changes, func(a, b journal.Change) bool {
+		same := bytes.Equal(a.Key, b.Key)
+		if same && a.Delete != b.Delete {
+			panic("state: a record is stored and removed at once")
+		}
+		return same
+	})
 }
 
 // appendRecords appends the records of a part as it stands now. Those of a runtime that
@@ -205,6 +228,15 @@ func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
 			return append(to, s.filedRecord(p.at, f))
 		}
 		return append(to, remove(keyOf(keyFiled, p.at, subHead)))
+	case aTombstone:
+		if t, ok := s.stones.values.get(p.at); ok {
+			return append(to, stoneRecord(p.at, t))
+		}
+		return append(to, remove(keyOf(keyStone, p.at, subHead)))
+	case aKey:
+		if u, ok := rt.few().used.values.get(p.at); ok && there {
+			return append(to, keyRecord(rt, p.at, u))
+		}
 	case aRun:
 		r, ok := rt.runs.values.get(p.at)
 		if ok && there {
@@ -224,8 +256,8 @@ func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
 			return append(to, receiptRecord(rt, p.at, r.get(p.nth)))
 		}
 	case anInput:
-		if state, ok := rt.inputs.values.get(p.at); ok && there {
-			return append(to, inputRecord(rt, p.at, state))
+		if in, ok := rt.inputs.values.get(p.at); ok && there {
+			return append(to, inputRecord(rt, p.at, in))
 		}
 	}
 	return append(to, remove(p.key(rt.place)))
@@ -246,6 +278,8 @@ func (p part) key(place uint64) []byte {
 		return keyOf(keyRuntime, place, subReceipt, p.at, p.nth)
 	case anInput:
 		return keyOf(keyRuntime, place, subInput, p.at)
+	case aKey:
+		return keyOf(keyRuntime, place, subKey, p.at)
 	}
 	return keyOf(keyRuntime, place, subHead)
 }
@@ -282,6 +316,11 @@ func (s *State) Records() iter.Seq[journal.Change] {
 				return
 			}
 		}
+		for at := range s.stones.values.from(0) {
+			if !emit(change{part: part{kind: aTombstone, at: at}}) {
+				return
+			}
+		}
 	}
 }
 
@@ -310,6 +349,9 @@ func (rt *runtime) parts() iter.Seq[part] {
 		for number := range rt.past.from(0) {
 			more = more && yield(part{kind: aPast, at: number})
 		}
+		for at := range rt.few().used.values.from(0) {
+			more = more && yield(part{kind: aKey, at: at})
+		}
 	}
 }
 
@@ -317,7 +359,7 @@ func (s *State) rootRecord(leftOvers, kept uint64) journal.Change {
 	return put(rootKey, func(b []byte) []byte {
 		aside := s.aside.counts
 		return appendNumbers(b, s.revision, s.next, uint64(s.order.len)+aside.runtimes, uint64(s.sessions.values.len)+aside.sessions, s.sessions.next,
-			uint64(s.texts.written)+aside.parts, s.texts.names, leftOvers, aside.kept+kept)
+			uint64(s.texts.written)+aside.parts, s.texts.names, leftOvers, aside.kept+kept, s.leapLeft(), uint64(s.stones.values.len), s.stones.next)
 	})
 }
 
@@ -335,12 +377,51 @@ func (rt *runtime) head() journal.Change {
 			_, at, _ := rt.runs.find(rt.latest.RunID)
 			b = appendNumbers(append(b, 1), at, rt.latest.Sequence)
 		}
-		if rt.origin == nil {
+		if rt.few().origin == nil {
 			b = append(b, 0)
 		} else {
-			b = appendNumbers(appendText(append(b, 1), string(rt.origin.RuntimeID)), rt.origin.Number)
+			b = appendNumbers(appendText(append(b, 1), string(rt.few().origin.RuntimeID)), rt.few().origin.Number)
 		}
-		return appendNumbers(b, rt.inputs.next, rt.runs.next, rt.dropped.next)
+		b = appendNumbers(b, rt.inputs.next, rt.runs.next, rt.dropped.next, uint64(rt.made), uint64(rt.active))
+		b = appendNumbers(rt.few().floor.append(b), uint64(len(rt.few().labels)))
+		for _, key := range slices.Sorted(maps.Keys(rt.few().labels)) {
+			b = appendText(appendText(b, key), rt.few().labels[key])
+		}
+		return appendNumbers(b, uint64(rt.few().used.values.len), rt.few().used.next)
+	})
+}
+
+// leapLeft returns what the next revision comes after, 0 if that is the last one.
+func (s *State) leapLeft() uint64 {
+	if s.leap <= s.revision {
+		return 0
+	}
+	return s.leap
+}
+
+func (q sequence) append(b []byte) []byte {
+	if !q.there {
+		return append(b, 0)
+	}
+	return appendNumbers(append(b, 1), q.number)
+}
+
+func keyRecord(rt *runtime, at uint64, u *usedKey) journal.Change {
+	return put(keyOf(keyRuntime, rt.place, subKey, at), u.append)
+}
+
+func (u *usedKey) append(b []byte) []byte {
+	return appendNumbers(append(appendText(b, u.key), u.input[:]...), uint64(u.at))
+}
+
+func stoneRecord(at uint64, t *tombstone) journal.Change {
+	return put(keyOf(keyStone, at, subHead), func(b []byte) []byte {
+		b = appendNumbers(appendText(b, string(t.id)), t.revision, uint64(t.at))
+		b = appendNumbers(t.highest.append(b), uint64(len(t.keys)))
+		for _, u := range t.keys {
+			b = u.append(b)
+		}
+		return b
 	})
 }
 

@@ -36,7 +36,9 @@ type Replay struct {
 	err      error    // that has ended the building
 }
 
-type rootCounts struct{ there, revision, next, runtimes, sessions, parts, names, leftOvers, kept uint64 }
+type rootCounts struct {
+	there, revision, next, runtimes, sessions, parts, names, leftOvers, kept, leap, stones uint64
+}
 
 // A pending runtime, or filed snapshot, is one of which not all records have come.
 type pending struct {
@@ -44,7 +46,7 @@ type pending struct {
 	place uint64
 
 	rt     *runtime // of a runtime
-	counts [5]uint64
+	counts [6]uint64
 	latest *part // that is to be its latest receipt
 
 	filed filed    // of a filed snapshot
@@ -121,6 +123,8 @@ func (r *Replay) Done() error {
 		reason = fmt.Sprintf("%d of %d runtimes are there", s.order.len, r.root.runtimes)
 	case r.root.sessions != uint64(s.sessions.values.len):
 		reason = fmt.Sprintf("%d of %d filed snapshots are there", s.sessions.values.len, r.root.sessions)
+	case r.root.stones != uint64(s.stones.values.len):
+		reason = fmt.Sprintf("%d of %d tombstones are there", s.stones.values.len, r.root.stones)
 	}
 	r.leaveParts()
 	parts := uint64(len(r.parts))
@@ -134,7 +138,7 @@ func (r *Replay) Done() error {
 		return corrupt(r.last, reason)
 	}
 	s.texts.settle()
-	s.revision, s.next = r.root.revision, r.root.next
+	s.revision, s.leap, s.next = r.root.revision, r.root.leap, r.root.next
 	if len(r.left) > 0 {
 		s.left = leftOvers{uint64(len(r.left)), []iter.Seq[[]byte]{slices.Values(r.left)}}
 	}
@@ -187,7 +191,7 @@ func open(c journal.Change) (version byte, payload []byte, err error) {
 }
 
 // numbersIn says how many numbers follow in the key of a record, by its kind.
-var numbersIn = [...]int{subHead: 0, subRun: 1, subDropped: 1, subReceipt: 2, subInput: 1, subSnapshot: 0, subChunk: 1, subSession: 0, subPast: 1}
+var numbersIn = [...]int{subHead: 0, subRun: 1, subDropped: 1, subReceipt: 2, subInput: 1, subSnapshot: 0, subChunk: 1, subSession: 0, subPast: 1, subKey: 1}
 
 // put returns why a record cannot be, if it cannot.
 func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
@@ -199,7 +203,10 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 		if b.version > 2 {
 			r.root.leftOvers, r.root.kept = b.number(), b.number()
 		}
-		if r.root.revision > MaxRevision || max(r.root.next, r.root.names, r.state.sessions.next) > maxPlace {
+		if b.version > 3 {
+			r.root.leap, r.root.stones, r.state.stones.next = b.number(), b.number(), b.number()
+		}
+		if max(r.root.revision, r.root.leap) > MaxRevision || max(r.root.next, r.root.names, r.state.sessions.next, r.state.stones.next) > maxPlace {
 			return "a number beyond all that there are"
 		}
 		r.state.texts.names = r.root.names
@@ -220,7 +227,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	for !k.bad && len(k.rest) > 0 {
 		numbers = append(numbers, k.fixed())
 	}
-	if k.bad || int(sub) >= len(numbersIn) || numbersIn[sub] != len(numbers) || kind != keyRuntime && kind != keyFiled {
+	if k.bad || int(sub) >= len(numbersIn) || numbersIn[sub] != len(numbers) || kind < keyRuntime || kind > keyStone {
 		return "unknown key"
 	}
 	if sub == subHead {
@@ -228,7 +235,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 			return reason
 		}
 		r.current = pending{kind: kind, place: place}
-		if next := map[byte]uint64{keyRuntime: r.root.next, keyFiled: r.state.sessions.next}; r.mayLeave() && place >= next[kind] {
+		if next := map[byte]uint64{keyRuntime: r.root.next, keyFiled: r.state.sessions.next, keyStone: r.state.stones.next}; r.mayLeave() && place >= next[kind] {
 			r.current = pending{}
 			return r.leave(key, b)
 		}
@@ -264,6 +271,9 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 // head begins a runtime or a filed snapshot.
 func (r *Replay) head(b *payloadReader) string {
 	s, o := r.state, &r.current
+	if o.kind == keyStone {
+		return r.stone(b)
+	}
 	if o.place > maxPlace {
 		return "a place beyond all that there are"
 	}
@@ -303,14 +313,27 @@ func (r *Replay) head(b *payloadReader) string {
 	}
 	if b.version > 1 {
 		if b.flag() {
-			rt.origin = &Origin{store.RuntimeID(b.text()), b.number()}
+			rt.more().origin = &Origin{store.RuntimeID(b.text()), b.number()}
 		}
 		rt.inputs.next, rt.runs.next, rt.dropped.next = b.number(), b.number(), b.number()
 		b.bad = b.bad || max(rt.inputs.next, rt.runs.next, rt.dropped.next) > maxPlace
 	}
+	var labels map[string]string
+	if b.version > 3 {
+		rt.made, rt.active = b.nanoseconds(), b.nanoseconds()
+		if floor := b.sequence(); floor.there {
+			rt.more().floor, rt.highest = floor, floor.number
+		}
+		labels = b.labels()
+		o.counts[5] = b.number()
+		if next := b.number(); next > 0 {
+			b.bad = b.bad || next > maxPlace
+			rt.more().used.next = next
+		}
+	}
 	o.first = b.version == 1
 	switch {
-	case b.bad, rt.id.Validate() != nil, rt.state != "" && rt.state.Validate() != nil, rt.origin != nil && rt.origin.RuntimeID.Validate() != nil:
+	case b.bad, rt.id.Validate() != nil, rt.state != "" && rt.state.Validate() != nil, rt.few().origin != nil && rt.few().origin.RuntimeID.Validate() != nil:
 		return "malformed"
 	case s.runtimes[rt.id] != nil:
 		return "a runtime is there twice"
@@ -322,6 +345,9 @@ func (r *Replay) head(b *payloadReader) string {
 	o.expect()
 	countRuntime(&rt.held, rt.id)
 	s.swap(rt, part{kind: theRuntime}, &value{there: true})
+	if labels != nil {
+		s.swap(rt, part{kind: theLabels}, &value{labels: labels})
+	}
 	return ""
 }
 
@@ -337,7 +363,7 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 	switch sub {
 	case subRun, subDropped:
 		left := dropped{store.RunID(b.id()), b.number()}
-		_, known := rt.highest(left.id)
+		_, known := rt.highestOf(left.id)
 		switch {
 		case known:
 			return "a run is there twice"
@@ -348,8 +374,15 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		default:
 			s.swap(rt, part{kind: aDropped, at: at}, &value{dropped: &left})
 		}
+		rt.highest = max(rt.highest, left.highest)
 	case subPast:
 		return r.version(false, at, b)
+	case subKey:
+		u := b.usedKey()
+		if rt.knows(u.key) || b.version < 4 {
+			return "a key is kept twice, or an input has it"
+		}
+		s.swap(rt, part{kind: aKey, at: at}, &value{key: u})
 	case subReceipt:
 		run, ok := rt.runs.values.get(at)
 		if !ok || numbers[1] > run.highest {
@@ -362,14 +395,14 @@ func (r *Replay) list(sub byte, numbers []uint64, b *payloadReader) string {
 		receipt.RunID = run.id
 		s.swap(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, &value{receipt: receipt})
 	default:
-		state := b.read.input
-		if state == nil {
+		in := b.read.input
+		if !in.there() || in.version == 0 || in.version > max(r.root.revision, r.root.leap) {
 			return "malformed"
 		}
-		if _, _, twice := rt.inputs.find(state.InputID); twice {
+		if _, _, twice := rt.inputs.find(in.InputID); twice {
 			return "an input is there twice"
 		}
-		s.swap(rt, part{kind: anInput, at: at}, &value{input: state})
+		s.swap(rt, part{kind: anInput, at: at}, &value{input: in})
 	}
 	return ""
 }
@@ -424,7 +457,7 @@ func (r *Replay) finish() (reason string) {
 			return "a run has no receipt"
 		}
 	}
-	if h := rt.held; o.counts != [5]uint64{uint64(h.InputStates), uint64(h.Runs), uint64(rt.dropped.values.len), uint64(h.Receipts), uint64(h.Snapshots + h.Versions)} {
+	if h := rt.held; o.counts != [6]uint64{uint64(h.InputStates), uint64(h.Runs), uint64(rt.dropped.values.len), uint64(h.Receipts), uint64(h.Snapshots + h.Versions), uint64(h.Keys)} {
 		return "its records are not as many as its head says"
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,6 +26,7 @@ func FuzzReplay(f *testing.F) {
 	for n := range 3 {
 		f.Add(packed(slices.Collect(replayed(n, 10).Records())))
 	}
+	f.Add(packed(slices.Collect(replayedWithKeys().Records())))
 	f.Add(packed(inVersion2(f, slices.Collect(replayed(2, 10).Records()))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var records []journal.Change
@@ -50,6 +52,10 @@ func goesOn(t *testing.T, s *State, how leniency) {
 		require.NoError(t, replayInto(again, slices.Collect(s.Records()), strict), how)
 		require.Equal(t, s.Totals(), again.Totals())
 	}
+	for _, t := range slices.Collect(s.stones.values.all()) {
+		s.Revive(t.id)
+	}
+	s.Settle()
 	for _, rt := range slices.Collect(s.order.all()) {
 		for range 2 {
 			s.PutInputState(rt.id, &store.InputState{CurrentState: store.InputQueued})
@@ -103,6 +109,106 @@ func replayed(n, snapshotBytes int) *State {
 		s.Settle()
 	}
 	return s
+}
+
+// replayedWithKeys returns a State with labels, times, keys that are kept, tombstones, a
+// runtime that was brought back, and inputs of versions beyond the revision.
+func replayedWithKeys() *State {
+	s := &State{Tombstones: store.Keep{Last: 9}, Retention: store.Retention{Keys: store.Keep{Last: 9}}, Now: store.TimeOf(time.Unix(100, 1))}
+	for _, id := range []store.RuntimeID{"a", "b", "c", "d"} {
+		for n := range byte(4) {
+			s.PutInputState(id, &store.InputState{InputID: store.InputID{n}, CurrentState: store.InputQueued, IdempotencyKey: new(string(rune('a' + n/2)))})
+		}
+		s.PutLabels(id, map[string]string{"key": string(id), "empty": ""})
+		s.PutReceipt(id, NewReceipt(&store.RunBoundaryReceipt{Boundary: store.RunStart, Sequence: 7}))
+		s.Settle()
+		s.DeleteInputState(id, store.InputID{0})
+		s.DeleteInputState(id, store.InputID{1})
+		s.Settle()
+	}
+	for _, id := range []store.RuntimeID{"b", "c", "d"} {
+		s.DeleteRuntime(id)
+		s.Settle()
+	}
+	s.Revive("c")
+	s.Settle()
+	s.fence(1 << 32)
+	s.Tombstones, s.Retention = store.Keep{}, store.Retention{}
+	return s
+}
+
+// Forged records are refused, or passed over where that is asked for.
+func TestReplayRefusesForgedTombstonesAndKeys(t *testing.T) {
+	whole := slices.Collect(replayedWithKeys().Records())
+	_, err := replay(whole)
+	require.NoError(t, err)
+	key := func(key string) *usedKey { return &usedKey{key: key} }
+	at := func(kind byte, sub int) int { // of the first record
+		return slices.IndexFunc(whole, func(c journal.Change) bool { return len(c.Key) > 9 && c.Key[0] == kind && int(c.Key[9]) == sub })
+	}
+	for name, forge := range map[string]func(all []journal.Change) []journal.Change{
+		"a tombstone beyond the revision": func(all []journal.Change) []journal.Change {
+			return append(all, stoneRecord(99, &tombstone{id: "z", revision: 100}))
+		},
+		"a tombstone of no revision": func(all []journal.Change) []journal.Change {
+			return append(all, stoneRecord(99, &tombstone{id: "z"}))
+		},
+		"a tombstone of a runtime that is there": func(all []journal.Change) []journal.Change {
+			return append(all, stoneRecord(99, &tombstone{id: "a", revision: 1}))
+		},
+		"a tombstone twice": func(all []journal.Change) []journal.Change {
+			return append(all, stoneRecord(99, &tombstone{id: "b", revision: 1}))
+		},
+		"a tombstone at no place": func(all []journal.Change) []journal.Change {
+			return append(all, stoneRecord(maxPlace+1, &tombstone{id: "z", revision: 1}))
+		},
+		"a tombstone with a key twice": func(all []journal.Change) []journal.Change {
+			return append(all, stoneRecord(99, &tombstone{id: "z", revision: 1, keys: []*usedKey{key("k"), key("k")}}))
+		},
+		"a tombstone with a key that is not UTF-8": func(all []journal.Change) []journal.Change {
+			return append(all, stoneRecord(99, &tombstone{id: "z", revision: 1, keys: []*usedKey{key("\xff")}}))
+		},
+		"a tombstone of records of its own": func(all []journal.Change) []journal.Change {
+			return append(all, put(keyOf(keyStone, 99, subKey, 1), key("k").append))
+		},
+		"a tombstone less": func(all []journal.Change) []journal.Change {
+			return slices.Delete(all, at(keyStone, subHead), at(keyStone, subHead)+1)
+		},
+		"a key of an input": func(all []journal.Change) []journal.Change {
+			i := at(keyRuntime, subKey)
+			all[i] = put(all[i].Key, key("b").append)
+			return all
+		},
+		"a key less": func(all []journal.Change) []journal.Change {
+			return slices.Delete(all, at(keyRuntime, subKey), at(keyRuntime, subKey)+1)
+		},
+	} {
+		forged := forge(slices.Clone(whole))
+		_, err := replay(forged)
+		require.ErrorIs(t, err, journal.ErrCorrupt, name)
+		for _, how := range []leniency{settingAside, salvaging} {
+			s := new(State)
+			if replayInto(s, forged, how) == nil {
+				goesOn(t, s, how)
+			}
+		}
+	}
+}
+
+// Without the first record all that is salvaged can be written and opened again: the
+// revision is no less than that of a tombstone, and the next one is beyond all versions of
+// inputs.
+func TestSalvagedWithoutTheFirstRecord(t *testing.T) {
+	whole := slices.Collect(replayedWithKeys().Records())
+	s := new(State)
+	require.NoError(t, replayInto(s, whole[1:], salvaging))
+	require.Equal(t, 2, s.Totals().Tombstones)
+	for t1 := range s.stones.values.all() {
+		require.LessOrEqual(t, t1.revision, s.Revision())
+	}
+	s.PutRuntimeState("a", store.RuntimeIdle)
+	require.Greater(t, s.Pending(), s.InputVersion("a", store.InputID{2}))
+	goesOn(t, s, salvaging)
 }
 
 // lines returns a snapshot of JSON Lines.

@@ -52,7 +52,7 @@ func keptOf(s *state.State) kept {
 // operate does one operation of some changes, which may fail, in a group.
 func operate(s *state.State, step uint64) {
 	r := rand.New(rand.NewPCG(step, 0))
-	s.Now = store.TimeOf(time.Unix(100, 0))
+	s.Now = store.TimeOf(time.Unix(100+r.Int64N(60), 0))
 	_ = s.Try(func() error {
 		return s.Do(func() error {
 			for range 1 + r.IntN(4) {
@@ -78,6 +78,10 @@ func TestGroups(t *testing.T) {
 			keep = someRetention(r)
 		}
 		grouped, plain := state.State{Retention: keep}, state.State{Retention: keep}
+		if seed%2 == 0 {
+			keepKeys(&grouped, rand.New(rand.NewPCG(seed, 1)))
+			keepKeys(&plain, rand.New(rand.NewPCG(seed, 1)))
+		}
 		k := kept{}
 		for range 40 {
 			var view *state.View
@@ -119,7 +123,7 @@ func TestGroups(t *testing.T) {
 		require.Equal(t, all(&grouped), all(again), "seed %d", seed)
 		require.Equal(t, k, keptOf(again), "seed %d", seed)
 
-		again.Retention = keep // and it goes on alike
+		again.Retention, again.UniqueKeys, again.Tombstones = grouped.Retention, grouped.UniqueKeys, grouped.Tombstones // and it goes on alike
 		for range 10 {
 			step := r.Uint64()
 			operate(again, step)

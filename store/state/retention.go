@@ -11,7 +11,7 @@ import (
 
 // Prune removes what a Retention lets go of a runtime at a time, as far as one step
 // goes, and reports whether there may be more.
-func (s *State) Prune(id store.RuntimeID, keep store.Retention, now store.Time) (n store.Removed, more bool) {
+func (s *State) Prune(id store.RuntimeID, keep store.Retention, now store.Time) (n Removed, more bool) {
 	rt := s.runtimes[id]
 	if rt == nil {
 		return n, false
@@ -21,14 +21,15 @@ func (s *State) Prune(id store.RuntimeID, keep store.Retention, now store.Time) 
 	g := prune(keep, v, now, &most)
 	n = g.removed(v)
 	s.remove(rt, g)
-	n.SnapshotBytes = before.SnapshotBytes - s.Totals().SnapshotBytes // others may have some of it
-	return n, most <= 0
+	n.SnapshotBytes = before.SnapshotBytes - s.Totals().SnapshotBytes             // others may have some of it
+	keys := pruneKeys(keep.Keys, s.runtimes[id].few().used.values, now.Time(), 1) // those of the inputs, too, that have gone now
+	return n, most <= 0 || len(keys) > 0
 }
 
 // WouldPrune returns what State.Prune would remove of the runtime if it were as
 // it is here. Of snapshots that may be less than it says, if others share them: forks,
 // and what is filed under the ids of sessions.
-func (v *View) WouldPrune(keep store.Retention, now store.Time) store.Removed {
+func (v *View) WouldPrune(keep store.Retention, now store.Time) Removed {
 	g := prune(keep, v, now, new(math.MaxInt))
 	return g.removed(v)
 }
@@ -40,13 +41,16 @@ type gone struct {
 	inputs   []*store.InputState
 	payloads []*store.InputState // other inputs
 	versions []*version          // of the session
+	keys     []*usedKey
 }
 
 // prune returns what a Retention lets go, up to so many records, which it counts down.
 func prune(k store.Retention, v *View, now store.Time, most *int) (g gone) {
-	runs, latest, inputs, ended := v.runs, v.latest, v.inputs.values, v.ended
+	runs, latest, inputs, counts := v.runs, v.latest, v.inputs, v.counts
 	g.versions = pruneVersions(k.Sessions, v.past, now.Time(), *most)
 	*most -= len(g.versions)
+	g.keys = pruneKeys(k.Keys, v.used, now.Time(), *most)
+	*most -= len(g.keys)
 	g.runs, g.receipts = pruneRuns(k, runs, latest, most)
 	drop := make(map[*run]bool, len(g.runs))
 	for _, r := range g.runs {
@@ -61,28 +65,36 @@ func prune(k store.Retention, v *View, now store.Time, most *int) (g gone) {
 		}
 	}
 	at, going := now.Time(), make(map[*store.InputState]bool)
-	for state := range inputs.all() {
+	for state := range inputs.All() {
 		if *most <= 0 {
 			return g
 		}
-		if hasEnded(state) && (over(k.Inputs, ended.inputs) || old(k.Inputs, state, at)) {
+		if hasEnded(state) && (over(k.Inputs, counts.ended()) || old(k.Inputs, state, at)) {
 			g.inputs = append(g.inputs, state)
 			going[state] = true
-			ended.count(state, -1)
-			*most--
+			counts.count(state, -1)
+			*most -= goneRecords(state)
 		}
 	}
-	for state := range inputs.all() {
+	for state := range inputs.All() {
 		if *most <= 0 {
 			return g
 		}
-		if hasPayload(state) && !going[state] && (over(k.Payloads, ended.payloads) || old(k.Payloads, state, at)) {
+		if hasPayload(state) && !going[state] && (over(k.Payloads, int(counts.payloads)) || old(k.Payloads, state, at)) {
 			g.payloads = append(g.payloads, state)
-			ended.payloads--
+			counts.payloads--
 			*most -= bareRecords(state)
 		}
 	}
 	return g
+}
+
+// goneRecords returns how many records an input counts for that goes: its key may be kept.
+func goneRecords(state *store.InputState) int {
+	if state.IdempotencyKey == nil {
+		return 1
+	}
+	return 2 + len(*state.IdempotencyKey)/removalBytes
 }
 
 // bareRecords returns how many records an input counts for that is stored again without
@@ -152,16 +164,44 @@ func old(k store.Keep, state *store.InputState, now time.Time) bool {
 	return k.For > 0 && !now.Before(state.UpdatedAt.Time().Add(k.For))
 }
 
-// counts are those of the inputs in a terminal state.
-type counts struct{ inputs, payloads int }
+// counts are those of a runtime's inputs.
+type counts struct {
+	states   [9]int32 // in each, by its code; the last four are terminal
+	payloads int32    // in a terminal state, and with a payload
+}
 
 func (c *counts) count(state *store.InputState, n int) {
-	if hasEnded(state) {
-		c.inputs += n
-		if state.PersistedInput != nil {
-			c.payloads += n
+	if state == nil {
+		return
+	}
+	c.states[slices.Index(lifecycleCodes, state.CurrentState)] += int32(n)
+	if hasPayload(state) {
+		c.payloads += int32(n)
+	}
+}
+
+// ended returns how many are in a terminal state.
+func (c *counts) ended() int { return int(c.states[5] + c.states[6] + c.states[7] + c.states[8]) }
+
+// in returns how many are in one of these states.
+func (c *counts) in(states []store.InputLifecycleState) (n int) {
+	for _, state := range states {
+		if code := slices.Index(lifecycleCodes, state); code >= 0 {
+			n += int(c.states[code])
 		}
 	}
+	return n
+}
+
+// byState returns how many are in each state, but for those that none is in.
+func (c *counts) byState() map[store.InputLifecycleState]int {
+	all := make(map[store.InputLifecycleState]int)
+	for code, n := range c.states {
+		if n > 0 {
+			all[lifecycleCodes[code]] = int(n)
+		}
+	}
+	return all
 }
 
 func hasEnded(s *store.InputState) bool { return s != nil && s.CurrentState.IsTerminal() }
@@ -169,7 +209,7 @@ func hasEnded(s *store.InputState) bool { return s != nil && s.CurrentState.IsTe
 func hasPayload(s *store.InputState) bool { return hasEnded(s) && s.PersistedInput != nil }
 
 // removed counts it. It is of what a View shows.
-func (g *gone) removed(v *View) (n store.Removed) {
+func (g *gone) removed(v *View) (n Removed) {
 	n.Versions = len(g.versions)
 	n.SnapshotBytes = g.textBytes(v)
 	for _, r := range g.runs {
@@ -185,6 +225,12 @@ func (g *gone) removed(v *View) (n store.Removed) {
 	for _, state := range g.payloads {
 		n.Payloads++
 		n.InputBytes += int64(len(state.PersistedInput))
+	}
+	for _, u := range g.keys {
+		add(&n.Totals, aKey, 1, u.bytes())
+	}
+	if len(g.keys) > 0 && len(g.keys) == v.used.len {
+		n.RuntimeBytes += keysBytes
 	}
 	return n
 }
@@ -209,7 +255,7 @@ func (g *gone) textBytes(v *View) (bytes int64) {
 
 // remove removes it.
 func (s *State) remove(rt *runtime, g gone) {
-	if len(g.runs)+len(g.receipts)+len(g.inputs)+len(g.payloads)+len(g.versions) == 0 {
+	if len(g.runs)+len(g.receipts)+len(g.inputs)+len(g.payloads)+len(g.versions)+len(g.keys) == 0 {
 		return
 	}
 	rt = s.touch(rt)
@@ -219,27 +265,33 @@ func (s *State) remove(rt *runtime, g gone) {
 	for _, v := range g.versions {
 		s.set(rt, part{kind: aPast, at: v.number}, value{})
 	}
+	for _, u := range g.keys {
+		at, _ := rt.few().used.place(u.key)
+		s.set(rt, part{kind: aKey, at: at}, value{})
+	}
 	for _, receipt := range g.receipts {
 		at := s.openRun(rt, receipt.RunID)
 		s.set(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, value{})
 	}
 	for _, state := range g.inputs {
-		s.DeleteInputState(rt.id, state.InputID)
+		at, _ := rt.inputs.place(state.InputID)
+		s.putInput(rt, at, input{})
 	}
 	for _, state := range g.payloads {
 		bare := *state
 		bare.PersistedInput = nil
-		s.PutInputState(rt.id, &bare)
+		at, _ := rt.inputs.place(bare.InputID)
+		s.putInput(rt, at, input{&bare, s.Pending()})
 	}
 }
 
 // swept is how far a State's Retention has looked at a runtime.
 type swept struct {
-	began            time.Time // the last sweep by age
-	going            bool      // it has not looked at everything yet
-	runs             uint64    // place of the next to look at
-	inputs, payloads scan      // of those that have ended
-	changed          []uint64  // places of inputs that the operation has changed
+	began            int64    // the last sweep by age, in Unix nanoseconds
+	going            bool     // it has not looked at everything yet
+	runs             uint64   // place of the next to look at
+	inputs, payloads scan     // of those that have ended
+	changed          []uint64 // places of inputs that the operation has changed
 }
 
 // A scan looks at inputs by their places.
@@ -289,6 +341,7 @@ func (s *State) retain(changes []change) {
 			s.sweep(t.rt, &budget)
 		}
 	}
+	s.sweepStones(&budget)
 }
 
 // retainAfter looks at what one change has made too many, or may have made too
@@ -316,12 +369,16 @@ func (s *State) retainAfter(c change, most *int) {
 // by as much.
 func (s *State) sweep(rt *runtime, budget *int) {
 	k, w, now := s.Retention, &rt.swept, s.Now.Time()
-	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && !w.going && now.Sub(w.began).Abs() >= age/64 {
-		w.began, w.going, w.inputs.next, w.payloads.next = now, true, 0, 0
+	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && !w.going && time.Duration(s.Now.Time().UnixNano()-w.began).Abs() >= age/64 {
+		w.began, w.going, w.inputs.next, w.payloads.next = now.UnixNano(), true, 0, 0
 	}
 	versions := pruneVersions(k.Sessions, rt.past, now, *budget)
 	s.remove(rt, gone{versions: versions})
 	*budget -= len(versions)
+	defer func() { // after the inputs, whose keys may have come to these
+		keys := pruneKeys(k.Keys, rt.few().used.values, now, max(*budget, 2))
+		s.remove(rt, gone{keys: keys})
+	}()
 	runs, receipts := pruneRuns(k, rt.runs.values, rt.latest, budget)
 	s.remove(rt, gone{runs: runs, receipts: receipts})
 	for at, r := range rt.runs.values.from(w.runs) {
@@ -331,9 +388,9 @@ func (s *State) sweep(rt *runtime, budget *int) {
 		}
 		w.runs = at + 1
 	}
-	s.remove(rt, gone{inputs: w.inputs.look(k.Inputs, rt, rt.ended.inputs, now, hasEnded, oneRecord, budget)})
+	s.remove(rt, gone{inputs: w.inputs.look(k.Inputs, rt, rt.counts.ended(), now, hasEnded, goneRecords, budget)})
 	if *budget > 0 { // of those that stay
-		s.remove(rt, gone{payloads: w.payloads.look(k.Payloads, rt, rt.ended.payloads, now, hasPayload, bareRecords, budget)})
+		s.remove(rt, gone{payloads: w.payloads.look(k.Payloads, rt, int(rt.counts.payloads), now, hasPayload, bareRecords, budget)})
 	}
 	w.changed = w.changed[:0]
 	w.going = w.going && *budget <= 0
@@ -347,7 +404,8 @@ func (w *scan) look(k store.Keep, rt *runtime, n int, now time.Time, match func(
 		*budget -= records(state)
 	}
 	if over(k, n) {
-		for at, state := range rt.inputs.values.from(w.first) {
+		for at, in := range rt.inputs.values.from(w.first) {
+			state := in.InputState
 			if !over(k, n) || *budget <= 0 {
 				break
 			}
@@ -361,12 +419,13 @@ func (w *scan) look(k store.Keep, rt *runtime, n int, now time.Time, match func(
 		}
 	}
 	for _, at := range rt.swept.changed {
-		if state, _ := rt.inputs.values.get(at); match(state) && old(k, state, now) {
-			gone = append(gone, state)
+		if in, _ := rt.inputs.values.get(at); match(in.InputState) && old(k, in.InputState, now) {
+			gone = append(gone, in.InputState)
 		}
 	}
 	if k.For > 0 {
-		for at, state := range rt.inputs.values.from(max(w.next, w.first)) {
+		for at, in := range rt.inputs.values.from(max(w.next, w.first)) {
+			state := in.InputState
 			if *budget <= 0 {
 				break
 			}
@@ -380,8 +439,6 @@ func (w *scan) look(k store.Keep, rt *runtime, n int, now time.Time, match func(
 	}
 	return gone
 }
-
-func oneRecord(*store.InputState) int { return 1 }
 
 // shortest returns the shorter of two ages, of which 0 is none.
 func shortest(a, b time.Duration) time.Duration {

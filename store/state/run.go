@@ -55,6 +55,30 @@ func (s *State) raise(rt *runtime, at, sequence uint64) {
 	if r, _ := rt.runs.values.get(at); sequence > r.highest {
 		s.set(rt, part{kind: theHighest, at: at}, value{number: sequence})
 	}
+	s.raiseAll(rt, sequence)
+}
+
+// raiseAll makes the highest sequence of all runs no less than this.
+func (s *State) raiseAll(rt *runtime, sequence uint64) {
+	if sequence > rt.highest {
+		s.set(rt, part{kind: theHighestOfAll}, value{number: sequence})
+	}
+}
+
+// highestOfAll returns the highest sequence of any run, if there was one.
+func (rt *runtime) highestOfAll() sequence {
+	return sequence{rt.highest, rt.few().floor.there || rt.runs.next+rt.dropped.next > 0}
+}
+
+// A sequence is that of a receipt, if there is one.
+type sequence struct {
+	number uint64
+	there  bool
+}
+
+func (q *sequence) swap(v *value) {
+	q.number, v.number = v.number, q.number
+	q.there, v.there = v.there, q.there
 }
 
 // dropRun removes a run, but for its highest sequence.
@@ -75,18 +99,10 @@ func (s *State) UseSequences(id store.RuntimeID, run store.RunID, highest uint64
 	}
 	left, at, _ := rt.dropped.find(run)
 	s.set(rt, part{kind: aDropped, at: at}, value{dropped: &dropped{run, max(left.highest, highest)}})
+	s.raiseAll(rt, highest)
 }
 
-func (rt *runtime) swapRun(at uint64, r *run) *run {
-	if r != nil {
-		return rt.runs.put(r.id, at, r)
-	}
-	old := rt.runs.values.remove(at)
-	if old != nil {
-		delete(rt.runs.places, old.id)
-	}
-	return old
-}
+func (r *run) runID() store.RunID { return r.id }
 
 func (rt *runtime) swapDropped(at uint64, left *dropped) *dropped {
 	old, ok := rt.dropped.values.get(at)
@@ -102,8 +118,8 @@ func (rt *runtime) swapDropped(at uint64, left *dropped) *dropped {
 	return &old
 }
 
-// highest returns the highest sequence that a run has had, if it had one.
-func (rt *runtime) highest(id store.RunID) (highest uint64, ok bool) {
+// highestOf returns the highest sequence that a run has had, if it had one.
+func (rt *runtime) highestOf(id store.RunID) (highest uint64, ok bool) {
 	if r, _, ok := rt.runs.find(id); ok {
 		return r.highest, true
 	}

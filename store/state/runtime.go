@@ -42,6 +42,22 @@ func (s *State) setRuntime(rt *runtime) {
 // total returns how much there is, with the texts.
 func (rt *runtime) total() store.Totals { return withTexts(rt.held, rt.tally.bytes) }
 
+// own returns a runtime that no Image shows: this one, or a clone that takes
+// its place.
+func (s *State) own(rt *runtime) *runtime {
+	if rt.images == s.images {
+		return rt
+	}
+	clone := *rt
+	clone.images = s.images
+	if rt.rare != nil {
+		clone.rare = new(*rt.rare)
+	}
+	clone.share()
+	s.setRuntime(&clone)
+	return &clone
+}
+
 // share makes rt clone what it goes on to change, since others see it.
 func (rt *runtime) share() {
 	rt.clones++
@@ -49,38 +65,49 @@ func (rt *runtime) share() {
 	rt.runs.values.share()
 	rt.dropped.values.share()
 	rt.past.share()
+	if rt.rare != nil {
+		rt.rare.used.values.share()
+	}
 }
 
-// swapInput puts a state in a place, nil to remove the one that stands, and
+// An input is the state of one, which may be nil, and the revision of its last change.
+type input struct {
+	*store.InputState
+	version uint64
+}
+
+func (in input) there() bool { return in.InputState != nil }
+
+// swapInput puts an input in a place, a zero one to remove the one that stands, and
 // returns that.
-func (rt *runtime) swapInput(at uint64, state *store.InputState) *store.InputState {
-	var old *store.InputState
-	if state != nil {
-		old = rt.inputs.put(state.InputID, at, state)
-	} else if old = rt.inputs.values.remove(at); old != nil {
+func (rt *runtime) swapInput(at uint64, in input) (old input) {
+	if in.there() {
+		old = rt.inputs.put(in.InputID, at, in)
+	} else if old = rt.inputs.values.remove(at); old.there() {
 		delete(rt.inputs.places, old.InputID)
 	}
-	rt.countKey(old, -1)
-	rt.countKey(state, 1)
-	rt.ended.count(old, -1)
-	rt.ended.count(state, 1)
-	rt.swept.note(at, state)
+	rt.keyLeaves(old, at)
+	rt.keyComes(in, at)
+	if !old.there() || !in.there() || old.CurrentState != in.CurrentState || (old.PersistedInput == nil) != (in.PersistedInput == nil) {
+		rt.counts.count(old.InputState, -1)
+		rt.counts.count(in.InputState, 1)
+	}
+	rt.swept.note(at, in.InputState)
 	return old
 }
 
-func (rt *runtime) countKey(state *store.InputState, n int) {
-	if state == nil || state.IdempotencyKey == nil {
+// putInput puts an input in its place, or with a zero one removes it. A key that no input
+// has any more may be kept, and one that was kept is an input's again.
+func (s *State) putInput(rt *runtime, at uint64, in input) {
+	if s.Retention.Keys.IsZero() {
+		s.set(rt, part{kind: anInput, at: at}, value{input: in})
+		s.takeKey(rt, in)
 		return
 	}
-	if rt.keys == nil {
-		rt.keys = make(map[string]int)
-	}
-	key := *state.IdempotencyKey
-	if n += rt.keys[key]; n > 0 {
-		rt.keys[key] = n
-	} else {
-		delete(rt.keys, key)
-	}
+	before, _ := rt.inputs.values.get(at)
+	s.set(rt, part{kind: anInput, at: at}, value{input: in})
+	s.takeKey(rt, in)
+	s.keepKey(rt, before)
 }
 
 // A filed snapshot is the latest of a session.

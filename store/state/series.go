@@ -49,6 +49,17 @@ func (s *series[K, V]) put(key K, at uint64, value V) (old V) {
 	return s.values.set(at, value)
 }
 
+// swap puts a value in a place, nil to remove the one that stands, and returns that.
+func swap[K comparable, V any](s *series[K, *V], at uint64, value *V, key func(*V) K) (old *V) {
+	if value != nil {
+		return s.put(key(value), at, value)
+	}
+	if old = s.values.remove(at); old != nil {
+		delete(s.places, key(old))
+	}
+	return old
+}
+
 // giveBack makes a place the next one again, if it was the last and nothing is there.
 func (s *series[K, V]) giveBack(at uint64) {
 	if _, ok := s.values.get(at); !ok && at+1 == s.next {
@@ -65,17 +76,29 @@ func (s *State) giveBack(rt *runtime, p part) {
 		rt.runs.giveBack(p.at)
 	case aDropped:
 		rt.dropped.giveBack(p.at)
+	case aKey:
+		rt.more().used.giveBack(p.at)
 	case aFiled:
 		s.sessions.giveBack(p.at)
+	case aTombstone:
+		s.stones.giveBack(p.at)
 	}
 }
 
 // InputStates are the input states of a runtime at one moment, in order. The
 // zero value has none.
-type InputStates struct{ values list[*store.InputState] }
+type InputStates struct{ values list[input] }
 
 // Len returns how many there are.
 func (s InputStates) Len() int { return s.values.len }
 
 // All returns the states. They must not be changed.
-func (s InputStates) All() iter.Seq[*store.InputState] { return s.values.all() }
+func (s InputStates) All() iter.Seq[*store.InputState] {
+	return func(yield func(*store.InputState) bool) {
+		for in := range s.values.all() {
+			if !yield(in.InputState) {
+				return
+			}
+		}
+	}
+}

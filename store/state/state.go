@@ -25,7 +25,15 @@ type State struct {
 	Limits store.Limits
 	// Retention is what Do keeps of the runtimes that an operation changes.
 	Retention store.Retention
-	// Now is the time of the operation, for a Retention by age.
+	// UniqueKeys makes Do refuse an idempotency key that another input of the runtime has,
+	// or that the Retention keeps of one.
+	UniqueKeys bool
+	// Tombstones are kept of the runtimes that are deleted. The zero value keeps none.
+	Tombstones store.Keep
+	// Activity says that Now is to be set, so that it is known when a runtime was made, and
+	// when it was written to last.
+	Activity bool
+	// Now is the time of the operation, the zero value if it is not known.
 	Now store.Time
 	// BatchBytes is how much the journal of a group takes at once, 0 if any amount.
 	BatchBytes int64
@@ -36,10 +44,12 @@ type State struct {
 	order    list[*runtime] // by place
 	next     uint64         // place of a new one
 	sessions series[store.SessionID, *filed]
+	stones   series[store.RuntimeID, *tombstone]
 	texts    texts
 	held     store.Totals // but for the texts
 	revision uint64
-	images   int // Images made so far
+	leap     uint64 // the next revision comes after it, too
+	images   int    // Images made so far
 
 	changed  []touched   // since the last Settle
 	log      []change    // what takeBack can take back
@@ -61,29 +71,33 @@ type runtime struct {
 	state    store.RuntimeState // empty if there is none
 	session  *version           // the last one, nil if there is none
 	past     list[*version]     // of the session, by number
-	origin   *Origin            // nil if it is no fork
-	inputs   series[store.InputID, *store.InputState]
-	ended    counts         // of the inputs
-	keys     map[string]int // how many inputs have an idempotency key
+	made     int64              // in Unix nanoseconds, 0 if nobody knows
+	active   int64              // likewise, the last time that it was written to
+	inputs   series[store.InputID, input]
+	counts   counts            // of the inputs
+	keys     map[string]uint64 // by idempotency key the place of the input that has it, of the first if there are several
 	runs     series[store.RunID, *run]
 	dropped  series[store.RunID, dropped]
+	highest  uint64                   // sequence of any run, and no less than the floor
 	latest   *Receipt                 // stored last
 	sessions map[store.SessionID]bool // whose latest snapshot is one of this runtime's
 	tally    tally
 	held     store.Totals // but for the texts
+	rare     *rare        // nil if there is nothing of it
 	swept    swept        // how far the State's Retention has looked
 	view     *View        // nil if there is none of this version
 	clones   int          // how often its lists were shared with a View or a clone
 	images   int          // the State's, when this was made
 	changed  bool         // it is in State.changed
+	written  bool         // by the operation, and so it is active
 	deleted  bool
 }
 
-// A part is one thing that a State holds. All but a filed snapshot are a
-// runtime's.
+// A part is one thing that a State holds. All but a filed snapshot and a tombstone are
+// a runtime's.
 type part struct {
 	kind kind
-	at   uint64 // the place of an input, a run, a dropped run or a filed snapshot; a version's number
+	at   uint64 // the place of an input, a run, a dropped run, a key, a filed snapshot or a tombstone; a version's number
 	nth  uint64 // the sequence of a receipt of the run at that place
 }
 
@@ -95,29 +109,38 @@ const (
 	theState
 	theLatest  // receipt
 	theHighest // sequence of a run
+	theHighestOfAll
+	theFloor
 	theOrigin
-	theSession // from here on what Totals count
-	aPast      // version of the session
+	theLabels // from here on what Totals count
+	theSession
+	aPast // version of the session
 	anInput
 	aRun
 	aDropped // run
 	aReceipt
+	aKey   // that is kept
 	aFiled // snapshot
+	aTombstone
 )
 
 // A value is what stands in a part: the field of its kind, or nothing.
 type value struct {
-	there   bool   // of theRuntime
-	number  uint64 // of theVersion and theHighest
+	there   bool   // of theRuntime and theFloor
+	number  uint64 // of theVersion, theHighest, theHighestOfAll and theFloor
 	view    *View  // of theVersion
+	active  int64  // of theVersion
 	state   store.RuntimeState
 	origin  *Origin
+	labels  map[string]string
 	version *version
 	receipt *Receipt
-	input   *store.InputState
+	input   input
 	run     *run
 	dropped *dropped
+	key     *usedKey
 	filed   *filed
+	stone   *tombstone
 }
 
 // A change is a part with what stood there before.
@@ -161,6 +184,7 @@ func (s *State) swap(rt *runtime, p part, v *value) {
 	case theVersion:
 		rt.version, v.number = v.number, rt.version
 		rt.view, v.view = v.view, rt.view
+		rt.active, v.active = v.active, rt.active
 	case theState:
 		rt.state, v.state = v.state, rt.state
 	case theLatest:
@@ -168,8 +192,16 @@ func (s *State) swap(rt *runtime, p part, v *value) {
 	case theHighest:
 		r, _ := rt.runs.values.get(p.at)
 		r.highest, v.number = v.number, r.highest
+	case theHighestOfAll:
+		rt.highest, v.number = v.number, rt.highest
+	case theFloor:
+		rt.more().floor.swap(v)
+	case theLabels:
+		r := rt.more()
+		r.labels, v.labels = v.labels, r.labels
 	case theOrigin:
-		rt.origin, v.origin = v.origin, rt.origin
+		r := rt.more()
+		r.origin, v.origin = v.origin, r.origin
 	case theSession:
 		v.version = s.swapSession(rt, v.version)
 	case aPast:
@@ -178,17 +210,21 @@ func (s *State) swap(rt *runtime, p part, v *value) {
 		v.input = rt.swapInput(p.at, v.input)
 	case aRun:
 		s.countReceipts(rt, v.run, 1)
-		v.run = rt.swapRun(p.at, v.run)
+		v.run = swap(&rt.runs, p.at, v.run, (*run).runID)
 		s.countReceipts(rt, v.run, -1)
 	case aDropped:
 		v.dropped = rt.swapDropped(p.at, v.dropped)
 	case aReceipt:
 		r, _ := rt.runs.values.get(p.at)
 		v.receipt = r.swap(p.nth, v.receipt)
+	case aKey:
+		v.key = s.swapKey(rt, p.at, v.key)
 	case aFiled:
 		v.filed = s.swapFiled(p.at, v.filed)
+	case aTombstone:
+		v.stone = swap(&s.stones, p.at, v.stone, (*tombstone).runtimeID)
 	}
-	if p.kind >= theSession {
+	if p.kind >= theLabels {
 		m, before := v.size(p.kind)
 		add(&s.held, p.kind, n-m, bytes-before)
 		if rt != nil {
@@ -201,60 +237,34 @@ func (s *State) swap(rt *runtime, p part, v *value) {
 func (s *State) open(id store.RuntimeID) *runtime {
 	rt := s.runtimes[id]
 	if rt == nil {
-		rt = &runtime{id: store.RuntimeID(strings.Clone(string(id))), place: s.next, images: s.images} // the id may be part of a large text
+		rt = &runtime{id: store.RuntimeID(strings.Clone(string(id))), place: s.next, made: nanoseconds(s.Now), images: s.images} // the id may be part of a large text
 		countRuntime(&rt.held, rt.id)
 		s.next++
+		s.unearth(id)
 		s.set(rt, part{kind: theRuntime}, value{there: true})
 	}
-	return s.touch(rt)
-}
-
-// touch marks a runtime as changed, and returns the one to change.
-func (s *State) touch(rt *runtime) *runtime {
-	rt = s.own(rt)
-	if !rt.changed {
-		rt.changed = true
-		s.changed = append(s.changed, touched{rt, rt.held.InputStates, rt.openInputs()})
-	}
+	rt = s.touch(rt)
+	rt.written = true
 	return rt
-}
-
-// A touched runtime has changed since the last Settle.
-type touched struct {
-	rt           *runtime
-	inputs, open int // that it had before, and those of them that had not ended
-}
-
-// own returns a runtime that no Image shows: this one, or a clone that takes
-// its place.
-func (s *State) own(rt *runtime) *runtime {
-	if rt.images == s.images {
-		return rt
-	}
-	clone := *rt
-	clone.images = s.images
-	clone.share()
-	s.setRuntime(&clone)
-	return &clone
 }
 
 // PutInputState adds an input's state at the end, or replaces it in place.
 func (s *State) PutInputState(id store.RuntimeID, state *store.InputState) {
 	rt := s.open(id)
 	at, _ := rt.inputs.place(state.InputID)
-	s.set(rt, part{kind: anInput, at: at}, value{input: state})
+	s.putInput(rt, at, input{state, s.Pending()})
 }
 
 // DeleteInputState removes an input's state, and reports whether there was
 // one.
-func (s *State) DeleteInputState(id store.RuntimeID, input store.InputID) bool {
+func (s *State) DeleteInputState(id store.RuntimeID, inputID store.InputID) bool {
 	rt := s.runtimes[id]
 	if rt == nil {
 		return false
 	}
-	at, ok := rt.inputs.place(input)
+	at, ok := rt.inputs.place(inputID)
 	if ok {
-		s.set(s.touch(rt), part{kind: anInput, at: at}, value{})
+		s.putInput(s.open(id), at, input{})
 	}
 	return ok
 }
@@ -271,20 +281,4 @@ func (s *State) PutReceipt(id store.RuntimeID, receipt *Receipt) {
 	s.set(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, value{receipt: receipt})
 	s.raise(rt, at, receipt.Sequence)
 	s.set(rt, part{kind: theLatest}, value{receipt: receipt})
-}
-
-// DeleteRuntime removes all of a runtime, and returns what that was.
-func (s *State) DeleteRuntime(id store.RuntimeID) store.Removed {
-	rt := s.runtimes[id]
-	if rt == nil {
-		return store.Removed{}
-	}
-	rt = s.touch(rt)
-	before := s.Totals()
-	for session := range rt.sessions {
-		at, _ := s.sessions.place(session)
-		s.set(nil, part{kind: aFiled, at: at}, value{})
-	}
-	s.set(rt, part{kind: theRuntime}, value{})
-	return store.Removed{Totals: minus(before, s.Totals())}
 }

@@ -15,12 +15,17 @@ const (
 	versionBytes  = 400 // of an earlier one, likewise
 	partBytes     = 170 // of a text
 	filedBytes    = 150 // of a snapshot, besides
+	keyBytes      = 200 // that is kept without its input, but for its text
+	keysBytes     = 400 // of a runtime that has any, besides
+	stoneBytes    = 260 // of a deleted runtime, but for its id and keys
+	labelBytes    = 90  // but for its texts
+	labelsBytes   = 400 // of a runtime that has any, besides
 )
 
 // size returns how many a value of a part counts for, and how many bytes.
 func (v *value) size(of kind) (n int, bytes int64) {
 	switch {
-	case of == anInput && v.input != nil:
+	case of == anInput && v.input.there():
 		return 1, int64(inputBytes + v.input.PayloadBytes())
 	case of == aReceipt && v.receipt != nil:
 		return 1, int64(v.receipt.bytes())
@@ -34,6 +39,12 @@ func (v *value) size(of kind) (n int, bytes int64) {
 		return 1, versionBytes
 	case of == aFiled && v.filed != nil:
 		return 1, snapshotBytes + filedBytes
+	case of == theLabels && v.labels != nil:
+		return 0, sizeOfLabels(v.labels)
+	case of == aKey && v.key != nil:
+		return 1, v.key.bytes()
+	case of == aTombstone && v.stone != nil:
+		return 1, v.stone.bytes()
 	}
 	return 0, 0
 }
@@ -61,7 +72,33 @@ func add(t *store.Totals, of kind, n int, bytes int64) {
 	case aFiled:
 		t.Sessions += n
 		t.SnapshotBytes += bytes
+	case theLabels:
+		t.RuntimeBytes += bytes
+	case aKey:
+		t.Keys += n
+		t.RuntimeBytes += bytes
+	case aTombstone:
+		t.Tombstones += n
+		t.RuntimeBytes += bytes
 	}
+}
+
+func sizeOfLabels(labels map[string]string) int64 {
+	n := labelsBytes
+	for key, value := range labels {
+		n += labelBytes + len(key) + len(value)
+	}
+	return int64(n)
+}
+
+func (u *usedKey) bytes() int64 { return int64(keyBytes + len(u.key)) }
+
+func (t *tombstone) bytes() int64 {
+	n := int64(stoneBytes + len(t.id))
+	for _, u := range t.keys {
+		n += u.bytes()
+	}
+	return n
 }
 
 // countReceipts counts the receipts of a run, nil if there is none, n times, 1 or
@@ -104,6 +141,7 @@ func minus(a, b store.Totals) store.Totals {
 		Runtimes: a.Runtimes - b.Runtimes, InputStates: a.InputStates - b.InputStates,
 		Runs: a.Runs - b.Runs, Receipts: a.Receipts - b.Receipts,
 		Snapshots: a.Snapshots - b.Snapshots, Versions: a.Versions - b.Versions, Sessions: a.Sessions - b.Sessions,
+		Keys: a.Keys - b.Keys, Tombstones: a.Tombstones - b.Tombstones,
 		RuntimeBytes: a.RuntimeBytes - b.RuntimeBytes, InputBytes: a.InputBytes - b.InputBytes,
 		ReceiptBytes: a.ReceiptBytes - b.ReceiptBytes, SnapshotBytes: a.SnapshotBytes - b.SnapshotBytes,
 	}

@@ -23,7 +23,14 @@ import (
 func change(s *state.State, r *rand.Rand) {
 	id := runtimeIDs[r.IntN(len(runtimeIDs))]
 	snapshot := new(store.SnapshotOf(fmt.Append(nil, r.IntN(100))))
-	switch r.IntN(19) {
+	what := r.IntN(23)
+	if s.CheckDeleted(id) != nil { // as operations look first
+		if what%3 == 0 {
+			s.Revive(id)
+		}
+		return
+	}
+	switch what {
 	case 0, 1, 2, 3:
 		state := inputState(byte(r.IntN(6)), []store.InputLifecycleState{store.InputQueued, store.InputConsumed}[r.IntN(2)])
 		state.UpdatedAt = store.TimeOf(time.Unix(r.Int64N(100), 0))
@@ -52,7 +59,7 @@ func change(s *state.State, r *rand.Rand) {
 	case 16:
 		_ = s.RestoreSession(id, 1+r.Uint64N(5))
 	case 17:
-		if to := runtimeIDs[r.IntN(len(runtimeIDs))]; s.Version(to) == 0 {
+		if to := runtimeIDs[r.IntN(len(runtimeIDs))]; s.Version(to) == 0 && s.CheckDeleted(to) == nil {
 			_ = s.Fork(id, 1+r.Uint64N(5), to)
 		}
 	case 18:
@@ -67,7 +74,27 @@ func change(s *state.State, r *rand.Rand) {
 		s.UseSequences(id, store.RunID{byte(r.IntN(3))}, r.Uint64N(6))
 	case 13:
 		s.Prune(id, someRetention(r), store.TimeOf(time.Unix(100, 0)))
+	case 19, 20:
+		s.PutLabels(id, someLabels(r))
+	case 21:
+		s.DeleteInputState(id, store.InputID{byte(r.IntN(6))})
+	case 22:
+		s.Expire(state.Idle{Since: store.TimeOf(time.Unix(r.Int64N(100), 0)), Inputs: []store.InputLifecycleState{store.InputQueued}[r.IntN(2):]})
 	}
+}
+
+func someLabels(r *rand.Rand) map[string]string {
+	labels := make(map[string]string)
+	for range r.IntN(4) {
+		labels[fmt.Sprint("label ", r.IntN(3))] = fmt.Sprint(r.IntN(3))
+	}
+	return labels
+}
+
+// keepKeys are what a State may keep of keys and of runtimes that are deleted.
+func keepKeys(s *state.State, r *rand.Rand) {
+	keeps := []store.Keep{{}, {Last: 2}, {Last: 100}, {For: 40 * time.Second}}
+	s.Retention.Keys, s.Tombstones, s.UniqueKeys = keeps[r.IntN(4)], keeps[r.IntN(4)], r.IntN(2) == 0
 }
 
 // grown returns a snapshot that shares something with one that is held, or that was
@@ -93,6 +120,7 @@ func someRetention(r *rand.Rand) store.Retention {
 		Inputs:   store.Keep{Last: r.IntN(4), For: time.Duration(r.IntN(3)) * 30 * time.Second},
 		Payloads: store.Keep{Last: r.IntN(4), For: time.Duration(r.IntN(3)) * 30 * time.Second},
 		Sessions: store.Keep{Last: r.IntN(4), For: time.Duration(r.IntN(3)) * 30 * time.Second},
+		Keys:     store.Keep{Last: r.IntN(4), For: time.Duration(r.IntN(3)) * 30 * time.Second},
 	}
 }
 
@@ -113,10 +141,16 @@ func shown(v *state.View) string {
 	latest, _ := v.LatestReceipt()
 	var text strings.Builder
 	fmt.Fprintln(&text, v.RuntimeID(), v.Version(), v.Exists(), state, brief(snapshot), latest)
-	for in := range v.InputStates() {
-		byID, _ := v.InputState(in.InputID)
-		fmt.Fprintln(&text, in.InputID, in.AttemptCount, byID.AttemptCount, in.IdempotencyKey != nil, len(in.PersistedInput))
+	for one := range v.Inputs() {
+		in := one.State
+		byID, ok := v.Input(in.InputID)
+		fmt.Fprintln(&text, in.InputID, in.AttemptCount, byID.State.AttemptCount, in.IdempotencyKey != nil, len(in.PersistedInput), one.Version, byID.Version, ok)
 	}
+	for k := range v.Keys() {
+		fmt.Fprintln(&text, "kept", k)
+	}
+	after, revived := v.SequenceFloor()
+	fmt.Fprintln(&text, after, revived, v.CountInputStates())
 	for one := range v.Sessions() {
 		fmt.Fprintln(&text, one.Number, one.Committed, one.RunID, one.Sequence, brief(one.Snapshot))
 		if at, ok := v.SessionAt(one.Number); !ok || at != one {
@@ -126,7 +160,7 @@ func shown(v *state.View) string {
 	origin, ok := v.Origin()
 	fmt.Fprintln(&text, origin, ok)
 	summary := v.Summary()
-	fmt.Fprintln(&text, summary.Held, summary.Ended)
+	fmt.Fprintln(&text, summary.Held, summary.Ended, summary.Made, summary.Active, summary.Labels, summary.CountInputStates())
 	for run, highest := range v.DroppedRuns() {
 		fmt.Fprintln(&text, "dropped", run, highest)
 	}
@@ -151,31 +185,54 @@ func pictured(image *state.Image) string {
 	for v := range image.Views() {
 		text.WriteString(shown(v))
 		held.Receipts += v.Summary().Held.Receipts
+		held.Keys += len(slices.Collect(v.Keys()))
 		held.InputStates += v.NumInputStates()
 	}
 	for id, filed := range image.Sessions() {
 		fmt.Fprintln(&text, id, filed.By, brief(filed.Snapshot))
 		held.Sessions++
 	}
+	for t := range image.Tombstones() {
+		fmt.Fprintln(&text, stone(t))
+		held.Tombstones++
+	}
+	for _, sum := range image.Page(state.Listing{ByActivity: true}).Items {
+		fmt.Fprintln(&text, sum.RuntimeID, sum.Active)
+	}
 	total := image.Totals()
-	if held.Receipts != total.Receipts || held.InputStates != total.InputStates || held.Sessions != total.Sessions {
+	if held.Receipts != total.Receipts || held.InputStates != total.InputStates || held.Sessions != total.Sessions ||
+		held.Keys != total.Keys || held.Tombstones != total.Tombstones {
 		text.WriteString("does not add up")
 	}
 	return text.String()
+}
+
+// stone is all of a tombstone.
+func stone(t state.Tombstone) string {
+	highest := "none"
+	if t.HighestSequence != nil {
+		highest = fmt.Sprint(*t.HighestSequence)
+	}
+	return fmt.Sprint(t.RuntimeID, t.Revision, t.Deleted, highest, t.Keys)
 }
 
 // all is all that a State holds.
 func all(s *state.State) string {
 	var text strings.Builder
 	fmt.Fprintln(&text, "revision", s.Revision(), s.Totals())
-	for _, runtime := range s.Runtimes(state.Paging{}).Items {
+	for _, runtime := range s.Runtimes(state.Listing{}).Items {
 		fmt.Fprintln(&text, runtime.RuntimeID)
 	}
 	for _, id := range runtimeIDs {
 		text.WriteString(shown(s.View(id)))
 		for key := range 3 {
-			fmt.Fprintln(&text, s.HasKey(id, fmt.Sprint("key ", key)))
+			in, version := s.InputByKey(id, fmt.Sprint("key ", key))
+			fmt.Fprintln(&text, s.HasKey(id, fmt.Sprint("key ", key)), in != nil, version)
 		}
+		for n := range byte(6) {
+			fmt.Fprint(&text, s.InputVersion(id, store.InputID{n}), " ")
+		}
+		fmt.Fprintln(&text, s.CheckDeleted(id))
 		for run := range 3 {
 			next, err := s.NextSequence(id, store.RunID{byte(run)})
 			fmt.Fprintln(&text, next, err)
@@ -186,6 +243,9 @@ func all(s *state.State) string {
 			fmt.Fprintln(&text, id, brief(*snapshot))
 		}
 	}
+	for t := range s.Image().Tombstones() {
+		fmt.Fprintln(&text, stone(t))
+	}
 	return text.String()
 }
 
@@ -195,7 +255,11 @@ func TestTryTakesBackExactly(t *testing.T) {
 	for seed := range uint64(120) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		var tried, plain state.State
+		keepKeys(&tried, rand.New(rand.NewPCG(seed, 1)))
+		keepKeys(&plain, rand.New(rand.NewPCG(seed, 1)))
 		for range 40 {
+			now := store.TimeOf(time.Unix(r.Int64N(200), 0))
+			tried.Now, plain.Now = now, now
 			if r.IntN(3) == 0 {
 				var kept *state.View
 				if r.IntN(2) == 0 {
@@ -236,7 +300,9 @@ func TestTryTakesBackExactly(t *testing.T) {
 			plain.Settle()
 		}
 		require.Equal(t, all(&plain), all(&tried), "seed %d", seed)
+		tried.Tombstones = store.Keep{}
 		for _, id := range runtimeIDs {
+			tried.Revive(id)
 			tried.DeleteRuntime(id)
 		}
 		require.Zero(t, tried.Totals(), "seed %d", seed)
@@ -255,7 +321,7 @@ func TestTryWithinTry(t *testing.T) {
 	}))
 	assert.Nil(t, s.Settle())
 	assert.Zero(t, s.Totals())
-	assert.Empty(t, s.Runtimes(state.Paging{}).Items)
+	assert.Empty(t, s.Runtimes(state.Listing{}).Items)
 }
 
 // A View shows what it showed, whatever comes after it, and is current until
@@ -264,9 +330,11 @@ func TestViewsDoNotChange(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		var s state.State
+		keepKeys(&s, r)
 		views := map[*state.View]string{}
 		images := map[*state.Image]string{}
 		for range 200 {
+			s.Now = store.TimeOf(time.Unix(r.Int64N(200), 0))
 			for range r.IntN(3) {
 				change(&s, r)
 			}

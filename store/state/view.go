@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"iter"
+	"maps"
 	"strings"
 	"sync/atomic"
 
@@ -26,7 +27,12 @@ type View struct {
 	runs    list[*run]
 	latest  *Receipt
 	dropped list[dropped]
-	ended   counts
+	floor   sequence
+	used    list[*usedKey]
+	labels  map[string]string
+	made    int64
+	active  int64
+	counts  counts
 	held    store.Totals
 	index   atomic.Pointer[index] // made when it is first needed
 	moment  *moment
@@ -34,8 +40,8 @@ type View struct {
 
 // An index finds the parts of a View by their keys.
 type index struct {
-	inputs map[store.InputID]*store.InputState
-	keys   map[string]*store.InputState // the first with each key
+	inputs map[store.InputID]input
+	keys   map[string]input // the first with each key
 	runs   map[store.RunID]*run
 }
 
@@ -78,11 +84,7 @@ func (v *View) NumInputStates() int { return v.inputs.Len() }
 // CountInputStates returns how many inputs are in each state, but for those that
 // none is in.
 func (v *View) CountInputStates() map[store.InputLifecycleState]int {
-	counts := make(map[store.InputLifecycleState]int)
-	for state := range v.inputs.All() {
-		counts[state.CurrentState]++
-	}
-	return counts
+	return v.counts.byState()
 }
 
 // InputStates returns all input states, in the order in which their inputs were
@@ -97,16 +99,47 @@ func (v *View) InputStates() iter.Seq[store.InputState] {
 	}
 }
 
+// Inputs returns all inputs with their versions, in the order of InputStates.
+func (v *View) Inputs() iter.Seq[Input] {
+	return func(yield func(Input) bool) {
+		for in := range v.inputs.values.all() {
+			if !yield(in.value()) {
+				return
+			}
+		}
+	}
+}
+
+// An Input is the state of an input, and its version.
+type Input struct {
+	State store.InputState `json:"state"`
+	// Version is the revision of the last change of the input, so it fences who has
+	// seen that: see package batch's InputVersionIs. After a batch that changes the input
+	// it is the Revision of the batch's result. An import gives all inputs a version that
+	// none had before.
+	Version uint64 `json:"version"`
+}
+
+func (in input) value() Input { return Input{in.Clone(), in.version} }
+
 // InputState returns the state of one input. The first search of a View by a
 // key, of any kind, takes time in proportion to what it shows.
 func (v *View) InputState(id store.InputID) (state store.InputState, ok bool) {
-	return cloned(v.indexed().inputs[id])
+	return cloned(v.indexed().inputs[id].InputState)
+}
+
+// Input returns one input with its version.
+func (v *View) Input(id store.InputID) (in Input, ok bool) {
+	if found := v.indexed().inputs[id]; found.there() {
+		return found.value(), true
+	}
+	return in, false
 }
 
 // InputStateByKey returns the state of the first input that has an idempotency
 // key.
 func (v *View) InputStateByKey(key string) (state store.InputState, ok bool) {
-	return cloned(v.indexed().keys[key])
+	return cloned(v.indexed().keys[key].InputState)
 }
 
 // Runs returns the runs that have receipts, in the order in which their first
@@ -170,10 +203,27 @@ func (v *View) DroppedRuns() iter.Seq2[store.RunID, uint64] {
 // LatestReceipt returns the receipt that was stored last, of any run.
 func (v *View) LatestReceipt() (receipt store.RunBoundaryReceipt, ok bool) { return valueOf(v.latest) }
 
+// Keys returns the idempotency keys that are kept without their inputs, in the order in
+// which they lost them.
+func (v *View) Keys() iter.Seq[Key] {
+	return func(yield func(Key) bool) {
+		for u := range v.used.all() {
+			if !yield(u.value()) {
+				return
+			}
+		}
+	}
+}
+
+// SequenceFloor returns the sequence that new runs come after, if the runtime was deleted
+// and brought back.
+func (v *View) SequenceFloor() (sequence uint64, ok bool) { return v.floor.number, v.floor.there }
+
 // Summary says what there is.
 func (v *View) Summary() RuntimeSummary {
 	return RuntimeSummary{
-		RuntimeID: v.id, Version: v.version, RuntimeState: v.state, Held: v.held, Ended: v.ended.inputs, latest: v.latest,
+		RuntimeID: v.id, Version: v.version, RuntimeState: v.state, Held: v.held, Ended: v.counts.ended(),
+		Made: timeOf(v.made), Active: timeOf(v.active), Labels: maps.Clone(v.labels), latest: v.latest, counts: v.counts,
 	}
 }
 
@@ -196,11 +246,11 @@ func (v *View) indexed() *index {
 	if x := v.index.Load(); x != nil {
 		return x
 	}
-	x := &index{inputs: make(map[store.InputID]*store.InputState), keys: make(map[string]*store.InputState), runs: make(map[store.RunID]*run)}
-	for state := range v.inputs.All() {
-		x.inputs[state.InputID] = state
-		if key := state.IdempotencyKey; key != nil && x.keys[*key] == nil {
-			x.keys[*key] = state
+	x := &index{inputs: make(map[store.InputID]input), keys: make(map[string]input), runs: make(map[store.RunID]*run)}
+	for in := range v.inputs.values.all() {
+		x.inputs[in.InputID] = in
+		if in.hasKey() && !x.keys[*in.IdempotencyKey].there() {
+			x.keys[*in.IdempotencyKey] = in
 		}
 	}
 	for r := range v.runs.all() {
@@ -233,15 +283,24 @@ func (s *State) View(id store.RuntimeID) *View {
 // copy what it goes on to change.
 func (rt *runtime) show(m *moment) *View {
 	return &View{
-		id: rt.id, version: rt.version, state: rt.state, session: rt.session, past: rt.past, origin: rt.origin,
+		id: rt.id, version: rt.version, state: rt.state, session: rt.session, past: rt.past, origin: rt.few().origin,
 		inputs: InputStates{rt.inputs.values}, runs: rt.runs.values, latest: rt.latest, dropped: rt.dropped.values,
-		ended: rt.ended, held: rt.total(), moment: m,
+		floor: rt.few().floor, used: rt.few().used.values, labels: rt.few().labels, made: rt.made, active: rt.active,
+		counts: rt.counts, held: rt.total(), moment: m,
 	}
 }
 
 // A Viewer is a store with views: see [View] for what they promise.
 type Viewer interface {
 	View(ctx context.Context, id store.RuntimeID) (*View, error)
+}
+
+// An InputLoader is a store that loads inputs with their versions.
+type InputLoader interface {
+	// LoadInput returns one input.
+	LoadInput(ctx context.Context, id store.RuntimeID, input store.InputID) (in Input, ok bool, err error)
+	// LoadInputByKey returns the first input that has an idempotency key.
+	LoadInputByKey(ctx context.Context, id store.RuntimeID, key string) (in Input, ok bool, err error)
 }
 
 // A Historian is a store that keeps earlier versions of sessions, if its Retention

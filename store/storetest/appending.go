@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 )
@@ -319,10 +320,7 @@ func additionsAreCancelledWhole(tr *trial) {
 }
 
 func additionsAreLimited(tr *trial) {
-	if tr.factory.OpenWith == nil {
-		tr.Skip("skipped: the Factory has no OpenWith")
-	}
-	tr.use(tr.factory.OpenWith(tr.T, store.Retention{}, store.Limits{SnapshotBytes: 100}))
+	tr.openWith(loopstore.Options{Limits: store.Limits{SnapshotBytes: 100}})
 	for _, w := range tr.sessionWays() {
 		id := store.RuntimeID(w.name)
 		want := opaqueOf("", 0)

@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/loopstore/loopstore"
@@ -47,10 +48,8 @@ func (s *mintsTwice) CommitSessionBoundary(ctx context.Context, id store.Runtime
 type showsHalfABatch struct{ *loopstore.Loop }
 
 func (s showsHalfABatch) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, c store.LifecycleCommit) error {
-	for i := range c.InputStates {
-		if c.InputStates[i].Validate() != nil {
-			return s.Loop.AtomicLifecycleCommit(ctx, id, c) // which refuses it
-		}
+	if len(c.If) > 0 || slices.ContainsFunc(c.InputStates, func(s store.InputState) bool { return s.Validate() != nil }) {
+		return s.Loop.AtomicLifecycleCommit(ctx, id, c) // which may refuse it
 	}
 	if err := s.PersistRuntimeState(ctx, id, c.RuntimeState); err != nil {
 		return err
@@ -70,10 +69,8 @@ func (s showsHalfABatch) AtomicLifecycleCommit(ctx context.Context, id store.Run
 type showsPartsInTurn struct{ *loopstore.Loop }
 
 func (s showsPartsInTurn) AtomicLifecycleCommit(ctx context.Context, id store.RuntimeID, c store.LifecycleCommit) error {
-	for i := range c.InputStates {
-		if c.InputStates[i].Validate() != nil {
-			return s.Loop.AtomicLifecycleCommit(ctx, id, c) // which refuses it
-		}
+	if len(c.If) > 0 || slices.ContainsFunc(c.InputStates, func(s store.InputState) bool { return s.Validate() != nil }) {
+		return s.Loop.AtomicLifecycleCommit(ctx, id, c) // which may refuse it
 	}
 	if err := s.PersistRuntimeState(ctx, id, c.RuntimeState); err != nil {
 		return err

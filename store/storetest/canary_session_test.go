@@ -19,8 +19,8 @@ import (
 // faultyPast makes stores that keep earlier versions too.
 func faultyPast(spoil func(*loopstore.Loop) store.RuntimeStore) storetest.Factory {
 	f := faultyExtra(spoil)
-	f.OpenWith = func(_ testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
-		return spoil(loopstore.New(loopstore.Options{Retention: keep, Limits: limits}))
+	f.OpenWith = func(_ testing.TB, opts loopstore.Options) store.RuntimeStore {
+		return spoil(loopstore.New(opts))
 	}
 	return f
 }
@@ -194,11 +194,11 @@ func (s reusesNumbers) Commit(ctx context.Context, b batch.Batch) (batch.Result,
 // keepsOneTooMany keeps one version more than it is told.
 func keepsOneTooMany() storetest.Factory {
 	f := faultyPast(func(l *loopstore.Loop) store.RuntimeStore { return l })
-	f.OpenWith = func(_ testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
-		if keep.Sessions.Last > 0 {
-			keep.Sessions.Last++
+	f.OpenWith = func(_ testing.TB, opts loopstore.Options) store.RuntimeStore {
+		if opts.Retention.Sessions.Last > 0 {
+			opts.Retention.Sessions.Last++
 		}
-		return loopstore.New(loopstore.Options{Retention: keep, Limits: limits})
+		return loopstore.New(opts)
 	}
 	return f
 }

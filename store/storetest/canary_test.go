@@ -74,6 +74,22 @@ func canaries() []canary {
 			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return leavesHalf{l} })},
 		{"checks conditions before the batch", "batches", "an input is claimed once, however many callers want it",
 			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return checksBefore{l} })},
+		{"passes over conditions", "conditions", "a call with a condition that does not hold changes nothing",
+			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return passesOverConditions{l} })},
+		{"commits on a stale claim", "fencing", "a claim that was put back commits nothing",
+			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return takesAnyClaim{l} })},
+		{"imports versions that were there before", "fencing", "an import gives inputs versions that no fence before it has",
+			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return importsVersionsAnew{l} })},
+		{"forgets a key", "keys", "a key outlives its input, and is not free",
+			faultyWith(false, func(l *loopstore.Loop) store.RuntimeStore { return forgetsAKey{l} })},
+		{"revives what was deleted", "deleting", "every write that would make a deleted runtime again is refused",
+			faultyWith(true, func(l *loopstore.Loop) store.RuntimeStore { return revives{l} })},
+		{"revives from the start", "deleting", "runs of a revived runtime begin after the highest sequence that any had",
+			faultyWith(true, func(l *loopstore.Loop) store.RuntimeStore { return startsAgain{l} })},
+		{"counts pages", "listing", "what stands throughout is listed once, whatever others write",
+			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return countsPages{l} })},
+		{"adds labels", "listing", "PutLabels replaces all labels",
+			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return addsLabels{l} })},
 		{"answers with an old view", "views", "a view shows what the operations find",
 			faultyExtra(func(l *loopstore.Loop) store.RuntimeStore { return &answersWithAnOldView{Loop: l} })},
 		{"returns a stale view", "readers", "a reader shows what the operations find", returnsAStaleView()},
@@ -125,7 +141,7 @@ func TestCanaries(t *testing.T) {
 	for _, c := range canaries() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			test, tried := "TestCanaryChild", 18
+			test, tried := "TestCanaryChild", 23
 			if onlyOneChapter && c.name != "never writes" {
 				test, tried = test+"$/^"+c.chapter, 1
 			}
@@ -144,7 +160,7 @@ func TestCanaries(t *testing.T) {
 			assert.Contains(t, out, "TestCanaryChild/"+promise+"\n", "the failure names chapter and promise")
 			if c.name == "never writes" {
 				for chapter, outcome := range chapters {
-					lacks := slices.Contains([]string{"batches", "views", "readers", "watching", "past", "pieces", "reopening"}, chapter)
+					lacks := slices.Contains([]string{"batches", "fencing", "keys", "deleting", "views", "readers", "watching", "listing", "past", "pieces", "reopening"}, chapter)
 					assert.Equal(t, lacks, outcome != "FAIL", "%s: %s", chapter, outcome)
 				}
 				return

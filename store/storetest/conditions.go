@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"math"
-	"reflect"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -62,6 +61,14 @@ func conditionals() []conditional {
 			},
 		},
 		{
+			"InputVersionIs", all{batch.InputVersionIs{RuntimeID: "a", InputID: one, Version: 1}, &batch.InputVersionIs{RuntimeID: "a", InputID: store.InputID{2}, Version: 1}},
+			all{
+				batch.InputVersionIs{RuntimeID: "a", InputID: one, Version: 2}, batch.InputVersionIs{RuntimeID: "a", InputID: one},
+				batch.InputVersionIs{RuntimeID: "a", InputID: one, Version: math.MaxUint64}, batch.InputVersionIs{RuntimeID: "a", InputID: none, Version: 1},
+				batch.InputVersionIs{RuntimeID: "a", InputID: none}, batch.InputVersionIs{RuntimeID: "b", InputID: one}, batch.InputVersionIs{RuntimeID: "raw", InputID: one, Version: 2},
+			},
+		},
+		{
 			"InputAbsent", all{batch.InputAbsent{RuntimeID: "a", InputID: none}, batch.InputAbsent{RuntimeID: "b", InputID: one}},
 			all{batch.InputAbsent{RuntimeID: "a", InputID: one}},
 		},
@@ -83,10 +90,6 @@ func conditionals() []conditional {
 	}
 }
 
-func runtimeOf(c batch.Condition) store.RuntimeID {
-	return reflect.ValueOf(c).FieldByName("RuntimeID").Interface().(store.RuntimeID)
-}
-
 // try commits a large batch once for each condition, which alone decides whether it
 // is applied.
 func (c conditional) try(tr *trial) {
@@ -99,8 +102,8 @@ func (c conditional) try(tr *trial) {
 			Then: []batch.Write{deleting("a"), setting("raw", store.RuntimeRunning), setting("b", store.RuntimeRunning)},
 		})
 		assert.Equal(tr, len(c.holds), conflict.Index, "the index in the conflict with %#v", fails)
-		assert.Equal(tr, runtimeOf(fails), conflict.RuntimeID, "the runtime in the conflict with %#v", fails)
-		assert.Equal(tr, versions[runtimeOf(fails)], conflict.Version, "the version in the conflict with %#v", fails)
+		assert.Equal(tr, fails.About(), conflict.RuntimeID, "the runtime in the conflict with %#v", fails)
+		assert.Equal(tr, versions[fails.About()], conflict.Version, "the version in the conflict with %#v", fails)
 		require.Equal(tr, before, tr.everything(), "what is there after the conflict with %#v", fails)
 	}
 	for i, holds := range c.holds {

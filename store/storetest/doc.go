@@ -14,8 +14,9 @@
 // A broken promise fails as TestConformance/chapter/promise, for example
 // TestConformance/atomicity/a_refused_commit_spends_no_sequence, and the failure
 // states the rule. The chapters are values, operations, atomicity, isolation,
-// privacy, ordering, concurrency, cancellation, batches, views, readers, watching,
-// reopening, formats, appending, past, pieces and closing. Run the suite with -race;
+// privacy, ordering, concurrency, cancellation, batches, conditions, fencing, keys,
+// deleting, views, readers, watching, listing, reopening, formats, appending, past, pieces
+// and closing. Run the suite with -race;
 // with -short it repeats less. A promise that takes longer than Factory.Timeout fails
 // with the stacks of all goroutines. One that panics fails with the stack of the panic.
 //
@@ -24,6 +25,10 @@
 // Readers need Factory.Reader, unless the store has a Reader like loopstore.Loop's.
 // Reopening needs Factory.Reopen. Formats and appending are skipped if
 // Factory.OnlyUnset says that the store takes no formats; it must refuse them then.
+// Fencing, which is about the versions of inputs, needs a [batch.Committer], and a
+// [state.Viewer] or a [state.InputLoader]. Keys and deleting need Factory.OpenWith and a
+// [batch.Committer], and listing a Runtimes like loopstore.Loop's. Conditions, those of
+// single calls, need nothing: a store without batches refuses them.
 // The past needs Factory.OpenWith, a [batch.Committer], a [state.Viewer] and a
 // [state.Historian]. Pieces, which are about imports, deletions and prunes that are
 // larger than a journal's batch, need a [batch.Committer], and an Export and an Import

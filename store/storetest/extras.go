@@ -51,6 +51,18 @@ func no[C any](_ Factory, s store.RuntimeStore) (missing string) {
 	return "the store has no method " + m.Name + strings.TrimPrefix(m.Type.String(), "func")
 }
 
+// lacksAny returns the first thing that a store lacks of several.
+func lacksAny(all ...func(Factory, store.RuntimeStore) string) func(Factory, store.RuntimeStore) string {
+	return func(f Factory, s store.RuntimeStore) string {
+		for _, lacks := range all {
+			if missing := lacks(f, s); missing != "" {
+				return missing
+			}
+		}
+		return ""
+	}
+}
+
 // needs wraps a promise that is skipped unless the store is a C.
 func needs[C any](try func(*trial)) func(*trial) {
 	return func(tr *trial) {

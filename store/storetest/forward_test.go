@@ -17,12 +17,12 @@ import (
 )
 
 func TestForwardIsAStore(t *testing.T) {
-	with := func(_ testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
-		l := loopstore.New(loopstore.Options{Retention: keep, Limits: limits})
+	with := func(_ testing.TB, opts loopstore.Options) store.RuntimeStore {
+		l := loopstore.New(opts)
 		return closing{func(ctx context.Context, call ops.Call) error { return call.On(ctx, l) }, l.Close}
 	}
 	storetest.Run(t, storetest.Factory{
-		Open:     func(t testing.TB) store.RuntimeStore { return with(t, store.Retention{}, store.Limits{}) },
+		Open:     func(t testing.TB) store.RuntimeStore { return with(t, loopstore.Options{}) },
 		OpenWith: with,
 	})
 }

@@ -17,7 +17,7 @@ import (
 // A glance is one way of looking at what fillSmall and fillLarge make.
 type glance struct {
 	name   string
-	moment bool // it shows the store's revision too
+	moment bool // it shows revisions or times too
 	shows  func(context.Context) (string, error)
 }
 
@@ -62,15 +62,24 @@ func (tr *trial) glances() []glance {
 		}})
 	}
 	if s, ok := s.(lister); ok {
-		all = append(all, glance{"Runtimes", true, func(ctx context.Context) (string, error) {
+		all = append(all, glance{"Runtimes", false, func(ctx context.Context) (string, error) {
 			var ids []string
-			for summary, err := range s.Runtimes(ctx, state.Paging{}) {
+			for summary, err := range s.Runtimes(ctx, state.Listing{}) {
 				if err != nil {
 					return "", err
 				}
-				ids = append(ids, fmt.Sprintf("%q at %d with %+v", summary.RuntimeID, summary.Version, summary.Held))
+				ids = append(ids, fmt.Sprintf("%q with %+v", summary.RuntimeID, summary.Held))
 			}
 			return strings.Join(ids, ", "), nil
+		}}, glance{"the versions of Runtimes", true, func(ctx context.Context) (string, error) {
+			var versions []uint64
+			for summary, err := range s.Runtimes(ctx, state.Listing{}) {
+				if err != nil {
+					return "", err
+				}
+				versions = append(versions, summary.Version)
+			}
+			return fmt.Sprint(versions), nil
 		}})
 	}
 	if s, ok := s.(sessionLoader); ok {

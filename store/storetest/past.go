@@ -42,23 +42,15 @@ func past() []promise {
 
 // pruner is a store with the Loop's Prune.
 type pruner interface {
-	Prune(ctx context.Context, id store.RuntimeID, keep store.Retention) (store.Removed, error)
-	WouldPrune(ctx context.Context, id store.RuntimeID, keep store.Retention) (store.Removed, error)
+	Prune(ctx context.Context, id store.RuntimeID, keep store.Retention) (state.Removed, error)
+	WouldPrune(ctx context.Context, id store.RuntimeID, keep store.Retention) (state.Removed, error)
 }
 
 // counted is a store with the Loop's Stats.
 type counted interface{ Stats() loopstore.Stats }
 
 func lacksPast(f Factory, s store.RuntimeStore) (missing string) {
-	if f.OpenWith == nil {
-		return "the Factory has no OpenWith"
-	}
-	for _, lacks := range []func(Factory, store.RuntimeStore) string{no[batch.Committer], no[state.Viewer], no[state.Historian]} {
-		if missing := lacks(f, s); missing != "" {
-			return missing
-		}
-	}
-	return ""
+	return lacksAny(noOpenWith, no[batch.Committer], no[state.Viewer], no[state.Historian])(f, s)
 }
 
 // needsPast wraps a promise that is skipped unless the store keeps versions.

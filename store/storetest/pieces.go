@@ -42,14 +42,11 @@ type archiver interface {
 
 // lister is a store with the Loop's Runtimes.
 type lister interface {
-	Runtimes(ctx context.Context, page state.Paging) iter.Seq2[state.RuntimeSummary, error]
+	Runtimes(ctx context.Context, listing state.Listing) iter.Seq2[state.RuntimeSummary, error]
 }
 
 func lacksPieces(f Factory, s store.RuntimeStore) (missing string) {
-	if missing := no[archiver](f, s); missing != "" {
-		return missing
-	}
-	return no[batch.Committer](f, s)
+	return lacksAny(no[archiver], no[batch.Committer])(f, s)
 }
 
 // openLarge continues the trial with a new store, which keeps all versions if it can.
@@ -238,15 +235,21 @@ func writesStopImports(tr *trial) {
 	file := tr.exportedLarge()
 	write := func() error { return tr.store.PersistRuntimeState(tr.Context(), "first", store.RuntimeStopped) }
 	require.NoError(tr, write())
-	written := tr.export()
+	written := tr.withoutMoments(tr.shownLarge())
 	tr.openLarge()
 	tr.importAll(file)
 	require.NoError(tr, write())
-	both := tr.export()
+	both := tr.withoutMoments(tr.shownLarge())
+	holds := func(want []string, when string) {
+		tr.Helper()
+		require.Equal(tr, want, tr.withoutMoments(tr.shownLarge()), when)
+		tr.keeps(tr.export(), when)
+		require.Equal(tr, want, tr.withoutMoments(tr.shownLarge()), "%s: after it was reopened", when)
+	}
 
 	tr.openLarge()
 	tr.refused("Import, with a write while it reads", tr.tryImport(tr.Context(), halfway(file, write)), store.ErrNotEmpty)
-	tr.keeps(written, "after a write while an import reads")
+	holds(written, "after a write while an import reads")
 	for n := range repeats(12) {
 		tr.openLarge()
 		var outcome error
@@ -258,11 +261,11 @@ func writesStopImports(tr *trial) {
 		wait()
 		require.NoError(tr, outcome, "a write during an import")
 		if err == nil {
-			tr.keeps(both, "after a write that came behind an import")
+			holds(both, "after a write that came behind an import")
 			continue
 		}
 		tr.refused("Import, with a write while it stores", err, store.ErrNotEmpty)
-		tr.keeps(written, "after a write during an import")
+		holds(written, "after a write during an import")
 		tr.close()
 	}
 }
@@ -419,7 +422,7 @@ func muchIsPruned(tr *trial) {
 		would, err := p.WouldPrune(tr.Context(), "large", keep)
 		require.NoError(tr, err, "WouldPrune")
 		require.Equal(tr, []int{3, largeInputs - 100, 90}, []int{would.Runs, would.InputStates, would.Payloads}, "WouldPrune")
-		var did store.Removed
+		var did state.Removed
 		if n > 0 { // the first ones end early
 			ctx, cancel := context.WithCancel(tr.Context())
 			wait := tr.behind(2*n, cancel)
@@ -427,8 +430,8 @@ func muchIsPruned(tr *trial) {
 			wait()
 			if err != nil {
 				tr.refused("Prune", err, context.Canceled)
-				partial, ok := errors.AsType[*store.PartialError](err)
-				require.Equal(tr, did != store.Removed{}, ok, "a Prune that ends early says what it has removed: %v", err)
+				partial, ok := errors.AsType[*state.PartialError](err)
+				require.Equal(tr, did != state.Removed{}, ok, "a Prune that ends early says what it has removed: %v", err)
 				if ok {
 					require.Equal(tr, did, partial.Removed, "what Prune returns, and its error")
 				}
@@ -441,7 +444,7 @@ func muchIsPruned(tr *trial) {
 		rest, err := p.Prune(tr.Context(), "large", keep)
 		require.NoError(tr, err, "Prune")
 		require.Equal(tr, would, did.Plus(rest), "Prune removes what WouldPrune has said")
-		for _, look := range []func(context.Context, store.RuntimeID, store.Retention) (store.Removed, error){p.WouldPrune, p.Prune} {
+		for _, look := range []func(context.Context, store.RuntimeID, store.Retention) (state.Removed, error){p.WouldPrune, p.Prune} {
 			more, err := look(tr.Context(), "large", keep)
 			require.NoError(tr, err)
 			require.Zero(tr, more, "there is no more to remove")

@@ -28,10 +28,9 @@ func TestLoop(t *testing.T) {
 			storetest.Run(t, storetest.Factory{
 				Open:              func(testing.TB) store.RuntimeStore { return loopstore.New(opts) },
 				StrictSessionKeys: opts.StrictSessionKeys,
-				OpenWith: func(_ testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
-					opts := opts
-					opts.Retention, opts.Limits = keep, limits
-					return loopstore.New(opts)
+				OpenWith: func(_ testing.TB, with loopstore.Options) store.RuntimeStore {
+					with.InboxSize, with.StrictSessionKeys = opts.InboxSize, opts.StrictSessionKeys
+					return loopstore.New(with)
 				},
 			})
 		})
@@ -72,8 +71,8 @@ func onEngines(next func() journal.Engine, spoil func(l *loopstore.Loop, before 
 	return storetest.Factory{
 		Open:   func(t testing.TB) store.RuntimeStore { return open(t, opened{engine: next()}, nil) },
 		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, all[s], s) },
-		OpenWith: func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
-			return open(t, opened{next(), loopstore.Options{Retention: keep, Limits: limits}}, nil)
+		OpenWith: func(t testing.TB, opts loopstore.Options) store.RuntimeStore {
+			return open(t, opened{next(), opts}, nil)
 		},
 	}
 }

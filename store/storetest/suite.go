@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/state"
@@ -41,10 +42,11 @@ type Factory struct {
 	// appending are skipped then.
 	OnlyUnset bool
 
-	// OpenWith is Open for a store that keeps so much of a runtime, and has these
-	// limits. A store that Reopen makes of it does too. The chapter past needs it: it
-	// is nil for stores that keep no earlier versions of sessions.
-	OpenWith func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore
+	// OpenWith is Open for a store with some of loopstore's options. The suite sets no
+	// others than Limits, Retention, UniqueKeys, Tombstones and Activity. A store that Reopen makes
+	// of it has them too. It returns nil for options that the stores do not have: what
+	// needs them is skipped. The chapters past, keys and deleting need OpenWith.
+	OpenWith func(t testing.TB, opts loopstore.Options) store.RuntimeStore
 
 	// Chapters are the names of the chapters to run. nil means all.
 	Chapters []string
@@ -83,9 +85,14 @@ func chapters() []chapter {
 		{"concurrency", "Let every operation take effect at one moment between its call and its return.", concurrency(), nil},
 		{"cancellation", "Return the context's error only if nothing was applied, and nil only if everything was.", cancellation(), nil},
 		{"batches", "Check the conditions and apply all writes in one step, or apply none.", batches(), no[batch.Committer]},
+		{"conditions", "Check the conditions of a call in the step that applies it, or refuse all conditions.", conditionsOfCommits(), nil},
+		{"fencing", "Give an input that changes the revision of the change as its version, and never one that it had.", fencing(), lacksAny(no[batch.Committer], noInputVersions)},
+		{"keys", "Check the keys when all of an operation is done, and keep those that the Retention says.", keys(), lacksAny(noOpenWith, no[batch.Committer])},
+		{"deleting", "Leave a tombstone of what is deleted, which refuses all but ReviveRuntime.", tombstones(), lacksAny(noOpenWith, no[batch.Committer])},
 		{"views", "Show what the runtime holds at one moment, and never change it.", views(), no[state.Viewer]},
 		{"readers", "Return a view only if it is still current at some moment of the call.", readers(), noReader},
 		{"watching", "After each view that was yielded, look for a newer one before waiting.", watching(), no[state.Watcher]},
+		{"listing", "Let a page begin where the one before it ended, whatever has come or gone since.", listing(), no[lister]},
 		{"reopening", "Keep the latest version of everything that was acknowledged, and nothing else.", reopening(), func(f Factory, _ store.RuntimeStore) string {
 			if f.Reopen == nil {
 				return "the Factory has no Reopen"

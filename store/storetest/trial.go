@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 )
 
@@ -39,6 +40,27 @@ func (tr *trial) use(s store.RuntimeStore) {
 func (tr *trial) open() {
 	tr.Helper()
 	tr.use(tr.factory.Open(tr.T))
+}
+
+// openWith continues the trial with a new store that has these options. It skips the
+// promise if there is none.
+func (tr *trial) openWith(opts loopstore.Options) {
+	tr.Helper()
+	if missing := noOpenWith(tr.factory, tr.store); missing != "" {
+		tr.Skip("skipped: " + missing)
+	}
+	s := tr.factory.OpenWith(tr.T, opts)
+	if s == nil {
+		tr.Skip("skipped: the Factory opens no store with these options")
+	}
+	tr.use(s)
+}
+
+func noOpenWith(f Factory, _ store.RuntimeStore) (missing string) {
+	if f.OpenWith == nil {
+		return "the Factory has no OpenWith"
+	}
+	return ""
 }
 
 // closeStore closes a store that has a Close.

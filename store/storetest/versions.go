@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/state"
@@ -18,7 +19,7 @@ var keepAll = store.Keep{For: 1000 * time.Hour}
 // keeping continues the trial with a store that keeps versions.
 func (tr *trial) keeping(keep store.Keep) {
 	tr.Helper()
-	tr.use(tr.factory.OpenWith(tr.T, store.Retention{Sessions: keep}, store.Limits{}))
+	tr.openWith(loopstore.Options{Retention: store.Retention{Sessions: keep}})
 }
 
 // A versionOf is a version of a session as it must be.

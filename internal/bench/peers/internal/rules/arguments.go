@@ -22,7 +22,7 @@ func CheckState(id store.RuntimeID, state store.RuntimeState) error {
 
 // CheckLifecycle validates the arguments of AtomicLifecycleCommit.
 func CheckLifecycle(id store.RuntimeID, c *store.LifecycleCommit) error {
-	return cmp.Or(CheckState(id, c.RuntimeState), checkInputs("input_states", c.InputStates))
+	return cmp.Or(CheckState(id, c.RuntimeState), checkInputs("input_states", c.InputStates), noConditions(c.If))
 }
 
 // CheckApply validates the arguments of AtomicApply.
@@ -31,6 +31,7 @@ func CheckApply(id store.RuntimeID, a *store.BoundaryApply) error {
 		checkID(id),
 		store.InField("receipt", a.Receipt.Validate()),
 		checkInputs("input_updates", a.InputUpdates),
+		noConditions(a.If),
 	)
 }
 
@@ -41,7 +42,16 @@ func CheckCommit(id store.RuntimeID, c *store.BoundaryCommit) error {
 		checkID(id),
 		store.InField("boundary", c.Boundary.Validate()),
 		checkInputs("input_updates", c.InputUpdates),
+		noConditions(c.If),
 	)
+}
+
+// noConditions refuses all conditions: no peer has batches.
+func noConditions(conditions []store.Condition) error {
+	if len(conditions) > 0 {
+		return &store.ValueError{Field: "if", Reason: "a store without batches knows no conditions"}
+	}
+	return nil
 }
 
 func checkID(id store.RuntimeID) error { return store.InField("runtime_id", id.Validate()) }
