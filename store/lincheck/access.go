@@ -59,12 +59,13 @@ func (a access) commit(ctx context.Context, b *batched) (r reply, err error) {
 
 // abilities are what a store has besides the ten operations. Whether programs have forks
 // and lists depends on the kind of the history too.
-type abilities struct{ commits, views, reads, files, history, forks, lists, deletes, imports bool }
+type abilities struct{ commits, views, reads, fences, files, history, forks, lists, deletes, imports bool }
 
 func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
 	_, a.commits = s.(batch.Committer)
 	_, a.views = s.(state.Viewer)
 	a.reads = cfg.Reader != nil
+	_, a.fences = s.(state.InputLoader)
 	_, a.files = s.(sessionLoader)
 	_, a.history = s.(state.Historian)
 	_, a.lists = s.(lister)

@@ -1,8 +1,10 @@
 package lincheck
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -19,18 +21,9 @@ type batched struct {
 	writes     []*call
 }
 
-// A condition is one of package batch, with its runtime.
-type condition struct {
-	batch.Condition
-	runtime  store.RuntimeID
-	recalled bool // its value is what the caller knows when it makes the call
-}
-
 // forStore returns the batch as the store takes it.
 func (b *batched) forStore() (all batch.Batch) {
-	for _, c := range b.conditions {
-		all.If = append(all.If, c.Condition)
-	}
+	all.If = forStore(b.conditions)
 	for _, w := range b.writes {
 		all.Then = append(all.Then, w.asWrite())
 	}
@@ -40,6 +33,7 @@ func (b *batched) forStore() (all batch.Batch) {
 func (c *call) asWrite() batch.Write {
 	switch args := c.args.(type) {
 	case store.BoundaryCommit:
+		args.If = forStore(c.conditions)
 		return batch.CommitBoundary{RuntimeID: c.runtime, Commit: args}
 	case store.BoundaryApply:
 		return batch.PutReceipt{RuntimeID: c.runtime, Receipt: args.Receipt}
@@ -85,6 +79,10 @@ func (g *generator) place(c *call) store.RuntimeID {
 func (g *generator) write(id store.RuntimeID) *call {
 	g.mark++
 	w := &call{kind: ops.KindCommit, runtime: id}
+	if g.revives && g.seldom("revival", 3) {
+		w.args = batch.ReviveRuntime{RuntimeID: id}
+		return w
+	}
 	switch g.pick("write", 18) {
 	case 0, 1, 2:
 		g.persistInputState(w)
@@ -133,56 +131,6 @@ func (g *generator) exhausting(id store.RuntimeID) []*call {
 	return []*call{full, last}
 }
 
-func (g *generator) condition(of *call) condition {
-	id := g.place(of)
-	if g.spans && g.pick("the runtime known best", 2) == 1 && g.known != "" {
-		id = g.known
-	}
-	c := condition{runtime: id, recalled: g.pick("recalled", 4) > 0}
-	switch g.pick("condition", 12) {
-	case 0:
-		c.Condition = batch.RuntimeExists{RuntimeID: id}
-	case 1:
-		c.Condition = batch.RuntimeAbsent{RuntimeID: id}
-	case 2:
-		c.Condition = batch.RuntimeStateIs{RuntimeID: id, AnyOf: some(g, runtimeStates, unknown), OrNone: g.pick("or none", 4) == 1}
-	case 3:
-		c.Condition = batch.InputStateIs{RuntimeID: id, InputID: g.input(), AnyOf: some(g, inputStates, unknown)}
-	case 4:
-		c.Condition = batch.InputAbsent{RuntimeID: id, InputID: g.input()}
-	case 5:
-		c.Condition = batch.ReceiptAbsent{RuntimeID: id, RunID: g.run(), Sequence: g.sequence()}
-	case 6:
-		c.Condition = batch.KeyFree{RuntimeID: id, Key: g.text(0)}
-	case 7, 8:
-		c.Condition = batch.SessionDigestIs{RuntimeID: id}
-	default:
-		c.Condition = batch.VersionIs{RuntimeID: id, Version: uint64(g.pick("version", 20))}
-	}
-	return c
-}
-
-// some returns about half of the values, seldom with an invalid one.
-func some[T ~string](g *generator, all []T, flaw T) []T {
-	from := g.pick("from", len(all))
-	chosen := slices.Clone(all[from:min(len(all), from+1+g.pick("how many", len(all)))])
-	if g.flawed() {
-		chosen = append(chosen, flaw)
-	}
-	return chosen
-}
-
-// invalid reports whether a store must refuse the condition.
-func (c condition) invalid() bool {
-	switch c := c.Condition.(type) {
-	case batch.RuntimeStateIs:
-		return slices.Contains(c.AnyOf, unknown)
-	case batch.InputStateIs:
-		return slices.Contains(c.AnyOf, unknown)
-	}
-	return false
-}
-
 // A memory is what a caller has learned of each runtime from its own calls.
 type memory map[store.RuntimeID]facts
 
@@ -190,19 +138,26 @@ type facts struct {
 	version     uint64
 	number      uint64 // of the session's last version
 	digest, key string
+	inputs      map[store.InputID]uint64 // their versions
 }
 
 // recall fills what the caller knows into a call's conditions and numbers.
 func (m memory) recall(c *call) {
 	m.recallNumber(c)
+	m.recallConditions(c.conditions)
 	if c.batch == nil {
 		return
 	}
+	m.recallConditions(c.batch.conditions)
 	for _, w := range c.batch.writes {
 		m.recallNumber(w)
+		m.recallConditions(w.conditions)
 	}
-	for i := range c.batch.conditions {
-		at := &c.batch.conditions[i]
+}
+
+func (m memory) recallConditions(conditions []condition) {
+	for i := range conditions {
+		at := &conditions[i]
 		if !at.recalled {
 			continue
 		}
@@ -210,6 +165,12 @@ func (m memory) recall(c *call) {
 		switch at.Condition.(type) {
 		case batch.VersionIs:
 			at.Condition = batch.VersionIs{RuntimeID: at.runtime, Version: known.version}
+		case batch.InputVersionIs:
+			if len(known.inputs) > 0 {
+				ids := slices.SortedFunc(maps.Keys(known.inputs), func(a, b store.InputID) int { return bytes.Compare(a[:], b[:]) })
+				id := ids[at.nth%len(ids)]
+				at.Condition = batch.InputVersionIs{RuntimeID: at.runtime, InputID: id, Version: known.inputs[id]}
+			}
 		case batch.SessionDigestIs:
 			at.Condition = batch.SessionDigestIs{RuntimeID: at.runtime, Digest: known.digest}
 		case batch.KeyFree:
@@ -235,6 +196,9 @@ func (m memory) learn(t *turn) {
 	if v := t.reply.view; v != nil {
 		know(t.call.runtime, func(f *facts) { *f = seen(v) })
 	}
+	if t.reply.fence > 0 {
+		know(t.call.runtime, func(f *facts) { f.learnInput(t.reply.inputs[0].InputID, t.reply.fence) })
+	}
 	if r := t.reply.receipt; r != nil && r.ConversationDigest != nil && t.call.kind == ops.KindCommitSessionBoundary {
 		know(t.call.runtime, func(f *facts) { f.digest = *r.ConversationDigest })
 	}
@@ -246,6 +210,9 @@ func (m memory) learn(t *turn) {
 		m.learnNumber(w, false)
 		know(w.runtime, func(f *facts) {
 			f.version = t.reply.batch.Revision
+			for _, in := range w.inputs {
+				f.learnInput(in.id, f.version)
+			}
 			if w.session != nil && !w.appends {
 				f.digest = w.session.digest
 			}
@@ -265,10 +232,18 @@ func seen(v *state.View) (f facts) {
 	for one := range v.Sessions() {
 		f.number, f.digest = one.Number, one.Snapshot.Digest()
 	}
-	for in := range v.InputStates() {
-		if in.IdempotencyKey != nil {
-			f.key = *in.IdempotencyKey
+	for in := range v.Inputs() {
+		f.learnInput(in.State.InputID, in.Version)
+		if key := in.State.IdempotencyKey; key != nil {
+			f.key = *key
 		}
 	}
 	return f
+}
+
+func (f *facts) learnInput(id store.InputID, version uint64) {
+	if f.inputs == nil {
+		f.inputs = make(map[store.InputID]uint64)
+	}
+	f.inputs[id] = version
 }

@@ -149,8 +149,8 @@ func (s *overhasty) Export(ctx context.Context, w io.Writer) error {
 	return s.current.Load().Export(ctx, w)
 }
 
-func (s *overhasty) Runtimes(ctx context.Context, page state.Paging) iter.Seq2[state.RuntimeSummary, error] {
-	return s.current.Load().Runtimes(ctx, page)
+func (s *overhasty) Runtimes(ctx context.Context, listing state.Listing) iter.Seq2[state.RuntimeSummary, error] {
+	return s.current.Load().Runtimes(ctx, listing)
 }
 
 func (s *overhasty) Close() error {
@@ -200,7 +200,7 @@ type ghost struct {
 	loop   *loopstore.Loop // that has deleted them
 }
 
-func (s *haunted) DeleteRuntime(ctx context.Context, id store.RuntimeID) (store.Removed, error) {
+func (s *haunted) DeleteRuntime(ctx context.Context, id store.RuntimeID) (state.Removed, error) {
 	inputs, _ := s.pieced.LoadInputStates(ctx, id)
 	gone, err := s.pieced.DeleteRuntime(ctx, id)
 	if half := len(inputs) / 2; err == nil && half > 0 {
@@ -224,7 +224,7 @@ func (s *haunted) LoadInputStates(ctx context.Context, id store.RuntimeID) ([]st
 func TestRemainsOfARuntimeAreCaught(t *testing.T) {
 	l := &listener{T: t}
 	lincheck.Check(l, func() store.RuntimeStore {
-		return &haunted{pieced: newPieced(t, journal.Limits{}, journal.Limits{}, new(pieces)), ghosts: make(map[store.RuntimeID]ghost)}
+		return &haunted{pieced: newPieced(t, journal.Limits{}, journal.Limits{}, lincheck.Config{Versions: restartingVersions}, new(pieces)), ghosts: make(map[store.RuntimeID]ghost)}
 	}, lincheck.Config{Histories: 100, Spanning: 1, Importing: 1, Dir: t.ArtifactDir(), Versions: restartingVersions})
 	require.Len(t, l.failures, 1)
 	t.Log(l.failures[0])

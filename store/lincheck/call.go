@@ -19,16 +19,20 @@ type call struct {
 	runtime store.RuntimeID
 	args    any // of a write: a commit or a value of package store; nil for a load
 
-	flaw    error           // with which the store must refuse the arguments, nil if they are valid
-	status  string          // the runtime state to store
-	session *session        // the session to store
-	appends bool            // it is added to the one that stands
-	receipt receipt         // to store, without a minted sequence; of a load, only its key
-	inputs  []input         // to store, in order
-	input   store.InputID   // to load, or to delete
-	batch   *batched        // to commit
-	by      way             // to get a view
-	key     store.SessionID // to file a session under, or to load it; zero if there is none
+	flaw    error         // with which the store must refuse the arguments, nil if they are valid
+	status  string        // the runtime state to store
+	session *session      // the session to store
+	appends bool          // it is added to the one that stands
+	receipt receipt       // to store, without a minted sequence; of a load, only its key
+	inputs  []input       // to store, in order
+	input   store.InputID // to load, or to delete
+	named   string        // if not empty, the key of the input to load
+	batch   *batched      // to commit
+
+	conditions []condition // of a commit
+
+	by  way             // to get a view
+	key store.SessionID // to file a session under, or to load it; zero if there is none
 
 	number uint64          // of a version of the session
 	near   int             // if not 0, number is filled in when the call is made: see recallNumber
@@ -43,6 +47,7 @@ type reply struct {
 	receipt *store.RunBoundaryReceipt
 	inputs  []store.InputState
 	nilList bool // the list is nil, which it must not be
+	fence   uint64
 	session session
 	batch   batch.Result
 	view    *state.View
@@ -75,12 +80,15 @@ func (c *call) perform(ctx context.Context, to access) (r reply, err error) {
 	s := to.store
 	switch args := c.args.(type) {
 	case store.BoundaryCommit:
+		args.If = forStore(c.conditions)
 		var minted store.RunBoundaryReceipt
 		minted, err = s.CommitSessionBoundary(ctx, c.runtime, args)
 		return reply{receipt: &minted}, err
 	case store.BoundaryApply:
+		args.If = forStore(c.conditions)
 		return reply{}, s.AtomicApply(ctx, c.runtime, args)
 	case store.LifecycleCommit:
+		args.If = forStore(c.conditions)
 		return reply{}, s.AtomicLifecycleCommit(ctx, c.runtime, args)
 	case store.InputState:
 		return reply{}, s.PersistInputState(ctx, c.runtime, args)
@@ -100,6 +108,8 @@ func (c *call) load(ctx context.Context, s store.RuntimeStore) (r reply, err err
 		if one, r.found, err = s.LoadInputState(ctx, c.runtime, c.input); r.found {
 			r.inputs = []store.InputState{one}
 		}
+	case ops.KindLoadInput:
+		return c.loadInput(ctx, s.(state.InputLoader))
 	case ops.KindLoadBoundaryReceipt:
 		var one store.RunBoundaryReceipt
 		if one, r.found, err = s.LoadBoundaryReceipt(ctx, c.runtime, c.receipt.run, c.receipt.sequence); r.found {
@@ -119,6 +129,19 @@ func (c *call) load(ctx context.Context, s store.RuntimeStore) (r reply, err err
 	return r, err
 }
 
+func (c *call) loadInput(ctx context.Context, s state.InputLoader) (r reply, err error) {
+	var in state.Input
+	if c.named == "" {
+		in, r.found, err = s.LoadInput(ctx, c.runtime, c.input)
+	} else {
+		in, r.found, err = s.LoadInputByKey(ctx, c.runtime, c.named)
+	}
+	if r.found {
+		r.inputs, r.fence = []store.InputState{in.State}, in.Version
+	}
+	return r, err
+}
+
 // An answer is what a call returned, or should have returned, in the model's terms.
 type answer struct {
 	refusal error // nil, or one of the refusals
@@ -134,12 +157,17 @@ type answer struct {
 	list     []summary // of runtimes in their order, or of all that was imported or deleted
 	receipts []receipt // that a batch minted
 	revision uint64    // of a batch
-	at       int       // the index of the condition or write for which a batch was refused
-	version  uint64    // of the runtime of that condition
+	fence    uint64    // the version of an input
+
+	at        int    // the index of the write for which a batch was refused, 0 if it was not for one
+	ofWrite   bool   // it was for one
+	condition int    // the index of the condition that did not hold
+	version   uint64 // of the runtime of that condition
+	taken     keyTaken
 }
 
 // refusals are the errors with which a store may refuse a call.
-var refusals = []error{store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict, store.ErrNoVersion, store.ErrNotEmpty}
+var refusals = []error{store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict, store.ErrNoVersion, store.ErrNotEmpty, store.ErrKeyTaken, store.ErrDeleted}
 
 // answerOf turns what a call returned into an answer. Its error is one that no call
 // here should get.
@@ -152,7 +180,7 @@ func answerOf(r reply, err error) (answer, error) {
 		}
 		return answer{}, err
 	}
-	a := answer{found: r.found, text: r.text, session: r.session, inputs: inputsOf(r.inputs), nilList: r.nilList, list: r.list}
+	a := answer{found: r.found, text: r.text, session: r.session, inputs: inputsOf(r.inputs), nilList: r.nilList, fence: r.fence, list: r.list}
 	if r.receipt != nil {
 		a.receipt = receiptOf(*r.receipt)
 	}
@@ -169,10 +197,13 @@ func answerOf(r reply, err error) (answer, error) {
 func refused(refusal, err error) answer {
 	a := answer{refusal: refusal}
 	if write, ok := errors.AsType[*batch.WriteError](err); ok {
-		a.at = write.Index
+		a.at, a.ofWrite = write.Index, true
+	}
+	if e, ok := errors.AsType[*store.KeyError](err); ok {
+		a.taken = keyTaken{e.RuntimeID, e.InputID, e.There}
 	}
 	if conflict, ok := errors.AsType[*batch.ConflictError](err); ok {
-		a.at, a.version = conflict.Index, conflict.Version
+		a.condition, a.version = conflict.Index, conflict.Version
 	}
 	return a
 }
@@ -180,6 +211,6 @@ func refused(refusal, err error) answer {
 func (a *answer) equal(b *answer) bool {
 	return a.refusal == b.refusal && a.found == b.found && a.text == b.text && a.session == b.session &&
 		a.receipt == b.receipt && a.nilList == b.nilList && slices.Equal(a.inputs, b.inputs) &&
-		a.at == b.at && a.version == b.version && a.revision == b.revision && slices.Equal(a.receipts, b.receipts) && slices.Equal(a.list, b.list) &&
+		a.fence == b.fence && a.at == b.at && a.ofWrite == b.ofWrite && a.condition == b.condition && a.taken == b.taken && a.version == b.version && a.revision == b.revision && slices.Equal(a.receipts, b.receipts) && slices.Equal(a.list, b.list) &&
 		(a.view == nil) == (b.view == nil) && (a.view == nil || a.view.shows(b.view))
 }

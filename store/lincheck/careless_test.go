@@ -120,7 +120,7 @@ func (s *failing) PersistRuntimeState(ctx context.Context, id store.RuntimeID, s
 func TestForeignErrorIsCaught(t *testing.T) {
 	l := &listener{T: t}
 	open := func(loop *loopstore.Loop) store.RuntimeStore { return &failing{broken{Loop: loop}} }
-	assert.Contains(t, said(l, l, open, lincheck.Config{}), `out of order: it is none of ["invalid session snapshot" "invalid value" "sequence is exhausted" "conflict" "no such version of the session" "store is not empty"]`)
+	assert.Contains(t, said(l, l, open, lincheck.Config{}), `out of order: it is none of ["invalid session snapshot" "invalid value" "sequence is exhausted" "conflict" "no such version of the session" "store is not empty" "idempotency key is taken" "runtime was deleted"]`)
 }
 
 func TestNilStoreIsCaught(t *testing.T) {

@@ -44,7 +44,11 @@ func (in input) String() string {
 	if in.run != "" {
 		stamp = "@…" + in.run[len(in.run)-2:] + "/" + in.sequence
 	}
-	return short(in.id) + "=" + markOf(in.body) + stamp
+	key := ""
+	if in.key != "" && !marks.MatchString(in.key) {
+		key = "/" + in.key
+	}
+	return short(in.id) + "=" + markOf(in.body) + key + stamp
 }
 
 func (r receipt) String() string {
@@ -55,16 +59,33 @@ func (r receipt) String() string {
 	return key
 }
 
+// String returns an input with its version.
+func (in held) String() string {
+	version := fmt.Sprintf(" v%d", in.version)
+	switch {
+	case in.guessed:
+		version += "+"
+	case in.version >= leapt:
+		version = fmt.Sprintf(" leap+%d", in.version-leapt)
+	}
+	return in.input.String() + version
+}
+
+func describe(conditions []condition) (all []string) {
+	for _, on := range conditions {
+		all = append(all, fmt.Sprintf("if %T%+v", on.Condition, on.Condition))
+	}
+	return all
+}
+
 // String returns the call in one line.
 func (c *call) String() string {
-	parts := []string{string(c.runtime)}
+	parts := append([]string{string(c.runtime)}, describe(c.conditions)...)
 	switch {
 	case c.kind == ops.KindImport:
 		parts = []string{c.export.String()}
 	case c.batch != nil:
-		for _, on := range c.batch.conditions {
-			parts = append(parts, fmt.Sprintf("if %s%+v", strings.TrimPrefix(fmt.Sprintf("%T", on.Condition), "store."), on.Condition))
-		}
+		parts = append(parts, describe(c.batch.conditions)...)
 		for _, w := range c.batch.writes {
 			parts = append(parts, w.String())
 		}
@@ -84,7 +105,9 @@ func (c *call) String() string {
 		parts = append(parts, [...]string{"", "shared reader", "own reader"}[c.by])
 	case c.kind == ops.KindLoadSession:
 		parts = append(parts, c.key.String())
-	case c.kind == ops.KindLoadInputState:
+	case c.kind == ops.KindLoadInput && c.named != "":
+		parts = append(parts, c.named)
+	case c.kind == ops.KindLoadInputState || c.kind == ops.KindLoadInput:
 		parts = append(parts, short(c.input))
 	case c.kind == ops.KindLoadBoundaryReceipt:
 		parts = append(parts, fmt.Sprintf("%s/%d", short(c.receipt.run), c.receipt.sequence))
@@ -135,8 +158,21 @@ func (a *answer) String() string {
 	if len(a.inputs) > 0 {
 		parts = append(parts, fmt.Sprint(a.inputs))
 	}
-	if a.refusal != nil && (a.at > 0 || a.version > 0) {
-		parts = append(parts, fmt.Sprintf("at %d, version %d", a.at, a.version))
+	if a.fence > 0 {
+		parts = append(parts, fmt.Sprintf("version %d", a.fence))
+	}
+	if a.refusal == store.ErrKeyTaken {
+		has := "had"
+		if a.taken.there {
+			has = "has"
+		}
+		parts = append(parts, fmt.Sprintf("that %v of %s %s", short(a.taken.input), a.taken.runtime, has))
+	}
+	if a.ofWrite {
+		parts = append(parts, fmt.Sprintf("at write %d", a.at))
+	}
+	if a.refusal == store.ErrConflict {
+		parts = append(parts, fmt.Sprintf("at condition %d, version %d", a.condition, a.version))
 	}
 	if a.revision > 0 {
 		parts = append(parts, fmt.Sprintf("revision %d", a.revision))
@@ -175,6 +211,12 @@ func (s *model) String() string {
 	for _, r := range s.runs {
 		runs = append(runs, fmt.Sprintf("%s up to %d (%d)", short(r.id), r.receipts[len(r.receipts)-1].sequence, len(r.receipts)))
 	}
+	if len(s.used) > 0 {
+		past += fmt.Sprintf(", keys kept %v", s.used)
+	}
+	if s.floor.there {
+		past += fmt.Sprintf(", runs after %d", s.floor.sequence)
+	}
 	version := fmt.Sprint(s.version)
 	if s.guessed {
 		version += " or later"
@@ -182,12 +224,21 @@ func (s *model) String() string {
 	return fmt.Sprintf("%q, %v%s, inputs %v, runs %v, version %s", s.status, s.session(), past, s.inputs, runs, version)
 }
 
+func (u usedKey) String() string { return markOf(u.key) + " of " + short(u.input) }
+
+func (t tombstone) String() string {
+	return fmt.Sprintf("%s was deleted, runs after %v, keys kept %v", t.id, t.floor, t.keys)
+}
+
 // String returns the state of each runtime.
 func (w *world) String() string {
-	if len(w.runtimes) == 0 {
+	if len(w.runtimes)+len(w.stones) == 0 {
 		return nothing.String()
 	}
 	var all []string
+	for _, t := range w.stones {
+		all = append(all, t.String())
+	}
 	for _, id := range slices.Sorted(maps.Keys(w.runtimes)) {
 		text := w.runtimes[id].String()
 		if len(w.runtimes) > 1 {

@@ -59,8 +59,9 @@
 // its keys are strict. The histories that span runtimes leave sessions out.
 //
 // A batch has up to two conditions, of all kinds, and up to five writes, some of which
-// must be refused. Many conditions use what the caller has learned from its own
-// earlier calls. In the histories above, a batch is on one runtime, because the
+// must be refused. One in four of the commits of a single operation, and of the boundary
+// commits in a batch, has conditions of its own. Many conditions use what the caller has
+// learned from its own earlier calls, which others may have made stale. In the histories above, a batch is on one runtime, because the
 // checker looks at each runtime alone. Versions count the changes of all runtimes.
 // So the model knows only that a version is above the one before it, until an answer
 // shows it; from then on it must stay the same until the next change. These histories
@@ -73,6 +74,40 @@
 // find batches that are seen by halves. They have forks too, mostly to three more
 // runtimes, to which little else is written and which are deleted more often.
 // CheckProgram is as exact, but has no readers.
+//
+// # Versions of inputs
+//
+// The model holds the version of each input. It is compared with what views show, in all of
+// their ways, and with the answers of LoadInput and LoadInputByKey if the store has them. A
+// batch.InputVersionIs holds if it is that version, and for no other.
+//
+// In histories that are checked runtime by runtime a version is a lower bound too, until a
+// view, LoadInput, the revision of a batch or a condition that held shows it. All that one
+// change has made has one version. So what shows the version of one input shows it of the
+// others, and of the runtime, if it was the same change. A version that is shown must not be
+// below its bound, nor reach that of a later change of the runtime which is known; from then
+// on it must stay the same until the next change. A condition on a version that nobody has
+// seen holds or not as the store says. So these histories find a stale claim that commits,
+// and may miss that a claim is refused which is not stale. The histories that are checked
+// whole find both.
+//
+// After an import all inputs have one version. It is not known until an answer shows it, or
+// a later revision: then it must be at least 2^32 beyond the revision, and all others follow
+// from it. One export of each history with imports goes into two stores more, which
+// must not give its inputs the same version.
+//
+// # Keys and tombstones
+//
+// A third of the inputs have one of six keys. If Config.UniqueKeys says so, an operation must
+// be refused that gives an input a key which another one has at its end, or which is
+// kept of one that is gone; the error's input and whether it is there are compared.
+// Config.Keys says how many keys are kept. Views show them in their order.
+//
+// With Config.Tombstones, what would make a deleted runtime again must be refused with
+// store.ErrDeleted, and batches bring runtimes back. Their sequences go on after the highest
+// that any run had, whatever receipts callers store of their own. Of one operation that is
+// refused for several reasons the order is: what is invalid, then a tombstone, then its
+// conditions, then the rest, and last the keys.
 //
 // # Imports and deletions
 //

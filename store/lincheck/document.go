@@ -17,8 +17,8 @@ func (g *generator) document() *session {
 		{name: "version", value: number("1"), isDefault: true},
 		{name: "id", value: word("0195b1c2-0000-7000-8000-000000000001")},
 		{name: "messages", value: messages},
-		{name: "created_at", value: moment(1)},
-		{name: "updated_at", value: moment(3)},
+		{name: "created_at", value: date(1)},
+		{name: "updated_at", value: date(3)},
 		{name: "metadata", value: mapping{}, isDefault: true},
 		{name: "usage", value: usage, isDefault: true},
 	}
@@ -127,7 +127,7 @@ var usage = typed{
 	{name: "cache_read_tokens", value: scalar{canonical: "null"}, isDefault: true},
 }
 
-func moment(seconds int) node {
+func date(seconds int) node {
 	return strict{
 		{name: "secs_since_epoch", value: number(fmt.Sprint(seconds))},
 		{name: "nanos_since_epoch", value: number("2")},

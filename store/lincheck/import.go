@@ -9,6 +9,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/loopstore/loopstore/ops"
@@ -24,12 +25,12 @@ type porter interface {
 
 // lister is a store with the Loop's Runtimes.
 type lister interface {
-	Runtimes(ctx context.Context, page state.Paging) iter.Seq2[state.RuntimeSummary, error]
+	Runtimes(ctx context.Context, listing state.Listing) iter.Seq2[state.RuntimeSummary, error]
 }
 
 // deleter is a store with the Loop's DeleteRuntime.
 type deleter interface {
-	DeleteRuntime(ctx context.Context, id store.RuntimeID) (store.Removed, error)
+	DeleteRuntime(ctx context.Context, id store.RuntimeID) (state.Removed, error)
 }
 
 // A summary counts what a runtime holds, or all runtimes do. It is comparable.
@@ -38,14 +39,15 @@ type summary struct {
 	version                                     uint64
 	status                                      string
 	inputs, runs, receipts, snapshots, versions int
+	keys, stones                                int
 }
 
 func summaryOf(t store.Totals) summary {
-	return summary{inputs: t.InputStates, runs: t.Runs, receipts: t.Receipts, snapshots: t.Snapshots, versions: t.Versions}
+	return summary{inputs: t.InputStates, runs: t.Runs, receipts: t.Receipts, snapshots: t.Snapshots, versions: t.Versions, keys: t.Keys, stones: t.Tombstones}
 }
 
 func (s summary) String() string {
-	text := fmt.Sprintf("%d inputs, %d runs, %d receipts, %d snapshots, %d versions before them", s.inputs, s.runs, s.receipts, s.snapshots, s.versions)
+	text := fmt.Sprintf("%d inputs, %d runs, %d receipts, %d snapshots, %d versions before them, %d keys, %d tombstones", s.inputs, s.runs, s.receipts, s.snapshots, s.versions, s.keys, s.stones)
 	if s.id == "" {
 		return text
 	}
@@ -54,7 +56,7 @@ func (s summary) String() string {
 
 // summary counts what the runtime holds.
 func (s *model) summary() (all summary) {
-	all.inputs, all.runs = len(s.inputs), len(s.runs)
+	all.inputs, all.runs, all.keys = len(s.inputs), len(s.runs), len(s.used)
 	for _, r := range s.runs {
 		all.receipts += len(r.receipts)
 	}
@@ -77,12 +79,14 @@ func (w *world) list() (all []summary) {
 
 // total returns the sum of all runtimes.
 func (w *world) total() (all summary) {
+	all.stones = len(w.stones)
 	for _, s := range w.list() {
 		all.inputs += s.inputs
 		all.runs += s.runs
 		all.receipts += s.receipts
 		all.snapshots += s.snapshots
 		all.versions += s.versions
+		all.keys += s.keys
 	}
 	return all
 }
@@ -92,11 +96,15 @@ func (w *world) imported(e *export) (want answer, after *world) {
 	if w.revision > 0 {
 		return answer{refusal: store.ErrNotEmpty}, w
 	}
-	return answer{list: []summary{e.world.total()}}, e.world
+	w = e.world.clone()
+	if w.revision > 0 {
+		w = w.leaping()
+	}
+	return answer{list: []summary{e.world.total()}}, w
 }
 
 func (a access) list(ctx context.Context) (r reply, err error) {
-	for s, err := range a.store.(lister).Runtimes(ctx, state.Paging{}) {
+	for s, err := range a.store.(lister).Runtimes(ctx, state.Listing{}) {
 		if err != nil {
 			return reply{}, err
 		}
@@ -172,9 +180,46 @@ func exportsOf(ctx context.Context, open func() store.RuntimeStore, cfg Config, 
 		if err := errors.Join(err, closeStore(s)); err != nil {
 			return nil, err
 		}
+		if nth == 0 {
+			if err := twice(ctx, open, e); err != nil {
+				return nil, err
+			}
+		}
 		all = append(all, e)
 	}
 	return all, nil
+}
+
+// twice imports an export into two stores. Its error says that they gave inputs the same
+// version.
+func twice(ctx context.Context, open func() store.RuntimeStore, e *export) error {
+	of := slices.IndexFunc(e.world.order, func(id store.RuntimeID) bool { return len(e.world.runtimes[id].inputs) > 0 })
+	if of < 0 {
+		return nil
+	}
+	id := e.world.order[of]
+	look := &call{kind: ops.KindLoadInput, runtime: id, input: e.world.runtimes[id].inputs[0].id}
+	var fences [2]uint64
+	for i := range fences {
+		s, err := opened(open)
+		if err != nil {
+			return err
+		}
+		if abilitiesOf(s, &Config{}).fences {
+			if _, err = (access{store: s}).importOf(ctx, e); err == nil {
+				var r reply
+				r, err = look.perform(ctx, access{store: s})
+				fences[i] = r.fence
+			}
+		}
+		if err := errors.Join(err, closeStore(s)); err != nil {
+			return err
+		}
+	}
+	if fences[0] > 0 && fences[0] == fences[1] {
+		return fmt.Errorf("two imports of %v gave inputs the same version %d: a fence of one holds in the other", e, fences[0])
+	}
+	return nil
 }
 
 // exported has a store write an export, after a program whose answers are the model's.
@@ -182,8 +227,8 @@ func exported(ctx context.Context, s store.RuntimeStore, cfg Config, n, nth int)
 	can := abilitiesOf(s, &Config{})
 	can.forks = can.history
 	length := exportedWrites + nth // so that the marks are others
-	from := program(Config{Seed: cfg.Seed, Operations: length, Runtimes: cfg.Runtimes, spans: true}, can, n, firstExporter+nth, length)
-	r, at, known := newRecorder(s, &Config{TooLarge: cfg.TooLarge}), &world{exact: true, keep: cfg.Versions}, make(memory)
+	from := program(Config{Seed: cfg.Seed, Operations: length, Runtimes: cfg.Runtimes, Tombstones: cfg.Tombstones, spans: true}, can, n, firstExporter+nth, length)
+	r, at, known := newRecorder(s, &Config{TooLarge: cfg.TooLarge}), &world{exact: true, rules: cfg.rules()}, make(memory)
 	for i := range from {
 		t := &from[i]
 		t.plan = plan{}

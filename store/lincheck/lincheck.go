@@ -33,6 +33,12 @@ type Config struct {
 	// them: Last of their store.Retention.Sessions. 0 means that this is zero.
 	Versions int
 
+	// UniqueKeys says that the stores refuse keys that are taken. Keys is how many they keep
+	// of inputs that are gone: Last of their store.Retention.Keys. Tombstones is how many
+	// they keep of runtimes: no fewer than Runtimes, but for CheckProgram. 0 means none.
+	UniqueKeys       bool
+	Keys, Tombstones int
+
 	// Reader opens a reader of a runtime of s, a store that open returned. nil means
 	// that the store has no readers.
 	Reader func(s store.RuntimeStore, id store.RuntimeID) Look
@@ -85,11 +91,15 @@ type Stats struct {
 	Overlapping       int // calls that began during another call on the same runtime
 	Refused           int // calls with invalid arguments, for exhausted runs, or whose conditions did not hold
 	Batches           int // that were applied
-	Conflicts         int // batches whose conditions did not hold
+	Guarded           int // commits of one operation with conditions, that were applied
+	Conflicts         int // batches and commits whose conditions did not hold
 	Views             int
 	Appends           int // that were applied, in batches too, as are the next two
 	Restores          int // of earlier versions of a session
 	Forks             int
+	KeysTaken         int // calls that were refused since an input has, or had, the key
+	Deleted           int // calls that were refused since the runtime was deleted
+	Revivals          int // of such runtimes, or of others, which changes nothing
 	Imports           int // that were applied
 	TooLarge          int // calls that were refused with Config.TooLarge
 }
@@ -102,19 +112,23 @@ func (s *Stats) add(t Stats) {
 	s.Overlapping += t.Overlapping
 	s.Refused += t.Refused
 	s.Batches += t.Batches
+	s.Guarded += t.Guarded
 	s.Conflicts += t.Conflicts
 	s.Views += t.Views
 	s.Appends += t.Appends
 	s.Restores += t.Restores
 	s.Forks += t.Forks
+	s.KeysTaken += t.KeysTaken
+	s.Deleted += t.Deleted
+	s.Revivals += t.Revivals
 	s.Imports += t.Imports
 	s.TooLarge += t.TooLarge
 }
 
 // String returns all counts in one line.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d histories, %d operations and %d loads in audits: %d overlapped another, %d were cancelled (%d under way), %d were refused, %d batches and %d conflicts, %d views, %d appends, %d restores, %d forks, %d imports, %d too large",
-		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Conflicts, s.Views, s.Appends, s.Restores, s.Forks, s.Imports, s.TooLarge)
+	return fmt.Sprintf("%d histories, %d operations and %d loads in audits: %d overlapped another, %d were cancelled (%d under way), %d were refused, %d batches, %d guarded commits and %d conflicts, %d views, %d appends, %d restores, %d forks, %d keys taken, %d deleted, %d revivals, %d imports, %d too large",
+		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Guarded, s.Conflicts, s.Views, s.Appends, s.Restores, s.Forks, s.KeysTaken, s.Deleted, s.Revivals, s.Imports, s.TooLarge)
 }
 
 // A TB is what [Check] needs of a test. A *testing.T has it.
@@ -189,6 +203,9 @@ const together = 200
 func (c *check) run(ctx context.Context, open func() store.RuntimeStore) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("nothing was checked: the test's context had ended before: %w", err)
+	}
+	if n := c.cfg.Tombstones; n > 0 && n < c.cfg.Runtimes {
+		return fmt.Errorf("nothing was checked: histories that are checked runtime by runtime need as many tombstones as there are runtimes, not %d", n)
 	}
 	if err := c.histories(ctx, open, c.cfg); err != nil {
 		return err
@@ -329,7 +346,7 @@ const patience = 2 * time.Minute
 
 // check looks for an order of the history. Its error shows the first part without one.
 func (h *history) check(cfg Config) error {
-	model := modelOf(cfg.spans, cfg.Versions)
+	model := modelOf(cfg.spans, cfg.rules())
 	parts := [][]porcupine.Operation{h.operations}
 	switch porcupine.CheckOperationsTimeout(model, h.operations, patience) {
 	case porcupine.Ok:

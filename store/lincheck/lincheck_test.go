@@ -50,11 +50,33 @@ func TestLinearizable(t *testing.T) {
 	assert.Positive(t, stats.CancelledUnderWay)
 	assert.Less(t, stats.Cancelled, stats.Operations/4)
 	assert.Positive(t, stats.Refused)
-	assert.Greater(t, stats.Batches, stats.Conflicts/2, "about half of the conditions hold")
+	assert.Greater(t, stats.Batches+stats.Guarded, stats.Conflicts/2, "about half of the conditions hold")
 	assert.Greater(t, stats.Conflicts, stats.Batches/4)
+	assert.Greater(t, stats.Guarded, stats.Operations/200)
 	assert.Greater(t, stats.Views, stats.Operations/20)
 	assert.Greater(t, stats.Appends, stats.Operations/100)
 	assert.Greater(t, stats.Restores, stats.Operations/2000)
 	assert.Greater(t, stats.Forks, cfg.Spanning/4)
+	assert.Greater(t, stats.Imports, cfg.Importing/2)
+}
+
+// keepingAll is what stores keep that have unique keys and tombstones.
+var keepingAll = lincheck.Config{Versions: 2, UniqueKeys: true, Keys: 3, Tombstones: 9}
+
+// TestLinearizableWithUniqueKeysAndTombstones checks Loops that refuse keys which are taken,
+// and runtimes that were deleted until they are brought back.
+func TestLinearizableWithUniqueKeysAndTombstones(t *testing.T) {
+	cfg := keepingAll
+	cfg.Histories, cfg.Spanning, cfg.Importing, cfg.Reader, cfg.Record = histories/4, histories/2, histories/4, reader, record
+	if *long {
+		cfg.Histories *= 10
+		cfg.Spanning *= 10
+		cfg.Importing *= 10
+	}
+	stats := lincheck.Check(t, func() store.RuntimeStore { return loopstore.New(optionsOf(cfg)) }, cfg)
+	assert.Equal(t, cfg.Histories+cfg.Spanning+cfg.Importing, stats.Histories)
+	assert.Greater(t, stats.KeysTaken, stats.Operations/200)
+	assert.Greater(t, stats.Deleted, stats.Operations/200)
+	assert.Greater(t, stats.Revivals, stats.Operations/1000)
 	assert.Greater(t, stats.Imports, cfg.Importing/2)
 }

@@ -21,11 +21,13 @@ type model struct {
 	status   string                       // empty if there is none
 	versions []version                    // of the session, by ascending numbers; the last one is the session
 	origin   state.Origin                 // zero if there is none
-	inputs   []input                      // in the order in which they were first stored
+	inputs   []held                       // in the order in which they were first stored
 	runs     []run                        // in the order of their first receipts
 	latest   receipt                      // the one that was stored last
 	filed    map[store.SessionID]*session // never changed in place
 	version  uint64                       // of the last change
+	used     []usedKey                    // in the order in which they lost their inputs; never changed in place
+	floor    floor                        // that runs come after
 	guessed  bool                         // version is only a lower bound
 }
 
@@ -57,10 +59,14 @@ func (s *model) answer(c *call) answer {
 		minted.sequence, minted.digest, minted.messages = sequence, stored.digest, stored.messages
 		return answer{receipt: minted, stored: stored}
 	case ops.KindLoadInputStates:
-		return answer{inputs: s.inputs}
+		return answer{inputs: s.list()}
 	case ops.KindLoadInputState:
 		if at := s.find(c.input); at >= 0 {
-			return answer{found: true, inputs: s.inputs[at : at+1]}
+			return answer{found: true, inputs: []input{s.inputs[at].input}}
+		}
+	case ops.KindLoadInput:
+		if at := s.asked(c); at >= 0 {
+			return answer{found: true, inputs: []input{s.inputs[at].input}, fence: s.inputs[at].version}
 		}
 	case ops.KindLoadBoundaryReceipt:
 		if r, ok := s.receipt(c.receipt.run, c.receipt.sequence); ok {
@@ -88,19 +94,17 @@ func (s *model) answer(c *call) answer {
 	return answer{stored: stored}
 }
 
-// after returns the state after a call that was answered with a. keep is how many
-// versions of a session a store keeps.
-func (s *model) after(c *call, a *answer, keep int) *model {
-	if c.args == nil || a.refusal != nil { // a load, or a call that was refused
+// after returns the state after a call that was answered with a, at a moment.
+func (s *model) after(c *call, a *answer, at moment) *model {
+	if c.args == nil { // a load
 		return s
 	}
 	switch args := c.args.(type) {
-	case batch.DeleteRuntime:
-		return nothing
 	case batch.DeleteInputState:
-		return s.without(args.InputID)
+		return s.without(args.InputID, at)
 	}
 	next := *s
+	next.version, next.guessed = at.version, at.guessed
 	if c.status != "" {
 		next.status = c.status
 	}
@@ -112,7 +116,7 @@ func (s *model) after(c *call, a *answer, keep int) *model {
 		case ops.KindAtomicApply:
 			by = boundaryOf(c.receipt)
 		}
-		next.put(a.stored, by, keep)
+		next.put(a.stored, by, at.rules.versions)
 		if c.key != (store.SessionID{}) {
 			next.filed = make(map[store.SessionID]*session)
 			maps.Copy(next.filed, s.filed)
@@ -127,17 +131,19 @@ func (s *model) after(c *call, a *answer, keep int) *model {
 	case ops.KindAtomicApply:
 		next.runs, next.latest = withReceipt(s.runs, c.receipt), c.receipt
 	}
-	next.inputs = withInputs(s.inputs, inputs)
+	next.putInputs(inputs, at)
 	return &next
 }
 
-func (s *model) without(id store.InputID) *model {
+func (s *model) without(id store.InputID, now moment) *model {
 	at := s.find(id)
 	if at < 0 {
 		return s
 	}
 	next := *s
+	next.version, next.guessed = now.version, now.guessed
 	next.inputs = slices.Delete(slices.Clone(s.inputs), at, at+1)
+	next.keepKey(s.inputs[at].input, now.rules.keys)
 	return &next
 }
 
@@ -151,22 +157,26 @@ func stamped(inputs []input, by receipt) []input {
 	return inputs
 }
 
-// withInputs returns the list with updates. An update takes the place of its input, or
-// is added at the end.
-func withInputs(list, updates []input) []input {
+// putInputs stores updates. Each takes the place of its input, or is added at the end.
+func (s *model) putInputs(updates []input, now moment) {
 	if len(updates) == 0 {
-		return list
+		return
 	}
-	list = slices.Clone(list)
+	s.inputs = slices.Clone(s.inputs)
 	for _, u := range updates {
-		at := slices.IndexFunc(list, func(in input) bool { return in.id == u.id })
-		if at < 0 {
-			list = append(list, u)
-		} else {
-			list[at] = u
+		if u.key != "" {
+			s.used = withoutKey(s.used, u.key)
 		}
+		in := held{u, now.version, now.guessed}
+		at := s.find(u.id)
+		if at < 0 {
+			s.inputs = append(s.inputs, in)
+			continue
+		}
+		before := s.inputs[at].input
+		s.inputs[at] = in
+		s.keepKey(before, now.rules.keys)
 	}
-	return list
 }
 
 // withReceipt returns the runs with a receipt added or replaced.
@@ -194,7 +204,15 @@ func search(receipts []receipt, sequence uint64) (at int, ok bool) {
 }
 
 func (s *model) find(id store.InputID) int {
-	return slices.IndexFunc(s.inputs, func(in input) bool { return in.id == id })
+	return slices.IndexFunc(s.inputs, func(in held) bool { return in.id == id })
+}
+
+// asked returns where the input is that a call asks for, by its id or by its key, or -1.
+func (s *model) asked(c *call) int {
+	if c.named == "" {
+		return s.find(c.input)
+	}
+	return slices.IndexFunc(s.inputs, func(in held) bool { return in.key == c.named })
 }
 
 func (s *model) run(id store.RunID) []receipt {
@@ -214,15 +232,17 @@ func (s *model) receipt(id store.RunID, sequence uint64) (receipt, bool) {
 	return receipt{}, false
 }
 
-// nextSequence returns the sequence after the run's highest, or 0 for a run without
-// receipts. It returns false if the highest is the last possible one.
+// nextSequence returns the sequence after the run's highest and the floor, or 0 if there is
+// neither. It returns false if the highest is the last possible one.
 func (s *model) nextSequence(id store.RunID) (uint64, bool) {
-	receipts := s.run(id)
-	if len(receipts) == 0 {
+	highest := s.floor
+	if receipts := s.run(id); len(receipts) > 0 {
+		highest = floor{max(highest.sequence, receipts[len(receipts)-1].sequence), true}
+	}
+	if !highest.there {
 		return 0, true
 	}
-	highest := receipts[len(receipts)-1].sequence
-	return highest + 1, highest != math.MaxUint64
+	return highest.sequence + 1, highest.sequence != math.MaxUint64
 }
 
 func (s *model) equal(t *model) bool {
@@ -232,7 +252,7 @@ func (s *model) equal(t *model) bool {
 // shows reports whether a view of s shows the same as one of t.
 func (s *model) shows(t *model) bool {
 	sameRun := func(a, b run) bool { return a.id == b.id && slices.Equal(a.receipts, b.receipts) }
-	return s.version == t.version && s.status == t.status && s.latest == t.latest && s.origin == t.origin &&
+	return s.version == t.version && s.status == t.status && s.latest == t.latest && s.origin == t.origin && s.floor == t.floor && slices.Equal(s.used, t.used) &&
 		slices.EqualFunc(s.versions, t.versions, version.equal) &&
 		slices.Equal(s.inputs, t.inputs) && slices.EqualFunc(s.runs, t.runs, sameRun)
 }

@@ -62,11 +62,9 @@ func (s *model) put(next *session, by boundary, keep int) {
 	}
 }
 
-// retain lets go of the versions that are more than a store keeps.
-func (s *model) retain(keep int) {
-	if n := len(s.versions) - max(keep, 1); n > 0 {
-		s.versions = s.versions[n:]
-	}
+// retain lets go of the versions and keys that are more than a store keeps.
+func (s *model) retain(as rules) {
+	s.versions, s.used = last(s.versions, max(as.versions, 1)), last(s.used, as.keys)
 }
 
 // stored returns the session that a call stores, nil if it stores none, or with what
@@ -92,19 +90,23 @@ func (s *model) stored(c *call) (stored *session, refusal error) {
 }
 
 // fork makes a runtime whose session is a version of another's.
-func (w *world) fork(c *call) (want answer, after *world) {
+func (w *world) fork(c *call) answer {
+	if w.dead(c) {
+		return answer{refusal: store.ErrDeleted}
+	}
 	if s := w.at(c.to); s != nothing {
-		return answer{refusal: store.ErrConflict, at: -1, version: s.version}, w
+		return answer{refusal: store.ErrConflict, condition: -1, version: s.version}
 	}
 	from := w.at(c.runtime).sessionAt(c.number)
 	if from == nil {
-		return answer{refusal: store.ErrNoVersion}, w
+		return answer{refusal: store.ErrNoVersion}
 	}
-	made := &model{origin: state.Origin{RuntimeID: c.runtime, Number: c.number}}
-	made.put(from, boundary{}, w.keep)
-	after = w.with(c.to, made)
-	after.settle(w, 0)
-	return want, after
+	before, now := w.clone(), w.next()
+	made := &model{origin: state.Origin{RuntimeID: c.runtime, Number: c.number}, version: now.version, guessed: now.guessed}
+	made.put(from, boundary{}, w.rules.versions)
+	w.put(c.to, made)
+	w.settle(before, 0)
+	return answer{}
 }
 
 // forkIDs is how many runtimes there are that mostly forks make.
@@ -182,6 +184,9 @@ func (s *Stats) past(c *call) {
 		s.Restores++
 	case c.kind == ops.KindFork:
 		s.Forks++
+	}
+	if _, revived := c.args.(batch.ReviveRuntime); revived {
+		s.Revivals++
 	}
 }
 

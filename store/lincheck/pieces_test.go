@@ -39,9 +39,9 @@ type pieces struct {
 	stored, cuts [clearingPiece + 1]atomic.Int64
 }
 
-func newPieced(t testing.TB, says, takes journal.Limits, seen *pieces) *pieced {
+func newPieced(t testing.TB, says, takes journal.Limits, cfg lincheck.Config, seen *pieces) *pieced {
 	engine := &cutting{Memory: &journaltest.Memory{Limits: takes}, says: says, seen: seen}
-	s := &pieced{&restarting{engine: engine, opened: &seen.opened, turn: make(chan struct{}, 1), t: t}, engine}
+	s := &pieced{&restarting{engine: engine, opened: &seen.opened, turn: make(chan struct{}, 1), opts: optionsOf(cfg), t: t}, engine}
 	s.Forward = s.try
 	engine.of = s.restarting
 	s.open()
@@ -76,7 +76,7 @@ func (s *pieced) LoadSession(ctx context.Context, id store.SessionID) (filed sto
 	return filed, ok, err
 }
 
-func (s *pieced) DeleteRuntime(ctx context.Context, id store.RuntimeID) (gone store.Removed, err error) {
+func (s *pieced) DeleteRuntime(ctx context.Context, id store.RuntimeID) (gone state.Removed, err error) {
 	err = s.on(func(l *loopstore.Loop) (err error) {
 		gone, err = l.DeleteRuntime(ctx, id)
 		return err
@@ -85,11 +85,11 @@ func (s *pieced) DeleteRuntime(ctx context.Context, id store.RuntimeID) (gone st
 }
 
 // Runtimes yields the first page.
-func (s *pieced) Runtimes(ctx context.Context, page state.Paging) iter.Seq2[state.RuntimeSummary, error] {
+func (s *pieced) Runtimes(ctx context.Context, listing state.Listing) iter.Seq2[state.RuntimeSummary, error] {
 	return func(yield func(state.RuntimeSummary, error) bool) {
 		var found state.Page[state.RuntimeSummary]
 		err := s.on(func(l *loopstore.Loop) (err error) {
-			found, err = loopstore.Do(ctx, l, ops.ListRuntimes{Paging: page})
+			found, err = loopstore.Do(ctx, l, ops.ListRuntimes{Listing: listing})
 			return err
 		})
 		if err != nil {
@@ -239,7 +239,8 @@ func (e *cutting) count(b journal.Batch) {
 // TestLinearizableImportsInPieces checks loops whose imports take several batches,
 // between which others call, and loops are replaced.
 func TestLinearizableImportsInPieces(t *testing.T) {
-	cfg := lincheck.Config{Histories: 1, Spanning: 1, Importing: histories / 4}
+	cfg := keepingAll
+	cfg.Histories, cfg.Spanning, cfg.Importing = 1, 1, histories/4
 	limits := journal.Limits{BatchBytes: 12 << 10}
 	stats, seen := checkPieced(t, limits, limits, cfg)
 	assert.Greater(t, stats.Imports, stats.Histories/2)
@@ -252,7 +253,13 @@ func TestLinearizableImportsInPieces(t *testing.T) {
 // pieces, and made again meanwhile. Loops are replaced before all is cleared. The engine
 // takes more than it says, so that there are large texts to clear.
 func TestLinearizableDeletionsInPieces(t *testing.T) {
-	cfg := lincheck.Config{Histories: histories / 20, Spanning: histories / 10, Importing: histories / 20}
+	for name, cfg := range map[string]lincheck.Config{"plain": {}, "with unique keys and tombstones": keepingAll} {
+		t.Run(name, func(t *testing.T) { checkDeletionsInPieces(t, cfg) })
+	}
+}
+
+func checkDeletionsInPieces(t *testing.T, cfg lincheck.Config) {
+	cfg.Histories, cfg.Spanning, cfg.Importing = histories/20, histories/10, histories/10
 	_, seen := checkPieced(t, journal.Limits{BatchBytes: 2 << 10}, journal.Limits{}, cfg)
 	assert.Greater(t, int(seen.stored[clearingPiece].Load()), cfg.Histories)
 	assert.Positive(t, seen.cuts[clearingPiece].Load())
@@ -268,7 +275,7 @@ func checkPieced(t *testing.T, says, takes journal.Limits, cfg lincheck.Config) 
 	}
 	cfg.Versions, cfg.TooLarge, cfg.Record = restartingVersions, journal.ErrRejected, record
 	seen := new(pieces)
-	stats := lincheck.Check(t, func() store.RuntimeStore { return newPieced(t, says, takes, seen) }, cfg)
+	stats := lincheck.Check(t, func() store.RuntimeStore { return newPieced(t, says, takes, cfg, seen) }, cfg)
 	require.Equal(t, cfg.Histories+cfg.Spanning+cfg.Importing, stats.Histories)
 	t.Logf("%d loops; stored %d pieces of imports, %d ends of them and %d that clear, of which %d, %d and %d were cut", seen.opened.Load(),
 		seen.stored[importPiece].Load(), seen.stored[importEnd].Load(), seen.stored[clearingPiece].Load(),

@@ -22,14 +22,16 @@ type generator struct {
 	runtimes int
 	mark     int
 	abilities
-	spans bool            // whether a batch may be on more than one runtime
-	known store.RuntimeID // of which the caller has loaded a view last
-	loads bool            // the next call is one
+	revives bool            // runtimes that were deleted can be brought back
+	spans   bool            // whether a batch may be on more than one runtime
+	known   store.RuntimeID // of which the caller has loaded a view last
+	loads   bool            // the next call is one
 }
 
 const (
-	inputIDs = 12 // how many there are
-	runIDs   = 4
+	inputIDs   = 12 // how many there are
+	runIDs     = 4
+	sharedKeys = 6
 )
 
 // weights say how often each operation is called.
@@ -42,6 +44,7 @@ var weights = []struct {
 	{ops.KindPersistInputState, 14},
 	{ops.KindLoadInputState, 12},
 	{ops.KindLoadInputStates, 12},
+	{ops.KindLoadInput, 8},
 	{ops.KindLoadSessionSnapshot, 8},
 	{ops.KindLoadBoundaryReceipt, 10},
 	{ops.KindAtomicLifecycleCommit, 8},
@@ -93,6 +96,10 @@ func (g *generator) call() *call {
 		c.args = batch.DeleteRuntime{RuntimeID: c.runtime}
 	case ops.KindLoadInputState:
 		c.input = g.input()
+	case ops.KindLoadInput:
+		if c.input = g.input(); g.pick("by its key", 2) == 1 {
+			c.named = g.sharedKey()
+		}
 	case ops.KindLoadBoundaryReceipt:
 		c.receipt = receipt{run: g.run(), sequence: g.sequence()}
 	}
@@ -133,6 +140,8 @@ func (a abilities) offers(kind ops.Kind) bool {
 		return a.commits
 	case ops.KindLoadView:
 		return a.views || a.reads
+	case ops.KindLoadInput:
+		return a.fences
 	case ops.KindLoadSession:
 		return a.files
 	case ops.KindLoadSessionAt:
@@ -231,6 +240,7 @@ func (g *generator) persistInputState(c *call) {
 
 func (g *generator) lifecycleCommit(c *call) {
 	commit := store.LifecycleCommit{RuntimeState: g.runtimeState(), InputStates: g.updates(c)}
+	g.guard(c)
 	c.args, c.status, c.inputs = commit, string(commit.RuntimeState), inputsOf(commit.InputStates)
 }
 
@@ -243,6 +253,7 @@ func (g *generator) apply(c *call) {
 		}
 		apply.Session = new(g.change(c, apply.SessionStoreKey != nil))
 	}
+	g.guard(c)
 	c.args, c.receipt, c.inputs = apply, receiptOf(apply.Receipt), inputsOf(apply.InputUpdates)
 }
 
@@ -276,6 +287,7 @@ func (g *generator) commit(c *call) {
 	} else {
 		commit.Session = g.meerkat(c, true, true)
 	}
+	g.guard(c)
 	c.args, c.inputs = commit, inputsOf(commit.InputUpdates)
 	c.receipt = receiptOf(store.RunBoundaryReceipt{
 		RunID:                commit.RunID,
@@ -310,10 +322,19 @@ func (g *generator) inputState(part int) store.InputState {
 	state := store.NewInputState(g.input(), store.TimeOf(time.Unix(int64(g.mark), 0)))
 	state.CurrentState = inputStates[g.pick("input state", len(inputStates))]
 	state.IdempotencyKey = new(g.text(part))
+	if g.pick("key", 3) == 2 {
+		state.IdempotencyKey = new(g.sharedKey())
+		state.PersistedInput, _ = json.Marshal(g.text(part)) // the mark
+	}
 	if g.seldom("rich", 4) {
 		g.enrich(&state, part)
 	}
 	return state
+}
+
+// sharedKey returns one of the few keys that inputs have in common.
+func (g *generator) sharedKey() string {
+	return fmt.Sprintf("key-%d", g.pick("shared key", sharedKeys))
 }
 
 // enrich sets the fields that are structs, lists or pointers.

@@ -27,20 +27,36 @@ import (
 func TestModel(t *testing.T) {
 	t.Run("Loop", rapid.MakeCheck(checkLoop))
 	t.Run("State", rapid.MakeCheck(func(t *rapid.T) {
-		versions := drawVersions(t)
+		cfg := drawConfig(t)
 		lincheck.CheckProgram(t, func() store.RuntimeStore {
-			return locked.New(&state.State{Retention: retaining(versions)})
-		}, lincheck.Config{Versions: versions})
+			opts := optionsOf(cfg)
+			return locked.New(&state.State{Retention: opts.Retention, UniqueKeys: opts.UniqueKeys, Tombstones: opts.Tombstones})
+		}, cfg)
 	}))
 }
 
-func drawVersions(t *rapid.T) int { return rapid.SampledFrom([]int{0, 3}).Draw(t, "versions") }
+// drawConfig draws what a store keeps.
+func drawConfig(t *rapid.T) lincheck.Config {
+	return lincheck.Config{
+		Versions:   rapid.SampledFrom([]int{0, 3}).Draw(t, "versions"),
+		UniqueKeys: rapid.Bool().Draw(t, "unique keys"),
+		Keys:       rapid.SampledFrom([]int{0, 2}).Draw(t, "keys"),
+		Tombstones: rapid.SampledFrom([]int{0, 2}).Draw(t, "tombstones"),
+	}
+}
+
+// optionsOf returns the options of a loop that keeps what a Config says.
+func optionsOf(cfg lincheck.Config) loopstore.Options {
+	return loopstore.Options{
+		Retention:  store.Retention{Sessions: store.Keep{Last: cfg.Versions}, Keys: store.Keep{Last: cfg.Keys}},
+		UniqueKeys: cfg.UniqueKeys,
+		Tombstones: store.Keep{Last: cfg.Tombstones},
+	}
+}
 
 func checkLoop(t *rapid.T) {
-	versions := drawVersions(t)
-	lincheck.CheckProgram(t, func() store.RuntimeStore {
-		return loopstore.New(loopstore.Options{Retention: retaining(versions)})
-	}, lincheck.Config{Versions: versions})
+	cfg := drawConfig(t)
+	lincheck.CheckProgram(t, func() store.RuntimeStore { return loopstore.New(optionsOf(cfg)) }, cfg)
 }
 
 // retaining returns what keeps so many versions of a session.

@@ -140,7 +140,7 @@ func program(cfg Config, can abilities, history, caller, length int) []turn {
 	rng := rand.New(rand.NewPCG(cfg.Seed, uint64(history)<<16|uint64(caller)))
 	pick := func(_ string, n int) int { return rng.IntN(n) }
 	const marks = 1 + 6 // that a call and its writes use up
-	g := generator{pick: pick, runtimes: cfg.Runtimes, mark: caller * cfg.Operations * marks, abilities: can, spans: cfg.spans}
+	g := generator{pick: pick, runtimes: cfg.Runtimes, mark: caller * cfg.Operations * marks, abilities: can, spans: cfg.spans, revives: cfg.Tombstones > 0}
 	turns := make([]turn, length)
 	for i := range turns {
 		turns[i].call = g.call()
@@ -306,8 +306,14 @@ func (h *history) count(c *call, a *answer) {
 	switch {
 	case a.refusal == store.ErrConflict:
 		h.stats.Conflicts++
+	case a.refusal == store.ErrKeyTaken:
+		h.stats.KeysTaken++
+	case a.refusal == store.ErrDeleted:
+		h.stats.Deleted++
 	case c.batch != nil && a.refusal == nil:
 		h.stats.Batches++
+	case len(c.conditions) > 0 && a.refusal == nil:
+		h.stats.Guarded++
 	case a.view != nil:
 		h.stats.Views++
 	case c.export != nil && a.refusal == nil:

@@ -30,6 +30,7 @@ type restarting struct {
 	opened  *atomic.Int64
 	turn    chan struct{}         // held by the call that replaces the loop
 	failed  atomic.Pointer[error] // of a loop that could not be opened
+	opts    loopstore.Options
 	t       testing.TB
 }
 
@@ -38,15 +39,16 @@ const (
 	restartingVersions   = 2
 )
 
-func newRestarting(t testing.TB, opened *atomic.Int64) *restarting {
-	s := &restarting{engine: journaltest.NewEngine(), opened: opened, turn: make(chan struct{}, 1), t: t}
+func newRestarting(t testing.TB, opened *atomic.Int64, cfg lincheck.Config) *restarting {
+	s := &restarting{engine: journaltest.NewEngine(), opened: opened, opts: optionsOf(cfg), turn: make(chan struct{}, 1), t: t}
 	s.Forward = s.try
 	s.open()
 	return s
 }
 
 func (s *restarting) open() {
-	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "", loopstore.Options{InboxSize: 4, Retention: retaining(restartingVersions)})
+	s.opts.InboxSize = 4
+	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "", s.opts)
 	if err != nil {
 		s.failed.Store(&err)
 		return
@@ -103,9 +105,15 @@ func (s *restarting) Close() error {
 // TestLinearizableAcrossRestarts checks durable loops that are replaced while they are
 // called.
 func TestLinearizableAcrossRestarts(t *testing.T) {
-	cfg := lincheck.Config{Histories: histories / 4, Spanning: histories / 4, Versions: restartingVersions, Record: record}
+	for name, cfg := range map[string]lincheck.Config{"plain": {Versions: restartingVersions}, "with unique keys and tombstones": keepingAll} {
+		t.Run(name, func(t *testing.T) { checkRestarting(t, cfg) })
+	}
+}
+
+func checkRestarting(t *testing.T, cfg lincheck.Config) {
+	cfg.Histories, cfg.Spanning, cfg.Record = histories/4, histories/4, record
 	var opened atomic.Int64
-	stats := lincheck.Check(t, func() store.RuntimeStore { return newRestarting(t, &opened) }, cfg)
+	stats := lincheck.Check(t, func() store.RuntimeStore { return newRestarting(t, &opened, cfg) }, cfg)
 	require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
 	assert.Greater(t, int(opened.Load()), 5*cfg.Histories)
 	assert.Positive(t, stats.CancelledUnderWay)

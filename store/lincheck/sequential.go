@@ -13,7 +13,7 @@ import (
 // then loads everything that could be there. It fails the test at the first answer that
 // is not the model's. The test's output shows the program up to that call; rapid
 // shrinks it. The store must be empty. It is closed at the end if it is an [io.Closer].
-// Of cfg it looks at Versions only.
+// Of cfg it looks at Versions, UniqueKeys, Keys and Tombstones only.
 func CheckProgram(t *rapid.T, open func() store.RuntimeStore, cfg Config) {
 	s, err := opened(open)
 	if err != nil {
@@ -27,7 +27,7 @@ func CheckProgram(t *rapid.T, open func() store.RuntimeStore, cfg Config) {
 	const runtimes = 2
 	can := abilitiesOf(s, &Config{})
 	can.forks = can.history
-	g := &generator{runtimes: runtimes, abilities: can, spans: true}
+	g := &generator{runtimes: runtimes, abilities: can, spans: true, revives: cfg.Tombstones > 0}
 	next := rapid.Custom(func(t *rapid.T) turn {
 		g.pick = func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(t, what) }
 		dead := g.seldom("with a dead context", 12)
@@ -38,7 +38,7 @@ func CheckProgram(t *rapid.T, open func() store.RuntimeStore, cfg Config) {
 	parts := rapid.SliceOfN(rapid.SliceOfN(next, 0, 40), 0, 40).Draw(t, "program")
 	c := &caller{program: slices.Concat(parts...)}
 	c.due = len(c.program)
-	w := walk{t: t, to: access{store: s}, memory: make(memory), world: &world{exact: true, keep: max(cfg.Versions, 0)}}
+	w := walk{t: t, to: access{store: s}, memory: make(memory), world: &world{exact: true, rules: cfg.rules()}}
 	w.run(c.program)
 	t.Log("and at the end:")
 	w.run(audit([]*caller{c}, runtimes, can))

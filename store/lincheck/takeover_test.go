@@ -35,6 +35,7 @@ type overtaken struct {
 	engine    journal.Engine // memory, except that it notices a fence only when it appends
 	directory cluster.Directory
 	calls     atomic.Int64
+	opts      loopstore.Options
 	holders   *atomic.Int64 // of the partition, in all stores that are closed
 	turn      chan struct{} // held by the call that changes the holder
 	leaves    bool          // how the holder changed last: it left, or was cut off
@@ -67,10 +68,10 @@ const (
 	overtakenLease      = 900 * time.Millisecond
 )
 
-func newOvertaken(t testing.TB, holders *atomic.Int64) *overtaken {
+func newOvertaken(t testing.TB, holders *atomic.Int64, cfg lincheck.Config) *overtaken {
 	memory := journaltest.NewEngine()
 	s := &overtaken{
-		t: t, memory: memory, engine: journaltest.NewFaulty(memory), directory: cluster.NewDirectory(), holders: holders, turn: make(chan struct{}, 1),
+		t: t, memory: memory, engine: journaltest.NewFaulty(memory), directory: cluster.NewDirectory(), opts: optionsOf(cfg), holders: holders, turn: make(chan struct{}, 1),
 	}
 	s.Forward = s.try
 	for i := range s.members {
@@ -83,7 +84,7 @@ func (s *overtaken) join(i int) {
 	w := &way{Directory: s.directory}
 	n, err := cluster.Join(context.WithoutCancel(s.t.Context()), cluster.Options{
 		Cluster: "c", Partitions: 1, Self: cluster.Member{Name: fmt.Sprint(i)}, Engine: s.engine, Directory: w, Lease: overtakenLease,
-		Loop: loopstore.Options{Retention: retaining(restartingVersions)},
+		Loop: s.opts,
 	})
 	assert.NoError(s.t, err)
 	s.mu.Lock()
@@ -152,10 +153,16 @@ func (s *overtaken) Close() error {
 // to another while it is called. Among the calls are loads from a holder that lost its
 // lease without knowing it. In a bubble, leases take no time.
 func TestLinearizableAcrossTakeOvers(t *testing.T) {
+	for name, cfg := range map[string]lincheck.Config{"plain": {Versions: restartingVersions}, "with unique keys and tombstones": keepingAll} {
+		t.Run(name, func(t *testing.T) { checkTakeOvers(t, cfg) })
+	}
+}
+
+func checkTakeOvers(t *testing.T, cfg lincheck.Config) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := lincheck.Config{Histories: histories / 10, Spanning: histories / 10, Versions: restartingVersions}
+		cfg.Histories, cfg.Spanning = histories/20, histories/20
 		var holders atomic.Int64
-		stats := lincheck.Check(t, func() store.RuntimeStore { return newOvertaken(t, &holders) }, cfg)
+		stats := lincheck.Check(t, func() store.RuntimeStore { return newOvertaken(t, &holders, cfg) }, cfg)
 		require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
 		assert.Greater(t, int(holders.Load()), 5*(cfg.Histories+cfg.Spanning))
 		t.Logf("%d holders", holders.Load())

@@ -1,7 +1,6 @@
 package lincheck
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/loopstore/loopstore/store"
@@ -73,9 +72,30 @@ func text(v interface{ MarshalJSON() ([]byte, error) }) string {
 	return string(b)
 }
 
+// heldOf returns what a view shows of inputs. Where its methods contradict each other, an
+// input has no version, or there is one input more.
+func heldOf(v *state.View) (all []held) {
+	for one := range v.Inputs() {
+		in := held{input: inputOf(one.State), version: one.Version}
+		if same, ok := v.Input(in.id); !ok || same.Version != in.version || inputOf(same.State) != in.input {
+			in.version = 0
+		}
+		all = append(all, in)
+	}
+	page := v.InputPage(state.Paging{Limit: len(all) + 1})
+	at := 0
+	for one := range v.InputStates() {
+		if at >= len(all) || inputOf(one) != all[at].input || at >= len(page.Items) || page.Items[at].Version != all[at].version {
+			return append(all, held{input: inputOf(one)})
+		}
+		at++
+	}
+	return all
+}
+
 // stateOf returns the state that a view shows.
 func stateOf(v *state.View) *model {
-	s := &model{version: v.Version(), inputs: inputsOf(slices.Collect(v.InputStates())), versions: versionsOf(v)}
+	s := &model{version: v.Version(), inputs: heldOf(v), versions: versionsOf(v)}
 	s.origin, _ = v.Origin()
 	status, _ := v.RuntimeState()
 	s.status = string(status)
@@ -86,6 +106,10 @@ func stateOf(v *state.View) *model {
 		}
 		s.runs = append(s.runs, r)
 	}
+	for one := range v.Keys() {
+		s.used = append(s.used, usedKey{one.Key, one.InputID})
+	}
+	s.floor.sequence, s.floor.there = v.SequenceFloor()
 	if latest, ok := v.LatestReceipt(); ok {
 		s.latest = receiptOf(latest)
 	}

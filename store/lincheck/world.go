@@ -11,7 +11,8 @@ import (
 	"github.com/loopstore/loopstore/store/batch"
 )
 
-// A world is the runtimes of a store, or one of them. It never changes.
+// A world is the runtimes of a store, or one of them. It never changes, but for one that a
+// step makes.
 //
 // A world of all runtimes is exact: every change is the next revision. In a world of a
 // single runtime, changes of other runtimes come between. There a version is guessed: it
@@ -20,8 +21,21 @@ type world struct {
 	runtimes map[store.RuntimeID]*model
 	order    []store.RuntimeID // in which they were made; never changed in place
 	revision uint64            // of the last change, or its lower bound
+	stones   []tombstone       // in the order of the deletions; never changed in place
+	leap     uint64            // that the next revision comes after, too: see leapt
+	before   uint64            // the revision of what was imported
 	exact    bool
-	keep     int // how many versions of a session a store keeps
+	rules    rules
+}
+
+// rules are what a store was told to keep.
+type rules struct {
+	versions, keys, stones int
+	unique                 bool
+}
+
+func (c Config) rules() rules {
+	return rules{max(c.Versions, 0), max(c.Keys, 0), max(c.Tombstones, 0), c.UniqueKeys}
 }
 
 func (w *world) at(id store.RuntimeID) *model {
@@ -32,60 +46,75 @@ func (w *world) at(id store.RuntimeID) *model {
 }
 
 // step returns what the world answers to a call, and the world after it. got is the
-// store's answer. From it the world takes only versions and revisions that it had to
-// guess.
+// store's answer. From it the world takes only versions and revisions that it cannot know.
 func (w *world) step(c *call, got *answer) (want answer, after *world) {
-	w = w.told(c, got)
-	if c.batch != nil {
-		return w.commit(c.batch, got.revision)
-	}
-	switch c.kind {
-	case ops.KindFork:
-		return w.fork(c)
-	case ops.KindListRuntimes:
+	want, after = w.clone().take(c, got)
+	return after.landed(&want, got)
+}
+
+// take makes a step of a world that nobody else has.
+func (w *world) take(c *call, got *answer) (want answer, after *world) {
+	switch {
+	case c.batch != nil:
+		return w.commit(c.batch, got)
+	case c.kind == ops.KindFork:
+		return w.fork(c), w
+	case c.kind == ops.KindListRuntimes:
 		return answer{list: w.list()}, w
-	case ops.KindImport:
+	case c.kind == ops.KindImport:
 		return w.imported(c.export)
 	}
-	before := w.at(c.runtime)
-	want = before.answer(c)
-	next := before.after(c, &want, w.keep)
-	if next == before {
+	if c.args == nil {
+		w.learnShown(c, got)
+	}
+	want = w.attempt(c, -1, w, got)
+	if want.refusal != nil {
 		return want, w
 	}
-	after = w.with(c.runtime, next)
-	after.settle(w, 0)
-	return want, after
+	before := w.clone()
+	changed := w.apply(c, &want)
+	var p puts
+	p.note(c, changed, w)
+	if refusal := w.taken(&p, before); refusal != nil {
+		return *refusal, before
+	}
+	if changed {
+		w.settle(before, 0)
+	}
+	return want, w
 }
 
-// told returns the world with the version that an answer shows, if it was guessed.
-func (w *world) told(c *call, got *answer) *world {
-	id, version := c.runtime, got.version
-	if got.view != nil {
-		version = got.view.version
-	} else if c.batch != nil && got.refusal != store.ErrConflict && c.batch.refusal() == nil {
-		for _, on := range c.batch.conditions { // they were checked, and held
-			if is, ok := on.Condition.(batch.VersionIs); ok {
-				version = is.Version
-			}
-		}
+// attempt returns the answer to a call, or to a write of a batch. Nothing has changed yet.
+func (w *world) attempt(c *call, write int, before *world, got *answer) answer {
+	if c.flaw != nil {
+		return answer{refusal: c.flaw}
 	}
-	before := w.at(id)
-	if !before.guessed || version < before.version {
-		return w
+	if w.dead(c) {
+		return answer{refusal: store.ErrDeleted}
 	}
-	known := *before
-	known.version, known.guessed = version, false
-	w = w.with(id, &known)
-	w.revision = max(w.revision, version)
-	return w
+	if refusal := w.check(c.conditions, write, before, got); refusal != nil {
+		return *refusal
+	}
+	return w.at(c.runtime).answer(c)
 }
 
-// with returns a copy in which one runtime has another state.
-func (w *world) with(id store.RuntimeID, s *model) *world {
+// apply does a call that was answered, and reports whether that changes anything.
+func (w *world) apply(c *call, a *answer) bool {
+	switch c.args.(type) {
+	case batch.DeleteRuntime:
+		return w.remove(c.runtime)
+	case batch.ReviveRuntime:
+		return w.revive(c.runtime)
+	}
+	before := w.at(c.runtime)
+	next := before.after(c, a, w.next())
+	w.put(c.runtime, next)
+	return next != before
+}
+
+func (w *world) clone() *world {
 	next := *w
 	next.runtimes = maps.Clone(w.runtimes)
-	next.put(id, s)
 	return &next
 }
 
@@ -107,54 +136,59 @@ func (w *world) put(id store.RuntimeID, s *model) {
 // settle makes all that changed since before one revision, and lets go of versions that
 // are not kept. told is that revision as the store's answer shows it, or 0.
 func (w *world) settle(before *world, told uint64) {
-	w.revision = before.revision + 1
-	guessed := !w.exact && told < w.revision
-	if !w.exact {
-		w.revision = max(w.revision, told)
-	}
+	revision := before.next().version
+	w.revision = revision
 	for id, s := range w.runtimes {
 		if s != before.runtimes[id] {
 			settled := *s
-			settled.version, settled.guessed = w.revision, guessed
-			settled.retain(w.keep)
+			settled.retain(w.rules)
 			w.runtimes[id] = &settled
 		}
+	}
+	if w.rules.stones > 0 {
+		w.stones = last(w.stones, w.rules.stones)
+	}
+	if told > 0 && !w.exact {
+		for id := range w.runtimes {
+			w.learn(id, revision, told)
+		}
+		w.revision = max(w.revision, told)
 	}
 }
 
 // commit checks the conditions, and then applies all writes or none.
-func (w *world) commit(b *batched, told uint64) (want answer, after *world) {
+func (w *world) commit(b *batched, got *answer) (want answer, after *world) {
 	if refusal := b.refusal(); refusal != nil {
 		return *refusal, w
 	}
-	for i, c := range b.conditions {
-		if s := w.at(c.runtime); !s.holds(c.Condition) {
-			return answer{refusal: store.ErrConflict, at: i, version: s.version}, w
-		}
+	if refusal := w.check(b.conditions, -1, w, got); refusal != nil {
+		return *refusal, w
 	}
-	next := *w
-	next.runtimes = maps.Clone(w.runtimes)
-	changed := false
+	next := w.clone()
+	changed, p := false, puts{}
 	for i, c := range b.writes {
-		before := next.at(c.runtime)
-		a := before.answer(c)
+		a := next.attempt(c, i, w, got)
 		if a.refusal != nil {
-			return answer{refusal: a.refusal, at: i}, w
+			a.at, a.ofWrite = i, true
+			return a, w
 		}
 		if c.kind == ops.KindCommitSessionBoundary {
 			want.receipts = append(want.receipts, a.receipt)
 		}
-		s := before.after(c, &a, w.keep)
-		changed = changed || s != before
-		next.put(c.runtime, s)
+		done := next.apply(c, &a)
+		p.note(c, done, next)
+		changed = changed || done
+	}
+	if refusal := next.taken(&p, w); refusal != nil {
+		return *refusal, w
 	}
 	if changed {
-		next.settle(w, told)
+		next.settle(w, got.revision)
 	} else if !w.exact {
-		next.revision = max(w.revision, told)
+		next.revision = max(w.revision, got.revision)
 	}
 	want.revision = next.revision
-	return want, &next
+	return want, next
 }
 
 // refusal returns the answer to a batch with invalid parts, nil to any other.
@@ -164,50 +198,21 @@ func (b *batched) refusal() *answer {
 	}
 	for i, c := range b.writes {
 		if c.flaw != nil {
-			return &answer{refusal: c.flaw, at: i}
+			return &answer{refusal: c.flaw, at: i, ofWrite: true}
 		}
 	}
 	return nil
 }
 
-func (s *model) holds(c batch.Condition) bool {
-	switch c := c.(type) {
-	case batch.VersionIs:
-		return s.version == c.Version
-	case batch.RuntimeExists:
-		return s != nothing
-	case batch.RuntimeAbsent:
-		return s == nothing
-	case batch.RuntimeStateIs:
-		return slices.Contains(c.AnyOf, store.RuntimeState(s.status)) || c.OrNone && s.status == ""
-	case batch.InputStateIs:
-		at := s.find(c.InputID)
-		return at >= 0 && slices.Contains(c.AnyOf, s.inputs[at].state)
-	case batch.InputAbsent:
-		return s.find(c.InputID) < 0
-	case batch.SessionDigestIs:
-		if last := s.session(); last != nil && c.Digest != "" {
-			return last.digest == c.Digest
-		}
-		return s.session() == nil && c.Digest == ""
-	case batch.ReceiptAbsent:
-		_, ok := s.receipt(c.RunID, c.Sequence)
-		return !ok
-	case batch.KeyFree:
-		return !slices.ContainsFunc(s.inputs, func(in input) bool { return in.key == c.Key })
-	}
-	return false
-}
-
 func (w *world) equal(v *world) bool {
-	return w == v || w.revision == v.revision && slices.Equal(w.order, v.order) && maps.EqualFunc(w.runtimes, v.runtimes, (*model).equal)
+	return w == v || w.revision == v.revision && w.leap == v.leap && slices.Equal(w.order, v.order) && slices.EqualFunc(w.stones, v.stones, tombstone.equal) && maps.EqualFunc(w.runtimes, v.runtimes, (*model).equal)
 }
 
 // modelOf returns the model in porcupine's form. It is exact for histories that are
 // checked as one, and not for those that are checked runtime by runtime.
-func modelOf(exact bool, keep int) porcupine.Model {
+func modelOf(exact bool, as rules) porcupine.Model {
 	m := porcupine.Model{
-		Init: func() any { return &world{exact: exact, keep: keep} },
+		Init: func() any { return &world{exact: exact, rules: as} },
 		Step: func(w, c, a any) (bool, any) {
 			got := a.(*answer)
 			want, after := w.(*world).step(c.(*call), got)

@@ -32,6 +32,7 @@ type replaced struct {
 	t         testing.TB
 	engine    journal.Engine
 	exclusive bool // the engine takes nothing away
+	opts      loopstore.Options
 	current   atomic.Pointer[loopstore.Loop]
 	calls     atomic.Int64
 	loops     *atomic.Int64 // that were opened
@@ -54,7 +55,7 @@ func (s *replaced) replace() {
 	if s.exclusive && old != nil && !assert.NoError(s.t, old.Close()) {
 		return
 	}
-	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "p", loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: versions}}})
+	l, err := loopstore.Open(context.WithoutCancel(s.t.Context()), s.engine, "p", s.opts)
 	if !assert.NoError(s.t, err) {
 		return
 	}
@@ -89,11 +90,15 @@ func config() lincheck.Config {
 }
 
 // check checks loops on engines that open makes.
-func check(t *testing.T, exclusive bool, open func() journal.Engine) {
+func check(t *testing.T, exclusive bool, cfg lincheck.Config, open func() journal.Engine) {
 	var loops atomic.Int64
-	cfg := config()
+	opts := loopstore.Options{
+		Retention:  store.Retention{Sessions: store.Keep{Last: cfg.Versions}, Keys: store.Keep{Last: cfg.Keys}},
+		UniqueKeys: cfg.UniqueKeys,
+		Tombstones: store.Keep{Last: cfg.Tombstones},
+	}
 	stats := lincheck.Check(t, func() store.RuntimeStore {
-		return (&replaced{t: t, engine: open(), exclusive: exclusive, loops: &loops}).start()
+		return (&replaced{t: t, engine: open(), exclusive: exclusive, opts: opts, loops: &loops}).start()
 	}, cfg)
 	require.Equal(t, cfg.Histories+cfg.Spanning, stats.Histories)
 	assert.Greater(t, int(loops.Load()), 2*(cfg.Histories+cfg.Spanning))
@@ -110,7 +115,7 @@ func TestLinearizableAcrossTakeOvers(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Close()
 	stores := 0
-	check(t, false, func() journal.Engine {
+	check(t, false, config(), func() journal.Engine {
 		stores++
 		e, err := jetstream.New(conn, jetstream.Options{Prefix: fmt.Sprint("test", stores)})
 		require.NoError(t, err)
@@ -118,9 +123,12 @@ func TestLinearizableAcrossTakeOvers(t *testing.T) {
 	})
 }
 
-// Checkpoints and compactions go on beside the calls.
+// Checkpoints and compactions go on beside the calls. Keys are unique, and some of them and
+// tombstones are kept.
 func TestLinearizableAcrossReopening(t *testing.T) {
-	check(t, true, func() journal.Engine {
+	cfg := config()
+	cfg.UniqueKeys, cfg.Keys, cfg.Tombstones = true, 2, 9
+	check(t, true, cfg, func() journal.Engine {
 		return disk.New(t.TempDir(), disk.Options{CheckpointBytes: 64 << 10, CompactAt: 0.01})
 	})
 }
