@@ -55,8 +55,8 @@ func TestLoopOnADirectory(t *testing.T) {
 	storetest.Run(t, storetest.Factory{
 		Open:   func(t testing.TB) store.RuntimeStore { return open(t, opened{path: next()}) },
 		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, all[s]) },
-		OpenWith: func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
-			return open(t, opened{next(), loopstore.Options{Retention: keep, Limits: limits}})
+		OpenWith: func(t testing.TB, opts loopstore.Options) store.RuntimeStore {
+			return open(t, opened{next(), opts})
 		},
 	})
 }

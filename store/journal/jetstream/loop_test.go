@@ -21,9 +21,14 @@ import (
 // openLoop opens a store on a partition.
 func openLoop(t testing.TB, e journal.Engine, partition string) *loopstore.Loop {
 	t.Helper()
+	return openLoopWith(t, e, partition, loopstore.Options{})
+}
+
+func openLoopWith(t testing.TB, e journal.Engine, partition string, opts loopstore.Options) *loopstore.Loop {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 	defer cancel()
-	l, err := loopstore.Open(ctx, e, partition, loopstore.Options{})
+	l, err := loopstore.Open(ctx, e, partition, opts)
 	require.NoError(t, err)
 	return l
 }
@@ -31,15 +36,23 @@ func openLoop(t testing.TB, e journal.Engine, partition string) *loopstore.Loop 
 // A loop on streams keeps every promise of a store, and those of reopening.
 func TestLoopKeepsThePromisesOfAStore(t *testing.T) {
 	conn := elsewhere(t)
-	engines := map[store.RuntimeStore]*jetstream.Engine{}
-	open := func(t testing.TB, e *jetstream.Engine) store.RuntimeStore {
-		l := openLoop(t, e, "p")
-		engines[l] = e
+	type opened struct {
+		engine *jetstream.Engine
+		opts   loopstore.Options
+	}
+	all := map[store.RuntimeStore]opened{}
+	open := func(t testing.TB, o opened) store.RuntimeStore {
+		l := openLoopWith(t, o.engine, "p", o.opts)
+		all[l] = o
 		return l
 	}
+	next := func(t testing.TB, opts loopstore.Options) opened {
+		return opened{newEngine(t, conn, jetstream.Options{}), opts}
+	}
 	storetest.Run(t, storetest.Factory{
-		Open:   func(t testing.TB) store.RuntimeStore { return open(t, newEngine(t, conn, jetstream.Options{})) },
-		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, engines[s]) },
+		Open:     func(t testing.TB) store.RuntimeStore { return open(t, next(t, loopstore.Options{})) },
+		Reopen:   func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, all[s]) },
+		OpenWith: func(t testing.TB, opts loopstore.Options) store.RuntimeStore { return open(t, next(t, opts)) },
 	})
 }
 

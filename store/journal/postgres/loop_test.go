@@ -18,7 +18,12 @@ import (
 
 func openLoop(t testing.TB, engine journal.Engine, partition string) *loopstore.Loop {
 	t.Helper()
-	l, err := loopstore.Open(context.WithoutCancel(t.Context()), engine, partition, loopstore.Options{})
+	return openLoopWith(t, engine, partition, loopstore.Options{})
+}
+
+func openLoopWith(t testing.TB, engine journal.Engine, partition string, opts loopstore.Options) *loopstore.Loop {
+	t.Helper()
+	l, err := loopstore.Open(context.WithoutCancel(t.Context()), engine, partition, opts)
 	require.NoError(t, err)
 	return l
 }
@@ -26,15 +31,21 @@ func openLoop(t testing.TB, engine journal.Engine, partition string) *loopstore.
 // A loop on a database keeps every promise of a store, and those of reopening.
 func TestLoopOnADatabase(t *testing.T) {
 	engine := postgres.New(poolOf(t), fresh())
-	partitions := map[store.RuntimeStore]string{}
-	open := func(t testing.TB, partition string) store.RuntimeStore {
-		l := openLoop(t, engine, partition)
-		partitions[l] = partition
+	type opened struct {
+		partition string
+		opts      loopstore.Options
+	}
+	all := map[store.RuntimeStore]opened{}
+	open := func(t testing.TB, o opened) store.RuntimeStore {
+		l := openLoopWith(t, engine, o.partition, o.opts)
+		all[l] = o
 		return l
 	}
+	next := func(opts loopstore.Options) opened { return opened{fmt.Sprint(len(all)), opts} }
 	storetest.Run(t, storetest.Factory{
-		Open:   func(t testing.TB) store.RuntimeStore { return open(t, fmt.Sprint(len(partitions))) },
-		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, partitions[s]) },
+		Open:     func(t testing.TB) store.RuntimeStore { return open(t, next(loopstore.Options{})) },
+		Reopen:   func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, all[s]) },
+		OpenWith: func(t testing.TB, opts loopstore.Options) store.RuntimeStore { return open(t, next(opts)) },
 	})
 }
 

@@ -34,8 +34,8 @@ func TestLoopInPieces(t *testing.T) {
 	storetest.Run(t, storetest.Factory{
 		Open:   func(t testing.TB) store.RuntimeStore { return open(t, opened{partition: fmt.Sprint(len(all))}) },
 		Reopen: func(t testing.TB, s store.RuntimeStore) store.RuntimeStore { return open(t, all[s]) },
-		OpenWith: func(t testing.TB, keep store.Retention, limits store.Limits) store.RuntimeStore {
-			return open(t, opened{fmt.Sprint(len(all)), loopstore.Options{Retention: keep, Limits: limits}})
+		OpenWith: func(t testing.TB, opts loopstore.Options) store.RuntimeStore {
+			return open(t, opened{fmt.Sprint(len(all)), opts})
 		},
 		Chapters: []string{"pieces"},
 		Timeout:  3 * time.Minute,
