@@ -147,10 +147,15 @@ flags or arguments.
                       change), runtime_state (left out if there is none),
                       input_states, ended (those in a terminal state), runs,
                       receipts, snapshot_bytes (null if there is no snapshot),
-                      versions (of its session that are kept, the latest too) and
-                      bytes (in memory, about)
+                      versions (of its session that are kept, the latest too),
+                      bytes (in memory, about), made and active (when it was made and
+                      written to last, left out if that is not known), labels and keys
+                      (idempotency keys that are kept without an input)
     sessions          snapshots that are filed under a session's id, each with
                       session_id, runtime_id, bytes
+    deleted           runtimes that have left a tombstone, each with runtime_id,
+                      revision (of the deletion), deleted (when that was),
+                      highest_sequence (of any of its runs, or null) and keys
 
 With --runtime it is one of these runtimes, and also has:
 

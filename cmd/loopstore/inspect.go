@@ -83,6 +83,7 @@ type inventory struct {
 	Revision  uint64         `json:"revision"`
 	Runtimes  []summary      `json:"runtimes"`
 	Sessions  []filedSession `json:"sessions"`
+	Deleted   []deleted      `json:"deleted"`
 }
 
 // A summary is a runtime's line in an inventory.
@@ -97,6 +98,19 @@ type summary struct {
 	SnapshotBytes *int               `json:"snapshot_bytes"`
 	Versions      int                `json:"versions"`
 	Bytes         int64              `json:"bytes"`
+	Made          store.Time         `json:"made,omitzero"`
+	Active        store.Time         `json:"active,omitzero"`
+	Labels        map[string]string  `json:"labels,omitempty"`
+	Keys          int                `json:"keys"`
+}
+
+// A deleted runtime has left a tombstone.
+type deleted struct {
+	RuntimeID       store.RuntimeID `json:"runtime_id"`
+	Revision        uint64          `json:"revision"`
+	Deleted         store.Time      `json:"deleted,omitzero"`
+	HighestSequence *uint64         `json:"highest_sequence"`
+	Keys            int             `json:"keys"`
 }
 
 // A filedSession is a snapshot that is filed under its session's id.
@@ -110,7 +124,10 @@ func inventoryOf(read *holding) inventory {
 	image := read.state.Image()
 	c := inventory{
 		Partition: read.partition, Revision: image.Revision(), Runtimes: []summary{},
-		Sessions: sessionsOf(image, func(store.RuntimeID) bool { return true }),
+		Sessions: sessionsOf(image, func(store.RuntimeID) bool { return true }), Deleted: []deleted{},
+	}
+	for t := range image.Tombstones() {
+		c.Deleted = append(c.Deleted, deleted{t.RuntimeID, t.Revision, t.Deleted, t.HighestSequence, len(t.Keys)})
 	}
 	for view := range image.Views() {
 		c.Runtimes = append(c.Runtimes, summaryOf(view))
@@ -123,6 +140,7 @@ func summaryOf(view *state.View) summary {
 	s := summary{
 		RuntimeID: v.RuntimeID, Version: v.Version, RuntimeState: v.RuntimeState, InputStates: v.Held.InputStates, Ended: v.Ended,
 		Runs: v.Held.Runs, Receipts: v.Held.Receipts, Versions: v.Held.Snapshots + v.Held.Versions, Bytes: v.Held.Bytes(),
+		Made: v.Made, Active: v.Active, Labels: v.Labels, Keys: v.Held.Keys,
 	}
 	if snapshot, ok := view.Snapshot(); ok {
 		s.SnapshotBytes = new(snapshot.Len())

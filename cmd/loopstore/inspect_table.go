@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,6 +33,9 @@ func (c inventory) table() string {
 	}
 	fmt.Fprintf(&t, "revision %d: %s with %s and %s, %s filed by id\n", c.Revision, term.Counted(int64(len(c.Runtimes)), "runtime"),
 		term.Counted(int64(all.InputStates), "input"), term.Counted(int64(all.Receipts), "receipt"), term.Counted(int64(len(c.Sessions)), "session"))
+	for _, d := range c.Deleted {
+		fmt.Fprintf(&t, "deleted: %s at revision %d\n", term.Printable(strconv.Quote(string(d.RuntimeID))), d.Revision)
+	}
 	return t.String()
 }
 
@@ -46,6 +51,15 @@ func (d *details) table() string {
 	fmt.Fprintf(&t, "runtime %s: version %d, state %s, about %s\n", term.Printable(strconv.Quote(string(d.RuntimeID))), d.Version, orDash(d.RuntimeState), term.Counted(d.Bytes, "byte"))
 	if d.Origin != nil {
 		fmt.Fprintf(&t, "forked from version %d of runtime %s\n", d.Origin.Number, term.Printable(strconv.Quote(string(d.Origin.RuntimeID))))
+	}
+	if !d.Active.IsZero() {
+		fmt.Fprintf(&t, "made %s, written to %s\n", d.Made, d.Active)
+	}
+	for _, key := range slices.Sorted(maps.Keys(d.Labels)) {
+		fmt.Fprintf(&t, "label %s: %s\n", term.Printable(strconv.Quote(key)), term.Printable(strconv.Quote(d.Labels[key])))
+	}
+	if d.Keys > 0 {
+		fmt.Fprintf(&t, "%s kept without an input\n", term.Counted(int64(d.Keys), "idempotency key"))
 	}
 	d.tableOfSnapshot(&t)
 	d.tableOfInputs(&t)

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -159,6 +160,31 @@ func TestInspectEscapesWhatIsNotText(t *testing.T) {
 	code, _, stderr := shell(t.Context(), "inspect", "-runtime", "no\x1b", name)
 	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, stderr, `there is no runtime "no\x1b"`)
+}
+
+func TestInspectShowsWhatFewRuntimesHave(t *testing.T) {
+	held := state.State{Retention: store.Retention{Keys: store.Keep{Last: 9}}, Tombstones: store.Keep{Last: 9}, Now: store.TimeOf(time.Unix(1e9, 0))}
+	held.PutLabels("a", map[string]string{"tier": hostile})
+	input := store.NewInputState(store.InputID{1}, store.Time{})
+	input.IdempotencyKey = new("k")
+	held.PutInputState("a", &input)
+	held.DeleteInputState("a", input.InputID)
+	held.PutRuntimeState("gone", store.RuntimeIdle)
+	held.Settle()
+	held.DeleteRuntime("gone")
+	held.Settle()
+	name := filepath.Join(t.TempDir(), "state.jsonl")
+	require.NoError(t, archive.WriteFile(name, func(w io.Writer) error { return archive.Write(w, held.Image()) }))
+	code, stdout, stderr := shell(t.Context(), "inspect", "--runtime", "a", name)
+	require.Equal(t, cli.OK, code, stderr)
+	require.Contains(t, stdout, "made 2001-09-09T01:46:40Z, written to 2001-09-09T01:46:40Z\n")
+	require.Contains(t, stdout, `label "tier": "a\x1b[31m\n\u202eb"`)
+	require.Contains(t, stdout, "1 idempotency key kept without an input\n")
+	_, stdout, _ = shell(t.Context(), "inspect", name)
+	require.Contains(t, stdout, "deleted: \"gone\" at revision 2\n")
+	_, stdout, _ = shell(t.Context(), "inspect", "--json", name)
+	require.Contains(t, stdout, `"labels": {`)
+	require.Contains(t, stdout, `"revision": 2`)
 }
 
 func TestInspectReadsStandardInput(t *testing.T) {

@@ -66,7 +66,7 @@ func TestInspectShowsThePastOfASession(t *testing.T) {
 	require.NotContains(t, stdout, "forked")
 
 	_, stdout, _ = shell(t.Context(), "inspect", "-runtime", "copy", dir)
-	require.Contains(t, stdout, "forked from version 4 of runtime \"chat\"\nsnapshot: version 1, format lines")
+	require.Regexp(t, `forked from version 4 of runtime "chat"\nmade \S+Z, written to \S+Z\nsnapshot: version 1, format lines`, stdout)
 	_, stdout, _ = shell(t.Context(), "inspect", "-runtime", "chat", "-number", "6", "-payloads", dir)
 	require.Contains(t, stdout, "snapshot: version 6, format opaque, 6 bytes, 18446744073709551615 messages")
 	require.Contains(t, stdout, "\n  secret\n")

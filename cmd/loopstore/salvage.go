@@ -124,10 +124,13 @@ func (s *salvaged) report(dir, out string) (text string, all bool) {
 	if n := s.lost.Sessions; n > 0 {
 		fmt.Fprintf(&t, "not salvaged: %s under ids that can no longer be named\n", term.Counted(int64(n), "filed session"))
 	}
+	if n := s.lost.Stones; n > 0 {
+		fmt.Fprintf(&t, "not salvaged: %s, which no longer keep deleted runtimes from being made again\n", term.Counted(int64(n), "tombstone"))
+	}
 	if s.lost.Revision {
 		t.WriteString("the record that counts what there was is lost: there may have been more runtimes\n")
 	}
-	all = len(s.damage)+len(s.lost.Asides)+s.lost.Nameless+s.lost.Sessions == 0 && !s.lost.Revision
+	all = len(s.damage)+len(s.lost.Asides)+s.lost.Nameless+s.lost.Sessions+s.lost.Stones == 0 && !s.lost.Revision
 	if all {
 		t.WriteString("nothing is damaged\n")
 	}

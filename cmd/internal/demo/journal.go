@@ -72,7 +72,7 @@ var errFound = errors.New("the journal is not as the demo leaves it: nothing was
 // adopt takes over the runtimes that the store holds, in the place of new ones. c
 // checks that each is as a turn can leave it.
 func (w *workload) adopt(ctx context.Context, loop *loopstore.Loop, c *checker) (found foundRuntimes, err error) {
-	for summary, err := range loop.Runtimes(ctx, state.Paging{}) {
+	for summary, err := range loop.Runtimes(ctx, state.Listing{}) {
 		if err != nil {
 			return found, err
 		}

@@ -74,7 +74,7 @@ func TestEndsTheTurnsThatItFinds(t *testing.T) {
 		require.True(t, r.OK, "%d: %v %v", point, r.Errors, r.Failures)
 		loop, err := loopstore.Open(t.Context(), engine, "", loopstore.Options{})
 		require.NoError(t, err)
-		for summary, err := range loop.Runtimes(t.Context(), state.Paging{}) {
+		for summary, err := range loop.Runtimes(t.Context(), state.Listing{}) {
 			require.NoError(t, err)
 			require.Equal(t, summary.Held.InputStates, summary.Ended, point)
 			require.Equal(t, store.RuntimeStopped, summary.RuntimeState, point)
