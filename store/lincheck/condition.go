@@ -132,7 +132,7 @@ func (w *world) check(conditions []condition, write int, before *world, got *ans
 		if got.held(write, i) {
 			w.learnHeld(c)
 		}
-		if w.at(c.runtime).holds(c.Condition) {
+		if w.at(c.runtime).holds(c.Condition) && !w.buried(c) {
 			continue
 		}
 		if got.refusal == store.ErrConflict {

@@ -54,6 +54,15 @@ func (w *world) stone(id store.RuntimeID) int {
 	return slices.IndexFunc(w.stones, func(t tombstone) bool { return t.id == id })
 }
 
+// buried reports whether a condition wants a key free that a tombstone keeps.
+func (w *world) buried(c condition) bool {
+	at := w.stone(c.runtime)
+	if free, ok := c.Condition.(batch.KeyFree); ok && at >= 0 {
+		return slices.ContainsFunc(w.stones[at].keys, func(u usedKey) bool { return u.key == free.Key })
+	}
+	return false
+}
+
 // remove removes a runtime, and reports whether there was one.
 func (w *world) remove(id store.RuntimeID) bool {
 	s := w.at(id)
