@@ -65,8 +65,8 @@ func (l *Loop) byActivity(ctx context.Context, listing state.Listing, yield func
 }
 
 // ExpireIdle removes the runtimes that nobody has written to for so long, and says what
-// that was; with dryRun it removes nothing and says what it would, of texts that others
-// share more than would go. A runtime stays that
+// that was; with dryRun it removes nothing and says what it would, but that of texts which
+// others share, or that are filed under ids of sessions, another number of bytes may go. A runtime stays that
 // has an input which has not ended, unless the input is in one of the states that are
 // named; so does one whose last activity is not known, since it was written to before that
 // was recorded. Where Options.Activity is off, also for want of a journal, the error is
@@ -122,7 +122,8 @@ func (l *Loop) Prune(ctx context.Context, id store.RuntimeID, keep store.Retenti
 }
 
 // WouldPrune returns what Prune would, and removes nothing. Of texts that forks or filed
-// sessions share, that may be more than would go. It takes the owner no longer than a View.
+// sessions share, that may be more than would go, and keys that Options.Retention would keep
+// of inputs that go are not among those. It takes the owner no longer than a View.
 func (l *Loop) WouldPrune(ctx context.Context, id store.RuntimeID, keep store.Retention) (state.Removed, error) {
 	op := ops.Prune{RuntimeID: id, Keep: keep, Now: store.TimeOf(time.Now())}
 	if err := op.Prepare(nil); err != nil {

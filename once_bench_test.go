@@ -1,3 +1,5 @@
+//go:build !race
+
 package loopstore_test
 
 import (

@@ -15,6 +15,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
 	"github.com/loopstore/loopstore/store/state"
 	"github.com/loopstore/loopstore/store/storetest"
@@ -354,4 +355,36 @@ func TestListingWithoutActivity(t *testing.T) {
 	}
 	_, err := loop.ExpireIdle(t.Context(), 0, false)
 	assert.ErrorIs(t, err, errors.ErrUnsupported)
+}
+
+// However many keys a runtime has kept: if its deletion can be stored, so can its revival,
+// and it holds up nobody's expiry.
+func TestDeletingManyKeysFitsAnyJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := journaltest.Limited(journaltest.NewEngine(), journal.Limits{BatchBytes: 32 << 10})
+		opts := loopstore.Options{
+			UniqueKeys: true, Tombstones: store.Keep{Last: 9},
+			Retention: store.Retention{Inputs: store.Keep{Last: 2}, Keys: store.Keep{Last: 10_000}},
+		}
+		loop, err := loopstore.Open(t.Context(), engine, "p", opts)
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, loop.Close()) }()
+		for n := range 600 {
+			input := store.NewInputState(store.NewInputID(), store.Time{})
+			input.CurrentState, input.IdempotencyKey = store.InputConsumed, new(fmt.Sprintf("key-%d", n))
+			require.NoError(t, loop.PersistInputState(t.Context(), "agent-1", input))
+		}
+		require.NoError(t, loop.PersistRuntimeState(t.Context(), "later", store.RuntimeIdle))
+		time.Sleep(time.Hour)
+		removed, err := loop.ExpireIdle(t.Context(), time.Minute, false)
+		require.NoError(t, err)
+		assert.Equal(t, 2, removed.Runtimes)
+		_, err = loop.Commit(t.Context(), batch.Batch{Then: []batch.Write{batch.ReviveRuntime{RuntimeID: "agent-1"}}})
+		require.NoError(t, err)
+		view, err := loop.View(t.Context(), "agent-1")
+		require.NoError(t, err)
+		keys := slices.Collect(view.Keys())
+		assert.Greater(t, len(keys), 50)
+		assert.Equal(t, "key-599", keys[len(keys)-1].Key, "the last ones")
+	})
 }

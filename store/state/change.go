@@ -134,7 +134,7 @@ func (s *State) revise() {
 	for _, t := range s.changed {
 		rt, version, active := t.rt, t.rt.version, t.rt.active
 		if rt.written && now > 0 {
-			active = now
+			active = max(active, now)
 		}
 		if rt.view != nil && s.group == nil {
 			s.over = append(s.over, rt.view.moment)

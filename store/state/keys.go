@@ -300,8 +300,12 @@ func pruneKeys(k store.Keep, used list[*usedKey], now time.Time, most int) (gone
 	return gone
 }
 
+// keyRecordBytes is no less than the record of a kept key takes, without the key.
+const keyRecordBytes = 64
+
 // keysLeft returns the keys that are kept of a runtime that goes: those that are, and those
-// of its inputs.
+// of its inputs. They are the last ones, if a batch has no room for all that a revival
+// stores.
 func (s *State) keysLeft(rt *runtime) []*usedKey {
 	k := s.Retention.Keys
 	if k.IsZero() {
@@ -313,8 +317,15 @@ func (s *State) keysLeft(rt *runtime) []*usedKey {
 			all = append(all, &usedKey{*in.IdempotencyKey, in.InputID, nanoseconds(s.Now)})
 		}
 	}
+	first := 0
 	if k.Last > 0 {
-		all = slices.Clone(all[max(0, len(all)-k.Last):]) // a tombstone has no more than that
+		first = max(0, len(all)-k.Last)
 	}
-	return all
+	room := s.piece()
+	for at := len(all) - 1; at >= first; at-- {
+		if room -= int64(keyRecordBytes + len(all[at].key)); room < 0 {
+			first = at + 1
+		}
+	}
+	return slices.Clone(all[first:]) // a tombstone has no more than that
 }

@@ -218,7 +218,10 @@ func (s *State) Expire(e Idle) (removed Removed, next Cursor, more bool) {
 	}
 	for _, rt := range gone {
 		if e.DryRun {
-			removed.Totals = removed.Plus(Removed{Totals: rt.total()}).Totals
+			removed.Totals = removed.Totals.Plus(rt.total())
+			for range rt.sessions {
+				add(&removed.Totals, aFiled, 1, snapshotBytes+filedBytes)
+			}
 		} else {
 			removed = removed.Plus(s.DeleteRuntime(rt.id))
 		}
@@ -241,9 +244,6 @@ func (s *State) keyRecords(rt *runtime) int {
 	}
 	return int(min(n/removalBytes, math.MaxInt32))
 }
-
-// keyRecordBytes is what a key takes in the record of a tombstone, but for its text.
-const keyRecordBytes = 30
 
 // nanoseconds returns a time in Unix nanoseconds, 0 if that is no number above it.
 func nanoseconds(t store.Time) int64 {

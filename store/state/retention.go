@@ -341,7 +341,9 @@ func (s *State) retain(changes []change) {
 			s.sweep(t.rt, &budget)
 		}
 	}
-	s.sweepStones(&budget)
+	if len(s.changed) > 0 { // what changes nothing is no revision
+		s.sweepStones(&budget)
+	}
 }
 
 // retainAfter looks at what one change has made too many, or may have made too
