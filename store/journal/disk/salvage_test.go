@@ -69,7 +69,7 @@ func TestSalvageOfAWholeDirectory(t *testing.T) {
 
 // Each page and each frame in turn is damaged: at most what the frame has changed is older.
 func TestSalvageWithOneDamage(t *testing.T) {
-	w := wreck(t, 64<<10)
+	w := wreck(t, 80<<10)
 	whole := func(got views, what string, found []disk.Damage) {
 		if !assert.Equal(t, len(w.now), len(got), "%s: %v", what, found) {
 			return
