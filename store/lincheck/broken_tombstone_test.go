@@ -15,8 +15,8 @@ import (
 )
 
 // refuteKeeping expects Check to refute stores that should have unique keys and tombstones,
-// within few histories, and returns the failure.
-func refuteKeeping(t *testing.T, open func(loopstore.Options) store.RuntimeStore) string {
+// within few histories.
+func refuteKeeping(t *testing.T, open func(loopstore.Options) store.RuntimeStore) {
 	l := &listener{T: t}
 	cfg := keepingAll
 	cfg.Histories, cfg.Spanning, cfg.Importing, cfg.Dir = 3, 10, 1, t.ArtifactDir()
@@ -24,7 +24,6 @@ func refuteKeeping(t *testing.T, open func(loopstore.Options) store.RuntimeStore
 	require.Len(t, l.failures, 1)
 	t.Log(l.failures[0])
 	assert.Contains(t, l.failures[0], "not linearizable")
-	return l.failures[0]
 }
 
 func TestKeyThatIsForgottenWithItsInputIsCaught(t *testing.T) {
@@ -35,11 +34,10 @@ func TestKeyThatIsForgottenWithItsInputIsCaught(t *testing.T) {
 }
 
 func TestKeyThatSeveralGetIsCaught(t *testing.T) {
-	said := refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore {
+	refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore {
 		o.UniqueKeys = false
 		return loopstore.New(o)
 	})
-	assert.Contains(t, said, "idempotency key is taken")
 }
 
 func TestDeletedRuntimeThatIsMadeAgainIsCaught(t *testing.T) {
@@ -63,8 +61,7 @@ func (s lenient) PersistRuntimeState(ctx context.Context, id store.RuntimeID, to
 }
 
 func TestDeletedRuntimeThatOneWriteMakesAgainIsCaught(t *testing.T) {
-	said := refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore { return lenient{loopstore.New(o)} })
-	assert.Contains(t, said, "was deleted")
+	refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore { return lenient{loopstore.New(o)} })
 }
 
 // A recounting store says that the runs of a runtime which was brought back begin at 0.
@@ -86,6 +83,5 @@ func (s recounting) CommitSessionBoundary(ctx context.Context, id store.RuntimeI
 }
 
 func TestRevivedRuntimeThatBeginsAtZeroIsCaught(t *testing.T) {
-	said := refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore { return recounting{loopstore.New(o)} })
-	assert.Contains(t, said, "commit_session_boundary(")
+	refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore { return recounting{loopstore.New(o)} })
 }
