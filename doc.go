@@ -112,7 +112,8 @@
 //
 // An input's version is the revision of its last change, and batch.InputVersionIs holds
 // until then. So whoever has claimed an input, and makes its version a condition, is
-// refused once anybody else has changed it, whatever state it is in then, and after an import.
+// refused once anybody else has changed it, whatever state it is in then, and after an
+// import.
 //
 // # Keys
 //
@@ -144,7 +145,8 @@
 // [Loop.Prune] and Options.Retention remove what a retention lets go, some of it at a
 // time: never an input that has not ended, and no sequence is minted twice. With
 // Options.Tombstones a runtime that was deleted stays away until its tombstone goes, or
-// batch.ReviveRuntime brings it back; then its sequences go on. Without them one that is made again begins at 0.
+// batch.ReviveRuntime brings it back; then its sequences go on. Without them one that is
+// made again begins at 0.
 //
 // # Limits
 //

@@ -44,15 +44,7 @@ func (l *Loop) Runtimes(ctx context.Context, listing state.Listing) iter.Seq2[st
 }
 
 func (l *Loop) byActivity(ctx context.Context, listing state.Listing, yield func(state.RuntimeSummary, error) bool) {
-	op := ops.ListRuntimes{Listing: listing}
-	err := op.Prepare(nil)
-	if err != nil {
-		err = l.failed(op, err)
-	}
-	var image *state.Image
-	if err == nil {
-		image, err = Do(ctx, l, ops.LoadImage{})
-	}
+	image, err := l.imageFor(ctx, ops.ListRuntimes{Listing: listing})
 	if err != nil {
 		yield(state.RuntimeSummary{}, err)
 		return
@@ -64,15 +56,23 @@ func (l *Loop) byActivity(ctx context.Context, listing state.Listing, yield func
 	}
 }
 
+func (l *Loop) imageFor(ctx context.Context, op ops.ListRuntimes) (*state.Image, error) {
+	if err := op.Prepare(nil); err != nil {
+		return nil, l.failed(op, err)
+	}
+	return Do(ctx, l, ops.LoadImage{})
+}
+
 // ExpireIdle removes the runtimes that nobody has written to for so long, and says what
 // that was; with dryRun it removes nothing and says what it would, but that of texts which
-// others share, or that are filed under ids of sessions, another number of bytes may go. A runtime stays that
-// has an input which has not ended, unless the input is in one of the states that are
-// named; so does one whose last activity is not known, since it was written to before that
-// was recorded. Where Options.Activity is off, also for want of a journal, the error is
-// errors.ErrUnsupported. It goes in steps, each of which is a revision: if it ends early, the
-// error is a *state.PartialError, which says what has gone. Options.Tombstones keeps the
-// ids of those that go.
+// others share, or that are filed under ids of sessions, another number of bytes may go.
+//
+// A runtime stays that has an input which has not ended, unless the input is in one of the
+// states that are named; so does one whose last activity is not known, since it was written
+// to before that was recorded. Where Options.Activity is off, also for want of a journal,
+// the error is errors.ErrUnsupported. It goes in steps, each of which is a revision: if it
+// ends early, the error is a *state.PartialError, which says what has gone.
+// Options.Tombstones keeps the ids of those that go.
 func (l *Loop) ExpireIdle(ctx context.Context, olderThan time.Duration, dryRun bool, states ...store.InputLifecycleState) (removed state.Removed, err error) {
 	if !l.intake.dates {
 		return removed, l.failed(ops.Expire{}, fmt.Errorf("%w: Options.Activity is not set", errors.ErrUnsupported))

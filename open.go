@@ -42,9 +42,9 @@ func (j *journaled) closed() error {
 // journal.ErrInUse or journal.ErrCorrupt; nothing is held open then.
 // Options.Limits are not asked about what is there already.
 func Open(ctx context.Context, engine journal.Engine, partition string, opts Options) (*Loop, error) {
+	opts.Activity = true // next to an append, a look at the clock costs nothing
 	l := prepare(opts)
-	l.intake.weighs, l.intake.dates = true, true // a round has a size
-	opts.Activity = true
+	l.intake.weighs = true // a round has a size
 	l.durable = &journaled{partition: partition, setAside: opts.SetAside, compactions: make(chan compaction), clearing: make(chan struct{}, 1)}
 	d := &durable{loop: l, state: l.state(opts), appended: make(chan appended, 1)}
 	if err := d.open(ctx, engine, partition); err != nil {

@@ -48,8 +48,9 @@ type Options struct {
 	// Tombstones says how many tombstones of deleted runtimes are kept, and for how long.
 	// What would make such a runtime again is refused with store.ErrDeleted, a Fork to it
 	// too; only package batch's ReviveRuntime brings it back. A tombstone takes some 260
-	// bytes, and 200 for each key that Retention.Keys keeps, of which it has 1 MiB at most. The zero value keeps none: an
-	// id is free again at once. What a journal holds of them stays all the same.
+	// bytes, and 200 for each key that Retention.Keys keeps, of which it has 1 MiB at
+	// most. The zero value keeps none: an id is free again at once. What a journal holds
+	// of them stays all the same.
 	Tombstones store.Keep
 
 	// Activity records when each runtime was made and when it was written to last, for

@@ -46,15 +46,15 @@ func writeOf(w batch.Write) write {
 			SessionSnapshot: w.Snapshot, Format: w.Format, Append: w.Append, Messages: w.Messages,
 		}}}
 	case batch.RestoreSession:
-		return &restoreSession{w}
+		return &restoreSession{bare{w.RuntimeID}, w.Number}
 	case batch.DeleteInputState:
-		return &deleteInputState{w}
+		return &deleteInputState{bare{w.RuntimeID}, w.InputID}
 	case batch.PutLabels:
 		return &putLabels{w}
 	case batch.DeleteRuntime:
 		return &DeleteRuntime{RuntimeID: w.RuntimeID}
 	case batch.ReviveRuntime:
-		return &reviveRuntime{w}
+		return &reviveRuntime{bare{w.RuntimeID}}
 	}
 	return nil
 }
@@ -152,28 +152,31 @@ func (op *putSnapshot) Apply(s *state.State) error {
 	return nil
 }
 
-type restoreSession struct{ batch.RestoreSession }
+// A bare write brings nothing in, and is on a runtime.
+type bare struct{ id store.RuntimeID }
 
-func (op *restoreSession) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
+func (op bare) Runtime() (store.RuntimeID, bool) { return op.id, true }
 
-func (op *restoreSession) Weigh() Weight { return Weight{} }
+func (bare) Weigh() Weight { return Weight{} }
 
-func (op *restoreSession) Prepare(Standing) error { return validRuntime(op.RuntimeID) }
+func (op bare) Prepare(Standing) error { return validRuntime(op.id) }
 
-func (op *restoreSession) Apply(s *state.State) error {
-	return s.RestoreSession(op.RuntimeID, op.Number)
+type restoreSession struct {
+	bare
+	number uint64
 }
 
-type deleteInputState struct{ batch.DeleteInputState }
+func (op *restoreSession) Apply(s *state.State) error {
+	return s.RestoreSession(op.id, op.number)
+}
 
-func (op *deleteInputState) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
-
-func (op *deleteInputState) Weigh() Weight { return Weight{} }
-
-func (op *deleteInputState) Prepare(Standing) error { return validRuntime(op.RuntimeID) }
+type deleteInputState struct {
+	bare
+	input store.InputID
+}
 
 func (op *deleteInputState) Apply(s *state.State) error {
-	s.DeleteInputState(op.RuntimeID, op.InputID)
+	s.DeleteInputState(op.id, op.input)
 	return nil
 }
 
@@ -211,15 +214,9 @@ func (op *putLabels) Apply(s *state.State) error {
 	return nil
 }
 
-type reviveRuntime struct{ batch.ReviveRuntime }
-
-func (op *reviveRuntime) Runtime() (store.RuntimeID, bool) { return op.RuntimeID, true }
-
-func (op *reviveRuntime) Weigh() Weight { return Weight{} }
-
-func (op *reviveRuntime) Prepare(Standing) error { return validRuntime(op.RuntimeID) }
+type reviveRuntime struct{ bare }
 
 func (op *reviveRuntime) Apply(s *state.State) error {
-	s.Revive(op.RuntimeID)
+	s.Revive(op.id)
 	return nil
 }

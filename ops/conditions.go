@@ -17,12 +17,8 @@ import (
 // conditions are those of a batch or of a commit.
 type conditions []batch.Condition
 
-// conditionsOf checks what the caller passed in.
-func conditionsOf(given []batch.Condition) (conditions, error) {
-	if len(given) == 0 {
-		return nil, nil
-	}
-	all := batch.PlainConditions(given)
+// conditionsOf checks conditions, none of which is a pointer.
+func conditionsOf(all []batch.Condition) (conditions, error) {
 	for i, c := range all {
 		if err := validCondition(c); err != nil {
 			return nil, store.InField("if["+strconv.Itoa(i)+"]", err)

@@ -181,7 +181,7 @@ func (a *ahead) note(w write) {
 	case *DeleteRuntime:
 		a.leave(w.RuntimeID, nil)
 	case *restoreSession: // that will be found out
-		delete(a.left, w.RuntimeID)
+		delete(a.left, w.id)
 	}
 }
 

@@ -96,7 +96,7 @@ func (op *LoadInput) Apply(s *state.State) error {
 		op.found, op.version = s.InputByKey(op.RuntimeID, *op.Key)
 		return nil
 	}
-	op.found, op.version = s.InputState(op.RuntimeID, op.InputID), s.InputVersion(op.RuntimeID, op.InputID)
+	op.found, op.version = s.Input(op.RuntimeID, op.InputID)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -18,7 +19,7 @@ func (c *together) prepare(id store.RuntimeID, given []store.Condition, field st
 	if err := validRuntime(id); err != nil {
 		return err
 	}
-	if c.conditions, err = conditionsOf(given); err != nil {
+	if c.conditions, err = conditionsOf(batch.PlainConditions(given)); err != nil {
 		return err
 	}
 	for i := range states {

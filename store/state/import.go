@@ -154,22 +154,23 @@ func (s *State) moveTo(base uint64) {
 	for rt := range s.order.all() {
 		rt.place += base
 	}
-	s.sessions.next += base
-	s.sessions.values.move(base)
-	for id := range s.sessions.places {
-		s.sessions.places[id] += base
-	}
-	s.stones.next += base
-	s.stones.values.move(base)
-	for id := range s.stones.places {
-		s.stones.places[id] += base
-	}
+	s.sessions.move(base)
+	s.stones.move(base)
 	s.texts.names += base
 	for p, h := range s.texts.held {
 		if h.name > 0 {
 			h.name += base
 			s.texts.held[p] = h
 		}
+	}
+}
+
+// move adds to all places. No copy of the values may be in use.
+func (s *series[K, V]) move(by uint64) {
+	s.next += by
+	s.values.move(by)
+	for key := range s.places {
+		s.places[key] += by
 	}
 }
 

@@ -14,9 +14,9 @@ import (
 
 // An input state's payload is
 //
-//	id, revision of the last change, flags, current state, durability, attempt count, recovery count, when it was
-//	created and updated, length of the history; of each entry the time, from, to, and
-//	0, or 1 and the reason
+//	id, revision of the last change, flags, current state, durability, attempt count,
+//	recovery count, when it was created and updated, length of the history; of each entry
+//	the time, from, to, and 0, or 1 and the reason
 //
 // and then the members that the flags name, the lowest flag first:
 //

@@ -123,14 +123,8 @@ func (s *State) putKey(rt *runtime, u *usedKey) {
 	s.set(rt, part{kind: aKey, at: rt.few().used.next}, value{key: u})
 }
 
-// kept returns a key that is kept, nil if it is not, or not any more.
-func (s *State) kept(rt *runtime, key string) *usedKey {
-	u, _, ok := rt.few().used.find(key)
-	if !ok || u.old(s.Retention.Keys, s.Now.Time()) {
-		return nil
-	}
-	return u
-}
+// keeps reports whether a key that is kept is not too old.
+func (s *State) keeps(u *usedKey) bool { return !u.old(s.Retention.Keys, s.Now.Time()) }
 
 func (u *usedKey) old(k store.Keep, now time.Time) bool { return tooOld(k, u.at, now) }
 
@@ -153,7 +147,8 @@ func (s *State) HasKey(id store.RuntimeID, key string) bool {
 		return s.buried(id, key)
 	}
 	_, has := rt.keys[key]
-	return has || s.kept(rt, key) != nil
+	u, _, kept := rt.few().used.find(key)
+	return has || kept && s.keeps(u)
 }
 
 // InputByKey returns the first input that has an idempotency key, nil if none has, and its
@@ -192,7 +187,7 @@ func (s *State) checkKeys(changes []change) error {
 			continue
 		}
 		if had == nil {
-			had = keysBefore(changes)
+			had = s.keysBefore(changes)
 		}
 		if key, ok := had[who{c.rt, in.InputID}]; !ok || key != *in.IdempotencyKey {
 			return err
@@ -252,7 +247,7 @@ func (s *State) keptBefore(changes []change) (kept map[keyIn]store.InputID) {
 			if u := c.old.key; u != nil && s.keeps(u) {
 				note(c.rt, u.key, u.input)
 			}
-		case in.hasKey() && in.version < s.Pending() && !s.Retention.Keys.IsZero(): // it was there before
+		case s.hadKey(in) && !s.Retention.Keys.IsZero():
 			if _, _, there := c.rt.inputs.find(in.InputID); !there {
 				note(c.rt, *in.IdempotencyKey, in.InputID)
 			}
@@ -261,32 +256,25 @@ func (s *State) keptBefore(changes []change) (kept map[keyIn]store.InputID) {
 	return kept
 }
 
-// keeps reports whether a key that is kept is not too old.
-func (s *State) keeps(u *usedKey) bool { return !u.old(s.Retention.Keys, s.Now.Time()) }
-
 type who struct {
 	rt *runtime
 	id store.InputID
 }
 
 // keysBefore returns the keys that inputs had before the changes.
-func keysBefore(changes []change) map[who]string {
+func (s *State) keysBefore(changes []change) map[who]string {
 	had := make(map[who]string)
-	type where struct {
-		rt *runtime
-		at uint64
-	}
-	seen := make(map[where]bool)
 	for _, c := range changes {
-		if at := (where{c.rt, c.part.at}); c.part.kind == anInput && !seen[at] {
-			seen[at] = true
-			if before := c.old.input; before.hasKey() {
-				had[who{c.rt, before.InputID}] = *before.IdempotencyKey
-			}
+		if before := c.old.input; s.hadKey(before) {
+			had[who{c.rt, before.InputID}] = *before.IdempotencyKey
 		}
 	}
 	return had
 }
+
+// hadKey reports whether an input that was replaced or removed is from before the
+// operation, which gives its own inputs the pending revision, and had a key.
+func (s *State) hadKey(in input) bool { return in.hasKey() && in.version < s.Pending() }
 
 // pruneKeys returns the first keys that are more than are kept, or too old, up to so many.
 // One that is not too old keeps those after it.

@@ -10,7 +10,8 @@ import (
 
 // NextSequence returns the sequence of the next receipt that is minted for the run: one
 // more than the highest, or 0. The runs of a runtime that was brought back come after the
-// highest of any run before, whatever receipts the caller has stored since. The error is a *SequenceError.
+// highest of any run before, whatever receipts the caller has stored since. The error is a
+// *SequenceError.
 func (s *State) NextSequence(id store.RuntimeID, runID store.RunID) (uint64, error) {
 	rt := s.runtimes[id]
 	if rt == nil {
@@ -94,23 +95,27 @@ func (s *State) InputStates(id store.RuntimeID) InputStates {
 	return InputStates{s.own(rt).inputs.values.copy()}
 }
 
-// InputState returns the state of one input, nil if there is none.
-func (s *State) InputState(id store.RuntimeID, input store.InputID) *store.InputState {
-	if rt := s.runtimes[id]; rt != nil {
-		in, _, _ := rt.inputs.find(input)
-		return in.InputState
+// Input returns the state of one input, nil if there is none, and its version: the
+// revision of its last change, or 0.
+func (s *State) Input(id store.RuntimeID, inputID store.InputID) (*store.InputState, uint64) {
+	rt := s.runtimes[id]
+	if rt == nil {
+		return nil, 0
 	}
-	return nil
+	in, _, _ := rt.inputs.find(inputID)
+	return in.InputState, in.version
 }
 
-// InputVersion returns the revision of an input's last change, 0 if there is no such
-// input.
-func (s *State) InputVersion(id store.RuntimeID, input store.InputID) uint64 {
-	if rt := s.runtimes[id]; rt != nil {
-		in, _, _ := rt.inputs.find(input)
-		return in.version
-	}
-	return 0
+// InputState returns the state of one input, nil if there is none.
+func (s *State) InputState(id store.RuntimeID, inputID store.InputID) *store.InputState {
+	state, _ := s.Input(id, inputID)
+	return state
+}
+
+// InputVersion returns the version of one input, 0 if there is none.
+func (s *State) InputVersion(id store.RuntimeID, inputID store.InputID) uint64 {
+	_, version := s.Input(id, inputID)
+	return version
 }
 
 // Receipt returns the receipt of one boundary, nil if there is none.

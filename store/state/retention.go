@@ -21,8 +21,9 @@ func (s *State) Prune(id store.RuntimeID, keep store.Retention, now store.Time) 
 	g := prune(keep, v, now, &most)
 	n = g.removed(v)
 	s.remove(rt, g)
-	n.SnapshotBytes = before.SnapshotBytes - s.Totals().SnapshotBytes             // others may have some of it
-	keys := pruneKeys(keep.Keys, s.runtimes[id].few().used.values, now.Time(), 1) // those of the inputs, too, that have gone now
+	n.SnapshotBytes = before.SnapshotBytes - s.Totals().SnapshotBytes // others may have some of it
+	// The keys of inputs that have gone now may be too many.
+	keys := pruneKeys(keep.Keys, s.runtimes[id].few().used.values, now.Time(), 1)
 	return n, most <= 0 || len(keys) > 0
 }
 
@@ -371,7 +372,7 @@ func (s *State) retainAfter(c change, most *int) {
 // by as much.
 func (s *State) sweep(rt *runtime, budget *int) {
 	k, w, now := s.Retention, &rt.swept, s.Now.Time()
-	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && !w.going && time.Duration(s.Now.Time().UnixNano()-w.began).Abs() >= age/64 {
+	if age := shortest(k.Inputs.For, k.Payloads.For); age > 0 && !w.going && time.Duration(now.UnixNano()-w.began).Abs() >= age/64 {
 		w.began, w.going, w.inputs.next, w.payloads.next = now.UnixNano(), true, 0, 0
 	}
 	versions := pruneVersions(k.Sessions, rt.past, now, *budget)

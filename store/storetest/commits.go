@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"runtime"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -169,34 +168,11 @@ func conditionsWithinABatch(tr *trial) {
 	assert.Equal(tr, []uint64{1, 2, 0}, sequences)
 }
 
-// Each caller learns the version from a conflict, and then reads the counter. If the
-// version still stands when it writes, so does the counter that it read.
 func commitsLoseNothing(tr *trial) {
-	tr.persist("a", attempted(1, 0))
-	n := repeats(40)
-	err := together(callers, func(int) error {
-		version, count := uint64(0), uint32(0)
-		for done := 0; done < n; runtime.Gosched() {
-			err := tr.store.AtomicLifecycleCommit(tr.Context(), "a", store.LifecycleCommit{
-				If: []store.Condition{batch.VersionIs{RuntimeID: "a", Version: version}}, RuntimeState: store.RuntimeIdle,
-				InputStates: []store.InputState{attempted(1, count+1)},
-			})
-			conflict, conflicts := errors.AsType[*batch.ConflictError](err)
-			switch {
-			case err == nil:
-				done++
-			case !conflicts:
-				return err
-			default:
-				state, _, err := tr.store.LoadInputState(tr.Context(), "a", store.InputID{1})
-				if err != nil {
-					return err
-				}
-				version, count = conflict.Version, state.AttemptCount
-			}
-		}
-		return nil
+	tr.countTogether(func(version uint64, count uint32) (uint64, error) {
+		return 0, tr.store.AtomicLifecycleCommit(tr.Context(), "a", store.LifecycleCommit{
+			If: []store.Condition{batch.VersionIs{RuntimeID: "a", Version: version}}, RuntimeState: store.RuntimeIdle,
+			InputStates: []store.InputState{attempted(1, count)},
+		})
 	})
-	require.NoError(tr, err)
-	assert.EqualValues(tr, callers*n, tr.input("a", store.InputID{1}).AttemptCount)
 }

@@ -54,22 +54,34 @@ func versionsDoNotReturn(tr *trial) {
 	}
 }
 
-// Each caller learns the version from a conflict, and then reads the counter. If the
-// version still stands when it writes, so does the counter that it read.
 func countersLoseNothing(tr *trial) {
+	n := tr.countTogether(func(version uint64, count uint32) (uint64, error) {
+		result, err := tr.tryBatch(batch.Batch{
+			If:   []batch.Condition{batch.VersionIs{RuntimeID: "a", Version: version}},
+			Then: []batch.Write{putting("a", attempted(1, count))},
+		})
+		return result.Revision, err
+	})
+	assert.EqualValues(tr, n+1, tr.version("a"), "each update, and the first write, is one revision")
+}
+
+// countTogether lets many callers count up the attempts of an input, with a write under the
+// condition that the runtime has a version. The write returns the new version, 0 if it
+// does not know. Each caller learns the version from a conflict, and then reads the counter.
+// If the version still stands when it writes, so does the counter that it read. It returns
+// how many updates there were.
+func (tr *trial) countTogether(write func(version uint64, count uint32) (uint64, error)) int {
+	tr.Helper()
 	tr.persist("a", attempted(1, 0))
 	n := repeats(40)
 	err := together(callers, func(int) error {
 		version, count := uint64(math.MaxUint64), uint32(0)
 		for done := 0; done < n; runtime.Gosched() {
-			result, err := tr.tryBatch(batch.Batch{
-				If:   []batch.Condition{batch.VersionIs{RuntimeID: "a", Version: version}},
-				Then: []batch.Write{putting("a", attempted(1, count+1))},
-			})
+			next, err := write(version, count+1)
 			conflict, conflicts := errors.AsType[*batch.ConflictError](err)
 			switch {
 			case err == nil:
-				version, count, done = result.Revision, count+1, done+1
+				version, count, done = next, count+1, done+1
 			case !conflicts:
 				return err
 			default:
@@ -84,5 +96,5 @@ func countersLoseNothing(tr *trial) {
 	})
 	require.NoError(tr, err)
 	assert.EqualValues(tr, callers*n, tr.input("a", store.InputID{1}).AttemptCount)
-	assert.EqualValues(tr, callers*n+1, tr.version("a"), "each update, and the first write, is one revision")
+	return callers * n
 }
