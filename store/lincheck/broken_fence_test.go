@@ -34,7 +34,8 @@ func (s unfenced) Commit(ctx context.Context, b batch.Batch) (batch.Result, erro
 }
 
 func TestStaleClaimIsCaught(t *testing.T) {
-	assert.Contains(t, refute(t, func(l *loopstore.Loop) store.RuntimeStore { return unfenced{l} }), "if batch.InputVersionIs{")
+	said := refuteInOrder(t, lincheck.Config{}, func(o loopstore.Options) store.RuntimeStore { return unfenced{loopstore.New(o)} })
+	assert.Contains(t, said, "if batch.InputVersionIs{")
 }
 
 // A blurring store shows the version of the runtime in place of the input's.
@@ -53,7 +54,8 @@ func (s blurring) LoadInput(ctx context.Context, id store.RuntimeID, input store
 }
 
 func TestVersionOfAnotherChangeIsCaught(t *testing.T) {
-	assert.Contains(t, refute(t, func(l *loopstore.Loop) store.RuntimeStore { return blurring{l} }), "load_input(")
+	said := refuteInOrder(t, lincheck.Config{}, func(o loopstore.Options) store.RuntimeStore { return blurring{loopstore.New(o)} })
+	assert.Contains(t, said, "load_input(")
 }
 
 // An unguarded store does not look at the conditions of a commit of one operation.

@@ -14,34 +14,35 @@ import (
 	"github.com/loopstore/loopstore/store/lincheck"
 )
 
-// refuteKeeping expects Check to refute stores that should have unique keys and tombstones,
-// within few histories.
-func refuteKeeping(t *testing.T, open func(loopstore.Options) store.RuntimeStore) {
+// refuteInOrder expects Check to refute stores within few histories of one caller, and
+// returns the failure. Of several callers it is not certain which call has no order.
+func refuteInOrder(t *testing.T, cfg lincheck.Config, open func(loopstore.Options) store.RuntimeStore) string {
 	l := &listener{T: t}
-	cfg := keepingAll
-	cfg.Histories, cfg.Spanning, cfg.Importing, cfg.Dir = 3, 10, 1, t.ArtifactDir()
+	cfg.Callers, cfg.Histories, cfg.Spanning, cfg.Importing, cfg.Dir = 1, 20, 10, 1, t.ArtifactDir()
 	lincheck.Check(l, func() store.RuntimeStore { return open(optionsOf(cfg)) }, cfg)
 	require.Len(t, l.failures, 1)
 	t.Log(l.failures[0])
 	assert.Contains(t, l.failures[0], "not linearizable")
+	return l.failures[0]
 }
 
 func TestKeyThatIsForgottenWithItsInputIsCaught(t *testing.T) {
-	refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore {
+	refuteInOrder(t, keepingAll, func(o loopstore.Options) store.RuntimeStore {
 		o.Retention.Keys = store.Keep{}
 		return loopstore.New(o)
 	})
 }
 
 func TestKeyThatSeveralGetIsCaught(t *testing.T) {
-	refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore {
+	said := refuteInOrder(t, keepingAll, func(o loopstore.Options) store.RuntimeStore {
 		o.UniqueKeys = false
 		return loopstore.New(o)
 	})
+	assert.Contains(t, said, "idempotency key is taken")
 }
 
 func TestDeletedRuntimeThatIsMadeAgainIsCaught(t *testing.T) {
-	refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore {
+	refuteInOrder(t, keepingAll, func(o loopstore.Options) store.RuntimeStore {
 		o.Tombstones = store.Keep{}
 		return loopstore.New(o)
 	})
@@ -61,7 +62,8 @@ func (s lenient) PersistRuntimeState(ctx context.Context, id store.RuntimeID, to
 }
 
 func TestDeletedRuntimeThatOneWriteMakesAgainIsCaught(t *testing.T) {
-	refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore { return lenient{loopstore.New(o)} })
+	said := refuteInOrder(t, keepingAll, func(o loopstore.Options) store.RuntimeStore { return lenient{loopstore.New(o)} })
+	assert.Contains(t, said, "was deleted")
 }
 
 // A recounting store says that the runs of a runtime which was brought back begin at 0.
@@ -83,5 +85,6 @@ func (s recounting) CommitSessionBoundary(ctx context.Context, id store.RuntimeI
 }
 
 func TestRevivedRuntimeThatBeginsAtZeroIsCaught(t *testing.T) {
-	refuteKeeping(t, func(o loopstore.Options) store.RuntimeStore { return recounting{loopstore.New(o)} })
+	said := refuteInOrder(t, keepingAll, func(o loopstore.Options) store.RuntimeStore { return recounting{loopstore.New(o)} })
+	assert.Contains(t, said, "commit_session_boundary(")
 }
