@@ -50,7 +50,7 @@ func TestLinearizable(t *testing.T) {
 	assert.Positive(t, stats.CancelledUnderWay)
 	assert.Less(t, stats.Cancelled, stats.Operations/4)
 	assert.Positive(t, stats.Refused)
-	assert.Greater(t, stats.Batches+stats.Guarded, stats.Conflicts/2, "about half of the conditions hold")
+	assert.Greater(t, stats.Batches+stats.Guarded, stats.Conflicts/4, "many conditions hold: how many is the callers' luck")
 	assert.Greater(t, stats.Conflicts, stats.Batches/4)
 	assert.Greater(t, stats.Guarded, stats.Operations/200)
 	assert.Greater(t, stats.Views, stats.Operations/20)
