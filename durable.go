@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 
 	"github.com/loopstore/loopstore/store"
@@ -36,8 +37,9 @@ type durable struct {
 	current     *request // that is being served
 
 	round     []entry
-	stands    bool // the round is stored, or has changed nothing
-	appending bool // the round's changes are with the journal
+	bytes     int64 // of its payloads
+	stands    bool  // the round is stored, or has changed nothing
+	appending bool  // the round's changes are with the journal
 	appended  chan appended
 }
 
@@ -132,9 +134,10 @@ func (d *durable) begin() {
 	}
 	d.gather()
 	d.compact()
-	for !d.stopped && !d.appending && d.waiting()+len(d.again) > 0 {
+	for more := true; more && !d.stopped && !d.appending; {
 		d.serveLoads()
-		if d.choose(); len(d.round) > 0 {
+		d.choose()
+		if more = d.has(0); more {
 			d.apply()
 		}
 	}
@@ -146,43 +149,6 @@ func (d *durable) serveLoads() {
 		d.loads[0] = nil
 		d.loads = d.loads[1:]
 		d.serve(r)
-	}
-}
-
-// compact does what calls of Compact have asked for. After a panic in the engine
-// it is unknown what the engine holds, so that ends the service.
-func (d *durable) compact() {
-	for len(d.compactions) > 0 && !d.stopped {
-		c := d.compactions[0]
-		d.compactions = d.compactions[1:]
-		err := d.compactOnce(c.ctx)
-		if panicked, ok := errors.AsType[*enginePanic](err); ok {
-			d.stop(panicked)
-			err = d.loop.unavailable()
-		}
-		c.answer <- err
-	}
-}
-
-func (d *durable) compactOnce(ctx context.Context) (err error) {
-	defer recoverEngine(&err)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err := d.state.CheckRecords(); err != nil {
-		return err
-	}
-	return d.journal.Compact(ctx, d.state.Records())
-}
-
-// An enginePanic is a panic in a call of the journal.
-type enginePanic struct{ value any }
-
-func (e *enginePanic) Error() string { return fmt.Sprintf("the engine panicked: %v", e.value) }
-
-func recoverEngine(err *error) {
-	if v := recover(); v != nil {
-		*err = &enginePanic{v}
 	}
 }
 
@@ -217,32 +183,51 @@ func (d *durable) drain() (taken int) {
 // choose takes the requests of the next round.
 func (d *durable) choose() {
 	if len(d.again) > 0 {
-		d.round = []entry{{request: d.again[0]}}
+		d.round, d.bytes = []entry{{request: d.again[0]}}, math.MaxInt64 // nothing comes after it
 		d.again = d.again[1:]
 		return
 	}
-	most := int64(maxRoundBytes)
-	if limit := d.journal.Limits().BatchBytes; limit > 0 {
-		most = min(most, limit/2)
-	}
-	var bytes int64
-	for len(d.writes) > 0 {
+	for d.bytes = 0; len(d.writes) > 0; {
 		r := d.writes[0]
-		if bytes += r.bytes; bytes > most && len(d.round) > 0 {
+		if d.bytes += r.bytes; d.bytes > d.maxBytes() && len(d.round) > 0 {
 			break
 		}
 		d.writes[0] = nil
 		d.writes = d.writes[1:]
-		if d.loop.take(r) {
+		if !d.loop.line.join(d.state, r) && d.loop.take(r) {
 			d.round = append(d.round, entry{request: r})
 		}
 	}
 }
 
+func (d *durable) maxBytes() int64 {
+	if limit := d.journal.Limits().BatchBytes; limit > 0 {
+		return min(maxRoundBytes, limit/2)
+	}
+	return maxRoundBytes
+}
+
+// has reports whether the round has a request at a place: after those that were chosen
+// come claims for which there is something by now.
+func (d *durable) has(i int) bool {
+	if i < len(d.round) {
+		return true
+	}
+	if i > 0 && (i >= maxRound || d.bytes > d.maxBytes()) {
+		return false
+	}
+	r := d.loop.next(d.state)
+	if r != nil {
+		d.bytes += r.bytes
+		d.round = append(d.round, entry{request: r})
+	}
+	return r != nil
+}
+
 // apply applies the round, and hands what it has changed to the journal.
 func (d *durable) apply() {
 	d.state.Begin()
-	for i := range d.round {
+	for i := 0; d.has(i); i++ {
 		e, before := &d.round[i], d.state.Revision()
 		d.current = e.request
 		e.err = d.loop.apply(d.state, e.request)

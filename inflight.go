@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
@@ -11,6 +12,7 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // An intake says which calls are let in, and when they must wait.
@@ -106,6 +108,100 @@ func (in *intake) release(r *request) {
 	if n := r.taken.Swap(0); n > 0 {
 		in.taken.Add(-n)
 		in.room.Release(n)
+	}
+}
+
+// A line has the claims that wait for something to claim, first come, first served. The owner
+// has not taken them: a caller may give one up as in the inbox, and nothing has happened
+// then.
+type line struct {
+	parts  []queuing // by what they ask for
+	joined uint64    // so far
+}
+
+type queuing struct {
+	lines   state.Lines
+	waiting []joined
+	most    int // before those that were given up are taken out
+}
+
+type joined struct {
+	*request
+	number uint64
+}
+
+// join puts a claim at the end, and reports whether it has. One that can never be served is
+// none for it.
+func (q *line) join(s *state.State, r *request) bool {
+	if r.sample.Kind != ops.KindClaimNext {
+		return false
+	}
+	lines, err := r.op.(*ops.ClaimNext).Lines(s)
+	if err != nil {
+		return false
+	}
+	at := slices.IndexFunc(q.parts, func(p queuing) bool { return p.lines == lines })
+	if at < 0 {
+		at = len(q.parts)
+		q.parts = append(q.parts, queuing{lines: lines})
+	}
+	p := &q.parts[at]
+	if len(p.waiting) >= p.most {
+		p.waiting = slices.DeleteFunc(p.waiting, func(j joined) bool { return j.claim.Load() == abandoned })
+		p.most = max(64, 2*len(p.waiting))
+	}
+	p.waiting = append(p.waiting, joined{r, q.joined})
+	q.joined++
+	return true
+}
+
+// next takes the first claim for which there is something, nil if there is none.
+func (l *Loop) next(s *state.State) *request {
+	for {
+		p := l.line.first(s)
+		if p == nil {
+			return nil
+		}
+		r := p.waiting[0].request
+		p.waiting[0] = joined{}
+		p.waiting = p.waiting[1:]
+		if !l.take(r) {
+			continue
+		}
+		if now := s.Now; now.Time().After(r.now.Time()) {
+			r.now = now
+		}
+		if r.sample.Timed() { // it waited for the owner only from now on
+			waited := l.meter.Now() - r.timing.Sent
+			r.timing.Sent += waited
+			r.timing.Called += waited
+		}
+		_, next := s.Next(p.lines)
+		r.bytes = int64(next.PayloadBytes())
+		return r
+	}
+}
+
+// first returns the part of the line whose first claim is to be served next.
+func (q *line) first(s *state.State) (first *queuing) {
+	for i := range q.parts {
+		p := &q.parts[i]
+		if len(p.waiting) == 0 || first != nil && first.waiting[0].number < p.waiting[0].number {
+			continue
+		}
+		if _, next := s.Next(p.lines); next != nil {
+			first = p
+		}
+	}
+	return first
+}
+
+// leaveLine refuses all claims that wait.
+func (l *Loop) leaveLine() {
+	for _, p := range l.line.parts {
+		for _, j := range p.waiting {
+			l.refuse(j.request)
+		}
 	}
 }
 

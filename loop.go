@@ -33,6 +33,7 @@ type Loop struct {
 	meter     *meter.Meter
 
 	intake  intake
+	line    line // only the owner uses it
 	log     logger
 	durable *journaled // nil without a journal
 }
@@ -97,7 +98,12 @@ func (l *Loop) own(s *state.State) {
 		s.End().Wake()
 	}()
 	for current = <-l.inbox; current != nil; current = <-l.inbox {
-		l.serve(s, current)
+		if !l.line.join(s, current) {
+			l.serve(s, current)
+		}
+		for current = l.next(s); current != nil; current = l.next(s) {
+			l.reply(s, current, l.apply(s, current))
+		}
 	}
 }
 
@@ -159,6 +165,7 @@ func (l *Loop) panicked(v any) error {
 // found empty is refused here; the sender of a later one sees the phase.
 func (l *Loop) refuseRest() {
 	l.phase.Store(ended)
+	l.leaveLine()
 	for {
 		select {
 		case r := <-l.inbox:

@@ -166,3 +166,68 @@ func (l *Loop) Fork(ctx context.Context, from store.RuntimeID, number uint64, to
 	_, err := Do(ctx, l, ops.Fork{RuntimeID: from, Number: number, To: to})
 	return err
 }
+
+// ClaimNext moves the input that waits longest to another state, and returns it: of the
+// runtimes that have inputs in one of the states claim.From and none under way, the one that
+// has been so longest, and of its inputs in these states the first. So each runtime has one
+// turn at a time, and none waits for ever while others have turns. What waits and what is
+// under way Options.Queue says; without it the error is errors.ErrUnsupported. After Open the
+// runtime is first whose input has been as it is for longest.
+//
+// It waits until there is something, without asking again. If ctx ends first, nothing was
+// claimed. The answer's version fences whoever claimed: see package batch's
+// InputVersionIs. Its turn ends when a write moves the input to a state that is not under
+// way; nothing else ends it, so a service decides how long a worker may take, and moves the
+// input back. After store.ErrOutcomeUnknown an input may be under way of which nobody knows.
+func (l *Loop) ClaimNext(ctx context.Context, claim store.Claim) (state.Claimed, error) {
+	return Do(ctx, l, ops.ClaimNext{Claim: claim})
+}
+
+// Changes yields the changes of all runtimes after a cursor, and goes on as there are more.
+// Of a runtime it yields the last one, with what was changed in those before it: it may skip
+// changes and never misses the last, a deletion included. With a journal it shows what is
+// stored there, and cursors are still good when the store is opened again. After the empty
+// cursor all runtimes that there are come first. Those that were set aside never do.
+//
+// It ends when the loop over it ends, or by yielding an error: a *store.OpError that wraps
+// ctx's error, store.ErrClosed or store.ErrFailed, or store.ErrBusy with
+// Options.RefuseWhenFull; or store.ErrCursorExpired, if the cursor is of another store, one
+// that was imported too, or deletions after it are forgotten: see Options.Deletions. Then ask for
+// ChangesCursor, list what there is, and go on from that cursor. A journal that was put back
+// from a copy goes on like the copy: cursors from after it was made are good for nothing.
+//
+// There is no goroutine and nothing to close. Who takes time holds up nobody, and costs the
+// owner a hand-off when asking for more; what is more than some 1,000 changes behind, an image
+// of the store.
+func (l *Loop) Changes(ctx context.Context, after state.ChangeCursor) iter.Seq2[state.Change, error] {
+	return func(yield func(state.Change, error) bool) {
+		op := ops.LoadChanges{After: after}
+		for {
+			found, err := Do(ctx, l, op)
+			if err != nil {
+				yield(state.Change{}, err)
+				return
+			}
+			for change := range found.All() {
+				if !yield(change, nil) {
+					return
+				}
+			}
+			op.After = found.Next()
+			select {
+			case <-found.More():
+			case <-l.done:
+			case <-ctx.Done():
+				yield(state.Change{}, l.failed(op, cancelled(ctx)))
+				return
+			}
+		}
+	}
+}
+
+// ChangesCursor returns the cursor after the last change, for those who list what there is
+// and then follow the changes.
+func (l *Loop) ChangesCursor(ctx context.Context) (state.ChangeCursor, error) {
+	found, err := Do(ctx, l, ops.LoadChanges{Skip: true})
+	return found.Next(), err
+}

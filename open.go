@@ -42,6 +42,11 @@ func (j *journaled) closed() error {
 // journal.ErrInUse or journal.ErrCorrupt; nothing is held open then.
 // Options.Limits are not asked about what is there already.
 func Open(ctx context.Context, engine journal.Engine, partition string, opts Options) (*Loop, error) {
+	if !opts.Queue.IsZero() {
+		if err := opts.Queue.Validate(); err != nil {
+			return nil, fmt.Errorf("loopstore: opening partition %q: options: %w", partition, store.InField("queue", err))
+		}
+	}
 	opts.Activity = true // next to an append, a look at the clock costs nothing
 	l := prepare(opts)
 	l.intake.weighs = true // a round has a size
@@ -163,6 +168,43 @@ func (l *Loop) compact(ctx context.Context, c compaction) error {
 		default:
 			return l.unavailable()
 		}
+	}
+}
+
+// compact does what calls of Compact have asked for. After a panic in the engine
+// it is unknown what the engine holds, so that ends the service.
+func (d *durable) compact() {
+	for len(d.compactions) > 0 && !d.stopped {
+		c := d.compactions[0]
+		d.compactions = d.compactions[1:]
+		err := d.compactOnce(c.ctx)
+		if panicked, ok := errors.AsType[*enginePanic](err); ok {
+			d.stop(panicked)
+			err = d.loop.unavailable()
+		}
+		c.answer <- err
+	}
+}
+
+func (d *durable) compactOnce(ctx context.Context) (err error) {
+	defer recoverEngine(&err)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err := d.state.CheckRecords(); err != nil {
+		return err
+	}
+	return d.journal.Compact(ctx, d.state.Records())
+}
+
+// An enginePanic is a panic in a call of the journal.
+type enginePanic struct{ value any }
+
+func (e *enginePanic) Error() string { return fmt.Sprintf("the engine panicked: %v", e.value) }
+
+func recoverEngine(err *error) {
+	if v := recover(); v != nil {
+		*err = &enginePanic{v}
 	}
 }
 

@@ -53,6 +53,18 @@ type Options struct {
 	// of them stays all the same.
 	Tombstones store.Keep
 
+	// Queue says which states of inputs wait to be claimed, and which are under way, for
+	// ClaimNext. Only where it is set is an index of them kept, of some 250 bytes for a
+	// runtime and 10 for an input that waits, and every write looks at the clock.
+	// With a Queue that is not valid, Open fails, and every ClaimNext of a Loop that New has made.
+	Queue state.Queue
+
+	// Deletions is how many of the last deletions are remembered for Changes, so that a
+	// cursor which is older than a deletion is still of use. Their ids may have 1 MiB. It begins
+	// when somebody first asks for changes, and is kept in the journal. 0 means 1,024, and a
+	// negative number none.
+	Deletions int
+
 	// Activity records when each runtime was made and when it was written to last, for
 	// Runtimes and ExpireIdle. Every write looks at the clock then, which takes some 60 ns.
 	// It is always on with a journal, and where anything is kept by age.
@@ -112,5 +124,6 @@ func stateOf(opts Options) *state.State {
 	return &state.State{
 		StrictReceipts: opts.StrictReceipts, StrictSessionKeys: opts.StrictSessionKeys, UniqueKeys: opts.UniqueKeys,
 		Limits: opts.Limits, Retention: opts.Retention, Tombstones: opts.Tombstones, Activity: opts.Activity,
+		Queue: opts.Queue.Clone(), Deletions: opts.Deletions,
 	}
 }

@@ -475,7 +475,7 @@ func TestSessionKey(t *testing.T) {
 	l = newLoop(t, Options{StrictSessionKeys: true})
 	err = l.AtomicApply(t.Context(), "a", apply)
 	require.ErrorIs(t, err, store.ErrSessionKeyMismatch)
-	mismatch, ok := errors.AsType[*store.SessionKeyError](err)
+	mismatch, ok := errors.AsType[*state.SessionKeyError](err)
 	require.True(t, ok)
 	assert.False(t, viewOf(t, l, "a").Exists())
 

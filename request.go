@@ -127,7 +127,7 @@ func (r *request) run(ctx context.Context, l *Loop) error {
 		r.timing.Sent = l.meter.Now()
 	}
 	err := r.handOff(ctx, l)
-	for errors.Is(err, ops.ErrAgain) {
+	for errors.Is(err, ops.ErrAgain) || errors.Is(err, ops.ErrNothingReady) {
 		err = r.again(ctx, l)
 	}
 	return err

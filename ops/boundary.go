@@ -119,7 +119,7 @@ func (op *AtomicApply) Prepare(standing Standing) error {
 	}
 	op.key = new(*c.SessionStoreKey)
 	if d := op.session.snapshot.Document(); d.Format() == store.FormatMeerkat && store.SessionID(d.ID()) != *op.key {
-		op.mismatch = &store.SessionKeyError{Key: *op.key, ID: store.SessionID(d.ID())}
+		op.mismatch = &state.SessionKeyError{Key: *op.key, ID: store.SessionID(d.ID())}
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ const (
 	KindExpire
 	KindListRuntimes
 	KindLoadImage
+	KindLoadChanges
+	KindClaimNext
 	KindBeginImport
 	KindStorePiece
 	KindImport
@@ -58,6 +60,8 @@ var kinds = [NumKinds]struct {
 	KindExpire:                {name: "expire", long: true},
 	KindListRuntimes:          {name: "list_runtimes", readOnly: true, long: true},
 	KindLoadImage:             {name: "load_image", readOnly: true, long: true},
+	KindLoadChanges:           {name: "load_changes", readOnly: true},
+	KindClaimNext:             {name: "claim_next"},
 	KindBeginImport:           {name: "begin_import"},
 	KindStorePiece:            {name: "store_piece"},
 	KindImport:                {name: "import", long: true},
@@ -108,6 +112,10 @@ func kindOf[O any]() Kind {
 		return KindListRuntimes
 	case *LoadImage:
 		return KindLoadImage
+	case *LoadChanges:
+		return KindLoadChanges
+	case *ClaimNext:
+		return KindClaimNext
 	case *BeginImport:
 		return KindBeginImport
 	case *StorePiece:

@@ -40,7 +40,7 @@ type Request[R any] interface {
 		LoadInputStates | LoadInputState | LoadInput | LoadBoundaryReceipt |
 		LoadSessionSnapshot | LoadRuntimeState |
 		Commit | LoadSession | LoadSessionAt | Fork | LoadView |
-		DeleteRuntime | Prune | Expire | ListRuntimes | LoadImage |
+		DeleteRuntime | Prune | Expire | ListRuntimes | LoadImage | LoadChanges | ClaimNext |
 		BeginImport | StorePiece | Import
 	Operation
 	answers() R

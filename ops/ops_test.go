@@ -407,7 +407,7 @@ func TestKinds(t *testing.T) {
 	for _, op := range []ops.Operation{
 		ops.CommitSessionBoundary{}, ops.AtomicApply{}, ops.LoadInputStates{}, ops.LoadInputState{}, ops.LoadInput{}, ops.LoadBoundaryReceipt{},
 		ops.LoadSessionSnapshot{}, ops.LoadRuntimeState{}, ops.PersistInputState{}, ops.PersistRuntimeState{},
-		ops.AtomicLifecycleCommit{}, ops.Commit{}, ops.LoadSession{}, ops.LoadSessionAt{}, ops.Fork{}, ops.LoadView{}, ops.DeleteRuntime{}, ops.Prune{}, ops.Expire{},
+		ops.AtomicLifecycleCommit{}, ops.Commit{}, ops.LoadSession{}, ops.LoadSessionAt{}, ops.Fork{}, ops.LoadView{}, ops.DeleteRuntime{}, ops.Prune{}, ops.Expire{}, ops.LoadChanges{}, ops.ClaimNext{},
 		ops.ListRuntimes{}, ops.LoadImage{}, ops.BeginImport{}, ops.StorePiece{}, ops.Import{},
 	} {
 		name := op.Kind().String()

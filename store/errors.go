@@ -54,6 +54,10 @@ var (
 	// writes: package batch's ReviveRuntime alone brings it back.
 	ErrDeleted = errors.New("runtime was deleted")
 
+	// ErrCursorExpired means that a cursor of loopstore.Loop.Changes is of another store, or
+	// so old that a deletion after it is forgotten: list what there is, and go on from there.
+	ErrCursorExpired = errors.New("cursor has expired")
+
 	// ErrNoVersion means that a session has no version of a number, or not any more.
 	// The error is a *state.VersionError.
 	ErrNoVersion = errors.New("no such version of the session")
@@ -77,7 +81,7 @@ var (
 
 	// ErrSessionKeyMismatch means that a snapshot is a session document with
 	// another id than the key under which it was to be filed, and keys are
-	// strict. The error is a *SessionKeyError.
+	// strict. The error is a *state.SessionKeyError.
 	ErrSessionKeyMismatch = errors.New("session key is not the snapshot's id")
 )
 
@@ -165,16 +169,6 @@ func (e *KeyError) Error() string {
 
 // Is reports whether target is ErrKeyTaken.
 func (e *KeyError) Is(target error) bool { return target == ErrKeyTaken }
-
-// A SessionKeyError says which id a snapshot has, and which it should have.
-type SessionKeyError struct{ Key, ID SessionID }
-
-func (e *SessionKeyError) Error() string {
-	return fmt.Sprintf("%v: the key is %s, the id is %s", ErrSessionKeyMismatch, e.Key, e.ID)
-}
-
-// Is reports whether target is ErrSessionKeyMismatch.
-func (e *SessionKeyError) Is(target error) bool { return target == ErrSessionKeyMismatch }
 
 // A PanicError is a panic on the owner's goroutine: a defect of the store. It
 // may have left the state half changed, so nothing is served after it. Whether

@@ -118,6 +118,8 @@ func (r *Replay) damaged(key []byte, err error) error {
 	case kind == keyStone:
 		r.endCurrent()
 		d.stones++
+	case kind == keyDeleted:
+		r.endCurrent()
 	case kind != keyRuntime && kind != keyFiled:
 		if r.leniency == settingAside {
 			return err
@@ -214,10 +216,11 @@ func (r *Replay) doneLenient() error {
 	r.leaveParts()
 	s.texts.settle()
 	s.revision, s.leap, s.next = r.root.revision, r.root.leap, r.root.next
+	if r.assumed {
+		s.revision, s.leap = s.highestRevisions()
+	}
+	r.goOn()
 	if r.leniency == salvaging {
-		if r.assumed {
-			s.revision, s.leap = s.highestRevisions()
-		}
 		return nil
 	}
 	parts, most := uint64(s.texts.written), r.root.parts+r.root.kept

@@ -44,7 +44,7 @@ func (s *State) Do(changes func() error) error {
 // sets Now for each that changes something.
 func (s *State) NeedsTime() bool {
 	k := s.Retention
-	return s.Activity || k.Inputs.For > 0 || k.Payloads.For > 0 || !k.Sessions.IsZero() || !k.Keys.IsZero() || !s.Tombstones.IsZero()
+	return s.Activity || k.Inputs.For > 0 || k.Payloads.For > 0 || !k.Sessions.IsZero() || !k.Keys.IsZero() || !s.Tombstones.IsZero() || !s.Queue.IsZero()
 }
 
 // plain reports whether there is nothing that Do looks at.
@@ -80,7 +80,7 @@ func (s *State) forgetLog(n int) {
 
 func (s *State) forgetTouched() {
 	for i, t := range s.changed {
-		t.rt.changed, t.rt.written = false, false
+		t.rt.changed, t.rt.written, t.rt.what = false, false, 0
 		s.changed[i] = touched{}
 	}
 	s.changed = s.changed[:0]
@@ -130,6 +130,7 @@ func (s *State) Settle() Waiters {
 // revise makes the changes a revision, and notes the moments that end with it.
 func (s *State) revise() {
 	s.revision = s.Pending()
+	s.noteChanges()
 	now := nanoseconds(s.Now)
 	for _, t := range s.changed {
 		rt, version, active := t.rt, t.rt.version, t.rt.active
@@ -146,6 +147,7 @@ func (s *State) revise() {
 			version = s.revision
 		}
 		s.set(rt, part{kind: theVersion}, value{number: version, active: active})
+		s.queue(rt)
 		if s.group != nil {
 			s.group.changed[rt.id] = true
 		}
@@ -217,7 +219,16 @@ func (s *State) groupEnds() []*moment {
 // are; those of what is not there may end.
 func (s *State) Rollback() Waiters {
 	g := s.group
+	var changed []change
+	if !s.Queue.IsZero() {
+		changed = slices.Clone(s.log)
+	}
 	s.takeBack(0)
+	for _, c := range changed {
+		if c.rt != nil {
+			s.queue(c.rt)
+		}
+	}
 	s.revision = g.revision
 	if g.adopted != nil {
 		g.adopted.takeFrom(s)
@@ -225,6 +236,7 @@ func (s *State) Rollback() Waiters {
 			s.Snapshots.replace(id, rt.session.shown(), nil)
 		}
 	}
+	s.feed.forget(s.revision)
 	s.texts.settle()
 	s.texts.names = g.names
 	s.group = nil

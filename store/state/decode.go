@@ -170,6 +170,7 @@ func (r *Replay) expect() {
 	s.order.expect(expected(n.runtimes))
 	s.sessions.expect(expected(n.sessions))
 	s.stones.expect(expected(n.stones))
+	s.feed.deleted.expect(expected(n.deleted))
 	s.texts.held = make(map[*session.Part]heldPart, expected(n.parts))
 	r.parts = make(map[uint64]*session.Part, expected(n.parts))
 }

@@ -77,6 +77,7 @@ func TestDurableRecordsOfEachVersion(t *testing.T) {
 			look := fixture.At
 			if version >= 4 { // which has times, and the versions of inputs
 				look = fixture.Precise
+				assert.Equal(t, deletions(t, content, content.State(t)), deletions(t, content, held))
 			}
 			fixture.Compare(t, look(want, fixture.AllPlaces), look(got, fixture.AllPlaces))
 
@@ -92,6 +93,19 @@ func TestDurableRecordsOfEachVersion(t *testing.T) {
 			}
 		})
 	}
+}
+
+// deletions are those that the feed of changes remembers.
+func deletions(t *testing.T, c fixture.Content, s *state.State) (all []string) {
+	changes, err := s.ChangesAfter(c.Cursor(t), 1)
+	require.NoError(t, err)
+	for c := range changes.All() {
+		if c.What.Has(state.RuntimeDeleted) {
+			all = append(all, fmt.Sprintf("%q %d", c.RuntimeID, c.Version))
+		}
+	}
+	require.NotEmpty(t, all)
+	return all
 }
 
 // What this version writes is what it wrote when it was new: records that are read and

@@ -60,6 +60,8 @@ var errCleared = fmt.Errorf("%w: the journal has records of another import, or t
 func (i *Import) Pieces(from *State) iter.Seq[Piece] {
 	i.from = from
 	from.fence(i.leap)
+	from.Queue = i.to.Queue
+	from.queueAll()
 	return func(yield func(Piece) bool) {
 		if i.piece == 0 {
 			return

@@ -74,6 +74,7 @@ func (s *State) End() Waiters {
 	for at := range s.absences {
 		ended = s.endAbsence(at, ended)
 	}
+	ended = s.feed.end(ended)
 	if s.group != nil {
 		ended = append(ended, s.groupEnds()...)
 	}

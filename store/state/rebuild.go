@@ -83,6 +83,8 @@ func (s *State) Adopt(other *State) error {
 	}
 	s.takeFrom(other)
 	s.images += other.images + 1 // no Image shows any of it
+	s.feed.startOver(s.revision)
+	s.over = s.feed.end(s.over)
 	for at := range s.absences {
 		s.over = s.endAbsence(at, s.over)
 	}
@@ -104,8 +106,8 @@ func (s *State) mayAdopt(other *State, first bool) error {
 func (s *State) takeFrom(other *State) {
 	s.runtimes, s.order, s.next = other.runtimes, other.order, other.next
 	s.sessions, s.texts, s.held, s.revision = other.sessions, other.texts, other.held, other.revision
-	s.stones, s.leap = other.stones, other.leap
-	other.stones, other.leap = series[store.RuntimeID, *tombstone]{}, 0
+	s.stones, s.leap, s.lines = other.stones, other.leap, other.lines
+	other.stones, other.leap, other.lines = series[store.RuntimeID, *tombstone]{}, 0, allLines{}
 	other.runtimes, other.order, other.next = nil, list[*runtime]{}, 0
 	other.sessions, other.texts, other.held, other.revision = series[store.SessionID, *filed]{}, texts{}, store.Totals{}, 0
 }

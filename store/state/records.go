@@ -22,7 +22,9 @@ import (
 //	                                     next place of one, parts of texts, last name of one,
 //	                                     left-overs, parts of what was set aside, perhaps, and of
 //	                                     nothing else, number that the next revision comes after
-//	                                     too, or 0, tombstones, next place of one
+//	                                     too, or 0, tombstones, next place of one, number that names the
+//	                                     feed of changes, or 0, deletions, next place of one, highest
+//	                                     revision of one that is forgotten
 //	0 name                               part of a text: 0 and its bytes, or 1 and the names of the
 //	                                     parts that it lists, all lower than its own
 //	1 place 0                            runtime: id, version, state, input states, runs, dropped
@@ -51,6 +53,8 @@ import (
 //	3 place 0                            tombstone: id of the runtime, revision and Unix nanoseconds of
 //	                                     its deletion, 1 and the highest sequence of any run, or 0,
 //	                                     number of kept keys, these as they are in records of theirs
+//	4 place 0                            deletion that the feed of changes remembers: id of the runtime,
+//	                                     revision, place that the runtime had
 //
 // A snapshot is the name of its text's part that has all of it, 0 if it is empty, and
 // the format (0 unset, 1 meerkat, 2 lines, 3 opaque). Unless that is unset, the
@@ -66,7 +70,7 @@ import (
 // Records of what is not held, left-overs, are passed over: see leftOvers.
 //
 // The version is 4. In version 3 an input has no revision, there are neither kept keys
-// nor tombstones, the first record ends before the number that the next revision comes
+// nor tombstones nor deletions, the first record ends before the number that the next revision comes
 // after, and a runtime's after the next places.
 //
 // In versions 1 and 2 an input state is its JSON without
@@ -88,6 +92,7 @@ const (
 	keyRuntime = 1
 	keyFiled   = 2
 	keyStone   = 3
+	keyDeleted = 4
 
 	subHead     = 0
 	subRun      = 1
@@ -228,6 +233,13 @@ func (s *State) appendRecords(to []journal.Change, c change) []journal.Change {
 			return append(to, s.filedRecord(p.at, f))
 		}
 		return append(to, remove(keyOf(keyFiled, p.at, subHead)))
+	case theForgotten:
+		return to // it is in the first record
+	case aDeletion:
+		if d, ok := s.feed.deleted.values.get(p.at); ok {
+			return append(to, deletionRecord(p.at, d))
+		}
+		return append(to, remove(keyOf(keyDeleted, p.at, subHead)))
 	case aTombstone:
 		if t, ok := s.stones.values.get(p.at); ok {
 			return append(to, stoneRecord(p.at, t))
@@ -321,6 +333,11 @@ func (s *State) Records() iter.Seq[journal.Change] {
 				return
 			}
 		}
+		for at := range s.feed.deleted.values.from(0) {
+			if !emit(change{part: part{kind: aDeletion, at: at}}) {
+				return
+			}
+		}
 	}
 }
 
@@ -359,7 +376,8 @@ func (s *State) rootRecord(leftOvers, kept uint64) journal.Change {
 	return put(rootKey, func(b []byte) []byte {
 		aside := s.aside.counts
 		return appendNumbers(b, s.revision, s.next, uint64(s.order.len)+aside.runtimes, uint64(s.sessions.values.len)+aside.sessions, s.sessions.next,
-			uint64(s.texts.written)+aside.parts, s.texts.names, leftOvers, aside.kept+kept, s.leapLeft(), uint64(s.stones.values.len), s.stones.next)
+			uint64(s.texts.written)+aside.parts, s.texts.names, leftOvers, aside.kept+kept, s.leapLeft(), uint64(s.stones.values.len), s.stones.next,
+			s.feed.life, uint64(s.feed.deleted.values.len), s.feed.deleted.next, s.feed.forgotten)
 	})
 }
 
@@ -422,6 +440,12 @@ func stoneRecord(at uint64, t *tombstone) journal.Change {
 			b = u.append(b)
 		}
 		return b
+	})
+}
+
+func deletionRecord(at uint64, d *deletion) journal.Change {
+	return put(keyOf(keyDeleted, at, subHead), func(b []byte) []byte {
+		return appendNumbers(appendText(b, string(d.id)), d.point.revision, d.point.place)
 	})
 }
 

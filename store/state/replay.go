@@ -38,6 +38,8 @@ type Replay struct {
 
 type rootCounts struct {
 	there, revision, next, runtimes, sessions, parts, names, leftOvers, kept, leap, stones uint64
+
+	life, deleted, forgotten uint64 // of the feed of changes
 }
 
 // A pending runtime, or filed snapshot, is one of which not all records have come.
@@ -125,6 +127,8 @@ func (r *Replay) Done() error {
 		reason = fmt.Sprintf("%d of %d filed snapshots are there", s.sessions.values.len, r.root.sessions)
 	case r.root.stones != uint64(s.stones.values.len):
 		reason = fmt.Sprintf("%d of %d tombstones are there", s.stones.values.len, r.root.stones)
+	case r.root.deleted != uint64(s.feed.deleted.values.len):
+		reason = fmt.Sprintf("%d of %d deletions are there", s.feed.deleted.values.len, r.root.deleted)
 	}
 	r.leaveParts()
 	parts := uint64(len(r.parts))
@@ -139,6 +143,7 @@ func (r *Replay) Done() error {
 	}
 	s.texts.settle()
 	s.revision, s.leap, s.next = r.root.revision, r.root.leap, r.root.next
+	r.goOn()
 	if len(r.left) > 0 {
 		s.left = leftOvers{uint64(len(r.left)), []iter.Seq[[]byte]{slices.Values(r.left)}}
 	}
@@ -205,8 +210,9 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 		}
 		if b.version > 3 {
 			r.root.leap, r.root.stones, r.state.stones.next = b.number(), b.number(), b.number()
+			r.root.life, r.root.deleted, r.state.feed.deleted.next, r.root.forgotten = b.number(), b.number(), b.number(), b.number()
 		}
-		if max(r.root.revision, r.root.leap) > MaxRevision || max(r.root.next, r.root.names, r.state.sessions.next, r.state.stones.next) > maxPlace {
+		if max(r.root.revision, r.root.leap) > MaxRevision || max(r.root.next, r.root.names, r.state.sessions.next, r.state.stones.next, r.state.feed.deleted.next) > maxPlace || r.root.forgotten > r.root.revision {
 			return "a number beyond all that there are"
 		}
 		r.state.texts.names = r.root.names
@@ -227,7 +233,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 	for !k.bad && len(k.rest) > 0 {
 		numbers = append(numbers, k.fixed())
 	}
-	if k.bad || int(sub) >= len(numbersIn) || numbersIn[sub] != len(numbers) || kind < keyRuntime || kind > keyStone {
+	if k.bad || int(sub) >= len(numbersIn) || numbersIn[sub] != len(numbers) || kind < keyRuntime || kind > keyDeleted {
 		return "unknown key"
 	}
 	if sub == subHead {
@@ -235,7 +241,7 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 			return reason
 		}
 		r.current = pending{kind: kind, place: place}
-		if next := map[byte]uint64{keyRuntime: r.root.next, keyFiled: r.state.sessions.next, keyStone: r.state.stones.next}; r.mayLeave() && place >= next[kind] {
+		if next := map[byte]uint64{keyRuntime: r.root.next, keyFiled: r.state.sessions.next, keyStone: r.state.stones.next, keyDeleted: r.state.feed.deleted.next}; r.mayLeave() && place >= next[kind] {
 			r.current = pending{}
 			return r.leave(key, b)
 		}
@@ -271,8 +277,11 @@ func (r *Replay) put(key []byte, b *payloadReader) (reason string) {
 // head begins a runtime or a filed snapshot.
 func (r *Replay) head(b *payloadReader) string {
 	s, o := r.state, &r.current
-	if o.kind == keyStone {
+	switch o.kind {
+	case keyStone:
 		return r.stone(b)
+	case keyDeleted:
+		return r.deletion(b)
 	}
 	if o.place > maxPlace {
 		return "a place beyond all that there are"

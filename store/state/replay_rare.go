@@ -7,7 +7,8 @@ import (
 	"github.com/loopstore/loopstore/store"
 )
 
-// How a Replay reads what few runtimes have, and tombstones.
+// How a Replay reads what few runtimes have, tombstones, and what the feed of changes
+// remembers.
 
 // stone takes a tombstone, which has one record.
 func (r *Replay) stone(b *payloadReader) string {
@@ -39,6 +40,37 @@ func (r *Replay) stone(b *payloadReader) string {
 	}
 	s.swap(nil, part{kind: aTombstone, at: at}, &value{stone: t})
 	return ""
+}
+
+// deletion takes one that the feed of changes remembers, which has one record.
+func (r *Replay) deletion(b *payloadReader) string {
+	s, at := r.state, r.current.place
+	r.current = pending{}
+	d := &deletion{store.RuntimeID(b.text()), point{b.number(), b.number()}}
+	_, twice := s.feed.deleted.place(d.id)
+	switch {
+	case at > maxPlace:
+		return "a place beyond all that there are"
+	case !b.done() || b.version < 4 || d.id.Validate() != nil || r.root.life == 0:
+		return "malformed"
+	case d.point.revision == 0 || d.point.revision > r.root.revision || d.point.place > maxPlace:
+		return "later than the store itself"
+	case s.runtimes[d.id] != nil || twice:
+		return "a runtime is there, and was deleted, or that twice"
+	}
+	s.swap(nil, part{kind: aDeletion, at: at}, &value{deletion: d})
+	return ""
+}
+
+// goOn makes the feed of changes and the lines go on. If not all that the feed remembers is
+// there, it has forgotten everything.
+func (r *Replay) goOn() {
+	s, f := r.state, &r.state.feed
+	if f.life, f.forgotten = r.root.life, r.root.forgotten; r.root.deleted != uint64(f.deleted.values.len) {
+		f.forgotten = s.revision
+	}
+	f.startOver(s.revision)
+	s.queueAll()
 }
 
 func (b *payloadReader) usedKey() *usedKey {

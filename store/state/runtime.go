@@ -80,7 +80,7 @@ func (in input) there() bool { return in.InputState != nil }
 
 // swapInput puts an input in a place, a zero one to remove the one that stands, and
 // returns that.
-func (rt *runtime) swapInput(at uint64, in input) (old input) {
+func (s *State) swapInput(rt *runtime, at uint64, in input) (old input) {
 	if in.there() {
 		old = rt.inputs.put(in.InputID, at, in)
 	} else if old = rt.inputs.values.remove(at); old.there() {
@@ -88,6 +88,7 @@ func (rt *runtime) swapInput(at uint64, in input) (old input) {
 	}
 	rt.keyLeaves(old, at)
 	rt.keyComes(in, at)
+	s.noteTurn(rt, at, old, in)
 	if !old.there() || !in.there() || old.CurrentState != in.CurrentState || (old.PersistedInput == nil) != (in.PersistedInput == nil) {
 		rt.counts.count(old.InputState, -1)
 		rt.counts.count(in.InputState, 1)
@@ -108,6 +109,20 @@ func (s *State) putInput(rt *runtime, at uint64, in input) {
 	s.set(rt, part{kind: anInput, at: at}, value{input: in})
 	s.takeKey(rt, in)
 	s.keepKey(rt, before)
+}
+
+// DeleteInputState removes an input's state, and reports whether there was
+// one.
+func (s *State) DeleteInputState(id store.RuntimeID, inputID store.InputID) bool {
+	rt := s.runtimes[id]
+	if rt == nil {
+		return false
+	}
+	at, ok := rt.inputs.place(inputID)
+	if ok {
+		s.putInput(s.open(id), at, input{})
+	}
+	return ok
 }
 
 // A filed snapshot is the latest of a session.

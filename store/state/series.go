@@ -82,6 +82,8 @@ func (s *State) giveBack(rt *runtime, p part) {
 		s.sessions.giveBack(p.at)
 	case aTombstone:
 		s.stones.giveBack(p.at)
+	case aDeletion:
+		s.feed.deleted.giveBack(p.at)
 	}
 }
 

@@ -292,3 +292,13 @@ func (e *VersionError) Error() string {
 
 // Is reports whether target is store.ErrNoVersion.
 func (e *VersionError) Is(target error) bool { return target == store.ErrNoVersion }
+
+// A SessionKeyError says which id a snapshot has, and which it should have.
+type SessionKeyError struct{ Key, ID store.SessionID }
+
+func (e *SessionKeyError) Error() string {
+	return fmt.Sprintf("%v: the key is %s, the id is %s", store.ErrSessionKeyMismatch, e.Key, e.ID)
+}
+
+// Is reports whether target is store.ErrSessionKeyMismatch.
+func (e *SessionKeyError) Is(target error) bool { return target == store.ErrSessionKeyMismatch }

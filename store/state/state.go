@@ -33,6 +33,11 @@ type State struct {
 	// Activity says that Now is to be set, so that it is known when a runtime was made, and
 	// when it was written to last.
 	Activity bool
+	// Queue says which inputs wait to be claimed.
+	Queue Queue
+	// Deletions is how many of those that were last the feed of changes remembers, see
+	// Changes. 0 means 1,024, and a negative number none.
+	Deletions int
 	// Now is the time of the operation, the zero value if it is not known.
 	Now store.Time
 	// BatchBytes is how much the journal of a group takes at once, 0 if any amount.
@@ -46,6 +51,8 @@ type State struct {
 	sessions series[store.SessionID, *filed]
 	stones   series[store.RuntimeID, *tombstone]
 	texts    texts
+	feed     feed
+	lines    allLines
 	held     store.Totals // but for the texts
 	revision uint64
 	leap     uint64 // the next revision comes after it, too
@@ -85,19 +92,21 @@ type runtime struct {
 	held     store.Totals // but for the texts
 	rare     *rare        // nil if there is nothing of it
 	swept    swept        // how far the State's Retention has looked
+	turn     *turn        // nil if none of its inputs has waited to be claimed
 	view     *View        // nil if there is none of this version
 	clones   int          // how often its lists were shared with a View or a clone
 	images   int          // the State's, when this was made
 	changed  bool         // it is in State.changed
 	written  bool         // by the operation, and so it is active
+	what     What         // the operation has changed
 	deleted  bool
 }
 
-// A part is one thing that a State holds. All but a filed snapshot and a tombstone are
-// a runtime's.
+// A part is one thing that a State holds. All but a filed snapshot, a tombstone and what
+// is known of deletions are a runtime's.
 type part struct {
 	kind kind
-	at   uint64 // the place of an input, a run, a dropped run, a key, a filed snapshot or a tombstone; a version's number
+	at   uint64 // the place of an input, a run, a dropped run, a key, a filed snapshot, a tombstone or a deletion; a version's number
 	nth  uint64 // the sequence of a receipt of the run at that place
 }
 
@@ -112,6 +121,8 @@ const (
 	theHighestOfAll
 	theFloor
 	theOrigin
+	theForgotten // deletions
+	aDeletion
 	theLabels // from here on what Totals count
 	theSession
 	aPast // version of the session
@@ -122,30 +133,32 @@ const (
 	aKey   // that is kept
 	aFiled // snapshot
 	aTombstone
+	numKinds
 )
 
 // A value is what stands in a part: the field of its kind, or nothing.
 type value struct {
-	there   bool   // of theRuntime and theFloor
-	number  uint64 // of theVersion, theHighest, theHighestOfAll and theFloor
-	view    *View  // of theVersion
-	active  int64  // of theVersion
-	state   store.RuntimeState
-	origin  *Origin
-	labels  map[string]string
-	version *version
-	receipt *Receipt
-	input   input
-	run     *run
-	dropped *dropped
-	key     *usedKey
-	filed   *filed
-	stone   *tombstone
+	there    bool   // of theRuntime and theFloor
+	number   uint64 // of theVersion, theHighest, theHighestOfAll, theFloor and theForgotten
+	view     *View  // of theVersion
+	active   int64  // of theVersion
+	state    store.RuntimeState
+	origin   *Origin
+	labels   map[string]string
+	version  *version
+	receipt  *Receipt
+	input    input
+	run      *run
+	dropped  *dropped
+	key      *usedKey
+	filed    *filed
+	stone    *tombstone
+	deletion *deletion
 }
 
 // A change is a part with what stood there before.
 type change struct {
-	rt   *runtime // nil of a filed snapshot
+	rt   *runtime // nil if the part is of none
 	part part
 	old  value
 }
@@ -154,6 +167,9 @@ type change struct {
 // take it back. Every change of what a State holds is one call of set.
 func (s *State) set(rt *runtime, p part, v value) {
 	s.swap(rt, p, &v)
+	if rt != nil {
+		rt.what |= whatOf[p.kind]
+	}
 	if s.trying || s.group != nil {
 		s.log = append(s.log, change{rt, p, v})
 	}
@@ -207,7 +223,7 @@ func (s *State) swap(rt *runtime, p part, v *value) {
 	case aPast:
 		v.version = s.swapPast(rt, p.at, v.version)
 	case anInput:
-		v.input = rt.swapInput(p.at, v.input)
+		v.input = s.swapInput(rt, p.at, v.input)
 	case aRun:
 		s.countReceipts(rt, v.run, 1)
 		v.run = swap(&rt.runs, p.at, v.run, (*run).runID)
@@ -221,6 +237,10 @@ func (s *State) swap(rt *runtime, p part, v *value) {
 		v.key = s.swapKey(rt, p.at, v.key)
 	case aFiled:
 		v.filed = s.swapFiled(p.at, v.filed)
+	case theForgotten:
+		s.feed.forgotten, v.number = v.number, s.feed.forgotten
+	case aDeletion:
+		v.deletion = s.swapDeletion(p.at, v.deletion)
 	case aTombstone:
 		v.stone = swap(&s.stones, p.at, v.stone, (*tombstone).runtimeID)
 	}
@@ -241,6 +261,7 @@ func (s *State) open(id store.RuntimeID) *runtime {
 		countRuntime(&rt.held, rt.id)
 		s.next++
 		s.unearth(id)
+		s.isMade(id)
 		s.set(rt, part{kind: theRuntime}, value{there: true})
 	}
 	rt = s.touch(rt)
@@ -253,20 +274,6 @@ func (s *State) PutInputState(id store.RuntimeID, state *store.InputState) {
 	rt := s.open(id)
 	at, _ := rt.inputs.place(state.InputID)
 	s.putInput(rt, at, input{state, s.Pending()})
-}
-
-// DeleteInputState removes an input's state, and reports whether there was
-// one.
-func (s *State) DeleteInputState(id store.RuntimeID, inputID store.InputID) bool {
-	rt := s.runtimes[id]
-	if rt == nil {
-		return false
-	}
-	at, ok := rt.inputs.place(inputID)
-	if ok {
-		s.putInput(s.open(id), at, input{})
-	}
-	return ok
 }
 
 // PutRuntimeState replaces the runtime's state.

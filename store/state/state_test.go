@@ -93,7 +93,7 @@ func TestErrorTexts(t *testing.T) {
 		`commit: write 2 of runtime "a": receipt conflicts with the one that stands: run 01000000-0000-0000-0000-000000000000, sequence 7 (nothing was applied)`: &store.OpError{
 			Op: "commit", Err: &batch.WriteError{Index: 2, RuntimeID: "a", Err: &store.ReceiptError{RunID: store.RunID{1}, Sequence: 7}},
 		},
-		`session key is not the snapshot's id: the key is 01000000-0000-0000-0000-000000000000, the id is 02000000-0000-0000-0000-000000000000`: &store.SessionKeyError{
+		`session key is not the snapshot's id: the key is 01000000-0000-0000-0000-000000000000, the id is 02000000-0000-0000-0000-000000000000`: &state.SessionKeyError{
 			Key: store.SessionID{1}, ID: store.SessionID{2},
 		},
 	} {

@@ -29,6 +29,7 @@ func (s *State) DeleteRuntime(id store.RuntimeID) Removed {
 	}
 	s.set(rt, part{kind: theRuntime}, value{})
 	removed := Removed{Totals: minus(before, s.Totals())}
+	s.rememberDeleted(rt)
 	s.entomb(rt)
 	return removed
 }
