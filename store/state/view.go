@@ -324,3 +324,15 @@ type Historian interface {
 type Watcher interface {
 	Watch(ctx context.Context, id store.RuntimeID, after uint64) iter.Seq2[*View, error]
 }
+
+// A Claimer is a store with a queue over all runtimes: see loopstore.Loop.ClaimNext.
+type Claimer interface {
+	ClaimNext(ctx context.Context, claim store.Claim) (Claimed, error)
+}
+
+// A Follower is a store whose changes can be followed, those of all runtimes: see
+// loopstore.Loop.Changes.
+type Follower interface {
+	Changes(ctx context.Context, after ChangeCursor) iter.Seq2[Change, error]
+	ChangesCursor(ctx context.Context) (ChangeCursor, error)
+}
