@@ -56,8 +56,6 @@ var (
 	_ state.InputLoader  = (*Loop)(nil)
 	_ state.Watcher      = (*Loop)(nil)
 	_ state.Historian    = (*Loop)(nil)
-	_ state.Claimer      = (*Loop)(nil)
-	_ state.Follower     = (*Loop)(nil)
 )
 
 // New starts a store that is in memory only: [Open] starts one with a journal.

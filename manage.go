@@ -12,6 +12,11 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
+var (
+	_ state.Claimer  = (*Loop)(nil)
+	_ state.Follower = (*Loop)(nil)
+)
+
 // Runtimes yields a summary of each runtime that a listing asks for, in the order in which
 // they were made, from listing.From on. It asks for listing.Limit of them at a time, of
 // which each is what it was when it was asked for. Those that are there, and match,

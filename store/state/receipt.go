@@ -116,3 +116,12 @@ func (r *Receipt) equal(other *Receipt) bool {
 	}
 	return r.rest == nil || slices.Equal(r.rest.ids, other.rest.ids) && r.rest.digest == other.rest.digest
 }
+
+// PutReceipt adds a receipt, or replaces the one at its run and sequence.
+func (s *State) PutReceipt(id store.RuntimeID, receipt *Receipt) {
+	rt := s.open(id)
+	at := s.openRun(rt, receipt.RunID)
+	s.set(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, value{receipt: receipt})
+	s.raise(rt, at, receipt.Sequence)
+	s.set(rt, part{kind: theLatest}, value{receipt: receipt})
+}

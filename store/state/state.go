@@ -280,12 +280,3 @@ func (s *State) PutInputState(id store.RuntimeID, state *store.InputState) {
 func (s *State) PutRuntimeState(id store.RuntimeID, state store.RuntimeState) {
 	s.set(s.open(id), part{kind: theState}, value{state: state})
 }
-
-// PutReceipt adds a receipt, or replaces the one at its run and sequence.
-func (s *State) PutReceipt(id store.RuntimeID, receipt *Receipt) {
-	rt := s.open(id)
-	at := s.openRun(rt, receipt.RunID)
-	s.set(rt, part{kind: aReceipt, at: at, nth: receipt.Sequence}, value{receipt: receipt})
-	s.raise(rt, at, receipt.Sequence)
-	s.set(rt, part{kind: theLatest}, value{receipt: receipt})
-}
