@@ -144,7 +144,7 @@ func (f *feed) makeRoom() {
 	if len(f.recent) >= 2*recentChanges {
 		last := len(f.recent) - recentChanges
 		f.begins = f.recent[last-1].at
-		f.recent = slices.Clone(f.recent[last:])
+		f.recent = append(make([]noted, 0, 2*recentChanges+len(f.recent)/8), f.recent[last:]...)
 	}
 }
 
