@@ -76,34 +76,44 @@ func (p point) compare(q point) int {
 	return cmp.Or(cmp.Compare(p.revision, q.revision), cmp.Compare(p.place, q.place))
 }
 
-// cursorBytes is the longest cursor, before it is text.
-const cursorBytes = 8 + 2*binary.MaxVarintLen64
+// A cursor is what a ChangeCursor names: whoever has it knows the runtimes that have not
+// changed after a point, and the others as they were at an earlier one, since of each only
+// the last change is shown.
+type cursor struct {
+	life      uint64
+	at, since point
+}
 
-func cursorOf(life uint64, p point) ChangeCursor {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, cursorBytes), life)
-	b = appendNumbers(b, p.revision, p.place+1) // the last place is 0
+// cursorBytes is the longest cursor, before it is text.
+const cursorBytes = 8 + 4*binary.MaxVarintLen64
+
+func (c cursor) text() ChangeCursor {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, cursorBytes), c.life)
+	b = appendNumbers(b, c.at.revision, c.at.place+1, c.at.revision-c.since.revision, c.since.place+1) // the last place is 0
 	return ChangeCursor(base64.RawURLEncoding.EncodeToString(b))
 }
 
 // parse returns what a cursor names. The error is a *store.ValueError.
-func (c ChangeCursor) parse() (life uint64, p point, err error) {
+func (c ChangeCursor) parse() (named cursor, err error) {
 	if c == "" {
-		return 0, point{}, nil
+		return cursor{}, nil
 	}
 	if base64.RawURLEncoding.DecodedLen(len(c)) <= cursorBytes {
-		if b, err := base64.RawURLEncoding.Strict().DecodeString(string(c)); err == nil {
-			r := payloadReader{rest: b}
-			if life, p = r.fixed(), (point{r.number(), r.number() - 1}); r.done() && life > 0 && p.revision <= MaxRevision {
-				return life, p, nil
-			}
+		b, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
+		r := payloadReader{rest: b}
+		named.life, named.at = r.fixed(), point{r.number(), r.number() - 1}
+		back := r.number()
+		named.since = point{named.at.revision - back, r.number() - 1}
+		if err == nil && r.done() && named.life > 0 && named.at.revision <= MaxRevision && back <= named.at.revision && named.since.compare(named.at) <= 0 {
+			return named, nil
 		}
 	}
-	return 0, point{}, &store.ValueError{Field: "cursor", Reason: "not one of a feed of changes"}
+	return cursor{}, &store.ValueError{Field: "cursor", Reason: "not one of a feed of changes"}
 }
 
 // Validate returns a *store.ValueError if it is no cursor of any store.
 func (c ChangeCursor) Validate() error {
-	_, _, err := c.parse()
+	_, err := c.parse()
 	return err
 }
 
@@ -236,9 +246,8 @@ func (s *State) swapDeletion(at uint64, d *deletion) *deletion {
 
 // Changes are those after a cursor, as they are at one moment. They never change.
 type Changes struct {
-	life    uint64
-	after   point
-	now     point
+	after   cursor
+	now     cursor
 	recent  []noted
 	image   *Image          // if they are not all recent, else nil
 	deleted list[*deletion] // with the image
@@ -253,31 +262,36 @@ func (s *State) ChangesCursor(random uint64) ChangeCursor {
 		f.life, f.forgotten = random, s.revision
 		f.startOver(s.revision)
 	}
-	return cursorOf(f.life, point{s.revision, math.MaxUint64})
+	return s.cursorNow().text()
+}
+
+func (s *State) cursorNow() cursor {
+	now := point{s.revision, math.MaxUint64}
+	return cursor{s.feed.life, now, now}
 }
 
 // ChangesAfter returns the changes after a cursor. The error is a store.ErrCursorExpired, or
 // a *store.ValueError. For the number see ChangesCursor.
 func (s *State) ChangesAfter(after ChangeCursor, random uint64) (Changes, error) {
 	s.ChangesCursor(random)
-	life, at, err := after.parse()
+	named, err := after.parse()
 	if err != nil {
 		return Changes{}, err
 	}
 	f := &s.feed
-	c := Changes{life: f.life, after: at, now: point{s.revision, math.MaxUint64}}
+	c := Changes{after: named, now: s.cursorNow()}
 	switch {
 	case after == "":
-	case life != f.life || at.compare(c.now) > 0:
+	case named.life != f.life || named.at.compare(c.now.at) > 0:
 		return Changes{}, fmt.Errorf("%w: it is of another store", store.ErrCursorExpired)
-	case at.compare(point{f.forgotten, math.MaxUint64}) < 0:
+	case named.at.compare(point{f.forgotten, math.MaxUint64}) < 0:
 		return Changes{}, fmt.Errorf("%w: deletions after it are forgotten", store.ErrCursorExpired)
 	}
-	if at.compare(f.begins) < 0 {
+	if named.since.compare(f.begins) < 0 {
 		c.image = s.Image()
 		c.deleted = f.deleted.values.copy()
 	} else {
-		from, _ := slices.BinarySearchFunc(f.recent, at, func(n noted, at point) int {
+		from, _ := slices.BinarySearchFunc(f.recent, named.since, func(n noted, at point) int {
 			if n.at.compare(at) <= 0 {
 				return -1
 			}
@@ -293,7 +307,7 @@ func (s *State) ChangesAfter(after ChangeCursor, random uint64) (Changes, error)
 }
 
 // Next is the cursor after all of them.
-func (c Changes) Next() ChangeCursor { return cursorOf(c.life, c.now) }
+func (c Changes) Next() ChangeCursor { return c.now.text() }
 
 // More returns a channel that is closed when there are more, or when the store is closed.
 func (c Changes) More() <-chan struct{} { return c.moment.ended() }
@@ -302,7 +316,7 @@ func (c Changes) More() <-chan struct{} { return c.moment.ended() }
 func (c Changes) All() iter.Seq[Change] {
 	return func(yield func(Change) bool) {
 		for _, n := range c.noted() {
-			if !yield(Change{n.id, n.what, n.at.revision, cursorOf(c.life, n.at)}) {
+			if !yield(Change{n.id, n.what, n.at.revision, cursor{c.now.life, n.at, c.after.since}.text()}) {
 				return
 			}
 		}
@@ -326,19 +340,19 @@ func (c Changes) noted() (all []noted) {
 		last[n.id] = len(all)
 		all = append(all, n)
 	}
-	return slices.DeleteFunc(all, func(n noted) bool { return n.at == point{} })
+	return slices.DeleteFunc(all, func(n noted) bool { return n.at.compare(c.after.at) <= 0 })
 }
 
 // older returns all changes of which not each is known exactly.
 func (c Changes) older() (all []noted) {
 	for rt := range c.image.runtimes.all() {
-		if at := (point{rt.version, rt.place}); at.compare(c.after) > 0 {
+		if at := (point{rt.version, rt.place}); at.compare(c.after.at) > 0 {
 			all = append(all, noted{rt.id, at, everything})
 		}
 	}
-	if c.after != (point{}) { // else nothing was known that could be gone
+	if c.after.life != 0 { // else nothing was known that could be gone
 		for d := range c.deleted.all() {
-			if d.point.compare(c.after) > 0 {
+			if d.point.compare(c.after.at) > 0 {
 				all = append(all, noted{d.id, d.point, RuntimeDeleted})
 			}
 		}
