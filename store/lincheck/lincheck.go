@@ -14,6 +14,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A Config says how much [Check] does. The zero value is useful. A negative number
@@ -39,6 +40,13 @@ type Config struct {
 	UniqueKeys       bool
 	Keys, Tombstones int
 
+	// Queue is that of the stores. It says that in the histories which span runtimes callers
+	// claim inputs, if the stores are a state.Claimer. AnyTurn says that the order in which
+	// runtimes have their turns is open, as it is where a store is opened again, or takes
+	// back what it has done.
+	Queue   state.Queue
+	AnyTurn bool
+
 	// Reader opens a reader of a runtime of s, a store that open returned. nil means
 	// that the store has no readers.
 	Reader func(s store.RuntimeStore, id store.RuntimeID) Look
@@ -57,7 +65,7 @@ type Config struct {
 // checked whole, so the orders that are open in one runtime multiply with those of the
 // others, until an audit leaves one.
 func (c Config) spanning() Config {
-	c.Histories, c.Operations, c.Runtimes, c.Callers, c.spans = c.Spanning, 200, 3, 4, true
+	c.Histories, c.Operations, c.Runtimes, c.Callers, c.spans = c.Spanning, 200, 3, min(c.Callers, 4), true
 	c.round = 10
 	return c
 }

@@ -22,6 +22,8 @@ type Stats struct {
 	Deleted           int // calls that were refused since the runtime was deleted
 	Revivals          int // of such runtimes, or of others, which changes nothing
 	Imports           int // that were applied
+	Claims            int // that were answered with an input
+	Changes           int // that followers were shown
 	TooLarge          int // calls that were refused with Config.TooLarge
 }
 
@@ -43,11 +45,13 @@ func (s *Stats) add(t Stats) {
 	s.Deleted += t.Deleted
 	s.Revivals += t.Revivals
 	s.Imports += t.Imports
+	s.Claims += t.Claims
+	s.Changes += t.Changes
 	s.TooLarge += t.TooLarge
 }
 
 // String returns all counts in one line.
 func (s Stats) String() string {
-	return fmt.Sprintf("%d histories, %d operations and %d loads in audits: %d overlapped another, %d were cancelled (%d under way), %d were refused, %d batches, %d guarded commits and %d conflicts, %d views, %d appends, %d restores, %d forks, %d keys taken, %d deleted, %d revivals, %d imports, %d too large",
-		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Guarded, s.Conflicts, s.Views, s.Appends, s.Restores, s.Forks, s.KeysTaken, s.Deleted, s.Revivals, s.Imports, s.TooLarge)
+	return fmt.Sprintf("%d histories, %d operations and %d loads in audits: %d overlapped another, %d were cancelled (%d under way), %d were refused, %d batches, %d guarded commits and %d conflicts, %d views, %d appends, %d restores, %d forks, %d keys taken, %d deleted, %d revivals, %d imports, %d claims, %d changes followed, %d too large",
+		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Guarded, s.Conflicts, s.Views, s.Appends, s.Restores, s.Forks, s.KeysTaken, s.Deleted, s.Revivals, s.Imports, s.Claims, s.Changes, s.TooLarge)
 }
