@@ -59,7 +59,7 @@ func (r receipt) String() string {
 	return key
 }
 
-// String returns an input with its version.
+// String returns an input with its state and version.
 func (in held) String() string {
 	version := fmt.Sprintf(" v%d", in.version)
 	switch {
@@ -68,7 +68,7 @@ func (in held) String() string {
 	case in.version >= leapt:
 		version = fmt.Sprintf(" leap+%d", in.version-leapt)
 	}
-	return in.input.String() + version
+	return in.input.String() + " " + string(in.state) + version
 }
 
 func describe(conditions []condition) (all []string) {

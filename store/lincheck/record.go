@@ -63,6 +63,7 @@ func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*hist
 		callers[i] = &caller{program: program(cfg, can, n, i, share), readers: readersOf(s, &cfg)}
 	}
 	auditor, audited := new(caller), 0
+	follower := followerOf(s, cfg, can, n)
 	var err error
 	for more := true; more && err == nil; {
 		more = false
@@ -70,14 +71,22 @@ func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*hist
 			c.due = min(c.due+cfg.round, len(c.program))
 			more = more || c.due < len(c.program)
 		}
-		if err = r.run(ctx, callers...); err == nil {
+		stop := follower.start(ctx)
+		err = r.run(ctx, callers...)
+		if err = errors.Join(err, stop()); err == nil {
 			audited = len(auditor.program)
 			auditor.program = append(auditor.program, audit(callers, cfg.Runtimes, can)...)
 			auditor.due = len(auditor.program)
 			err = r.run(context.WithoutCancel(ctx), auditor)
 		}
+		if err == nil {
+			err = follower.audit(context.WithoutCancel(ctx), auditor.program[audited:])
+		}
 	}
 	h, wrong := collect(callers, auditor)
+	if follower != nil {
+		h.stats.Changes = follower.shown
+	}
 	h.audit = h.audit[min(audited, len(h.audit)):]
 	return h, errors.Join(wrong, err)
 }
