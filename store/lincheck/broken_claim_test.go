@@ -2,6 +2,7 @@ package lincheck_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -87,6 +88,9 @@ func (s choosing) ClaimNext(ctx context.Context, c store.Claim) (state.Claimed, 
 			If:   []batch.Condition{batch.VersionIs{RuntimeID: id, Version: view.Version()}},
 			Then: []batch.Write{batch.PutInputState{RuntimeID: id, State: claimed.State}},
 		})
+		if errors.Is(err, store.ErrConflict) {
+			return s.ClaimNext(ctx, c)
+		}
 		claimed.Version = done.Revision
 		return claimed, err
 	}

@@ -54,8 +54,11 @@ func (r *recorder) gather(ctx context.Context, wg *sync.WaitGroup, callers int) 
 	r.crowd = &crowd{busy: callers, waiting: make(map[*turn]context.CancelFunc)}
 	r.crowd.look = func(waiting map[*turn]context.CancelFunc) {
 		wg.Go(func() {
-			for r.crowd.still(waiting) && r.ready(ctx, waiting) {
-				time.Sleep(10 * time.Millisecond) // it is served any moment, or hangs
+			for ctx.Err() == nil && r.crowd.still(waiting) && r.ready(ctx, waiting) {
+				select { // it is served any moment, or hangs
+				case <-time.After(10 * time.Millisecond):
+				case <-ctx.Done():
+				}
 			}
 			for _, end := range waiting {
 				end()
