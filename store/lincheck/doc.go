@@ -142,8 +142,8 @@
 //
 // # Changes
 //
-// If the store is a [state.Follower], and has views, the histories that span runtimes have a
-// follower, but for those with imports. It stops at times and goes on from its last cursor.
+// If the store is a [state.Follower], and has views, every other history that spans runtimes
+// has a follower, but for those with imports. It stops at times and goes on from its last cursor.
 // After each audit it must come to know what that shows: the last version of each runtime that
 // is there, and that the others are gone. It never hears of a runtime twice at one version, of
 // versions that go back, or of one that no view shows yet. Where a view shows the very version
