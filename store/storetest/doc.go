@@ -16,8 +16,9 @@
 // states the rule. The chapters are values, operations, atomicity, isolation,
 // privacy, ordering, concurrency, cancellation, batches, conditions, fencing, keys,
 // deleting, views, readers, watching, claiming, following, listing, reopening, formats,
-// appending, past, pieces and closing. Run the suite with -race; with -short it repeats less. A promise that takes longer than Factory.Timeout fails
-// with the stacks of all goroutines. One that panics fails with the stack of the panic.
+// appending, past, pieces and closing. Run the suite with -race; with -short it repeats
+// less. A promise that takes longer than Factory.Timeout fails with the stacks of all
+// goroutines. One that panics fails with the stack of the panic.
 //
 // A chapter is skipped, and says so, if the store lacks what it needs. Batches need
 // a [batch.Committer], views a [state.Viewer], and watching a [state.Watcher].
@@ -29,8 +30,8 @@
 // [batch.Committer], and listing a Runtimes like loopstore.Loop's. Claiming, which is about
 // a queue over all runtimes, needs Factory.OpenWith, a [batch.Committer] and a
 // [state.Claimer], and following, about their changes, a [batch.Committer] and a
-// [state.Follower]. Conditions, those of
-// single calls, need nothing: a store without batches refuses them.
+// [state.Follower]. Conditions, those of single calls, need nothing: a store without batches
+// refuses them.
 // The past needs Factory.OpenWith, a [batch.Committer], a [state.Viewer] and a
 // [state.Historian]. Pieces, which are about imports, deletions and prunes that are
 // larger than a journal's batch, need a [batch.Committer], and an Export and an Import
