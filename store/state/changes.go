@@ -76,34 +76,49 @@ func (p point) compare(q point) int {
 	return cmp.Or(cmp.Compare(p.revision, q.revision), cmp.Compare(p.place, q.place))
 }
 
-// cursorBytes is the longest cursor, before it is text.
-const cursorBytes = 8 + 2*binary.MaxVarintLen64
+// A mark is what a cursor names. A runtime's changes come with its last one, so whoever has
+// some runtimes of an answer has not seen what came before that of the others.
+type mark struct {
+	life  uint64
+	point point // all that changed last up to it was yielded
+	since point // and of the rest nothing after it: the same point, but within an answer
+}
 
-func cursorOf(life uint64, p point) ChangeCursor {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, cursorBytes), life)
-	b = appendNumbers(b, p.revision, p.place+1) // the last place is 0
+// markBytes is the longest mark, before it is text.
+const markBytes = 8 + 4*binary.MaxVarintLen64
+
+func (m mark) cursor() ChangeCursor {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, markBytes), m.life)
+	b = appendNumbers(b, m.point.revision, m.point.place+1) // the last place is 0
+	if m.since != m.point {
+		b = appendNumbers(b, m.since.revision, m.since.place+1)
+	}
 	return ChangeCursor(base64.RawURLEncoding.EncodeToString(b))
 }
 
 // parse returns what a cursor names. The error is a *store.ValueError.
-func (c ChangeCursor) parse() (life uint64, p point, err error) {
+func (c ChangeCursor) parse() (m mark, err error) {
 	if c == "" {
-		return 0, point{}, nil
+		return mark{}, nil
 	}
-	if base64.RawURLEncoding.DecodedLen(len(c)) <= cursorBytes {
+	if base64.RawURLEncoding.DecodedLen(len(c)) <= markBytes {
 		if b, err := base64.RawURLEncoding.Strict().DecodeString(string(c)); err == nil {
 			r := payloadReader{rest: b}
-			if life, p = r.fixed(), (point{r.number(), r.number() - 1}); r.done() && life > 0 && p.revision <= MaxRevision {
-				return life, p, nil
+			m.life, m.point = r.fixed(), point{r.number(), r.number() - 1}
+			if m.since = m.point; len(r.rest) > 0 {
+				m.since = point{r.number(), r.number() - 1}
+			}
+			if r.done() && m.life > 0 && m.point.revision <= MaxRevision && m.since.compare(m.point) <= 0 {
+				return m, nil
 			}
 		}
 	}
-	return 0, point{}, &store.ValueError{Field: "cursor", Reason: "not one of a feed of changes"}
+	return mark{}, &store.ValueError{Field: "cursor", Reason: "not one of a feed of changes"}
 }
 
 // Validate returns a *store.ValueError if it is no cursor of any store.
 func (c ChangeCursor) Validate() error {
-	_, _, err := c.parse()
+	_, err := c.parse()
 	return err
 }
 
@@ -236,10 +251,10 @@ func (s *State) swapDeletion(at uint64, d *deletion) *deletion {
 
 // Changes are those after a cursor, as they are at one moment. They never change.
 type Changes struct {
-	life    uint64
-	after   point
-	now     point
+	after   mark
+	now     mark
 	recent  []noted
+	vague   bool            // not all that they come with are among them
 	image   *Image          // if they are not all recent, else nil
 	deleted list[*deletion] // with the image
 	moment  *moment
@@ -253,37 +268,41 @@ func (s *State) ChangesCursor(random uint64) ChangeCursor {
 		f.life, f.forgotten = random, s.revision
 		f.startOver(s.revision)
 	}
-	return cursorOf(f.life, point{s.revision, math.MaxUint64})
+	return s.now().cursor()
+}
+
+// now is the mark after all changes.
+func (s *State) now() mark {
+	p := point{s.revision, math.MaxUint64}
+	return mark{s.feed.life, p, p}
 }
 
 // ChangesAfter returns the changes after a cursor. The error is a store.ErrCursorExpired, or
 // a *store.ValueError. For the number see ChangesCursor.
 func (s *State) ChangesAfter(after ChangeCursor, random uint64) (Changes, error) {
 	s.ChangesCursor(random)
-	life, at, err := after.parse()
+	m, err := after.parse()
 	if err != nil {
 		return Changes{}, err
 	}
 	f := &s.feed
-	c := Changes{life: f.life, after: at, now: point{s.revision, math.MaxUint64}}
+	c := Changes{after: m, now: s.now()}
 	switch {
 	case after == "":
-	case life != f.life || at.compare(c.now) > 0:
+	case m.life != f.life || m.point.compare(c.now.point) > 0:
 		return Changes{}, fmt.Errorf("%w: it is of another store", store.ErrCursorExpired)
-	case at.compare(point{f.forgotten, math.MaxUint64}) < 0:
+	case m.point.compare(point{f.forgotten, math.MaxUint64}) < 0:
 		return Changes{}, fmt.Errorf("%w: deletions after it are forgotten", store.ErrCursorExpired)
 	}
-	if at.compare(f.begins) < 0 {
+	c.vague = m.since.compare(f.begins) < 0
+	switch {
+	case m.point.compare(f.begins) < 0:
 		c.image = s.Image()
 		c.deleted = f.deleted.values.copy()
-	} else {
-		from, _ := slices.BinarySearchFunc(f.recent, at, func(n noted, at point) int {
-			if n.at.compare(at) <= 0 {
-				return -1
-			}
-			return 1
-		})
-		c.recent = f.recent[from:len(f.recent):len(f.recent)]
+	case c.vague:
+		c.recent = f.after(m.point)
+	default:
+		c.recent = f.after(m.since)
 	}
 	if f.moment == nil {
 		f.moment = new(moment)
@@ -292,8 +311,19 @@ func (s *State) ChangesAfter(after ChangeCursor, random uint64) (Changes, error)
 	return c, nil
 }
 
+// after returns the recent changes after a point.
+func (f *feed) after(p point) []noted {
+	from, _ := slices.BinarySearchFunc(f.recent, p, func(n noted, p point) int {
+		if n.at.compare(p) <= 0 {
+			return -1
+		}
+		return 1
+	})
+	return f.recent[from:len(f.recent):len(f.recent)]
+}
+
 // Next is the cursor after all of them.
-func (c Changes) Next() ChangeCursor { return cursorOf(c.life, c.now) }
+func (c Changes) Next() ChangeCursor { return c.now.cursor() }
 
 // More returns a channel that is closed when there are more, or when the store is closed.
 func (c Changes) More() <-chan struct{} { return c.moment.ended() }
@@ -301,8 +331,13 @@ func (c Changes) More() <-chan struct{} { return c.moment.ended() }
 // All returns them, each runtime once, in the order of their last changes.
 func (c Changes) All() iter.Seq[Change] {
 	return func(yield func(Change) bool) {
-		for _, n := range c.noted() {
-			if !yield(Change{n.id, n.what, n.at.revision, cursorOf(c.life, n.at)}) {
+		all := c.noted()
+		for i, n := range all {
+			m := mark{c.now.life, n.at, c.after.since}
+			if i == len(all)-1 {
+				m.since = n.at
+			}
+			if !yield(Change{n.id, n.what, n.at.revision, m.cursor()}) {
 				return
 			}
 		}
@@ -326,19 +361,24 @@ func (c Changes) noted() (all []noted) {
 		last[n.id] = len(all)
 		all = append(all, n)
 	}
-	return slices.DeleteFunc(all, func(n noted) bool { return n.at == point{} })
+	for i := range all {
+		if c.vague && !all[i].what.Has(RuntimeDeleted) {
+			all[i].what = everything
+		}
+	}
+	return slices.DeleteFunc(all, func(n noted) bool { return n.at.compare(c.after.point) <= 0 })
 }
 
 // older returns all changes of which not each is known exactly.
 func (c Changes) older() (all []noted) {
 	for rt := range c.image.runtimes.all() {
-		if at := (point{rt.version, rt.place}); at.compare(c.after) > 0 {
+		if at := (point{rt.version, rt.place}); at.compare(c.after.point) > 0 {
 			all = append(all, noted{rt.id, at, everything})
 		}
 	}
-	if c.after != (point{}) { // else nothing was known that could be gone
+	if c.after != (mark{}) { // else nothing was known that could be gone
 		for d := range c.deleted.all() {
-			if d.point.compare(c.after) > 0 {
+			if d.point.compare(c.after.point) > 0 {
 				all = append(all, noted{d.id, d.point, RuntimeDeleted})
 			}
 		}
