@@ -335,7 +335,7 @@ func (c Changes) All() iter.Seq[Change] {
 		for i, n := range all {
 			m := mark{c.now.life, n.at, c.after.since}
 			if i == len(all)-1 {
-				m.since = n.at
+				m = c.now
 			}
 			if !yield(Change{n.id, n.what, n.at.revision, m.cursor()}) {
 				return
