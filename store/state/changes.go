@@ -265,7 +265,7 @@ type Changes struct {
 func (s *State) ChangesCursor(random uint64) ChangeCursor {
 	f := &s.feed
 	if f.life == 0 {
-		f.life, f.forgotten = random, s.revision
+		f.life = random
 		f.startOver(s.revision)
 	}
 	return s.now().cursor()

@@ -56,3 +56,21 @@ func TestACursorBetweenTwoLosesNothing(t *testing.T) {
 		})
 	}
 }
+
+// A cursor that was just given is of use, however much there was before anybody asked for one.
+func TestACursorOfTheFirstAnswerHasNotExpired(t *testing.T) {
+	s := new(State)
+	setState(s, "a")
+	setState(s, "b")
+	s.DeleteRuntime("b")
+	s.Settle()
+	setState(s, "c")
+	all := feedOf(t, s, "")
+	require.Len(t, all, 2)
+	s.DeleteRuntime("a")
+	s.Settle()
+	rest := feedOf(t, s, all[0].Cursor)
+	require.Len(t, rest, 2)
+	assert.Equal(t, store.RuntimeID("c"), rest[0].RuntimeID)
+	assert.Equal(t, RuntimeDeleted, rest[1].What)
+}
