@@ -42,7 +42,7 @@ type follower struct {
 	known     map[store.RuntimeID]uint64
 	missing   map[store.RuntimeID]What // that it must still learn
 	deletions int                      // since it had all
-	exact     bool                     // it had all, in this life of the State
+	exact     bool                     // it had all, in this life of the State, and not much has happened
 }
 
 var (
@@ -52,7 +52,7 @@ var (
 )
 
 func (m *queueModel) options() *State {
-	s := &State{Queue: modelQueue, Deletions: 8, Activity: true}
+	s := &State{Queue: modelQueue, Deletions: 2, Activity: true}
 	s.Retention = store.Retention{Inputs: store.Keep{Last: 2}, Keys: store.Keep{Last: 2}}
 	s.Tombstones = store.Keep{Last: 3}
 	s.BatchBytes = 2000
@@ -219,6 +219,19 @@ func (m *queueModel) operation() {
 	m.checkLines()
 }
 
+// burst is more changes than are known exactly, perhaps.
+func (m *queueModel) burst() {
+	id := m.runtime()
+	m.noneIsExact()
+	for range m.r.IntN(3 * recentChanges) {
+		m.opens(id)
+		m.note(id, StateChanged)
+		m.s.PutRuntimeState(id, store.RuntimeIdle)
+		m.settled, m.happens = append(m.settled, m.happens...), nil
+		m.s.Settle()
+	}
+}
+
 // checkLines compares the index with all that is there.
 func (m *queueModel) checkLines() {
 	t, s := m.t, m.s
@@ -269,6 +282,9 @@ func (m *queueModel) group() {
 	m.s.Begin()
 	for range 1 + m.r.IntN(4) {
 		m.operation()
+	}
+	if m.r.IntN(50) == 0 {
+		m.burst()
 	}
 	changes := m.s.Changes()
 	if m.r.IntN(3) > 0 {
@@ -342,6 +358,10 @@ func (m *queueModel) reopen() {
 		m.line = append(m.line, w.place)
 	}
 	m.checkLines()
+	m.noneIsExact()
+}
+
+func (m *queueModel) noneIsExact() {
 	for _, f := range m.follow {
 		f.exact = false
 	}
@@ -440,6 +460,11 @@ func TestRandomQueuesAndFollowers(t *testing.T) {
 				}
 				m.happen()
 				switch m.r.IntN(12) {
+				case 11:
+					if !m.grouped && m.r.IntN(4) == 0 {
+						m.burst()
+						m.happen()
+					}
 				case 0:
 					m.s.Image()
 				case 1:
