@@ -115,6 +115,13 @@
 // refused once anybody else has changed it, whatever state it is in then, and after an
 // import.
 //
+// # Claiming
+//
+// With Options.Queue [Loop.ClaimNext] moves the next input of any runtime, and returns it.
+// Each is claimed once, by one caller, and a runtime has one input under way at a time.
+// Runtimes have their turns in the order in which they came to wait. Callers that wait cost
+// nothing. One whose context ends claims nothing, and takes nothing from others.
+//
 // # Keys
 //
 // With Options.UniqueKeys no operation gives an input an idempotency key that another
@@ -132,6 +139,12 @@
 // [Loop.Watch] yields the newest view whenever there is one. It may skip versions,
 // and never misses the last. A watcher costs the owner only the view that it waits
 // for. Watchers are woken by a goroutine of their own, which ends when that is done.
+//
+// # Following
+//
+// [Loop.Changes] yields the last change of each runtime after a cursor, deletions included,
+// and goes on. It may skip changes, and never misses the last of any. With a journal a
+// cursor is good after a restart. One that cannot be followed any more is refused.
 //
 // # Listing
 //

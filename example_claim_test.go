@@ -128,68 +128,66 @@ func ExampleLoop_Watch() {
 	// it is gone <nil>
 }
 
-// All of it together: three workers look for what is queued, each claims it,
-// and a dashboard watches until it is done.
+// All of it together: three workers serve all agents, a turn at a time each, and a dashboard
+// follows the changes until everything is done.
 func Example_claim() {
-	ctx := context.Background()
-	loop := loopstore.New(loopstore.Options{})
+	ctx, done := context.WithCancel(context.Background())
+	loop := loopstore.New(loopstore.Options{Queue: state.Queue{
+		Ready: []store.InputLifecycleState{store.InputAccepted, store.InputQueued},
+		Busy:  []store.InputLifecycleState{store.InputStaged},
+	}})
 	defer loop.Close()
-	input := queued(ctx, loop)
 
-	var all sync.WaitGroup
+	var workers sync.WaitGroup
 	for range 3 {
-		all.Go(func() {
-			if err := work(ctx, loop); err != nil {
+		workers.Go(func() {
+			if err := work(ctx, loop); !errors.Is(err, context.Canceled) {
 				panic(err)
 			}
 		})
 	}
-	all.Go(func() {
-		for view, err := range loop.Watch(ctx, "agent-1", 0) {
-			if err != nil {
-				panic(err)
-			}
-			state, _ := view.InputState(input.InputID)
-			if state.CurrentState == store.InputConsumed {
-				fmt.Println("dashboard: it is done, after", state.AttemptCount, "attempt")
-				return
-			}
+	for _, agent := range []store.RuntimeID{"agent-1", "agent-2", "agent-1"} {
+		if err := loop.PersistInputState(ctx, agent, store.NewInputState(store.NewInputID(), now())); err != nil {
+			panic(err)
 		}
-	})
-	all.Wait()
-	// Output: dashboard: it is done, after 1 attempt
+	}
+	ended := map[store.RuntimeID]int{}
+	for change, err := range loop.Changes(ctx, "") {
+		if err != nil {
+			panic(err)
+		}
+		view, err := loop.View(ctx, change.RuntimeID)
+		if err != nil {
+			panic(err)
+		}
+		if ended[change.RuntimeID] = view.Summary().Ended; ended["agent-1"] == 2 && ended["agent-2"] == 1 {
+			break // change.Cursor is where to go on
+		}
+	}
+	done()
+	workers.Wait()
+	fmt.Println("done by", ended)
+	// Output: done by map[agent-1:2 agent-2:1]
 }
 
-// work does what is queued, until nothing is.
+// work claims inputs, and consumes them, until ctx ends.
 func work(ctx context.Context, loop *loopstore.Loop) error {
 	for {
-		view, err := loop.View(ctx, "agent-1")
+		input, err := loop.ClaimNext(ctx, store.Claim{To: store.InputStaged}) // waits
 		if err != nil {
 			return err
 		}
-		queued := view.InputPage(state.Paging{Limit: 1}, store.InputQueued).Items
-		if len(queued) == 0 {
-			return nil
+		fence := batch.InputVersionIs{RuntimeID: input.RuntimeID, InputID: input.State.InputID, Version: input.Version}
+		// Here the work is done.
+		if err := input.State.Move(store.InputConsumed, now(), ""); err != nil {
+			return err
 		}
-		input, version := queued[0].State, queued[0].Version
-		for _, next := range []store.InputLifecycleState{store.InputStaged, store.InputConsumed} { // between them the work is done
-			if next == store.InputStaged {
-				input.AttemptCount++
-			}
-			if err := input.Move(next, now(), ""); err != nil {
-				return err
-			}
-			result, err := loop.Commit(ctx, batch.Batch{
-				If:   []batch.Condition{batch.InputVersionIs{RuntimeID: "agent-1", InputID: input.InputID, Version: version}},
-				Then: []batch.Write{batch.PutInputState{RuntimeID: "agent-1", State: input}},
-			})
-			if errors.Is(err, store.ErrConflict) {
-				break // somebody else was quicker, or has it now: look again
-			}
-			if err != nil {
-				return err
-			}
-			version = result.Revision
+		_, err = loop.Commit(ctx, batch.Batch{
+			If:   []batch.Condition{fence},
+			Then: []batch.Write{batch.PutInputState{RuntimeID: input.RuntimeID, State: input.State}},
+		})
+		if err != nil && !errors.Is(err, store.ErrConflict) { // then somebody took it away
+			return err
 		}
 	}
 }

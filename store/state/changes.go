@@ -76,44 +76,39 @@ func (p point) compare(q point) int {
 	return cmp.Or(cmp.Compare(p.revision, q.revision), cmp.Compare(p.place, q.place))
 }
 
-// A mark is what a cursor names. A runtime's changes come with its last one, so whoever has
-// some runtimes of an answer has not seen what came before that of the others.
-type mark struct {
-	life  uint64
-	point point // all that changed last up to it was yielded
-	since point // and of the rest nothing after it: the same point, but within an answer
+// A cursor is what a ChangeCursor names: whoever has it knows the runtimes that have not
+// changed after a point, and the others as they were at an earlier one, since of each only
+// the last change is shown.
+type cursor struct {
+	life      uint64
+	at, since point
 }
 
-// markBytes is the longest mark, before it is text.
-const markBytes = 8 + 4*binary.MaxVarintLen64
+// cursorBytes is the longest cursor, before it is text.
+const cursorBytes = 8 + 4*binary.MaxVarintLen64
 
-func (m mark) cursor() ChangeCursor {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, markBytes), m.life)
-	b = appendNumbers(b, m.point.revision, m.point.place+1) // the last place is 0
-	if m.since != m.point {
-		b = appendNumbers(b, m.since.revision, m.since.place+1)
-	}
+func (c cursor) text() ChangeCursor {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, cursorBytes), c.life)
+	b = appendNumbers(b, c.at.revision, c.at.place+1, c.at.revision-c.since.revision, c.since.place+1) // the last place is 0
 	return ChangeCursor(base64.RawURLEncoding.EncodeToString(b))
 }
 
 // parse returns what a cursor names. The error is a *store.ValueError.
-func (c ChangeCursor) parse() (m mark, err error) {
+func (c ChangeCursor) parse() (named cursor, err error) {
 	if c == "" {
-		return mark{}, nil
+		return cursor{}, nil
 	}
-	if base64.RawURLEncoding.DecodedLen(len(c)) <= markBytes {
-		if b, err := base64.RawURLEncoding.Strict().DecodeString(string(c)); err == nil {
-			r := payloadReader{rest: b}
-			m.life, m.point = r.fixed(), point{r.number(), r.number() - 1}
-			if m.since = m.point; len(r.rest) > 0 {
-				m.since = point{r.number(), r.number() - 1}
-			}
-			if r.done() && m.life > 0 && m.point.revision <= MaxRevision && m.since.compare(m.point) <= 0 {
-				return m, nil
-			}
+	if base64.RawURLEncoding.DecodedLen(len(c)) <= cursorBytes {
+		b, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
+		r := payloadReader{rest: b}
+		named.life, named.at = r.fixed(), point{r.number(), r.number() - 1}
+		back := r.number()
+		named.since = point{named.at.revision - back, r.number() - 1}
+		if err == nil && r.done() && named.life > 0 && named.at.revision <= MaxRevision && back <= named.at.revision && named.since.compare(named.at) <= 0 {
+			return named, nil
 		}
 	}
-	return mark{}, &store.ValueError{Field: "cursor", Reason: "not one of a feed of changes"}
+	return cursor{}, &store.ValueError{Field: "cursor", Reason: "not one of a feed of changes"}
 }
 
 // Validate returns a *store.ValueError if it is no cursor of any store.
@@ -251,10 +246,9 @@ func (s *State) swapDeletion(at uint64, d *deletion) *deletion {
 
 // Changes are those after a cursor, as they are at one moment. They never change.
 type Changes struct {
-	after   mark
-	now     mark
+	after   cursor
+	now     cursor
 	recent  []noted
-	vague   bool            // not all that they come with are among them
 	image   *Image          // if they are not all recent, else nil
 	deleted list[*deletion] // with the image
 	moment  *moment
@@ -268,41 +262,42 @@ func (s *State) ChangesCursor(random uint64) ChangeCursor {
 		f.life = random
 		f.startOver(s.revision)
 	}
-	return s.now().cursor()
+	return s.cursorNow().text()
 }
 
-// now is the mark after all changes.
-func (s *State) now() mark {
-	p := point{s.revision, math.MaxUint64}
-	return mark{s.feed.life, p, p}
+func (s *State) cursorNow() cursor {
+	now := point{s.revision, math.MaxUint64}
+	return cursor{s.feed.life, now, now}
 }
 
 // ChangesAfter returns the changes after a cursor. The error is a store.ErrCursorExpired, or
 // a *store.ValueError. For the number see ChangesCursor.
 func (s *State) ChangesAfter(after ChangeCursor, random uint64) (Changes, error) {
 	s.ChangesCursor(random)
-	m, err := after.parse()
+	named, err := after.parse()
 	if err != nil {
 		return Changes{}, err
 	}
 	f := &s.feed
-	c := Changes{after: m, now: s.now()}
+	c := Changes{after: named, now: s.cursorNow()}
 	switch {
 	case after == "":
-	case m.life != f.life || m.point.compare(c.now.point) > 0:
+	case named.life != f.life || named.at.compare(c.now.at) > 0:
 		return Changes{}, fmt.Errorf("%w: it is of another store", store.ErrCursorExpired)
-	case m.point.compare(point{f.forgotten, math.MaxUint64}) < 0:
+	case named.at.compare(point{f.forgotten, math.MaxUint64}) < 0:
 		return Changes{}, fmt.Errorf("%w: deletions after it are forgotten", store.ErrCursorExpired)
 	}
-	c.vague = m.since.compare(f.begins) < 0
-	switch {
-	case m.point.compare(f.begins) < 0:
+	if named.since.compare(f.begins) < 0 {
 		c.image = s.Image()
 		c.deleted = f.deleted.values.copy()
-	case c.vague:
-		c.recent = f.after(m.point)
-	default:
-		c.recent = f.after(m.since)
+	} else {
+		from, _ := slices.BinarySearchFunc(f.recent, named.since, func(n noted, at point) int {
+			if n.at.compare(at) <= 0 {
+				return -1
+			}
+			return 1
+		})
+		c.recent = f.recent[from:len(f.recent):len(f.recent)]
 	}
 	if f.moment == nil {
 		f.moment = new(moment)
@@ -311,19 +306,8 @@ func (s *State) ChangesAfter(after ChangeCursor, random uint64) (Changes, error)
 	return c, nil
 }
 
-// after returns the recent changes after a point.
-func (f *feed) after(p point) []noted {
-	from, _ := slices.BinarySearchFunc(f.recent, p, func(n noted, p point) int {
-		if n.at.compare(p) <= 0 {
-			return -1
-		}
-		return 1
-	})
-	return f.recent[from:len(f.recent):len(f.recent)]
-}
-
 // Next is the cursor after all of them.
-func (c Changes) Next() ChangeCursor { return c.now.cursor() }
+func (c Changes) Next() ChangeCursor { return c.now.text() }
 
 // More returns a channel that is closed when there are more, or when the store is closed.
 func (c Changes) More() <-chan struct{} { return c.moment.ended() }
@@ -333,11 +317,11 @@ func (c Changes) All() iter.Seq[Change] {
 	return func(yield func(Change) bool) {
 		all := c.noted()
 		for i, n := range all {
-			m := mark{c.now.life, n.at, c.after.since}
+			after := cursor{c.now.life, n.at, c.after.since}
 			if i == len(all)-1 {
-				m = c.now
+				after = c.now
 			}
-			if !yield(Change{n.id, n.what, n.at.revision, m.cursor()}) {
+			if !yield(Change{n.id, n.what, n.at.revision, after.text()}) {
 				return
 			}
 		}
@@ -361,24 +345,19 @@ func (c Changes) noted() (all []noted) {
 		last[n.id] = len(all)
 		all = append(all, n)
 	}
-	for i := range all {
-		if c.vague && !all[i].what.Has(RuntimeDeleted) {
-			all[i].what = everything
-		}
-	}
-	return slices.DeleteFunc(all, func(n noted) bool { return n.at.compare(c.after.point) <= 0 })
+	return slices.DeleteFunc(all, func(n noted) bool { return n.at.compare(c.after.at) <= 0 })
 }
 
 // older returns all changes of which not each is known exactly.
 func (c Changes) older() (all []noted) {
 	for rt := range c.image.runtimes.all() {
-		if at := (point{rt.version, rt.place}); at.compare(c.after.point) > 0 {
+		if at := (point{rt.version, rt.place}); at.compare(c.after.at) > 0 {
 			all = append(all, noted{rt.id, at, everything})
 		}
 	}
-	if c.after != (mark{}) { // else nothing was known that could be gone
+	if c.after.life != 0 { // else nothing was known that could be gone
 		for d := range c.deleted.all() {
-			if d.point.compare(c.after.point) > 0 {
+			if d.point.compare(c.after.at) > 0 {
 				all = append(all, noted{d.id, d.point, RuntimeDeleted})
 			}
 		}

@@ -74,3 +74,21 @@ func TestACursorOfTheFirstAnswerHasNotExpired(t *testing.T) {
 	assert.Equal(t, store.RuntimeID("c"), rest[0].RuntimeID)
 	assert.Equal(t, RuntimeDeleted, rest[1].What)
 }
+
+// A follower that keeps the cursor of the last change of each answer has read all of it, and
+// goes on to know exactly what has changed.
+func TestTheLastCursorOfAnAnswerIsExact(t *testing.T) {
+	s := new(State)
+	at := s.ChangesCursor(testLife)
+	setState(s, "a")
+	for range 3 * recentChanges {
+		setState(s, "a", "b")
+		all := feedOf(t, s, at)
+		at = all[len(all)-1].Cursor
+		require.Len(t, all, 2)
+	}
+	setState(s, "b")
+	all := feedOf(t, s, at)
+	require.Len(t, all, 1)
+	assert.Equal(t, StateChanged, all[0].What)
+}
