@@ -1,7 +1,13 @@
 package loopstore_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +19,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 func large(name string, bytesOf int) store.InputState {
@@ -49,4 +56,90 @@ func TestClaimsOfAnotherRound(t *testing.T) {
 		require.NoError(t, <-stored)
 		assert.Equal(t, began, <-claimed)
 	})
+}
+
+// TestClaimsUnderFaults has workers that give up at any moment, and a journal that rejects any
+// batch: no claim goes to one who has gone, or to two, and none waits while there is something.
+func TestClaimsUnderFaults(t *testing.T) {
+	const workers, runtimes, each = 20, 8, 12
+	all := map[string]loopstore.Options{
+		"plain":  {Queue: queue},
+		"full":   {Queue: queue, InboxSize: 2, RefuseWhenFull: true},
+		"narrow": {Queue: queue, InboxSize: 1, BytesInFlight: 3000},
+	}
+	for name, opts := range all {
+		for seed := range uint64(3) {
+			t.Run(fmt.Sprint(name, seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := rand.New(rand.NewPCG(seed, 1))
+					var quiet atomic.Bool
+					faulty := journaltest.NewFaulty(journaltest.Limited(journaltest.NewEngine(), journal.Limits{BatchBytes: 12_000}))
+					faulty.Script(func(int, journal.Batch) (f journaltest.Fault) {
+						if !quiet.Load() && r.IntN(3) == 0 {
+							f = journaltest.Reject()
+						}
+						took := time.Duration(r.IntN(5)) * time.Millisecond
+						return f.Then(func(context.Context) { time.Sleep(took) })
+					})
+					l, err := loopstore.Open(t.Context(), faulty, "p", opts)
+					require.NoError(t, err)
+					defer l.Close()
+					again := func(call func() error) {
+						err := call()
+						for errors.Is(err, journal.ErrRejected) || errors.Is(err, store.ErrBusy) {
+							time.Sleep(time.Millisecond)
+							err = call()
+						}
+						assert.NoError(t, err)
+					}
+					var turns [runtimes]atomic.Bool
+					var done atomic.Int32
+					stop, cancel := context.WithCancel(t.Context())
+					var pool, producers sync.WaitGroup
+					for w := range uint64(workers) {
+						pool.Go(func() {
+							r := rand.New(rand.NewPCG(seed, w))
+							for stop.Err() == nil {
+								ctx, end := context.WithTimeout(stop, time.Duration(r.IntN(20))*time.Millisecond)
+								c, err := l.ClaimNext(ctx, take)
+								end()
+								if err != nil {
+									if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) && !errors.Is(err, store.ErrBusy) {
+										assert.ErrorIs(t, err, journal.ErrRejected)
+									}
+									time.Sleep(time.Millisecond)
+									continue
+								}
+								n := c.RuntimeID[0] - 'a'
+								assert.True(t, turns[n].CompareAndSwap(false, true))
+								time.Sleep(time.Duration(r.IntN(3)) * time.Millisecond)
+								turns[n].Store(false)
+								again(func() error { _, err := l.Commit(t.Context(), consumed(t, c)); return err })
+								done.Add(1)
+							}
+						})
+					}
+					for n := range runtimes {
+						producers.Go(func() {
+							for m := range each {
+								again(func() error {
+									return l.PersistInputState(t.Context(), store.RuntimeID('a'+rune(n)), large(fmt.Sprint(m), 500*(1+n%4)))
+								})
+							}
+						})
+					}
+					producers.Wait()
+					quiet.Store(true)
+					time.Sleep(3 * time.Second)
+					assert.EqualValues(t, runtimes*each, done.Load())
+					cancel()
+					pool.Wait()
+					for s, err := range l.Runtimes(t.Context(), state.Listing{}) {
+						require.NoError(t, err)
+						assert.Equal(t, each, s.Ended, s.RuntimeID)
+					}
+				})
+			})
+		}
+	}
 }
