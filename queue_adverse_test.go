@@ -143,3 +143,54 @@ func TestClaimsUnderFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestEndOfAStoreWithClaims ends a store in each way, while claims wait and one is being
+// stored: every one of them is answered, with what ended it.
+func TestEndOfAStoreWithClaims(t *testing.T) {
+	unknown := errors.New("the disk is gone")
+	for name, end := range map[string]struct {
+		fault journaltest.Fault
+		end   func(*loopstore.Loop, *journaltest.Faulty)
+		under error // of the claim that is being stored
+		wait  error // of those that wait
+	}{
+		"closed":  {end: func(l *loopstore.Loop, _ *journaltest.Faulty) { go l.Close() }, wait: store.ErrClosed},
+		"fenced":  {end: func(_ *loopstore.Loop, f *journaltest.Faulty) { f.NoticeFence() }, wait: journal.ErrFenced},
+		"refused": {fault: journaltest.Fault{Err: journal.ErrFenced}, under: journal.ErrFenced, wait: journal.ErrFenced},
+		"unknown": {fault: journaltest.Fault{Err: unknown}, under: store.ErrOutcomeUnknown, wait: unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				faulty := journaltest.NewFaulty(journaltest.NewEngine())
+				l, err := loopstore.Open(t.Context(), faulty, "p", loopstore.Options{Queue: queue})
+				require.NoError(t, err)
+				defer l.Close()
+				errs := make([]chan error, 30)
+				for n := range errs {
+					errs[n] = make(chan error, 1)
+					go func() {
+						_, err := l.ClaimNext(t.Context(), take)
+						errs[n] <- err
+					}()
+					synctest.Wait()
+				}
+				release := make(chan struct{})
+				end.fault.Before = journaltest.Held(release).Before
+				faulty.Next(end.fault)
+				stored := make(chan error, 1)
+				go func() { stored <- l.PersistInputState(t.Context(), "agent", ready("a")) }()
+				synctest.Wait()
+				if end.end != nil {
+					end.end(l, faulty)
+				}
+				synctest.Wait()
+				close(release)
+				require.ErrorIs(t, <-stored, end.under)
+				require.ErrorIs(t, <-errs[0], end.under, "the first to wait")
+				for _, err := range errs[1:] {
+					require.ErrorIs(t, <-err, end.wait)
+				}
+			})
+		})
+	}
+}
