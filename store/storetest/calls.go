@@ -251,7 +251,7 @@ var reasons = []error{
 	context.Canceled, context.DeadlineExceeded, store.ErrClosed, store.ErrFailed,
 	store.ErrInvalidSnapshot, store.ErrInvalidValue, store.ErrSequenceExhausted, store.ErrConflict,
 	store.ErrSessionKeyMismatch, store.ErrNoVersion, store.ErrLimit, store.ErrNotEmpty,
-	store.ErrKeyTaken, store.ErrDeleted,
+	store.ErrKeyTaken, store.ErrDeleted, store.ErrCursorExpired,
 }
 
 // mistaken returns an error unless err is want, and no other of the reasons.

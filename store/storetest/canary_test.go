@@ -26,7 +26,7 @@ type canary struct {
 }
 
 func canaries() []canary {
-	return []canary{
+	return slices.Concat(queueCanaries(), feedCanaries(), []canary{
 		{"loses leap seconds", "values", "a time comes back to the nanosecond, in a leap second too",
 			faulty(func(l *loopstore.Loop) store.RuntimeStore { return losesLeapSeconds{l} })},
 		{"writes a persisted input anew", "values", "an input state comes back with every member",
@@ -117,7 +117,7 @@ func canaries() []canary {
 		{"loses a piece of an import", "pieces", "an import has all that was exported", onEngines(inMemory, losePiece)},
 		{"has half of what was deleted come back", "pieces", "a large runtime is deleted whole, and stays away", onEngines(inMemory, bringBackHalf)},
 		{"misses what changes meanwhile", "watching", "a watcher that takes its time delays no writer", missesChanges()},
-	}
+	})
 }
 
 // faulty makes stores that have the ten operations and Close only. The fault is
@@ -141,7 +141,7 @@ func TestCanaries(t *testing.T) {
 	for _, c := range canaries() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			test, tried := "TestCanaryChild", 23
+			test, tried := "TestCanaryChild", 25
 			if onlyOneChapter && c.name != "never writes" {
 				test, tried = test+"$/^"+c.chapter, 1
 			}
@@ -160,7 +160,7 @@ func TestCanaries(t *testing.T) {
 			assert.Contains(t, out, "TestCanaryChild/"+promise+"\n", "the failure names chapter and promise")
 			if c.name == "never writes" {
 				for chapter, outcome := range chapters {
-					lacks := slices.Contains([]string{"batches", "fencing", "keys", "deleting", "views", "readers", "watching", "listing", "past", "pieces", "reopening"}, chapter)
+					lacks := slices.Contains([]string{"batches", "fencing", "keys", "deleting", "views", "readers", "watching", "claiming", "following", "listing", "past", "pieces", "reopening"}, chapter)
 					assert.Equal(t, lacks, outcome != "FAIL", "%s: %s", chapter, outcome)
 				}
 				return

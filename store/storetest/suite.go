@@ -43,9 +43,10 @@ type Factory struct {
 	OnlyUnset bool
 
 	// OpenWith is Open for a store with some of loopstore's options. The suite sets no
-	// others than Limits, Retention, UniqueKeys, Tombstones and Activity. A store that Reopen makes
-	// of it has them too. It returns nil for options that the stores do not have: what
-	// needs them is skipped. The chapters past, keys and deleting need OpenWith.
+	// others than Limits, Retention, UniqueKeys, Tombstones, Activity, Queue and Deletions. A
+	// store that Reopen makes of it has them too. It returns nil for options that the stores
+	// do not have: what needs them is skipped. The chapters past, keys, deleting and claiming
+	// need OpenWith.
 	OpenWith func(t testing.TB, opts loopstore.Options) store.RuntimeStore
 
 	// Chapters are the names of the chapters to run. nil means all.
@@ -92,6 +93,8 @@ func chapters() []chapter {
 		{"views", "Show what the runtime holds at one moment, and never change it.", views(), no[state.Viewer]},
 		{"readers", "Return a view only if it is still current at some moment of the call.", readers(), noReader},
 		{"watching", "After each view that was yielded, look for a newer one before waiting.", watching(), no[state.Watcher]},
+		{"claiming", "Find an input, and move it, in one step, which its caller has not given up by then.", claiming(), lacksAny(noOpenWith, no[state.Claimer], no[batch.Committer])},
+		{"following", "Before waiting, look for changes after the last one that was yielded, and remember deletions.", following(), lacksAny(no[state.Follower], no[batch.Committer])},
 		{"listing", "Let a page begin where the one before it ended, whatever has come or gone since.", listing(), no[lister]},
 		{"reopening", "Keep the latest version of everything that was acknowledged, and nothing else.", reopening(), func(f Factory, _ store.RuntimeStore) string {
 			if f.Reopen == nil {
