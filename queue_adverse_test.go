@@ -1,10 +1,13 @@
 package loopstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
@@ -193,4 +197,66 @@ func TestEndOfAStoreWithClaims(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWaitingClaimsAreNotSlow has claims wait for an hour, and be served, given up or refused.
+func TestWaitingClaimsAreNotSlow(t *testing.T) {
+	for _, journaled := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var logged bytes.Buffer
+			opts := loopstore.Options{Queue: queue, SlowThreshold: time.Second, Logger: slog.New(slog.NewTextHandler(&logged, nil))}
+			l := loopstore.New(opts)
+			if journaled {
+				require.NoError(t, l.Close())
+				var err error
+				l, err = loopstore.Open(t.Context(), journaltest.NewEngine(), "p", opts)
+				require.NoError(t, err)
+			}
+			var pool sync.WaitGroup
+			ctx, giveUp := context.WithCancel(t.Context())
+			for range 3 {
+				pool.Go(func() { _, _ = l.ClaimNext(ctx, take) })
+				synctest.Wait()
+			}
+			pool.Go(func() { _, _ = l.ClaimNext(t.Context(), take) })
+			time.Sleep(time.Hour)
+			require.NoError(t, l.PersistInputState(t.Context(), "a", ready("1")))
+			require.NoError(t, l.PersistInputState(t.Context(), "b", ready("1")))
+			synctest.Wait()
+			giveUp()
+			time.Sleep(time.Hour)
+			stats := l.Stats()
+			assert.EqualValues(t, 2, stats.Operations[ops.KindClaimNext].Done)
+			assert.Zero(t, stats.Wait)
+			require.NoError(t, l.Close())
+			pool.Wait()
+			assert.NotContains(t, logged.String(), "slow")
+		})
+	}
+}
+
+// TestMemoryOfClaimsGivenUp has many more claims given up than wait, behind some that stay.
+func TestMemoryOfClaimsGivenUp(t *testing.T) {
+	queuing(t, func(t *testing.T, l *loopstore.Loop) {
+		var pool sync.WaitGroup
+		for range 3 {
+			pool.Go(func() { _, _ = l.ClaimNext(t.Context(), take) })
+		}
+		measure := func() int {
+			for range 20_000 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				_, err := l.ClaimNext(ctx, take)
+				cancel()
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+			}
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return int(m.HeapAlloc)
+		}
+		first := measure()
+		assert.Less(t, measure()-first, 2<<20, "each takes some hundred bytes")
+		require.NoError(t, l.Close())
+		pool.Wait()
+	})
 }
