@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -168,7 +169,11 @@ func (l *Loop) next(s *state.State) *request {
 		if !l.take(r) {
 			continue
 		}
-		if now := s.Now; now.Time().After(r.now.Time()) {
+		now := s.Now
+		if now.IsZero() { // a read came last
+			now = store.TimeOf(time.Now())
+		}
+		if now.Time().After(r.now.Time()) {
 			r.now = now
 		}
 		if r.sample.Timed() { // it waited for the owner only from now on

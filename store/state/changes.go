@@ -315,8 +315,13 @@ func (c Changes) More() <-chan struct{} { return c.moment.ended() }
 // All returns them, each runtime once, in the order of their last changes.
 func (c Changes) All() iter.Seq[Change] {
 	return func(yield func(Change) bool) {
-		for _, n := range c.noted() {
-			if !yield(Change{n.id, n.what, n.at.revision, cursor{c.now.life, n.at, c.after.since}.text()}) {
+		all := c.noted()
+		for i, n := range all {
+			after := cursor{c.now.life, n.at, c.after.since}
+			if i == len(all)-1 {
+				after = c.now
+			}
+			if !yield(Change{n.id, n.what, n.at.revision, after.text()}) {
 				return
 			}
 		}

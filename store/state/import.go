@@ -60,8 +60,8 @@ var errCleared = fmt.Errorf("%w: the journal has records of another import, or t
 func (i *Import) Pieces(from *State) iter.Seq[Piece] {
 	i.from = from
 	from.fence(i.leap)
-	from.Queue = i.to.Queue
-	from.queueAll()
+	from.feed = feed{} // nobody follows it any more
+	from.requeue(i.to.Queue)
 	return func(yield func(Piece) bool) {
 		if i.piece == 0 {
 			return

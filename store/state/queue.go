@@ -136,11 +136,6 @@ func (s *State) queueAll() {
 	}
 	var all []waits
 	for rt := range s.order.all() {
-		if rt.turn == nil {
-			for at, in := range rt.inputs.values.from(0) {
-				s.noteTurn(rt, at, input{}, in)
-			}
-		}
 		if in, ok := rt.oldest(^Lines(0)); ok {
 			all = append(all, waits{rt, in.version})
 		}
@@ -149,6 +144,18 @@ func (s *State) queueAll() {
 	for _, w := range all {
 		s.queue(w.rt)
 	}
+}
+
+// requeue gives a State another queue.
+func (s *State) requeue(q Queue) {
+	s.Queue, s.lines = q, allLines{}
+	for rt := range s.order.all() {
+		rt.turn = nil
+		for at, in := range rt.inputs.values.from(0) {
+			s.noteTurn(rt, at, input{}, in)
+		}
+	}
+	s.queueAll()
 }
 
 // oldest returns the first input that waits in one of these lines.

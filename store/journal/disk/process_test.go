@@ -73,6 +73,8 @@ func TestChild(t *testing.T) {
 		require.NoError(t, j.Close(t.Context()))
 	case "work":
 		workForEver(t, path)
+	case "claim":
+		claimForEver(t, path)
 	case "import":
 		importForEver(t, path)
 	default:

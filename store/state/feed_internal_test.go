@@ -1,0 +1,94 @@
+package state
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+const testLife = 7
+
+// feedOf returns the changes after a cursor.
+func feedOf(t *testing.T, s *State, after ChangeCursor) []Change {
+	t.Helper()
+	c, err := s.ChangesAfter(after, testLife)
+	require.NoError(t, err)
+	return slices.Collect(c.All())
+}
+
+func setState(s *State, ids ...store.RuntimeID) {
+	for _, id := range ids {
+		s.PutRuntimeState(id, store.RuntimeIdle)
+	}
+	s.Settle()
+}
+
+// A follower that ends between two runtimes, and goes on from there, learns all that has
+// changed of the second, also what came before the first.
+func TestACursorBetweenTwoLosesNothing(t *testing.T) {
+	for name, before := range map[string]int{"recent": 0, "partly older": 2*recentChanges - 3, "older": 3 * recentChanges} {
+		t.Run(name, func(t *testing.T) {
+			s := new(State)
+			setState(s, "a", "b")
+			start := s.ChangesCursor(testLife)
+			s.PutLabels("b", map[string]string{"of": "b"})
+			s.Settle()
+			for range before {
+				setState(s, "c")
+			}
+			setState(s, "a")
+			setState(s, "b")
+			for at, seen := start, ([]store.RuntimeID)(nil); ; {
+				all := feedOf(t, s, at)
+				if len(all) == 0 {
+					assert.Equal(t, store.RuntimeID("b"), seen[len(seen)-1])
+					break
+				}
+				at, seen = all[0].Cursor, append(seen, all[0].RuntimeID)
+				if id := all[0].RuntimeID; id == "b" {
+					assert.True(t, all[0].What.Has(LabelsChanged), all[0].What)
+				}
+			}
+		})
+	}
+}
+
+// A cursor that was just given is of use, however much there was before anybody asked for one.
+func TestACursorOfTheFirstAnswerHasNotExpired(t *testing.T) {
+	s := new(State)
+	setState(s, "a")
+	setState(s, "b")
+	s.DeleteRuntime("b")
+	s.Settle()
+	setState(s, "c")
+	all := feedOf(t, s, "")
+	require.Len(t, all, 2)
+	s.DeleteRuntime("a")
+	s.Settle()
+	rest := feedOf(t, s, all[0].Cursor)
+	require.Len(t, rest, 2)
+	assert.Equal(t, store.RuntimeID("c"), rest[0].RuntimeID)
+	assert.Equal(t, RuntimeDeleted, rest[1].What)
+}
+
+// A follower that keeps the cursor of the last change of each answer has read all of it, and
+// goes on to know exactly what has changed.
+func TestTheLastCursorOfAnAnswerIsExact(t *testing.T) {
+	s := new(State)
+	at := s.ChangesCursor(testLife)
+	setState(s, "a")
+	for range 3 * recentChanges {
+		setState(s, "a", "b")
+		all := feedOf(t, s, at)
+		at = all[len(all)-1].Cursor
+		require.Len(t, all, 2)
+	}
+	setState(s, "b")
+	all := feedOf(t, s, at)
+	require.Len(t, all, 1)
+	assert.Equal(t, StateChanged, all[0].What)
+}
