@@ -1,7 +1,6 @@
 package loopstore_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -99,12 +98,12 @@ func TestFollowingNeverMissesTheLast(t *testing.T) {
 		for n := range last {
 			id := store.RuntimeID(fmt.Sprint("agent-", n%100))
 			if n%7 == 0 {
-				_, _ = l.DeleteRuntime(context.Background(), id)
+				_, _ = l.DeleteRuntime(t.Context(), id)
 			} else {
-				_ = l.PersistRuntimeState(context.Background(), id, store.RuntimeIdle)
+				_ = l.PersistRuntimeState(t.Context(), id, store.RuntimeIdle)
 			}
 		}
-		_ = l.PersistRuntimeState(context.Background(), "the last", store.RuntimeIdle)
+		_ = l.PersistRuntimeState(t.Context(), "the last", store.RuntimeIdle)
 	}()
 	known := map[store.RuntimeID]uint64{}
 	before := uint64(0)

@@ -94,7 +94,10 @@ func BenchmarkFollowed(b *testing.B) {
 				require.NoError(b, err)
 			case "now":
 				go func() {
-					for range l.Changes(b.Context(), "") {
+					for _, err := range l.Changes(b.Context(), "") {
+						if err != nil {
+							return
+						}
 					}
 				}()
 			}

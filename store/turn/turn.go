@@ -1,0 +1,257 @@
+package turn
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
+)
+
+// A Store is what a turn needs of one. A *loopstore.Loop has all of it.
+type Store interface {
+	store.RuntimeStore
+	batch.Committer
+	state.Viewer
+	state.InputLoader
+}
+
+// Queue says which inputs wait, and which are under way: it is for Options.Queue.
+var Queue = state.Queue{
+	Ready: []store.InputLifecycleState{store.InputAccepted, store.InputQueued},
+	Busy:  []store.InputLifecycleState{store.InputStaged, store.InputApplied},
+}
+
+// UnderWay lists the agents that have a turn under way, for loopstore.Loop.Runtimes: when a
+// process starts, call [Recover] for each.
+var UnderWay = state.Listing{Inputs: Queue.Busy}
+
+// calling is the state of a call that was intended and has no result.
+const calling = store.InputAppliedPendingConsumption
+
+// A Message is what an agent is to work on.
+type Message struct {
+	Key  string // of all that are the same message; empty if it is never sent twice
+	Body json.RawMessage
+}
+
+// Enqueue stores a message as an input that waits, and returns that. If the agent has, or
+// had, an input with the message's Key, that one is returned, and repeated is true: nothing
+// was stored. It is the zero Input if it is gone by now. How long a key outlives its input
+// is for store.Retention.Keys to say.
+func Enqueue(ctx context.Context, s Store, agent store.RuntimeID, m Message) (in state.Input, repeated bool, err error) {
+	input := store.NewInputState(store.NewInputID(), now())
+	input.PersistedInput = []byte(m.Body)
+	b := batch.Batch{If: []batch.Condition{batch.InputAbsent{RuntimeID: agent, InputID: input.InputID}}}
+	if m.Key != "" {
+		input.IdempotencyKey = &m.Key
+		b.If = append(b.If, batch.KeyFree{RuntimeID: agent, Key: m.Key})
+	}
+	b.Then = []batch.Write{batch.PutInputState{RuntimeID: agent, State: input}}
+	result, err := s.Commit(ctx, b)
+	if m.Key == "" || !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrKeyTaken) {
+		return state.Input{State: input, Version: result.Revision}, false, err
+	}
+	in, _, err = s.LoadInputByKey(ctx, agent, m.Key)
+	return in, err == nil, err
+}
+
+// A Turn is one input of an agent, from when it is claimed to its end. It is for one
+// goroutine.
+type Turn struct {
+	store Store
+	agent store.RuntimeID
+	input state.Input
+	calls []call // that have no result
+}
+
+// Next claims the next message of any agent that has no turn under way, and waits for one
+// under ctx. The store's Options.Queue must be [Queue].
+func Next(ctx context.Context, s interface {
+	Store
+	state.Claimer
+}) (*Turn, error) {
+	claimed, err := s.ClaimNext(ctx, store.Claim{To: store.InputStaged})
+	if err != nil {
+		return nil, err
+	}
+	return &Turn{store: s, agent: claimed.RuntimeID, input: claimed.Input}, nil
+}
+
+// Agent names the runtime.
+func (t *Turn) Agent() store.RuntimeID { return t.agent }
+
+// Input is the message's input, as it stands. It is a copy.
+func (t *Turn) Input() store.InputState { return t.input.State.Clone() }
+
+// Run names the run.
+func (t *Turn) Run() store.RunID {
+	return store.RunIDOf("turn/" + t.input.State.InputID.String())
+}
+
+// Begun reports whether [Turn.Begin] was done.
+func (t *Turn) Begun() bool { return t.input.State.CurrentState == store.InputApplied }
+
+// Begin begins the run, with the line that the message is in the conversation.
+func (t *Turn) Begin(ctx context.Context, line []byte) error {
+	input, err := t.moved(store.InputApplied, "")
+	if err != nil {
+		return err
+	}
+	return t.commit(ctx, store.RunStart, line, &input, batch.PutRuntimeState{RuntimeID: t.agent, State: store.RuntimeRunning})
+}
+
+// Checkpoint adds lines to the conversation.
+func (t *Turn) Checkpoint(ctx context.Context, lines []byte) error {
+	if err := t.open(); err != nil {
+		return err
+	}
+	return t.commit(ctx, store.RunCheckpoint, lines, nil)
+}
+
+// Finish ends the turn, with the last lines of the conversation. The error is a *CallError
+// if a call has no result.
+func (t *Turn) Finish(ctx context.Context, lines []byte) error {
+	if err := t.open(); err != nil {
+		return err
+	}
+	if len(t.calls) > 0 {
+		return &CallError{Call: t.calls[0].ID, Reason: "it has no result"}
+	}
+	input, err := t.moved(store.InputConsumed, "")
+	if err != nil {
+		return err
+	}
+	return t.commit(ctx, store.RunCheckpoint, lines, &input, batch.PutRuntimeState{RuntimeID: t.agent, State: store.RuntimeIdle})
+}
+
+// Abandon ends the turn without a result. Calls that have none are abandoned too.
+func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason) error {
+	outcome := store.TerminalOutcome{Type: store.OutcomeAbandoned, Reason: reason}
+	writes := []batch.Write{batch.PutRuntimeState{RuntimeID: t.agent, State: store.RuntimeIdle}}
+	for _, in := range append([]store.InputState{t.input.State}, inputs(t.calls)...) {
+		in.TerminalOutcome = new(outcome)
+		if err := in.Move(store.InputAbandoned, now(), ""); err != nil {
+			return err
+		}
+		writes = append(writes, batch.PutInputState{RuntimeID: t.agent, State: in})
+	}
+	_, err := t.store.Commit(ctx, batch.Batch{If: []batch.Condition{t.fence()}, Then: writes})
+	return err
+}
+
+// PutBack gives up a turn that was not begun: another worker gets it.
+func (t *Turn) PutBack(ctx context.Context) error {
+	if t.Begun() {
+		return errBegun
+	}
+	return t.put(ctx, store.InputQueued, "put back")
+}
+
+// Recover finds what a process has left of an agent's turn, and takes that over: the one who
+// had it is refused from then on. A turn that had begun is returned, to go on with: look at
+// the conversation, and at [Turn.MaybeDone]. One that had not waits again, and t is nil, as
+// it is if there is none. An agent at work in this process must not be recovered.
+func Recover(ctx context.Context, s Store, agent store.RuntimeID) (t *Turn, err error) {
+	view, err := s.View(ctx, agent)
+	if err != nil {
+		return nil, err
+	}
+	for in := range view.Inputs() {
+		at := &Turn{store: s, agent: agent, input: in}
+		switch in.State.CurrentState {
+		case store.InputStaged:
+			at.input.State.RecoveryCount++
+			if err := at.put(ctx, store.InputQueued, "recovered"); err != nil {
+				return nil, err
+			}
+		case store.InputApplied:
+			at.input.State.RecoveryCount++
+			if err := at.put(ctx, store.InputApplied, "recovered"); err != nil {
+				return nil, err
+			}
+			if at.calls, err = callsOf(view, at.Run()); err != nil {
+				return nil, err
+			}
+			t = at
+		}
+	}
+	return t, nil
+}
+
+var (
+	errBegun    = errors.New("turn: the turn has begun")
+	errNotBegun = errors.New("turn: the turn has not begun, or has ended")
+)
+
+func (t *Turn) open() error {
+	if !t.Begun() {
+		return errNotBegun
+	}
+	return nil
+}
+
+// fence holds until anybody else has changed the input.
+func (t *Turn) fence() batch.Condition {
+	return batch.InputVersionIs{RuntimeID: t.agent, InputID: t.input.State.InputID, Version: t.input.Version}
+}
+
+// moved returns the input in its next state.
+func (t *Turn) moved(to store.InputLifecycleState, reason string) (store.InputState, error) {
+	from := map[store.InputLifecycleState]store.InputLifecycleState{
+		store.InputApplied: store.InputStaged, store.InputConsumed: store.InputApplied,
+	}
+	if stands := t.input.State.CurrentState; from[to] != stands {
+		return store.InputState{}, fmt.Errorf("turn: the input is %s, and so cannot be %s next", stands, to)
+	}
+	input := t.input.State.Clone()
+	return input, input.Move(to, now(), reason)
+}
+
+// put stores the input in a state.
+func (t *Turn) put(ctx context.Context, to store.InputLifecycleState, reason string) error {
+	input := t.input.State.Clone()
+	if err := input.Move(to, now(), reason); err != nil {
+		return err
+	}
+	result, err := t.store.Commit(ctx, batch.Batch{
+		If: []batch.Condition{t.fence()}, Then: []batch.Write{batch.PutInputState{RuntimeID: t.agent, State: input}},
+	})
+	if err == nil {
+		t.input = state.Input{State: input, Version: result.Revision}
+	}
+	return err
+}
+
+// commit stores a boundary with lines, an update of the input unless it is nil, and writes.
+func (t *Turn) commit(ctx context.Context, boundary store.RunApplyBoundary, lines []byte, update *store.InputState, writes ...batch.Write) error {
+	_, err := t.commitIf(ctx, nil, boundary, lines, update, writes...)
+	return err
+}
+
+func (t *Turn) commitIf(ctx context.Context, also []batch.Condition, boundary store.RunApplyBoundary, lines []byte, update *store.InputState, writes ...batch.Write) (revision uint64, err error) {
+	commit := store.BoundaryCommit{
+		Session: store.SessionDelta{SessionSnapshot: lines, Format: store.FormatLines, Append: true},
+		RunID:   t.Run(), Boundary: boundary, ContributingInputIDs: []store.InputID{t.input.State.InputID},
+	}
+	if update != nil {
+		commit.InputUpdates = []store.InputState{*update}
+	}
+	result, err := t.store.Commit(ctx, batch.Batch{
+		If:   append(also, t.fence()),
+		Then: slices.Concat(writes, []batch.Write{batch.CommitBoundary{RuntimeID: t.agent, Commit: commit}}),
+	})
+	if err == nil && update != nil {
+		receipt := result.Receipts[0]
+		update.LastRunID, update.LastBoundarySequence = &receipt.RunID, &receipt.Sequence // as the store has stamped it
+		t.input = state.Input{State: *update, Version: result.Revision}
+	}
+	return result.Revision, err
+}
+
+func now() store.Time { return store.TimeOf(time.Now()) }
