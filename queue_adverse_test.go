@@ -293,3 +293,24 @@ func TestClaimsThatAreLarge(t *testing.T) {
 		assert.Zero(t, faulty.Counts().Failed)
 	})
 }
+
+// TestClaimsThatAreTooLarge has a journal that never takes one claim: the others go on.
+func TestClaimsThatAreTooLarge(t *testing.T) {
+	l, err := loopstore.Open(t.Context(), journaltest.Limited(journaltest.NewEngine(), journal.Limits{BatchBytes: 10_000}), "p", loopstore.Options{Queue: queue})
+	require.NoError(t, err)
+	defer l.Close()
+	input := large("1", 10_000)
+	for err = journal.ErrRejected; errors.Is(err, journal.ErrRejected); { // as large as it may be
+		input = large("1", len(input.PersistedInput)-3)
+		err = l.PersistInputState(t.Context(), "a", input)
+	}
+	require.NoError(t, err)
+	for _, id := range []store.RuntimeID{"b", "c"} {
+		require.NoError(t, l.PersistInputState(t.Context(), id, ready("1")))
+	}
+	for _, id := range []store.RuntimeID{"", "b", "c", ""} {
+		c, err := l.ClaimNext(t.Context(), take)
+		assert.Equal(t, id, c.RuntimeID)
+		assert.Equal(t, id == "", errors.Is(err, journal.ErrRejected))
+	}
+}
