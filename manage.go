@@ -172,10 +172,11 @@ func (l *Loop) Fork(ctx context.Context, from store.RuntimeID, number uint64, to
 	return err
 }
 
-// ClaimNext moves the input that waits longest to another state, and returns it: of the
-// runtimes that have inputs in one of the states claim.From and none under way, the one that
-// has been so longest, and of its inputs in these states the first. So each runtime has one
-// turn at a time, and none waits for ever while others have turns. What waits and what is
+// ClaimNext moves the next input of any runtime to another state, and returns it. Runtimes
+// that have an input which waits, and none under way, stand in line since that came to be. Of
+// those that have one in the states claim.From it serves the first, and of its inputs in these
+// states the first. So each runtime has one turn at a time, and none waits for ever while
+// others have turns. What waits and what is
 // under way Options.Queue says; without it the error is errors.ErrUnsupported. After Open the
 // runtime is first whose input has been as it is for longest.
 //

@@ -57,9 +57,18 @@ func (a access) commit(ctx context.Context, b *batched) (r reply, err error) {
 	return r, err
 }
 
-// abilities are what a store has besides the ten operations. Whether programs have forks
-// and lists depends on the kind of the history too.
-type abilities struct{ commits, views, reads, fences, files, history, forks, lists, deletes, imports bool }
+func (a access) claim(ctx context.Context, c store.Claim) (r reply, err error) {
+	if r.claimed, err = a.store.(state.Claimer).ClaimNext(ctx, c); err == nil {
+		r.found, r.inputs, r.fence = true, []store.InputState{r.claimed.State}, r.claimed.Version
+	}
+	return r, err
+}
+
+// abilities are what a store has besides the ten operations. Whether programs have forks,
+// lists and claims depends on the kind of the history too.
+type abilities struct {
+	commits, views, reads, fences, files, history, forks, lists, deletes, imports, claims, follows bool
+}
 
 func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
 	_, a.commits = s.(batch.Committer)
@@ -71,6 +80,10 @@ func abilitiesOf(s store.RuntimeStore, cfg *Config) (a abilities) {
 	_, a.lists = s.(lister)
 	_, a.deletes = s.(deleter)
 	_, a.imports = s.(porter)
+	_, a.claims = s.(state.Claimer)
+	a.claims = a.claims && !cfg.Queue.IsZero()
+	_, a.follows = s.(state.Follower)
+	a.follows = a.follows && a.views
 	return a
 }
 

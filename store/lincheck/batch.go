@@ -2,6 +2,7 @@ package lincheck
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -139,11 +140,13 @@ type facts struct {
 	number      uint64 // of the session's last version
 	digest, key string
 	inputs      map[store.InputID]uint64 // their versions
+	claimed     state.Claimed            // of the id claims
 }
 
 // recall fills what the caller knows into a call's conditions and numbers.
 func (m memory) recall(c *call) {
 	m.recallNumber(c)
+	m.recallClaim(c)
 	m.recallConditions(c.conditions)
 	if c.batch == nil {
 		return
@@ -197,7 +200,10 @@ func (m memory) learn(t *turn) {
 		know(t.call.runtime, func(f *facts) { *f = seen(v) })
 	}
 	if t.reply.fence > 0 {
-		know(t.call.runtime, func(f *facts) { f.learnInput(t.reply.inputs[0].InputID, t.reply.fence) })
+		know(cmp.Or(t.reply.claimed.RuntimeID, t.call.runtime), func(f *facts) { f.learnInput(t.reply.inputs[0].InputID, t.reply.fence) })
+	}
+	if t.call.kind == ops.KindClaimNext {
+		know(claims, func(f *facts) { f.claimed = t.reply.claimed })
 	}
 	if r := t.reply.receipt; r != nil && r.ConversationDigest != nil && t.call.kind == ops.KindCommitSessionBoundary {
 		know(t.call.runtime, func(f *facts) { f.digest = *r.ConversationDigest })

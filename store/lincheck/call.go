@@ -38,6 +38,9 @@ type call struct {
 	near   int             // if not 0, number is filled in when the call is made: see recallNumber
 	to     store.RuntimeID // to fork to
 	export *export         // to import
+
+	claim    store.Claim
+	endsTurn bool // of what was claimed last: see recallClaim
 }
 
 // A reply is what a call returned, in the store's terms.
@@ -52,6 +55,7 @@ type reply struct {
 	batch   batch.Result
 	view    *state.View
 	list    []summary
+	claimed state.Claimed
 }
 
 // perform makes the call.
@@ -76,6 +80,8 @@ func (c *call) perform(ctx context.Context, to access) (r reply, err error) {
 		return reply{list: []summary{summaryOf(gone.Totals)}}, err
 	case ops.KindImport:
 		return to.importOf(ctx, c.export)
+	case ops.KindClaimNext:
+		return to.claim(ctx, c.claim)
 	}
 	s := to.store
 	switch args := c.args.(type) {
@@ -152,6 +158,9 @@ type answer struct {
 	nilList bool // as in reply
 	session session
 
+	claimed store.RuntimeID // whose input was claimed
+	waits   bool            // there is nothing to claim yet; no answer shows it
+
 	stored   *session // that the model stores; no answer shows it
 	view     *model
 	list     []summary // of runtimes in their order, or of all that was imported or deleted
@@ -180,7 +189,7 @@ func answerOf(r reply, err error) (answer, error) {
 		}
 		return answer{}, err
 	}
-	a := answer{found: r.found, text: r.text, session: r.session, inputs: inputsOf(r.inputs), nilList: r.nilList, fence: r.fence, list: r.list}
+	a := answer{found: r.found, text: r.text, session: r.session, inputs: inputsOf(r.inputs), nilList: r.nilList, fence: r.fence, list: r.list, claimed: r.claimed.RuntimeID}
 	if r.receipt != nil {
 		a.receipt = receiptOf(*r.receipt)
 	}
@@ -211,6 +220,6 @@ func refused(refusal, err error) answer {
 func (a *answer) equal(b *answer) bool {
 	return a.refusal == b.refusal && a.found == b.found && a.text == b.text && a.session == b.session &&
 		a.receipt == b.receipt && a.nilList == b.nilList && slices.Equal(a.inputs, b.inputs) &&
-		a.fence == b.fence && a.at == b.at && a.ofWrite == b.ofWrite && a.condition == b.condition && a.taken == b.taken && a.version == b.version && a.revision == b.revision && slices.Equal(a.receipts, b.receipts) && slices.Equal(a.list, b.list) &&
+		a.claimed == b.claimed && a.waits == b.waits && a.fence == b.fence && a.at == b.at && a.ofWrite == b.ofWrite && a.condition == b.condition && a.taken == b.taken && a.version == b.version && a.revision == b.revision && slices.Equal(a.receipts, b.receipts) && slices.Equal(a.list, b.list) &&
 		(a.view == nil) == (b.view == nil) && (a.view == nil || a.view.shows(b.view))
 }

@@ -59,7 +59,7 @@ func (r receipt) String() string {
 	return key
 }
 
-// String returns an input with its version.
+// String returns an input with its state and version.
 func (in held) String() string {
 	version := fmt.Sprintf(" v%d", in.version)
 	switch {
@@ -68,7 +68,7 @@ func (in held) String() string {
 	case in.version >= leapt:
 		version = fmt.Sprintf(" leap+%d", in.version-leapt)
 	}
-	return in.input.String() + version
+	return in.input.String() + " " + string(in.state) + version
 }
 
 func describe(conditions []condition) (all []string) {
@@ -84,6 +84,8 @@ func (c *call) String() string {
 	switch {
 	case c.kind == ops.KindImport:
 		parts = []string{c.export.String()}
+	case c.kind == ops.KindClaimNext:
+		parts = []string{fmt.Sprintf("from %v to %v", c.claim.From, c.claim.To)}
 	case c.batch != nil:
 		parts = append(parts, describe(c.batch.conditions)...)
 		for _, w := range c.batch.writes {
@@ -145,6 +147,12 @@ func (a *answer) String() string {
 	}
 	if a.found {
 		parts = append(parts, "found")
+	}
+	if a.claimed != "" {
+		parts = append(parts, "of "+string(a.claimed))
+	}
+	if a.waits {
+		parts = append(parts, "nothing yet: it waits")
 	}
 	if a.text != "" {
 		parts = append(parts, markOf(a.text))
@@ -238,6 +246,9 @@ func (w *world) String() string {
 	var all []string
 	for _, t := range w.stones {
 		all = append(all, t.String())
+	}
+	if len(w.line) > 0 {
+		all = append(all, fmt.Sprintf("to be claimed: %v", w.line))
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.runtimes)) {
 		text := w.runtimes[id].String()

@@ -1,7 +1,7 @@
 // Package lincheck checks that a [store.RuntimeStore] is linearizable under
 // concurrent callers who give up at random, and that it answers as a model does. It
 // covers the ten operations of the interface, and batches, views, the past of sessions,
-// lists, deletions and imports if the store has them.
+// lists, deletions, imports, claims and the feed of changes if the store has them.
 //
 // # What is checked
 //
@@ -126,6 +126,29 @@
 // This package's tests open stores again between the pieces of imports, and of deletions.
 // Where a journal takes only little at once, Config.TooLarge is the error of a write that is
 // larger. Such a call is left out of the history, as if it had been given up.
+//
+// # Claims
+//
+// With Config.Queue, callers of the histories that span runtimes claim inputs too, and end the
+// turns that they have got: mostly with the version as the fence, and at times too late. In
+// the model runtimes stand in a line. A claim gets the first input that it asks for of the
+// first runtime that has one; while there is none, there is no place for it in the order of
+// the calls. Config.AnyTurn leaves open which runtime is first. Claims of which one is
+// answered before another are not told apart.
+//
+// Many claims are given up, some as they are served. The others wait until all callers are
+// done or wait. If there is something for one of them then, it must be served, or it hangs;
+// if not, they give up.
+//
+// # Changes
+//
+// If the store is a [state.Follower], and has views, every other history that spans runtimes
+// has a follower, but for those with imports. It stops at times and goes on from its last cursor.
+// After each audit it must come to know what that shows: the last version of each runtime that
+// is there, and that the others are gone. It never hears of a runtime twice at one version, of
+// versions that go back, or of one that no view shows yet. Where a view shows the very version
+// of a change, nothing else has changed since the last such view than was said. This is checked
+// beside the model: in between, a change may have a version that the runtime never had.
 //
 // # How much has been checked
 //

@@ -97,6 +97,8 @@ func (w *world) imported(e *export) (want answer, after *world) {
 		return answer{refusal: store.ErrNotEmpty}, w
 	}
 	w = e.world.clone()
+	w.line, w.touched = nil, w.order // all wait as long
+	w.lineUp()
 	if w.revision > 0 {
 		w = w.leaping()
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A Config says how much [Check] does. The zero value is useful. A negative number
@@ -39,6 +40,13 @@ type Config struct {
 	UniqueKeys       bool
 	Keys, Tombstones int
 
+	// Queue is that of the stores. It says that in the histories which span runtimes callers
+	// claim inputs, if the stores are a state.Claimer. AnyTurn says that the order in which
+	// runtimes have their turns is open, as it is where a store is opened again, or takes
+	// back what it has done.
+	Queue   state.Queue
+	AnyTurn bool
+
 	// Reader opens a reader of a runtime of s, a store that open returned. nil means
 	// that the store has no readers.
 	Reader func(s store.RuntimeStore, id store.RuntimeID) Look
@@ -57,7 +65,7 @@ type Config struct {
 // checked whole, so the orders that are open in one runtime multiply with those of the
 // others, until an audit leaves one.
 func (c Config) spanning() Config {
-	c.Histories, c.Operations, c.Runtimes, c.Callers, c.spans = c.Spanning, 200, 3, 4, true
+	c.Histories, c.Operations, c.Runtimes, c.Callers, c.spans = c.Spanning, 200, 3, min(c.Callers, 4), true
 	c.round = 10
 	return c
 }
@@ -79,56 +87,6 @@ func (c Config) withDefaults() Config {
 	c.Versions = max(c.Versions, 0)
 	c.round = c.Operations
 	return c
-}
-
-// Stats count what [Check] saw.
-type Stats struct {
-	Histories         int // that have an order
-	Operations        int // calls, without those of the audits
-	Audited           int // calls of the audits
-	Cancelled         int // calls that returned their context's error
-	CancelledUnderWay int // those of them whose context was alive when they began
-	Overlapping       int // calls that began during another call on the same runtime
-	Refused           int // calls with invalid arguments, for exhausted runs, or whose conditions did not hold
-	Batches           int // that were applied
-	Guarded           int // commits of one operation with conditions, that were applied
-	Conflicts         int // batches and commits whose conditions did not hold
-	Views             int
-	Appends           int // that were applied, in batches too, as are the next two
-	Restores          int // of earlier versions of a session
-	Forks             int
-	KeysTaken         int // calls that were refused since an input has, or had, the key
-	Deleted           int // calls that were refused since the runtime was deleted
-	Revivals          int // of such runtimes, or of others, which changes nothing
-	Imports           int // that were applied
-	TooLarge          int // calls that were refused with Config.TooLarge
-}
-
-func (s *Stats) add(t Stats) {
-	s.Operations += t.Operations
-	s.Audited += t.Audited
-	s.Cancelled += t.Cancelled
-	s.CancelledUnderWay += t.CancelledUnderWay
-	s.Overlapping += t.Overlapping
-	s.Refused += t.Refused
-	s.Batches += t.Batches
-	s.Guarded += t.Guarded
-	s.Conflicts += t.Conflicts
-	s.Views += t.Views
-	s.Appends += t.Appends
-	s.Restores += t.Restores
-	s.Forks += t.Forks
-	s.KeysTaken += t.KeysTaken
-	s.Deleted += t.Deleted
-	s.Revivals += t.Revivals
-	s.Imports += t.Imports
-	s.TooLarge += t.TooLarge
-}
-
-// String returns all counts in one line.
-func (s Stats) String() string {
-	return fmt.Sprintf("%d histories, %d operations and %d loads in audits: %d overlapped another, %d were cancelled (%d under way), %d were refused, %d batches, %d guarded commits and %d conflicts, %d views, %d appends, %d restores, %d forks, %d keys taken, %d deleted, %d revivals, %d imports, %d too large",
-		s.Histories, s.Operations, s.Audited, s.Overlapping, s.Cancelled, s.CancelledUnderWay, s.Refused, s.Batches, s.Guarded, s.Conflicts, s.Views, s.Appends, s.Restores, s.Forks, s.KeysTaken, s.Deleted, s.Revivals, s.Imports, s.TooLarge)
 }
 
 // A TB is what [Check] needs of a test. A *testing.T has it.
@@ -241,27 +199,40 @@ func (c *check) histories(ctx context.Context, open func() store.RuntimeStore, c
 	return nil
 }
 
+// history checks one. The few whose orders are too many to try, since very many calls
+// overlapped, are recorded again: they interleave in another way then.
 func (c *check) history(ctx context.Context, open func() store.RuntimeStore, cfg Config, n int) error {
+	const tries = 3
+	for try := 1; ; try++ {
+		stats, err := c.recorded(ctx, open, cfg, n)
+		if errors.Is(err, errUndecided) && try < tries {
+			continue
+		}
+		c.stats.add(stats)
+		if err == nil {
+			c.stats.Histories++
+		}
+		return err
+	}
+}
+
+func (c *check) recorded(ctx context.Context, open func() store.RuntimeStore, cfg Config, n int) (stats Stats, err error) {
 	s, err := opened(open)
 	if err != nil {
-		return err
+		return stats, err
 	}
 	c.offered = abilitiesOf(s, &cfg)
 	if cfg.imports {
 		if cfg.exports, err = exportsOf(ctx, open, cfg, n); err != nil {
-			return errors.Join(err, closeStore(s))
+			return stats, errors.Join(err, closeStore(s))
 		}
 	}
 	h, err := record(ctx, s, cfg, n)
-	c.stats.add(h.stats)
 	c.open = append(c.open, opening{n, s, cfg, h.audit})
 	if err == nil {
 		err = h.check(cfg)
 	}
-	if err == nil {
-		c.stats.Histories++
-	}
-	return err
+	return h.stats, err
 }
 
 // opened returns a store from open, or an error if that is nil.
@@ -342,7 +313,9 @@ func closeStore(s store.RuntimeStore) (err error) {
 
 // patience is how long the check of one history may take. It takes a few milliseconds,
 // unless very many calls overlap.
-const patience = 2 * time.Minute
+const patience = time.Minute
+
+var errUndecided = fmt.Errorf("not decided within %v", patience)
 
 // check looks for an order of the history. Its error shows the first part without one.
 func (h *history) check(cfg Config) error {
@@ -352,7 +325,7 @@ func (h *history) check(cfg Config) error {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
-		return fmt.Errorf("not decided within %v", patience)
+		return errUndecided
 	}
 	if !cfg.spans {
 		parts = byRuntime(h.operations)

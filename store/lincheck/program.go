@@ -9,6 +9,7 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A source makes the choices of a program. It returns a number from 0 to n-1; smaller
@@ -22,6 +23,7 @@ type generator struct {
 	runtimes int
 	mark     int
 	abilities
+	queue   state.Queue     // of the store, if it has claims
 	revives bool            // runtimes that were deleted can be brought back
 	spans   bool            // whether a batch may be on more than one runtime
 	known   store.RuntimeID // of which the caller has loaded a view last
@@ -57,6 +59,7 @@ var weights = []struct {
 	{ops.KindFork, 12},
 	{ops.KindListRuntimes, 8},
 	{ops.KindDeleteRuntime, 2},
+	{ops.KindClaimNext, 16},
 }
 
 // call makes the next call.
@@ -65,6 +68,9 @@ func (g *generator) call() *call {
 	c := &call{kind: g.kind()}
 	switch {
 	case c.kind == ops.KindListRuntimes:
+		return c
+	case c.kind == ops.KindClaimNext:
+		g.claim(c)
 		return c
 	case c.kind.ReadOnly():
 		c.runtime = g.runtime(5)
@@ -83,7 +89,11 @@ func (g *generator) call() *call {
 	case ops.KindCommitSessionBoundary:
 		g.commit(c)
 	case ops.KindCommit:
-		g.batch(c)
+		if g.claims && g.pick("end a turn", 2) == 1 {
+			g.endTurn(c)
+		} else {
+			g.batch(c)
+		}
 	case ops.KindLoadView:
 		c.by, g.known = g.way(), c.runtime
 	case ops.KindLoadSession:
@@ -152,6 +162,8 @@ func (a abilities) offers(kind ops.Kind) bool {
 		return a.lists
 	case ops.KindDeleteRuntime:
 		return a.deletes
+	case ops.KindClaimNext:
+		return a.claims
 	}
 	return true
 }
@@ -321,6 +333,9 @@ var inputStates = []store.InputLifecycleState{
 func (g *generator) inputState(part int) store.InputState {
 	state := store.NewInputState(g.input(), store.TimeOf(time.Unix(int64(g.mark), 0)))
 	state.CurrentState = inputStates[g.pick("input state", len(inputStates))]
+	if n := len(g.queue.Ready); g.claims && g.pick("waits", 3) > 0 {
+		state.CurrentState = g.queue.Ready[g.pick("ready", n)]
+	}
 	state.IdempotencyKey = new(g.text(part))
 	if g.pick("key", 3) == 2 {
 		state.IdempotencyKey = new(g.sharedKey())

@@ -51,6 +51,7 @@ func optionsOf(cfg lincheck.Config) loopstore.Options {
 		Retention:  store.Retention{Sessions: store.Keep{Last: cfg.Versions}, Keys: store.Keep{Last: cfg.Keys}},
 		UniqueKeys: cfg.UniqueKeys,
 		Tombstones: store.Keep{Last: cfg.Tombstones},
+		Queue:      cfg.Queue,
 	}
 }
 

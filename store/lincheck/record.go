@@ -41,10 +41,14 @@ type recorder struct {
 	clock   atomic.Int64
 	refused error   // Config.TooLarge
 	gates   []*gate // of imports
+
+	rules    rules
+	runtimes int // that may have something to claim
+	crowd    *crowd
 }
 
 func newRecorder(s store.RuntimeStore, cfg *Config) *recorder {
-	return &recorder{store: s, readers: readersOf(s, cfg), refused: cfg.TooLarge, gates: newGates()}
+	return &recorder{store: s, readers: readersOf(s, cfg), refused: cfg.TooLarge, gates: newGates(), rules: cfg.rules(), runtimes: cfg.Runtimes + forkIDs}
 }
 
 // record runs a history's programs side by side, with an audit after each round and at the
@@ -52,13 +56,14 @@ func newRecorder(s store.RuntimeStore, cfg *Config) *recorder {
 func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*history, error) {
 	r, can := newRecorder(s, &cfg), abilitiesOf(s, &cfg)
 	can.files = can.files && (!cfg.spans || cfg.imports) // the others are short, and for batches
-	can.forks, can.lists = can.history && cfg.spans, can.lists && cfg.spans
+	can.forks, can.lists, can.claims = can.history && cfg.spans, can.lists && cfg.spans, can.claims && cfg.spans
 	callers := make([]*caller, cfg.Callers)
 	for i := range callers {
 		share := (cfg.Operations + i) / cfg.Callers // the shares add up to all operations
 		callers[i] = &caller{program: program(cfg, can, n, i, share), readers: readersOf(s, &cfg)}
 	}
 	auditor, audited := new(caller), 0
+	follower := followerOf(s, cfg, can, n)
 	var err error
 	for more := true; more && err == nil; {
 		more = false
@@ -66,14 +71,22 @@ func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*hist
 			c.due = min(c.due+cfg.round, len(c.program))
 			more = more || c.due < len(c.program)
 		}
-		if err = r.run(ctx, callers...); err == nil {
+		stop := follower.start(ctx)
+		err = r.run(ctx, callers...)
+		if err = errors.Join(err, stop()); err == nil {
 			audited = len(auditor.program)
 			auditor.program = append(auditor.program, audit(callers, cfg.Runtimes, can)...)
 			auditor.due = len(auditor.program)
 			err = r.run(context.WithoutCancel(ctx), auditor)
 		}
+		if err == nil {
+			err = follower.audit(context.WithoutCancel(ctx), auditor.program[audited:])
+		}
 	}
 	h, wrong := collect(callers, auditor)
+	if follower != nil {
+		h.stats.Changes = follower.shown
+	}
 	h.audit = h.audit[min(audited, len(h.audit)):]
 	return h, errors.Join(wrong, err)
 }
@@ -82,8 +95,10 @@ func record(ctx context.Context, s store.RuntimeStore, cfg Config, n int) (*hist
 func (r *recorder) run(ctx context.Context, callers ...*caller) error {
 	start, done := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
+	r.gather(ctx, &wg, len(callers))
 	for _, c := range callers {
 		wg.Go(func() {
+			defer r.crowd.leave(nil, nil)
 			<-start
 			to := access{store: r.store}
 			to.readers[bySharedOne], to.readers[byOwnOne] = r.readers, c.readers
@@ -140,7 +155,7 @@ func program(cfg Config, can abilities, history, caller, length int) []turn {
 	rng := rand.New(rand.NewPCG(cfg.Seed, uint64(history)<<16|uint64(caller)))
 	pick := func(_ string, n int) int { return rng.IntN(n) }
 	const marks = 1 + 6 // that a call and its writes use up
-	g := generator{pick: pick, runtimes: cfg.Runtimes, mark: caller * cfg.Operations * marks, abilities: can, spans: cfg.spans, revives: cfg.Tombstones > 0}
+	g := generator{pick: pick, runtimes: cfg.Runtimes, mark: caller * cfg.Operations * marks, abilities: can, spans: cfg.spans, revives: cfg.Tombstones > 0, queue: cfg.Queue}
 	turns := make([]turn, length)
 	for i := range turns {
 		turns[i].call = g.call()
@@ -151,6 +166,9 @@ func program(cfg Config, can abilities, history, caller, length int) []turn {
 			turns[i].plan = plan{ends: true, after: rng.IntN(4), yield: rng.IntN(2) == 0}
 		}
 		turns[i].plan.looks = rng.IntN(4) == 0
+		if turns[i].call.kind == ops.KindClaimNext {
+			turns[i].plan.waits(rng)
+		}
 	}
 	if cfg.imports {
 		importing(&g, rng, cfg.exports, history, caller, turns)
@@ -171,9 +189,13 @@ func (r *recorder) take(ctx context.Context, wg *sync.WaitGroup, to access, t *t
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
-		if t.plan.after < 0 {
+		switch {
+		case t.plan.idles:
+			r.crowd.leave(t, cancel)
+			defer r.crowd.comeBack(t)
+		case t.plan.after < 0:
 			cancel()
-		} else {
+		default:
 			wg.Go(func() {
 				for range t.plan.after {
 					runtime.Gosched()
@@ -318,6 +340,8 @@ func (h *history) count(c *call, a *answer) {
 		h.stats.Views++
 	case c.export != nil && a.refusal == nil:
 		h.stats.Imports++
+	case a.claimed != "":
+		h.stats.Claims++
 	}
 	if a.refusal != nil {
 		h.stats.Refused++

@@ -3,6 +3,7 @@ package lincheck_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/journaltest"
 	"github.com/loopstore/loopstore/store/lincheck"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A restarting store is a durable loop that is replaced after every so many calls. The
@@ -80,6 +82,43 @@ func (s *restarting) try(ctx context.Context, call ops.Call) error {
 		s.restart()
 	}
 	return s.on(func(l *loopstore.Loop) error { return call.On(ctx, l) })
+}
+
+// ClaimNext waits on the next loop if one ends meanwhile.
+func (s *restarting) ClaimNext(ctx context.Context, claim store.Claim) (claimed state.Claimed, err error) {
+	err = s.on(func(l *loopstore.Loop) (err error) {
+		claimed, err = l.ClaimNext(ctx, claim)
+		return err
+	})
+	return claimed, err
+}
+
+// Changes goes on from the last cursor with the next loop if one ends.
+func (s *restarting) Changes(ctx context.Context, after state.ChangeCursor) iter.Seq2[state.Change, error] {
+	return func(yield func(state.Change, error) bool) {
+		err := s.on(func(l *loopstore.Loop) error {
+			for change, err := range l.Changes(ctx, after) {
+				if err != nil {
+					return err
+				}
+				if after = change.Cursor; !yield(change, nil) {
+					return nil
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			yield(state.Change{}, err)
+		}
+	}
+}
+
+func (s *restarting) ChangesCursor(ctx context.Context) (after state.ChangeCursor, err error) {
+	err = s.on(func(l *loopstore.Loop) (err error) {
+		after, err = l.ChangesCursor(ctx)
+		return err
+	})
+	return after, err
 }
 
 // on makes a call, and makes it again while the loop is closed or fenced.

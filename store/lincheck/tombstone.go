@@ -73,6 +73,7 @@ func (w *world) remove(id store.RuntimeID) bool {
 		w.stones = append(slices.Clip(w.stones), tombstone{id, s.highest(), s.keysLeft(w.rules.keys)})
 	}
 	w.put(id, nothing)
+	w.untouch(id)
 	return true
 }
 
@@ -85,5 +86,6 @@ func (w *world) revive(id store.RuntimeID) bool {
 	t, now := w.stones[at], w.next()
 	w.stones = slices.Delete(slices.Clone(w.stones), at, at+1)
 	w.put(id, &model{version: now.version, guessed: now.guessed, floor: t.floor, used: t.keys})
+	w.touch(id)
 	return true
 }

@@ -18,6 +18,7 @@ type plan struct {
 	yield  bool // whether the caller yields before the call, so that this goroutine can start
 	opens  int  // if not 0, an import that opens the gate before this number once it has read its file
 	awaits int  // if not 0, the caller waits for the gate before this number
+	idles  bool // a claim's, that ends when nobody can bring it anything any more
 	looks  bool // whether the caller yields whenever the store looks at the context
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/loopstore/loopstore/ops"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
+	"github.com/loopstore/loopstore/store/state"
 )
 
 // A world is the runtimes of a store, or one of them. It never changes, but for one that a
@@ -20,6 +21,8 @@ import (
 type world struct {
 	runtimes map[store.RuntimeID]*model
 	order    []store.RuntimeID // in which they were made; never changed in place
+	line     []store.RuntimeID // those that have an input to be claimed; never changed in place
+	touched  []store.RuntimeID // by the operation that is made, in order; likewise
 	revision uint64            // of the last change, or its lower bound
 	stones   []tombstone       // in the order of the deletions; never changed in place
 	leap     uint64            // that the next revision comes after, too: see leapt
@@ -31,11 +34,12 @@ type world struct {
 // rules are what a store was told to keep.
 type rules struct {
 	versions, keys, stones int
-	unique                 bool
+	unique, anyTurn        bool
+	queue                  state.Queue
 }
 
 func (c Config) rules() rules {
-	return rules{max(c.Versions, 0), max(c.Keys, 0), max(c.Tombstones, 0), c.UniqueKeys}
+	return rules{max(c.Versions, 0), max(c.Keys, 0), max(c.Tombstones, 0), c.UniqueKeys, c.AnyTurn, c.Queue}
 }
 
 func (w *world) at(id store.RuntimeID) *model {
@@ -63,6 +67,8 @@ func (w *world) take(c *call, got *answer) (want answer, after *world) {
 		return answer{list: w.list()}, w
 	case c.kind == ops.KindImport:
 		return w.imported(c.export)
+	case c.kind == ops.KindClaimNext:
+		return w.claim(c, got)
 	}
 	if c.args == nil {
 		w.learnShown(c, got)
@@ -109,7 +115,11 @@ func (w *world) apply(c *call, a *answer) bool {
 	before := w.at(c.runtime)
 	next := before.after(c, a, w.next())
 	w.put(c.runtime, next)
-	return next != before
+	if next == before {
+		return false
+	}
+	w.touch(c.runtime)
+	return true
 }
 
 func (w *world) clone() *world {
@@ -148,6 +158,7 @@ func (w *world) settle(before *world, told uint64) {
 	if w.rules.stones > 0 {
 		w.stones = last(w.stones, w.rules.stones)
 	}
+	w.lineUp()
 	if told > 0 && !w.exact {
 		for id := range w.runtimes {
 			w.learn(id, revision, told)
@@ -205,7 +216,7 @@ func (b *batched) refusal() *answer {
 }
 
 func (w *world) equal(v *world) bool {
-	return w == v || w.revision == v.revision && w.leap == v.leap && slices.Equal(w.order, v.order) && slices.EqualFunc(w.stones, v.stones, tombstone.equal) && maps.EqualFunc(w.runtimes, v.runtimes, (*model).equal)
+	return w == v || w.revision == v.revision && w.leap == v.leap && slices.Equal(w.order, v.order) && (w.rules.anyTurn || slices.Equal(w.line, v.line)) && slices.EqualFunc(w.stones, v.stones, tombstone.equal) && maps.EqualFunc(w.runtimes, v.runtimes, (*model).equal)
 }
 
 // modelOf returns the model in porcupine's form. It is exact for histories that are

@@ -280,14 +280,15 @@ func (s *State) ChangesAfter(after ChangeCursor, random uint64) (Changes, error)
 	}
 	f := &s.feed
 	c := Changes{after: named, now: s.cursorNow()}
+	exactly := named.since.compare(f.begins) >= 0
 	switch {
 	case after == "":
 	case named.life != f.life || named.at.compare(c.now.at) > 0:
 		return Changes{}, fmt.Errorf("%w: it is of another store", store.ErrCursorExpired)
-	case named.at.compare(point{f.forgotten, math.MaxUint64}) < 0:
+	case !exactly && named.at.compare(point{f.forgotten, math.MaxUint64}) < 0:
 		return Changes{}, fmt.Errorf("%w: deletions after it are forgotten", store.ErrCursorExpired)
 	}
-	if named.since.compare(f.begins) < 0 {
+	if !exactly {
 		c.image = s.Image()
 		c.deleted = f.deleted.values.copy()
 	} else {

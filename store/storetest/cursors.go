@@ -114,23 +114,29 @@ func oldCursorsExpire(tr *trial) {
 	const n = 5
 	for _, most := range []int{-1, 1, 3} {
 		tr.openWith(loopstore.Options{Deletions: most})
-		for i := range n {
-			tr.setRuntime(store.RuntimeID(fmt.Sprint(i)), store.RuntimeIdle)
+		var many []batch.Write
+		for i := range 700 {
+			many = append(many, setting(store.RuntimeID(fmt.Sprint(i)), store.RuntimeIdle))
 		}
+		tr.write(many...)
 		cursors := []state.ChangeCursor{tr.cursor()}
-		for deleted := 1; deleted <= n; deleted++ {
-			tr.write(deleting(store.RuntimeID(fmt.Sprint(deleted - 1))))
+		for i := range n {
+			tr.write(deleting(store.RuntimeID(fmt.Sprint(i))))
 			cursors = append(cursors, tr.cursor())
-			tr.setRuntime("stays", store.RuntimeIdle)
-			if tr.factory.Reopen != nil && deleted == n {
-				tr.reopen()
-			}
-			for before, c := range cursors {
-				tr.expired(deleted-before > max(most, 0), c, fmt.Sprintf("before %d deletions, of which %d are remembered", deleted-before, most))
-			}
-			tr.expired(false, "", "before everything")
 		}
-		tr.changes(tr.cursor())
+		for _, c := range cursors[:n] {
+			tr.expired(false, c, "a moment ago")
+		}
+		for range 4 { // what is recent is known however few deletions are remembered
+			tr.write(many[n:]...)
+		}
+		if most == 3 && tr.factory.Reopen != nil {
+			tr.reopen()
+		}
+		for before, c := range cursors {
+			tr.expired(n-before > max(most, 0), c, fmt.Sprintf("before %d deletions, of which %d are remembered", n-before, most))
+		}
+		tr.expired(false, "", "before everything")
 	}
 }
 
