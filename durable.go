@@ -213,10 +213,14 @@ func (d *durable) has(i int) bool {
 	if i < len(d.round) {
 		return true
 	}
-	if i > 0 && (i >= maxRound || d.bytes > d.maxBytes()) {
+	if i >= maxRound {
 		return false
 	}
-	r := d.loop.next(d.state)
+	room := int64(math.MaxInt64) // the first one may be larger
+	if i > 0 {
+		room = d.maxBytes() - d.bytes
+	}
+	r := d.loop.next(d.state, room)
 	if r != nil {
 		d.bytes += r.bytes
 		d.round = append(d.round, entry{request: r})

@@ -156,11 +156,12 @@ func (q *line) join(s *state.State, r *request) bool {
 	return true
 }
 
-// next takes the first claim for which there is something, nil if there is none.
-func (l *Loop) next(s *state.State) *request {
+// next takes the first claim for which there is something, nil if there is none, or it has
+// more bytes than there is room for.
+func (l *Loop) next(s *state.State, room int64) *request {
 	for {
-		p := l.line.first(s)
-		if p == nil {
+		p, bytes := l.line.first(s)
+		if p == nil || bytes > room {
 			return nil
 		}
 		r := p.waiting[0].request
@@ -181,24 +182,24 @@ func (l *Loop) next(s *state.State) *request {
 			r.timing.Sent += waited
 			r.timing.Called += waited
 		}
-		_, next := s.Next(p.lines)
-		r.bytes = int64(next.PayloadBytes())
+		r.bytes = bytes
 		return r
 	}
 }
 
-// first returns the part of the line whose first claim is to be served next.
-func (q *line) first(s *state.State) (first *queuing) {
+// first returns the part of the line whose first claim is to be served next, and how many
+// payload bytes the input has.
+func (q *line) first(s *state.State) (first *queuing, bytes int64) {
 	for i := range q.parts {
 		p := &q.parts[i]
 		if len(p.waiting) == 0 || first != nil && first.waiting[0].number < p.waiting[0].number {
 			continue
 		}
 		if _, next := s.Next(p.lines); next != nil {
-			first = p
+			first, bytes = p, int64(next.PayloadBytes())
 		}
 	}
-	return first
+	return first, bytes
 }
 
 // leaveLine refuses all claims that wait.

@@ -3,6 +3,7 @@ package loopstore
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -101,7 +102,7 @@ func (l *Loop) own(s *state.State) {
 		if !l.line.join(s, current) {
 			l.serve(s, current)
 		}
-		for current = l.next(s); current != nil; current = l.next(s) {
+		for current = l.next(s, math.MaxInt64); current != nil; current = l.next(s, math.MaxInt64) {
 			l.reply(s, current, l.apply(s, current))
 		}
 	}

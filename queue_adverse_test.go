@@ -260,3 +260,57 @@ func TestMemoryOfClaimsGivenUp(t *testing.T) {
 		pool.Wait()
 	})
 }
+
+// TestClaimsThatAreLarge has a claim, which stores its input again, not go into a round that
+// has no room for it: the journal would reject all of that.
+func TestClaimsThatAreLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		faulty := journaltest.NewFaulty(journaltest.Limited(journaltest.NewEngine(), journal.Limits{BatchBytes: 10_000}))
+		l, err := loopstore.Open(t.Context(), faulty, "p", loopstore.Options{Queue: queue})
+		require.NoError(t, err)
+		defer l.Close()
+		require.NoError(t, l.PersistInputState(t.Context(), "a", ready("1")))
+		require.NoError(t, l.PersistInputState(t.Context(), "a", large("2", 6000)))
+		c, err := l.ClaimNext(t.Context(), take)
+		require.NoError(t, err)
+		release := make(chan struct{})
+		faulty.Next(journaltest.Held(release))
+		var calls sync.WaitGroup
+		call := func(call func() error) {
+			calls.Go(func() { assert.NoError(t, call()) })
+			synctest.Wait()
+		}
+		call(func() error { return l.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle) })
+		call(func() error { _, err := l.ClaimNext(t.Context(), take); return err })
+		call(func() error { _, err := l.Commit(t.Context(), consumed(t, c)); return err })
+		call(func() error {
+			input := large("1", 4500)
+			input.CurrentState = store.InputStaged
+			return l.PersistInputState(t.Context(), "b", input)
+		})
+		close(release)
+		calls.Wait()
+		assert.Zero(t, faulty.Counts().Failed)
+	})
+}
+
+// TestClaimsThatAreTooLarge has a journal that never takes one claim: the others go on.
+func TestClaimsThatAreTooLarge(t *testing.T) {
+	l, err := loopstore.Open(t.Context(), journaltest.Limited(journaltest.NewEngine(), journal.Limits{BatchBytes: 10_000}), "p", loopstore.Options{Queue: queue})
+	require.NoError(t, err)
+	defer l.Close()
+	input := large("1", 10_000)
+	for err = journal.ErrRejected; errors.Is(err, journal.ErrRejected); { // as large as it may be
+		input = large("1", len(input.PersistedInput)-3)
+		err = l.PersistInputState(t.Context(), "a", input)
+	}
+	require.NoError(t, err)
+	for _, id := range []store.RuntimeID{"b", "c"} {
+		require.NoError(t, l.PersistInputState(t.Context(), id, ready("1")))
+	}
+	for _, id := range []store.RuntimeID{"", "b", "c", ""} {
+		c, err := l.ClaimNext(t.Context(), take)
+		assert.Equal(t, id, c.RuntimeID)
+		assert.Equal(t, id == "", errors.Is(err, journal.ErrRejected))
+	}
+}

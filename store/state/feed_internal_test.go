@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
 )
 
 const testLife = 7
@@ -91,4 +92,70 @@ func TestTheLastCursorOfAnAnswerIsExact(t *testing.T) {
 	all := feedOf(t, s, at)
 	require.Len(t, all, 1)
 	assert.Equal(t, StateChanged, all[0].What)
+}
+
+// Where not all is there that a journal remembers of deletions, cursors that may miss one have
+// expired, and no runtime is lost for it.
+func TestDamagedDeletions(t *testing.T) {
+	s := new(State)
+	setState(s, "a", "b", "c")
+	before := s.ChangesCursor(testLife)
+	s.DeleteRuntime("a")
+	s.Settle()
+	s.DeleteRuntime("b")
+	s.Settle()
+	records := slices.Collect(s.Records())
+	after := s.ChangesCursor(testLife)
+	kind := func(kind byte) func(journal.Change) bool {
+		return func(c journal.Change) bool { return c.Key[0] == kind && len(c.Key) != 9 }
+	}
+	damage := map[string]func(*[]journal.Change){
+		"changed": func(all *[]journal.Change) {
+			at := slices.IndexFunc(*all, kind(keyDeleted))
+			(*all)[at].Value = slices.Clone((*all)[at].Value)
+			(*all)[at].Value[2] ^= 1
+		},
+		"of a runtime that is there": func(all *[]journal.Change) {
+			at := slices.IndexFunc(*all, kind(keyDeleted))
+			(*all)[at] = deletionRecord(0, &deletion{"c", point{1, 0}})
+		},
+		"twice": func(all *[]journal.Change) {
+			at := slices.IndexFunc(*all, kind(keyDeleted))
+			(*all)[at+1] = deletionRecord(1, &deletion{"a", point{1, 0}})
+		},
+		"later than all": func(all *[]journal.Change) {
+			at := slices.IndexFunc(*all, kind(keyDeleted))
+			(*all)[at] = deletionRecord(0, &deletion{"a", point{99, 0}})
+		},
+		"lost":                     func(all *[]journal.Change) { *all = slices.DeleteFunc(*all, kind(keyDeleted)) },
+		"the first record is lost": func(all *[]journal.Change) { *all = slices.DeleteFunc(*all, kind(keyRoot)) },
+	}
+	for name, damage := range damage {
+		t.Run(name, func(t *testing.T) {
+			all := slices.Clone(records)
+			damage(&all)
+			require.ErrorIs(t, replayInto(new(State), all, strict), journal.ErrCorrupt)
+			for _, how := range []leniency{settingAside, salvaging} {
+				again := new(State)
+				err := replayInto(again, all, how)
+				if all[0].Key[0] != keyRoot || len(all) == 2 { // nothing says that there was damage but a number
+					if how == settingAside {
+						require.ErrorIs(t, err, journal.ErrCorrupt)
+						continue
+					}
+				}
+				require.NoError(t, err)
+				require.NotNil(t, again.runtimes["c"])
+				_, err = again.ChangesAfter(before, testLife+1)
+				assert.ErrorIs(t, err, store.ErrCursorExpired)
+				if again.feed.life == testLife {
+					assert.Empty(t, feedOf(t, again, after))
+				}
+				setState(again, "c")
+				again.DeleteRuntime("c")
+				again.Settle()
+				require.NoError(t, replayInto(new(State), slices.Collect(again.Records()), strict))
+			}
+		})
+	}
 }
