@@ -64,6 +64,7 @@ func (l Lines) has(code int) bool { return l&(1<<code) != 0 }
 type allLines struct {
 	of      [waiting]list[store.RuntimeID] // by the code of the state, and by ticket
 	tickets uint64                         // that were given
+	valid   bool                           // the Queue is; it does not change
 }
 
 // A turn is what is known of a runtime for its turns. Clones share it.
@@ -186,8 +187,11 @@ func (s *State) LinesOf(c store.Claim) (l Lines, err error) {
 	if s.Queue.IsZero() {
 		return 0, fmt.Errorf("%w: Options.Queue is not set", errors.ErrUnsupported)
 	}
-	if err := s.Queue.Validate(); err != nil {
-		return 0, store.InField("queue", err)
+	if !s.lines.valid {
+		if err := s.Queue.Validate(); err != nil {
+			return 0, store.InField("queue", err)
+		}
+		s.lines.valid = true
 	}
 	if !slices.Contains(s.Queue.Busy, c.To) {
 		return 0, &store.ValueError{Field: "claim.to", Reason: "not a busy state of the queue"}
