@@ -102,8 +102,11 @@ func (l *Loop) own(s *state.State) {
 		if !l.line.join(s, current) {
 			l.serve(s, current)
 		}
-		for current = l.next(s, math.MaxInt64); current != nil; current = l.next(s, math.MaxInt64) {
-			l.reply(s, current, l.apply(s, current))
+		current = nil
+		for r := l.next(s, math.MaxInt64); r != nil; r = l.next(s, math.MaxInt64) {
+			current = r
+			l.reply(s, r, l.apply(s, r))
+			current = nil
 		}
 	}
 }
