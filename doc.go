@@ -118,7 +118,7 @@
 // # Claiming
 //
 // With Options.Queue [Loop.ClaimNext] moves the next input of any runtime, and returns it.
-// Each is claimed once, by one caller, and a runtime has one input under way at a time.
+// One that waits is claimed by one caller, and a runtime has one input under way at a time.
 // Runtimes have their turns in the order in which they came to wait. Callers that wait cost
 // nothing. One whose context ends claims nothing, and takes nothing from others.
 //
@@ -144,7 +144,8 @@
 //
 // [Loop.Changes] yields the last change of each runtime after a cursor, deletions included,
 // and goes on. It may skip changes, and never misses the last of any. With a journal a
-// cursor is good after a restart. One that cannot be followed any more is refused.
+// cursor is good after a restart, if anything was written since the first was asked for.
+// One that cannot be followed any more is refused.
 //
 // # Listing
 //

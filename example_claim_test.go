@@ -147,7 +147,7 @@ func Example_claim() {
 		})
 	}
 	for _, agent := range []store.RuntimeID{"agent-1", "agent-2", "agent-1"} {
-		if err := loop.PersistInputState(ctx, agent, store.NewInputState(store.NewInputID(), now())); err != nil {
+		if err := loop.PersistInputState(ctx, agent, store.NewInputState(store.NewInputID(), store.TimeOf(time.Now()))); err != nil {
 			panic(err)
 		}
 	}
@@ -179,7 +179,7 @@ func work(ctx context.Context, loop *loopstore.Loop) error {
 		}
 		fence := batch.InputVersionIs{RuntimeID: input.RuntimeID, InputID: input.State.InputID, Version: input.Version}
 		// Here the work is done.
-		if err := input.State.Move(store.InputConsumed, now(), ""); err != nil {
+		if err := input.State.Move(store.InputConsumed, store.TimeOf(time.Now()), ""); err != nil {
 			return err
 		}
 		_, err = loop.Commit(ctx, batch.Batch{

@@ -172,13 +172,13 @@ func (l *Loop) Fork(ctx context.Context, from store.RuntimeID, number uint64, to
 	return err
 }
 
-// ClaimNext moves the next input of any runtime to another state, and returns it. Runtimes
-// that have an input which waits, and none under way, stand in line since that came to be. Of
-// those that have one in the states claim.From it serves the first, and of its inputs in these
-// states the first. So each runtime has one turn at a time, and none waits for ever while
-// others have turns. What waits and what is
-// under way Options.Queue says; without it the error is errors.ErrUnsupported. After Open the
-// runtime is first whose input has been as it is for longest.
+// ClaimNext moves the next input of any runtime to another state, and returns it.
+// Options.Queue says which inputs wait and which are under way; without it the error is
+// errors.ErrUnsupported. A runtime joins the line when it has an input that waits and none
+// under way. ClaimNext serves the first in line that has an input in one of the states
+// claim.From, and takes the first such input. So each runtime has one turn at a time, and none
+// waits for ever while others have turns. After Open, the runtime comes first whose waiting
+// input was changed the longest time ago.
 //
 // It waits until there is something, without asking again. If ctx ends first, nothing was
 // claimed. The answer's version fences whoever claimed: see package batch's
@@ -192,15 +192,17 @@ func (l *Loop) ClaimNext(ctx context.Context, claim store.Claim) (state.Claimed,
 // Changes yields the changes of all runtimes after a cursor, and goes on as there are more.
 // Of a runtime it yields the last one, with what was changed in those before it: it may skip
 // changes and never misses the last, a deletion included. With a journal it shows what is
-// stored there, and cursors are still good when the store is opened again. After the empty
-// cursor all runtimes that there are come first. Those that were set aside never do.
+// stored there, and cursors are still good when the store is opened again, once a write has
+// come after the first question. After the empty cursor all runtimes that there are come
+// first. Those that were set aside never do.
 //
 // It ends when the loop over it ends, or by yielding an error: a *store.OpError that wraps
 // ctx's error, store.ErrClosed or store.ErrFailed, or store.ErrBusy with
 // Options.RefuseWhenFull; or store.ErrCursorExpired, if the cursor is of another store, one
 // that was imported too, or deletions after it are forgotten: see Options.Deletions. Then ask for
 // ChangesCursor, list what there is, and go on from that cursor. A journal that was put back
-// from a copy goes on like the copy: cursors from after it was made are good for nothing.
+// from a copy goes on like the copy. A cursor from after the copy was made is not always
+// refused then, and may skip changes: throw it away.
 //
 // There is no goroutine and nothing to close. Who takes time holds up nobody, and costs the
 // owner a hand-off when asking for more; what is more than some 1,000 changes behind, an image

@@ -25,8 +25,9 @@
 //
 // The agent is a runtime. Its conversation is its session, JSON Lines of any types of yours.
 // The input is in a state of [Queue] until it is consumed. The run's id is made of the
-// input's. A call is an input too, in a state that no queue hands out, and
-// consumed when it has its result; so a retention of inputs lets go of it as of any other.
+// input's. A call is an input too: store.InputAppliedPendingConsumption, and consumed when it
+// has its result. So who counts inputs counts calls, and a retention of inputs lets go of them
+// as of any other.
 // Which state follows which is this package's rule. The store takes what it is told, also
 // from others.
 //
@@ -35,4 +36,8 @@
 // A step whose error is not store.ErrOutcomeUnknown has done nothing, and may be done again.
 // After that one the store has stopped: open it again and Recover, which finds out whether
 // the step is there. store.ErrConflict means that somebody else has the turn: leave it.
+//
+// A model that fails has changed nothing: ask it again, or end the turn with [Turn.Abandon],
+// or with [Turn.PutBack] if it has not begun. A Turn that is dropped keeps its agent from any
+// other until it is recovered.
 package turn

@@ -71,7 +71,7 @@ type Turn struct {
 }
 
 // Next claims the next message of any agent that has no turn under way, and waits for one
-// under ctx. The store's Options.Queue must be [Queue].
+// under ctx. The store's Options.Queue must be [Queue]; that is not checked.
 func Next(ctx context.Context, s interface {
 	Store
 	state.Claimer
