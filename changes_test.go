@@ -154,7 +154,7 @@ func TestFollowingCursorsThatExpire(t *testing.T) {
 	now, err := l.ChangesCursor(t.Context())
 	require.NoError(t, err)
 	require.ErrorIs(t, first(other, now), store.ErrCursorExpired)
-	for _, wrong := range []state.ChangeCursor{"?", "AAAA", now + "A", now[:4], "AAAAAAAAAAAAAA"} {
+	for _, wrong := range []state.ChangeCursor{"?", "AAAA", now + "A", now + "\n", now[:4], "AAAAAAAAAAAAAA"} {
 		require.ErrorIs(t, first(l, wrong), store.ErrInvalidValue, wrong)
 	}
 }

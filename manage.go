@@ -185,6 +185,9 @@ func (l *Loop) Fork(ctx context.Context, from store.RuntimeID, number uint64, to
 // InputVersionIs. Its turn ends when a write moves the input to a state that is not under
 // way; nothing else ends it, so a service decides how long a worker may take, and moves the
 // input back. After store.ErrOutcomeUnknown an input may be under way of which nobody knows.
+// A claim that the journal rejects returns at once, and the runtime goes to the end of the line:
+// with journal.ErrRejected wait before you ask again. Close ends all that wait with
+// store.ErrClosed.
 func (l *Loop) ClaimNext(ctx context.Context, claim store.Claim) (state.Claimed, error) {
 	return Do(ctx, l, ops.ClaimNext{Claim: claim})
 }

@@ -7,13 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/turn"
 )
 
@@ -127,7 +130,7 @@ func (s *service) work(ctx context.Context, workers int) error {
 			return err
 		}
 		if t != nil {
-			group.Go(func() error { return s.take(context.WithoutCancel(ctx), t) })
+			group.Go(func() error { return s.serve(context.WithoutCancel(ctx), t) })
 		}
 	}
 	for range workers {
@@ -135,9 +138,12 @@ func (s *service) work(ctx context.Context, workers int) error {
 			for {
 				t, err := turn.Next(ctx, s.loop)
 				if err == nil {
-					err = s.take(context.WithoutCancel(ctx), t)
+					err = s.serve(context.WithoutCancel(ctx), t)
 				}
-				if err != nil {
+				switch {
+				case errors.Is(err, journal.ErrRejected): // the disk is full: who asks at once spins
+					time.Sleep(time.Second)
+				case err != nil:
 					return ended(err)
 				}
 			}
@@ -152,6 +158,17 @@ func ended(err error) error {
 		return nil
 	}
 	return err
+}
+
+// serve does a turn, and ends one that cannot be done: the model or the tool has failed, say.
+// The service goes on. It ends with the store.
+func (s *service) serve(ctx context.Context, t *turn.Turn) error {
+	err := s.take(ctx, t)
+	if err == nil || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrFailed) || errors.Is(err, store.ErrOutcomeUnknown) {
+		return err
+	}
+	log.Printf("agent %q: %v", t.Agent(), err)
+	return t.Abandon(ctx, store.AbandonCancelled)
 }
 
 // take does a turn, or the rest of one: the conversation says how far it is.

@@ -66,9 +66,13 @@ func (s *service) post(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
+	answer := map[string]any{"input_id": in.State.InputID, "state": in.State.CurrentState, "repeated": repeated}
+	if in.Version == 0 {
+		answer = map[string]any{"state": "forgotten", "repeated": true} // it was done long ago
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)
-	_ = json.NewEncoder(w).Encode(map[string]any{"input_id": in.State.InputID, "state": in.State.CurrentState, "repeated": repeated})
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 // get sends the conversation.

@@ -104,7 +104,7 @@ func (c ChangeCursor) parse() (named cursor, err error) {
 		named.life, named.at = r.fixed(), point{r.number(), r.number() - 1}
 		back := r.number()
 		named.since = point{named.at.revision - back, r.number() - 1}
-		if err == nil && r.done() && named.life > 0 && named.at.revision <= MaxRevision && back <= named.at.revision && named.since.compare(named.at) <= 0 {
+		if err == nil && r.done() && named.life > 0 && named.at.revision <= MaxRevision && back <= named.at.revision && named.since.compare(named.at) <= 0 && named.text() == c {
 			return named, nil
 		}
 	}
@@ -284,7 +284,7 @@ func (s *State) ChangesAfter(after ChangeCursor, random uint64) (Changes, error)
 	switch {
 	case after == "":
 	case named.life != f.life || named.at.compare(c.now.at) > 0:
-		return Changes{}, fmt.Errorf("%w: it is of another store", store.ErrCursorExpired)
+		return Changes{}, fmt.Errorf("%w: it is of another store, or of this one before its feed was stored", store.ErrCursorExpired)
 	case !exactly && named.at.compare(point{f.forgotten, math.MaxUint64}) < 0:
 		return Changes{}, fmt.Errorf("%w: deletions after it are forgotten", store.ErrCursorExpired)
 	}

@@ -194,7 +194,7 @@ func (s *State) LinesOf(c store.Claim) (l Lines, err error) {
 		s.lines.valid = true
 	}
 	if !slices.Contains(s.Queue.Busy, c.To) {
-		return 0, &store.ValueError{Field: "claim.to", Reason: "not a busy state of the queue"}
+		return 0, &store.ValueError{Field: "claim.to", Reason: fmt.Sprintf("not one of the queue's busy states, %q", s.Queue.Busy)}
 	}
 	from := c.From
 	if len(from) == 0 {
@@ -202,7 +202,7 @@ func (s *State) LinesOf(c store.Claim) (l Lines, err error) {
 	}
 	for _, state := range from {
 		if !slices.Contains(s.Queue.Ready, state) {
-			return 0, &store.ValueError{Field: "claim.from", Reason: "not a ready state of the queue"}
+			return 0, &store.ValueError{Field: "claim.from", Reason: fmt.Sprintf("not one of the queue's ready states, %q", s.Queue.Ready)}
 		}
 		l |= 1 << slices.Index(lifecycleCodes, state)
 	}

@@ -17,7 +17,7 @@ type Call struct {
 	ID        string          `json:"call_id"` // that the model gave it, one of its kind in the run
 	Tool      string          `json:"tool"`
 	Arguments json.RawMessage `json:"arguments,omitempty"`
-	Run       store.RunID     `json:"run_id"`           // set by Intend
+	Run       store.RunID     `json:"run_id,omitzero"`  // set by Intend
 	Result    json.RawMessage `json:"result,omitempty"` // set by Result
 }
 
@@ -52,6 +52,9 @@ func inputs(calls []call) (all []store.InputState) {
 func (t *Turn) Intend(ctx context.Context, c *Call, lines []byte) error {
 	if err := t.open(); err != nil {
 		return err
+	}
+	if c.ID == "" {
+		return &CallError{Reason: "it has no id"}
 	}
 	c.Run, c.Result = t.Run(), nil
 	id := store.InputIDOf("call/" + c.Key())

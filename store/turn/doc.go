@@ -27,14 +27,13 @@
 // The input is in a state of [Queue] until it is consumed. The run's id is made of the
 // input's. A call is an input too: store.InputAppliedPendingConsumption, and consumed when it
 // has its result. So who counts inputs counts calls, and a retention of inputs lets go of them
-// as of any other.
-// Which state follows which is this package's rule. The store takes what it is told, also
-// from others.
+// as of any other. Which state follows which is this package's rule. The store takes what it
+// is told, also from others.
 //
 // # Errors
 //
-// A step whose error is not store.ErrOutcomeUnknown has done nothing, and may be done again.
-// After that one the store has stopped: open it again and Recover, which finds out whether
+// A step whose error is neither store.ErrOutcomeUnknown nor a *store.PanicError has done
+// nothing, and may be done again. After those the store has stopped: open it again and Recover, which finds out whether
 // the step is there. store.ErrConflict means that somebody else has the turn: leave it.
 //
 // A model that fails has changed nothing: ask it again, or end the turn with [Turn.Abandon],

@@ -132,6 +132,9 @@ func (t *Turn) Finish(ctx context.Context, lines []byte) error {
 
 // Abandon ends the turn without a result. Calls that have none are abandoned too.
 func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason) error {
+	if t.input.State.CurrentState.IsTerminal() {
+		return t.outOfTurn("is for a turn that has not ended")
+	}
 	outcome := store.TerminalOutcome{Type: store.OutcomeAbandoned, Reason: reason}
 	writes := []batch.Write{batch.PutRuntimeState{RuntimeID: t.agent, State: store.RuntimeIdle}}
 	for _, in := range append([]store.InputState{t.input.State}, inputs(t.calls)...) {
@@ -141,14 +144,17 @@ func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason) error {
 		}
 		writes = append(writes, batch.PutInputState{RuntimeID: t.agent, State: in})
 	}
-	_, err := t.store.Commit(ctx, batch.Batch{If: []batch.Condition{t.fence()}, Then: writes})
-	return err
+	if _, err := t.store.Commit(ctx, batch.Batch{If: []batch.Condition{t.fence()}, Then: writes}); err != nil {
+		return err
+	}
+	t.input.State.CurrentState, t.calls = store.InputAbandoned, nil
+	return nil
 }
 
 // PutBack gives up a turn that was not begun: another worker gets it.
 func (t *Turn) PutBack(ctx context.Context) error {
 	if t.Begun() {
-		return errBegun
+		return t.outOfTurn("is for a turn that has not begun")
 	}
 	return t.put(ctx, store.InputQueued, "put back")
 }
@@ -156,7 +162,8 @@ func (t *Turn) PutBack(ctx context.Context) error {
 // Recover finds what a process has left of an agent's turn, and takes that over: the one who
 // had it is refused from then on. A turn that had begun is returned, to go on with: look at
 // the conversation, and at [Turn.MaybeDone]. One that had not waits again, and t is nil, as
-// it is if there is none. An agent at work in this process must not be recovered.
+// it is if there is none. An input that is under way otherwise is left alone. An agent at work
+// in this process must not be recovered: a worker that hangs ends with its process.
 func Recover(ctx context.Context, s Store, agent store.RuntimeID) (t *Turn, err error) {
 	view, err := s.View(ctx, agent)
 	if err != nil {
@@ -171,6 +178,9 @@ func Recover(ctx context.Context, s Store, agent store.RuntimeID) (t *Turn, err 
 				return nil, err
 			}
 		case store.InputApplied:
+			if last := in.State.LastRunID; last == nil || *last != at.Run() {
+				continue // somebody else's
+			}
 			at.input.State.RecoveryCount++
 			if err := at.put(ctx, store.InputApplied, "recovered"); err != nil {
 				return nil, err
@@ -184,16 +194,16 @@ func Recover(ctx context.Context, s Store, agent store.RuntimeID) (t *Turn, err 
 	return t, nil
 }
 
-var (
-	errBegun    = errors.New("turn: the turn has begun")
-	errNotBegun = errors.New("turn: the turn has not begun, or has ended")
-)
-
+// open returns an error if the turn has not begun, or has ended.
 func (t *Turn) open() error {
 	if !t.Begun() {
-		return errNotBegun
+		return t.outOfTurn("is for a turn that has begun, and has not ended")
 	}
 	return nil
+}
+
+func (t *Turn) outOfTurn(what string) error {
+	return fmt.Errorf("turn of %q: the step %s; the input is %s", t.agent.Short(), what, t.input.State.CurrentState)
 }
 
 // fence holds until anybody else has changed the input.
@@ -206,8 +216,8 @@ func (t *Turn) moved(to store.InputLifecycleState, reason string) (store.InputSt
 	from := map[store.InputLifecycleState]store.InputLifecycleState{
 		store.InputApplied: store.InputStaged, store.InputConsumed: store.InputApplied,
 	}
-	if stands := t.input.State.CurrentState; from[to] != stands {
-		return store.InputState{}, fmt.Errorf("turn: the input is %s, and so cannot be %s next", stands, to)
+	if from[to] != t.input.State.CurrentState {
+		return store.InputState{}, t.outOfTurn("makes an input that is " + string(from[to]) + " " + string(to))
 	}
 	input := t.input.State.Clone()
 	return input, input.Move(to, now(), reason)

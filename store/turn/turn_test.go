@@ -268,8 +268,10 @@ func TestStepsOutOfTurn(t *testing.T) {
 	require.Error(t, tn.PutBack(ctx))
 	require.NoError(t, tn.Intend(ctx, &turn.Call{ID: "a"}, nil))
 	wrong := json.RawMessage("{")
+	_, err = turn.Recover(ctx, l, "nobody")
+	require.NoError(t, err)
 	for _, step := range []error{
-		tn.Intend(ctx, &turn.Call{ID: "a"}, nil), tn.Finish(ctx, nil), tn.Result(ctx, "b", nil, nil), tn.Again(ctx, "b"),
+		tn.Intend(ctx, &turn.Call{}, nil), tn.Intend(ctx, &turn.Call{ID: "a"}, nil), tn.Finish(ctx, nil), tn.Result(ctx, "b", nil, nil), tn.Again(ctx, "b"),
 		tn.Intend(ctx, &turn.Call{ID: "c", Arguments: wrong}, nil), tn.Result(ctx, "a", wrong, nil),
 	} {
 		refused, ok := errors.AsType[*turn.CallError](step)
@@ -277,7 +279,15 @@ func TestStepsOutOfTurn(t *testing.T) {
 		assert.Contains(t, step.Error(), refused.Call)
 	}
 	require.NoError(t, tn.Abandon(ctx, store.AbandonCancelled))
-	assert.Error(t, tn.Abandon(ctx, store.AbandonCancelled), "it has ended")
+	for _, step := range []error{tn.Abandon(ctx, store.AbandonCancelled), tn.Finish(ctx, nil), tn.Again(ctx, "a")} {
+		assert.Error(t, step, "it has ended")
+	}
+	other := store.NewInputState(store.NewInputID(), store.Time{})
+	other.CurrentState = store.InputApplied
+	require.NoError(t, l.PersistInputState(ctx, "other", other))
+	left, err := turn.Recover(ctx, l, "other")
+	require.NoError(t, err)
+	assert.Nil(t, left, "it is no turn of this package")
 	view, err := l.View(ctx, tn.Agent())
 	require.NoError(t, err)
 	assert.Equal(t, map[store.InputLifecycleState]int{store.InputAbandoned: 2}, view.CountInputStates())
