@@ -1,6 +1,8 @@
 package loopstore_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -194,5 +196,33 @@ func TestFollowingWhatIsStored(t *testing.T) {
 		assert.Equal(t, store.RuntimeID("c"), (<-seen).RuntimeID)
 		require.NoError(t, l.Close())
 		assert.Empty(t, seen)
+	})
+}
+
+// TestFollowersLearnOfAnImport has one wait at a store that holds nothing, until all comes at
+// once: no write has to come after it.
+func TestFollowersLearnOfAnImport(t *testing.T) {
+	var file bytes.Buffer
+	from := loopstore.New(loopstore.Options{Queue: queue})
+	set(t, from, "a", "b")
+	require.NoError(t, from.Export(t.Context(), &file))
+	require.NoError(t, from.Close())
+	queuing(t, func(t *testing.T, l *loopstore.Loop) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		seen := make(chan store.RuntimeID, 2)
+		go func() {
+			for c, err := range l.Changes(ctx, "") {
+				if err != nil {
+					return
+				}
+				seen <- c.RuntimeID
+			}
+		}()
+		synctest.Wait()
+		_, err := l.Import(t.Context(), bytes.NewReader(file.Bytes()))
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.Len(t, seen, 2)
 	})
 }

@@ -1,7 +1,9 @@
 package state
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -92,6 +94,25 @@ func TestTheLastCursorOfAnAnswerIsExact(t *testing.T) {
 	all := feedOf(t, s, at)
 	require.Len(t, all, 1)
 	assert.Equal(t, StateChanged, all[0].What)
+}
+
+// However many deletions may be remembered, their ids have a bound.
+func TestDeletionsOfLongIDsAreForgotten(t *testing.T) {
+	s := &State{Deletions: 1 << 20}
+	before := s.ChangesCursor(testLife)
+	pad := strings.Repeat("x", 1<<16)
+	for n := range 2 * maxDeletedBytes / len(pad) {
+		id := store.RuntimeID(fmt.Sprint(pad, n))
+		setState(s, id)
+		s.DeleteRuntime(id)
+		s.Settle()
+		require.LessOrEqual(t, s.feed.bytes, maxDeletedBytes)
+	}
+	for range 2 * recentChanges {
+		setState(s, "a")
+	}
+	_, err := s.ChangesAfter(before, testLife)
+	require.ErrorIs(t, err, store.ErrCursorExpired)
 }
 
 // Where not all is there that a journal remembers of deletions, cursors that may miss one have
