@@ -225,3 +225,38 @@ func TestQueueOptions(t *testing.T) {
 	_, err = ops.Run(&state.State{Queue: queue}, ops.ClaimNext{Claim: take})
 	require.ErrorIs(t, err, ops.ErrNothingReady)
 }
+
+// TestAClaimOfARejectedRoundComesFirst has a round rejected that served a claim. What was in it
+// is tried alone, and so who came later is not served before.
+func TestAClaimOfARejectedRoundComesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		faulty, release := journaltest.NewFaulty(journaltest.NewEngine()), make(chan struct{})
+		faulty.Next(journaltest.Held(release), journaltest.Reject())
+		l, err := loopstore.Open(t.Context(), faulty, "p", loopstore.Options{Queue: queue})
+		require.NoError(t, err)
+		defer l.Close()
+		served := make(chan int, 2)
+		for worker := range 2 {
+			go func() {
+				if _, err := l.ClaimNext(t.Context(), take); err == nil {
+					served <- worker
+				}
+			}()
+			synctest.Wait()
+		}
+		for _, id := range []store.RuntimeID{"held", "rejected", "rejected, too"} {
+			go func() {
+				input := ready(string(id))
+				if id != "rejected" {
+					input.CurrentState = store.InputStaged // nothing to claim
+				}
+				_ = l.PersistInputState(t.Context(), id, input)
+			}()
+			synctest.Wait()
+		}
+		close(release)
+		synctest.Wait()
+		require.Len(t, served, 1)
+		assert.Equal(t, 0, <-served)
+	})
+}

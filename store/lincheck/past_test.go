@@ -78,8 +78,7 @@ func (s hasty) CommitSessionBoundary(ctx context.Context, id store.RuntimeID, co
 }
 
 func TestLostAppendIsCaught(t *testing.T) {
-	said := refute(t, func(l *loopstore.Loop) store.RuntimeStore { return hasty{l} })
-	assert.Regexp(t, `session of (lines|opaque) "`, said)
+	refute(t, func(l *loopstore.Loop) store.RuntimeStore { return hasty{l} }) // which call shows it first is not the canary's to say
 }
 
 // A changing store appends in place: earlier versions share the part that grows.
