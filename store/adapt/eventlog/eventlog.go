@@ -67,7 +67,7 @@ type Session struct {
 // A Filter says which events are loaded. The zero value is all.
 type Filter struct {
 	Last  int       // the last so many; 0 means all
-	After time.Time // those that came after; the zero time means all
+	Since time.Time // those of then or later; the zero time means all
 }
 
 // A Service has the sessions of a store.
@@ -76,9 +76,11 @@ type Service struct{ store Store }
 // New returns a service on a store, which others may use too.
 func New(s Store) *Service { return &Service{s} }
 
+const sessions = "session/"
+
 // The runtimes: names are escaped, so that none is a part of another.
 func (n Name) runtime() store.RuntimeID {
-	return store.RuntimeID("session/" + url.PathEscape(n.App) + "/" + url.PathEscape(n.User) + "/" + url.PathEscape(n.ID))
+	return store.RuntimeID(sessions + url.PathEscape(n.App) + "/" + url.PathEscape(n.User) + "/" + url.PathEscape(n.ID))
 }
 
 func (n Name) user() store.RuntimeID {
@@ -141,7 +143,7 @@ func (s *Service) Get(ctx context.Context, n Name, f Filter) (*Session, error) {
 	for i, e := range lines {
 		session.change(e.Delta)
 		session.Updated = e.At
-		if i > 0 && e.At.After(f.After) { // the first one is how it was made
+		if i > 0 && !e.At.Before(f.Since) { // the first one is how it was made
 			session.Events = append(session.Events, e)
 		}
 	}
@@ -183,19 +185,26 @@ func (s *Service) Append(ctx context.Context, session *Session, e Event) error {
 	return nil
 }
 
-// List returns the sessions of a user in an app, without their events and states, in the order
-// in which they were made.
+// List returns the names of the sessions of a user in an app, or with an empty user of all, in
+// the order in which they were made.
 func (s *Service) List(ctx context.Context, app, user string) (all []Name, err error) {
-	prefix := string(Name{App: app, User: user}.runtime())
+	prefix := sessions + url.PathEscape(app) + "/"
+	if user != "" {
+		prefix += url.PathEscape(user) + "/"
+	}
 	for summary, err := range s.store.Runtimes(ctx, state.Listing{Prefix: prefix}) {
 		if err != nil {
 			return nil, err
 		}
-		id, err := url.PathUnescape(strings.TrimPrefix(string(summary.RuntimeID), prefix))
-		if err != nil {
-			return nil, fmt.Errorf("eventlog: runtime %q is no session: %w", summary.RuntimeID.Short(), err)
+		parts := strings.Split(strings.TrimPrefix(string(summary.RuntimeID), sessions), "/")
+		for i := range parts {
+			text, unescaped := url.PathUnescape(parts[i])
+			parts[i], err = text, errors.Join(err, unescaped)
 		}
-		all = append(all, Name{app, user, id})
+		if len(parts) != 3 || err != nil {
+			return nil, errors.Join(fmt.Errorf("eventlog: runtime %q is no session", summary.RuntimeID.Short()), err)
+		}
+		all = append(all, Name{parts[0], parts[1], parts[2]})
 	}
 	return all, nil
 }

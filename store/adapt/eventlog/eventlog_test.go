@@ -114,9 +114,9 @@ func TestFilters(t *testing.T) {
 		{eventlog.Filter{}, []string{"event-0", "event-1", "event-2", "event-3", "event-4", "event-5"}},
 		{eventlog.Filter{Last: 2}, []string{"event-4", "event-5"}},
 		{eventlog.Filter{Last: 20}, []string{"event-0", "event-1", "event-2", "event-3", "event-4", "event-5"}},
-		{eventlog.Filter{After: began.Add(3 * time.Second)}, []string{"event-4", "event-5"}},
-		{eventlog.Filter{Last: 1, After: began.Add(3 * time.Second)}, []string{"event-5"}},
-		{eventlog.Filter{After: began.Add(time.Hour)}, nil},
+		{eventlog.Filter{Since: began.Add(3 * time.Second)}, []string{"event-3", "event-4", "event-5"}},
+		{eventlog.Filter{Last: 1, Since: began.Add(3 * time.Second)}, []string{"event-5"}},
+		{eventlog.Filter{Since: began.Add(time.Hour)}, nil},
 	} {
 		got, err := s.Get(t.Context(), name, c.filter)
 		require.NoError(t, err)
@@ -160,6 +160,9 @@ func TestSharing(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, want, got)
 		}
+		all, err := service().List(ctx, "a", "")
+		require.NoError(t, err)
+		assert.Equal(t, []eventlog.Name{names[0], names[1], names[2], names[6]}, all)
 		require.NoError(t, service().Delete(ctx, names[0]))
 		got, err := service().Get(ctx, names[1], eventlog.Filter{})
 		require.NoError(t, err)
