@@ -1,5 +1,6 @@
 // Package eventlog keeps the sessions of an agent framework as logs of events, over one
-// loopstore.Loop: what a session service of adk-go and its like must do. docs/agents.md has the glue.
+// loopstore.Loop: what a session service of adk-go and its like must do. docs/agents.md has
+// the glue.
 //
 // A session is named by app, user and id. It has events, which are only appended, and a state,
 // a map that events change. Keys of the state that begin with "app:" are shared by all sessions
