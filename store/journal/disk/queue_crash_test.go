@@ -219,7 +219,7 @@ func claimForEver(t *testing.T, path string) {
 	l := openLoopWith(t, path, poolOptions)
 	m, err := remembered(path)
 	require.NoError(t, err)
-	go func() { panic(m.follow(context.Background(), l, path, "")) }()
+	go func() { panic(m.follow(context.WithoutCancel(t.Context()), l, path, "")) }()
 	var out sync.Mutex
 	p := &pool{loop: l, said: func(agent, input int) {
 		out.Lock()
