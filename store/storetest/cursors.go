@@ -66,7 +66,7 @@ func farBehindMissesNothing(tr *trial) {
 		require.True(tr, ok, "runtime %d", n)
 		require.Equal(tr, n%350 == 0 && n <= 3*350, deleted, "runtime %d", n)
 	}
-	for i := 0; i < len(all); i += 97 {
+	for i := 0; i < len(all); i += 397 {
 		require.Equal(tr, namesOf(all[i+1:]), namesOf(tr.changes(all[i].Cursor)), "after change %d", i)
 	}
 }
