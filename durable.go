@@ -37,7 +37,7 @@ type durable struct {
 	current     *request // that is being served
 
 	round     []entry
-	bytes     int64 // of its payloads
+	room      int64 // bytes of payloads that it has room for
 	stands    bool  // the round is stored, or has changed nothing
 	appending bool  // the round's changes are with the journal
 	appended  chan appended
@@ -183,13 +183,17 @@ func (d *durable) drain() (taken int) {
 // choose takes the requests of the next round.
 func (d *durable) choose() {
 	if len(d.again) > 0 {
-		d.round, d.bytes = []entry{{request: d.again[0]}}, math.MaxInt64 // nothing comes after it
+		d.round, d.room = []entry{{request: d.again[0]}}, -1 // nothing comes after it
 		d.again = d.again[1:]
 		return
 	}
-	for d.bytes = 0; len(d.writes) > 0; {
+	d.room = maxRoundBytes
+	if limit := d.journal.Limits().BatchBytes; limit > 0 {
+		d.room = min(d.room, limit/2)
+	}
+	for len(d.writes) > 0 {
 		r := d.writes[0]
-		if d.bytes += r.bytes; d.bytes > d.maxBytes() && len(d.round) > 0 {
+		if d.room -= r.bytes; d.room < 0 && len(d.round) > 0 {
 			break
 		}
 		d.writes[0] = nil
@@ -198,13 +202,6 @@ func (d *durable) choose() {
 			d.round = append(d.round, entry{request: r})
 		}
 	}
-}
-
-func (d *durable) maxBytes() int64 {
-	if limit := d.journal.Limits().BatchBytes; limit > 0 {
-		return min(maxRoundBytes, limit/2)
-	}
-	return maxRoundBytes
 }
 
 // has reports whether the round has a request at a place: after those that were chosen
@@ -216,13 +213,13 @@ func (d *durable) has(i int) bool {
 	if i >= maxRound {
 		return false
 	}
-	room := int64(math.MaxInt64) // the first one may be larger
-	if i > 0 {
-		room = d.maxBytes() - d.bytes
+	room := d.room
+	if i == 0 {
+		room = math.MaxInt64 // the first one may be larger
 	}
 	r := d.loop.next(d.state, room)
 	if r != nil {
-		d.bytes += r.bytes
+		d.room -= r.bytes
 		d.round = append(d.round, entry{request: r})
 	}
 	return r != nil

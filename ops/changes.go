@@ -21,17 +21,19 @@ type LoadChanges struct {
 // Runtime returns none: it is about all of them.
 func (LoadChanges) Runtime() (store.RuntimeID, bool) { return "", false }
 
-// Prepare checks the cursor, and draws the number that names the store, if nothing does yet.
-func (op *LoadChanges) Prepare(Standing) error {
+// Prepare reads the cursor, and draws the number that names the store, if nothing does yet.
+func (op *LoadChanges) Prepare(Standing) (err error) {
 	op.life = rand.Uint64() | 1
-	return op.After.Validate()
+	if !op.Skip {
+		op.answer, err = state.ChangesAfter(op.After)
+	}
+	return err
 }
 
 // Apply takes them as they are.
-func (op *LoadChanges) Apply(s *state.State) (err error) {
+func (op *LoadChanges) Apply(s *state.State) error {
 	if op.Skip {
-		op.After = s.ChangesCursor(op.life)
+		op.answer = s.SkipChanges(op.life)
 	}
-	op.answer, err = s.ChangesAfter(op.After, op.life)
-	return err
+	return s.LoadChanges(&op.answer, op.life)
 }

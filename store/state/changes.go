@@ -111,12 +111,6 @@ func (c ChangeCursor) parse() (named cursor, err error) {
 	return cursor{}, &store.ValueError{Field: "cursor", Reason: "not one of a feed of changes"}
 }
 
-// Validate returns a *store.ValueError if it is no cursor of any store.
-func (c ChangeCursor) Validate() error {
-	_, err := c.parse()
-	return err
-}
-
 // A feed is what a State keeps for those who follow its changes, once somebody does.
 type feed struct {
 	life      uint64                             // that cursors name, 0 as long as there are none
@@ -142,6 +136,8 @@ type noted struct {
 	at   point
 	what What
 }
+
+func (n noted) compare(m noted) int { return n.at.compare(m.at) }
 
 const (
 	recentChanges   = 1024 // that are known exactly, at least
@@ -189,7 +185,7 @@ func (s *State) noteChanges() {
 		}
 		f.recent = append(f.recent, noted{t.rt.id, point{s.revision, t.rt.place}, what})
 	}
-	slices.SortFunc(f.recent[n:], func(a, b noted) int { return a.at.compare(b.at) })
+	slices.SortFunc(f.recent[n:], noted.compare)
 	s.over = f.end(s.over)
 }
 
@@ -254,39 +250,42 @@ type Changes struct {
 	moment  *moment
 }
 
-// ChangesCursor returns the cursor after all changes. The number is random, and not 0: it
-// names the store, if nobody has asked for a cursor before.
-func (s *State) ChangesCursor(random uint64) ChangeCursor {
+// ChangesCursor returns the cursor after all changes. For the number see LoadChanges.
+func (s *State) ChangesCursor(random uint64) ChangeCursor { return s.follow(random).text() }
+
+// follow begins the feed, if nobody has asked before, and returns the cursor after all changes.
+func (s *State) follow(random uint64) cursor {
 	f := &s.feed
 	if f.life == 0 {
 		f.life = random
 		f.startOver(s.revision)
 	}
-	return s.cursorNow().text()
-}
-
-func (s *State) cursorNow() cursor {
 	now := point{s.revision, math.MaxUint64}
-	return cursor{s.feed.life, now, now}
+	return cursor{f.life, now, now}
 }
 
-// ChangesAfter returns the changes after a cursor. The error is a store.ErrCursorExpired, or
-// a *store.ValueError. For the number see ChangesCursor.
-func (s *State) ChangesAfter(after ChangeCursor, random uint64) (Changes, error) {
-	s.ChangesCursor(random)
-	named, err := after.parse()
-	if err != nil {
-		return Changes{}, err
-	}
-	f := &s.feed
-	c := Changes{after: named, now: s.cursorNow()}
+// ChangesAfter returns those after a cursor, none of which is there before State.LoadChanges.
+// The error is a *store.ValueError.
+func ChangesAfter(c ChangeCursor) (all Changes, err error) {
+	all.after, err = c.parse()
+	return all, err
+}
+
+// SkipChanges returns those after all that there are.
+func (s *State) SkipChanges(random uint64) Changes { return Changes{after: s.follow(random)} }
+
+// LoadChanges looks changes up. The error is a store.ErrCursorExpired. The number is random,
+// and not 0: it names the store, if nobody has asked before.
+func (s *State) LoadChanges(c *Changes, random uint64) error {
+	c.now = s.follow(random)
+	f, named := &s.feed, c.after
 	exactly := named.since.compare(f.begins) >= 0
 	switch {
-	case after == "":
+	case named.life == 0: // it stands before everything
 	case named.life != f.life || named.at.compare(c.now.at) > 0:
-		return Changes{}, fmt.Errorf("%w: it is of another store, or of this one before its feed was stored", store.ErrCursorExpired)
+		return fmt.Errorf("%w: it is of another store, or of this one before its feed was stored", store.ErrCursorExpired)
 	case !exactly && named.at.compare(point{f.forgotten, math.MaxUint64}) < 0:
-		return Changes{}, fmt.Errorf("%w: deletions after it are forgotten", store.ErrCursorExpired)
+		return fmt.Errorf("%w: deletions after it are forgotten", store.ErrCursorExpired)
 	}
 	if !exactly {
 		c.image = s.Image()
@@ -304,7 +303,7 @@ func (s *State) ChangesAfter(after ChangeCursor, random uint64) (Changes, error)
 		f.moment = new(moment)
 	}
 	c.moment = f.moment
-	return c, nil
+	return nil
 }
 
 // Next is the cursor after all of them.
@@ -363,6 +362,6 @@ func (c Changes) older() (all []noted) {
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b noted) int { return a.at.compare(b.at) })
+	slices.SortFunc(all, noted.compare)
 	return all
 }

@@ -32,14 +32,14 @@ type Listing struct {
 
 // Validate returns a *store.ValueError if a state is none.
 func (l Listing) Validate() error {
-	for _, s := range l.States {
+	return cmp.Or(validStates("states", l.States), validStates("inputs", l.Inputs))
+}
+
+// validStates returns a *store.ValueError if one of some states is none.
+func validStates[S interface{ Validate() error }](field string, states []S) error {
+	for _, s := range states {
 		if err := s.Validate(); err != nil {
-			return store.InField("states", err)
-		}
-	}
-	for _, s := range l.Inputs {
-		if err := s.Validate(); err != nil {
-			return store.InField("inputs", err)
+			return store.InField(field, err)
 		}
 	}
 	return nil

@@ -25,23 +25,23 @@ func (q Queue) IsZero() bool { return len(q.Ready)+len(q.Busy) == 0 }
 // Validate returns a *store.ValueError unless there are states of both kinds, none of which
 // ends an input, and none of both kinds.
 func (q Queue) Validate() error {
-	for field, states := range map[string][]store.InputLifecycleState{"ready": q.Ready, "busy": q.Busy} {
-		if len(states) == 0 {
-			return &store.ValueError{Field: field, Reason: "empty"}
-		}
-		for _, s := range states {
-			if err := s.Validate(); err != nil {
-				return store.InField(field, err)
-			}
-			if s.IsTerminal() {
-				return &store.ValueError{Field: field, Reason: "a state that ends an input"}
-			}
-		}
+	if err := cmp.Or(validQueued("ready", q.Ready), validQueued("busy", q.Busy)); err != nil {
+		return err
 	}
 	if slices.ContainsFunc(q.Ready, func(s store.InputLifecycleState) bool { return slices.Contains(q.Busy, s) }) {
 		return &store.ValueError{Field: "busy", Reason: "a state that is ready, too"}
 	}
 	return nil
+}
+
+func validQueued(field string, states []store.InputLifecycleState) error {
+	switch {
+	case len(states) == 0:
+		return &store.ValueError{Field: field, Reason: "empty"}
+	case slices.ContainsFunc(states, store.InputLifecycleState.IsTerminal):
+		return &store.ValueError{Field: field, Reason: "a state that ends an input"}
+	}
+	return validStates(field, states)
 }
 
 // A Claimed input is one that was claimed.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -39,13 +40,6 @@ type call struct {
 	input state.Input
 }
 
-func inputs(calls []call) (all []store.InputState) {
-	for _, c := range calls {
-		all = append(all, c.input.State.Clone())
-	}
-	return all
-}
-
 // Intend records a call that is to be made next, with the lines of the conversation that ask
 // for it. Make it once this has returned nil. The call's Run is set. The error is a
 // *CallError if the run has a call with its ID.
@@ -57,15 +51,13 @@ func (t *Turn) Intend(ctx context.Context, c *Call, lines []byte) error {
 		return &CallError{Reason: "it has no id"}
 	}
 	c.Run, c.Result = t.Run(), nil
-	id := store.InputIDOf("call/" + c.Key())
-	if _, there, err := t.store.LoadInput(ctx, t.agent, id); err != nil {
-		return err
-	} else if there {
+	in := store.NewInputState(store.InputIDOf("call/"+c.Key()), now())
+	in.CurrentState, in.AttemptCount = calling, 1
+	err := t.record(ctx, *c, state.Input{State: in}, batch.InputAbsent{RuntimeID: t.agent, InputID: in.InputID}, lines)
+	if conflict, ok := errors.AsType[*batch.ConflictError](err); ok && conflict.Index == 0 {
 		return &CallError{Call: c.ID, Reason: "the run has one with this id"}
 	}
-	in := store.NewInputState(id, now())
-	in.CurrentState, in.AttemptCount = calling, 1
-	return t.record(ctx, *c, state.Input{State: in}, batch.InputAbsent{RuntimeID: t.agent, InputID: id}, lines)
+	return err
 }
 
 // MaybeDone returns the calls that were intended and have no result, in their order. After
@@ -87,7 +79,7 @@ func (t *Turn) Again(ctx context.Context, id string) error {
 		return err
 	}
 	c.input.State.AttemptCount++
-	return t.record(ctx, c.Call, c.input, t.fenceOf(c), nil)
+	return t.record(ctx, c.Call, c.input, t.fence(c.input), nil)
 }
 
 // Result records what came of a call, JSON, with the lines of the conversation that say so.
@@ -100,7 +92,7 @@ func (t *Turn) Result(ctx context.Context, id string, result json.RawMessage, li
 		return err
 	}
 	c.Result = result
-	return t.record(ctx, c.Call, c.input, t.fenceOf(c), lines)
+	return t.record(ctx, c.Call, c.input, t.fence(c.input), lines)
 }
 
 // call returns one that has no result.
@@ -114,11 +106,7 @@ func (t *Turn) call(id string) (c call, err error) {
 	return c, nil
 }
 
-func (t *Turn) fenceOf(c call) batch.Condition {
-	return batch.InputVersionIs{RuntimeID: t.agent, InputID: c.input.State.InputID, Version: c.input.Version}
-}
-
-// record stores a call as it is from now on.
+// record stores a call as it is from now on, if what stands is what it should be.
 func (t *Turn) record(ctx context.Context, c Call, in state.Input, stands batch.Condition, lines []byte) error {
 	body, err := json.Marshal(c)
 	if err != nil {
@@ -126,7 +114,7 @@ func (t *Turn) record(ctx context.Context, c Call, in state.Input, stands batch.
 	}
 	in.State.PersistedInput = body
 	put := batch.PutInputState{RuntimeID: t.agent, State: in.State}
-	in.Version, err = t.commitIf(ctx, []batch.Condition{stands}, store.RunCheckpoint, lines, nil, put)
+	in.Version, err = t.commit(ctx, store.RunCheckpoint, lines, nil, []batch.Write{put}, stands)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/loopstore/loopstore/store"
@@ -99,11 +98,10 @@ func (t *Turn) Begun() bool { return t.input.State.CurrentState == store.InputAp
 
 // Begin begins the run, with the line that the message is in the conversation.
 func (t *Turn) Begin(ctx context.Context, line []byte) error {
-	input, err := t.moved(store.InputApplied, "")
-	if err != nil {
-		return err
+	if t.input.State.CurrentState != store.InputStaged {
+		return t.outOfTurn("is for a turn that has not begun")
 	}
-	return t.commit(ctx, store.RunStart, line, &input, batch.PutRuntimeState{RuntimeID: t.agent, State: store.RuntimeRunning})
+	return t.move(ctx, store.InputApplied, store.RunStart, line, store.RuntimeRunning)
 }
 
 // Checkpoint adds lines to the conversation.
@@ -111,7 +109,8 @@ func (t *Turn) Checkpoint(ctx context.Context, lines []byte) error {
 	if err := t.open(); err != nil {
 		return err
 	}
-	return t.commit(ctx, store.RunCheckpoint, lines, nil)
+	_, err := t.commit(ctx, store.RunCheckpoint, lines, nil, nil)
+	return err
 }
 
 // Finish ends the turn, with the last lines of the conversation. The error is a *CallError
@@ -123,11 +122,7 @@ func (t *Turn) Finish(ctx context.Context, lines []byte) error {
 	if len(t.calls) > 0 {
 		return &CallError{Call: t.calls[0].ID, Reason: "it has no result"}
 	}
-	input, err := t.moved(store.InputConsumed, "")
-	if err != nil {
-		return err
-	}
-	return t.commit(ctx, store.RunCheckpoint, lines, &input, batch.PutRuntimeState{RuntimeID: t.agent, State: store.RuntimeIdle})
+	return t.move(ctx, store.InputConsumed, store.RunCheckpoint, lines, store.RuntimeIdle)
 }
 
 // Abandon ends the turn without a result. Calls that have none are abandoned too.
@@ -137,14 +132,18 @@ func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason) error {
 	}
 	outcome := store.TerminalOutcome{Type: store.OutcomeAbandoned, Reason: reason}
 	writes := []batch.Write{batch.PutRuntimeState{RuntimeID: t.agent, State: store.RuntimeIdle}}
-	for _, in := range append([]store.InputState{t.input.State}, inputs(t.calls)...) {
+	ending := []store.InputState{t.input.State}
+	for _, c := range t.calls {
+		ending = append(ending, c.input.State)
+	}
+	for _, in := range ending {
 		in.TerminalOutcome = new(outcome)
 		if err := in.Move(store.InputAbandoned, now(), ""); err != nil {
 			return err
 		}
 		writes = append(writes, batch.PutInputState{RuntimeID: t.agent, State: in})
 	}
-	if _, err := t.store.Commit(ctx, batch.Batch{If: []batch.Condition{t.fence()}, Then: writes}); err != nil {
+	if _, err := t.store.Commit(ctx, batch.Batch{If: []batch.Condition{t.fence(t.input)}, Then: writes}); err != nil {
 		return err
 	}
 	t.input.State.CurrentState, t.calls = store.InputAbandoned, nil
@@ -206,21 +205,9 @@ func (t *Turn) outOfTurn(what string) error {
 	return fmt.Errorf("turn of %q: the step %s; the input is %s", t.agent.Short(), what, t.input.State.CurrentState)
 }
 
-// fence holds until anybody else has changed the input.
-func (t *Turn) fence() batch.Condition {
-	return batch.InputVersionIs{RuntimeID: t.agent, InputID: t.input.State.InputID, Version: t.input.Version}
-}
-
-// moved returns the input in its next state.
-func (t *Turn) moved(to store.InputLifecycleState, reason string) (store.InputState, error) {
-	from := map[store.InputLifecycleState]store.InputLifecycleState{
-		store.InputApplied: store.InputStaged, store.InputConsumed: store.InputApplied,
-	}
-	if from[to] != t.input.State.CurrentState {
-		return store.InputState{}, t.outOfTurn("makes an input that is " + string(from[to]) + " " + string(to))
-	}
-	input := t.input.State.Clone()
-	return input, input.Move(to, now(), reason)
+// fence holds until anybody else has changed an input.
+func (t *Turn) fence(in state.Input) batch.Condition {
+	return batch.InputVersionIs{RuntimeID: t.agent, InputID: in.State.InputID, Version: in.Version}
 }
 
 // put stores the input in a state.
@@ -230,7 +217,7 @@ func (t *Turn) put(ctx context.Context, to store.InputLifecycleState, reason str
 		return err
 	}
 	result, err := t.store.Commit(ctx, batch.Batch{
-		If: []batch.Condition{t.fence()}, Then: []batch.Write{batch.PutInputState{RuntimeID: t.agent, State: input}},
+		If: []batch.Condition{t.fence(t.input)}, Then: []batch.Write{batch.PutInputState{RuntimeID: t.agent, State: input}},
 	})
 	if err == nil {
 		t.input = state.Input{State: input, Version: result.Revision}
@@ -238,13 +225,19 @@ func (t *Turn) put(ctx context.Context, to store.InputLifecycleState, reason str
 	return err
 }
 
-// commit stores a boundary with lines, an update of the input unless it is nil, and writes.
-func (t *Turn) commit(ctx context.Context, boundary store.RunApplyBoundary, lines []byte, update *store.InputState, writes ...batch.Write) error {
-	_, err := t.commitIf(ctx, nil, boundary, lines, update, writes...)
+// move stores the input in its next state, at a boundary with lines, and the runtime's state.
+func (t *Turn) move(ctx context.Context, to store.InputLifecycleState, boundary store.RunApplyBoundary, lines []byte, is store.RuntimeState) error {
+	input := t.input.State.Clone()
+	if err := input.Move(to, now(), ""); err != nil {
+		return err
+	}
+	_, err := t.commit(ctx, boundary, lines, &input, []batch.Write{batch.PutRuntimeState{RuntimeID: t.agent, State: is}})
 	return err
 }
 
-func (t *Turn) commitIf(ctx context.Context, also []batch.Condition, boundary store.RunApplyBoundary, lines []byte, update *store.InputState, writes ...batch.Write) (revision uint64, err error) {
+// commit stores writes and a boundary with lines, with an update of the input unless it is nil,
+// if conditions hold and the turn is still this one's.
+func (t *Turn) commit(ctx context.Context, boundary store.RunApplyBoundary, lines []byte, update *store.InputState, writes []batch.Write, conditions ...batch.Condition) (revision uint64, err error) {
 	commit := store.BoundaryCommit{
 		Session: store.SessionDelta{SessionSnapshot: lines, Format: store.FormatLines, Append: true},
 		RunID:   t.Run(), Boundary: boundary, ContributingInputIDs: []store.InputID{t.input.State.InputID},
@@ -253,8 +246,8 @@ func (t *Turn) commitIf(ctx context.Context, also []batch.Condition, boundary st
 		commit.InputUpdates = []store.InputState{*update}
 	}
 	result, err := t.store.Commit(ctx, batch.Batch{
-		If:   append(also, t.fence()),
-		Then: slices.Concat(writes, []batch.Write{batch.CommitBoundary{RuntimeID: t.agent, Commit: commit}}),
+		If:   append(conditions, t.fence(t.input)),
+		Then: append(writes, batch.CommitBoundary{RuntimeID: t.agent, Commit: commit}),
 	})
 	if err == nil && update != nil {
 		receipt := result.Receipts[0]

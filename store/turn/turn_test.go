@@ -191,14 +191,21 @@ func TestEveryCrashPoint(t *testing.T) {
 	}
 }
 
+// first claims the first message of an agent.
+func first(t *testing.T, l *loopstore.Loop) *turn.Turn {
+	t.Helper()
+	_, _, err := turn.Enqueue(t.Context(), l, agent, turn.Message{Body: json.RawMessage("1")})
+	require.NoError(t, err)
+	claimed, err := turn.Next(t.Context(), l)
+	require.NoError(t, err)
+	return claimed
+}
+
 // TestStaleTurns refuses whoever had a turn that was recovered.
 func TestStaleTurns(t *testing.T) {
 	l := storetest.New(t, opts)
 	ctx := t.Context()
-	_, _, err := turn.Enqueue(ctx, l, agent, turn.Message{Body: json.RawMessage("1")})
-	require.NoError(t, err)
-	stale, err := turn.Next(ctx, l)
-	require.NoError(t, err)
+	stale := first(t, l)
 	again, err := turn.Recover(ctx, l, agent)
 	require.NoError(t, err)
 	require.Nil(t, again, "it waits again")
@@ -251,16 +258,13 @@ func TestMessagesThatRepeat(t *testing.T) {
 func TestStepsOutOfTurn(t *testing.T) {
 	l := storetest.New(t, opts)
 	ctx := t.Context()
-	_, _, err := turn.Enqueue(ctx, l, agent, turn.Message{Body: json.RawMessage("1")})
-	require.NoError(t, err)
-	tn, err := turn.Next(ctx, l)
-	require.NoError(t, err)
+	tn := first(t, l)
 	before := l.Stats().Held
 	require.Error(t, tn.Checkpoint(ctx, line("1", "more")))
 	require.Error(t, tn.Finish(ctx, nil))
 	require.Error(t, tn.Intend(ctx, &turn.Call{ID: "a"}, nil))
 	require.NoError(t, tn.PutBack(ctx))
-	tn, err = turn.Next(ctx, l)
+	tn, err := turn.Next(ctx, l)
 	require.NoError(t, err)
 	assert.Equal(t, before.InputStates, l.Stats().Held.InputStates)
 	require.NoError(t, tn.Begin(ctx, line("1", "user")))
@@ -297,15 +301,12 @@ func TestStepsOutOfTurn(t *testing.T) {
 func TestStoresThatFail(t *testing.T) {
 	l := storetest.New(t, opts)
 	ctx := t.Context()
-	_, _, err := turn.Enqueue(ctx, l, agent, turn.Message{Body: json.RawMessage("1")})
-	require.NoError(t, err)
-	tn, err := turn.Next(ctx, l)
-	require.NoError(t, err)
+	tn := first(t, l)
 	require.NoError(t, tn.Begin(ctx, line("1", "user")))
 	other := store.NewInputState(store.NewInputID(), store.Time{})
 	other.CurrentState, other.PersistedInput = store.InputAppliedPendingConsumption, []byte(`"no call"`)
 	require.NoError(t, l.PersistInputState(ctx, agent, other))
-	_, err = turn.Recover(ctx, l, agent)
+	_, err := turn.Recover(ctx, l, agent)
 	require.ErrorContains(t, err, "is no call")
 	require.NoError(t, l.Close())
 	_, err = turn.Recover(ctx, l, agent)
