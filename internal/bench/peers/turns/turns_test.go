@@ -119,20 +119,31 @@ func story(t *testing.T, kind string) (told []string) {
 	anna := next()
 	bert := next()
 	nothing()
+	waiting := make(chan Turn)
+	go func() {
+		patient, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		next, err := s.Next(patient)
+		assert.NoError(t, err)
+		waiting <- next
+	}()
 	require.NoError(t, Serve(ctx, s, anna, note))
+	anna = <-waiting
+	require.NotNil(t, anna)
+	tell("after the first turn", anna.Agent(), string(anna.Message()))
 	enqueue("anna", "1", "Hello") // it is still known
-	anna = next()
 	nothing()
 
 	// Who was thought dead, and comes back, is refused, whatever it does next.
 	require.NoError(t, bert.Begin(ctx, bert.Message()))
 	for _, r := range recovered() { // anna's was not begun
+		require.ErrorIs(t, bert.Finish(ctx, []byte("{}\n")), store.ErrConflict)
+		require.ErrorIs(t, bert.Intend(ctx, &turn.Call{ID: "x", Tool: "x"}, []byte("{}\n")), store.ErrConflict)
 		require.NoError(t, Serve(ctx, s, r, note))
 	}
 	require.ErrorIs(t, anna.Begin(ctx, anna.Message()), store.ErrConflict)
-	require.ErrorIs(t, bert.Finish(ctx, []byte("{}\n")), store.ErrConflict)
-	require.ErrorIs(t, bert.Intend(ctx, &turn.Call{ID: "x", Tool: "x"}, []byte("{}\n")), store.ErrConflict)
 	stale := next() // it waits again
+	require.ErrorIs(t, anna.Begin(ctx, anna.Message()), store.ErrConflict)
 	call := turn.Call{ID: "note", Tool: "notebook", Arguments: json.RawMessage(`"Again"`)}
 	require.NoError(t, stale.Begin(ctx, stale.Message()))
 	require.NoError(t, stale.Intend(ctx, &call, line{Role: "assistant", Call: &call}.json()))

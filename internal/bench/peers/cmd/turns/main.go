@@ -9,11 +9,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -72,11 +74,17 @@ func one(ctx context.Context, text string) error {
 	return errors.Join(json.NewEncoder(os.Stdout).Encode(sample), err)
 }
 
+// A row is a cell, what it is called, and what was measured.
+type row struct {
+	turns.Cell
+	messages int // in a conversation that goes on
+	samples  []turns.Sample
+}
+
 // all measures everything, and prints it.
 func (c *config) all(ctx context.Context) error {
-	var cells []turns.Cell
-	var at []int // messages in a conversation of a cell
-	rest := make(map[string]int64)
+	var rows []row
+	var rest []string
 	for _, messages := range []int{0, 100, 1000} {
 		// New conversations begin beside the same ones that the next size goes on with.
 		each := max(messages, 100) / perTurn
@@ -87,54 +95,51 @@ func (c *config) all(ctx context.Context) error {
 					Kind: kind, Dir: filepath.Join(c.dir, fmt.Sprintf("%.4s-%d", kind, each)), Conversations: conversations,
 					Workers: workers, Turns: max(c.turns/workers, 1) * workers, Time: c.time,
 				}
+				if err := os.Mkdir(cell.Dir, 0o700); err == nil {
+					what := fmt.Sprintf("%.4s: %d conversations of %d messages", kind, conversations, each*perTurn)
+					fmt.Fprintln(os.Stderr, what)
+					size, err := turns.Seed(ctx, kind, cell.Dir, conversations, each)
+					if err != nil {
+						return err
+					}
+					rest = append(rest, fmt.Sprintf("%s, compacted: %d bytes a turn", what, size/int64(conversations*each)))
+				} else if !errors.Is(err, fs.ErrExist) {
+					return err
+				}
 				if messages == 0 {
 					cell.First, cell.Conversations = conversations, cell.Turns
 				}
-				cells, at = append(cells, cell), append(at, messages)
+				rows = append(rows, row{Cell: cell, messages: messages})
 			}
 		}
 	}
-	for _, cell := range cells {
-		if _, err := os.Stat(cell.Dir); err == nil {
-			continue
-		}
-		each := at[slices.Index(cells, cell)]
-		each = max(each, 100) / perTurn
-		fmt.Fprintf(os.Stderr, "%s: %d conversations of %d messages\n", cell.Kind, c.seed/each, each*perTurn)
-		if err := os.Mkdir(cell.Dir, 0o700); err != nil {
-			return err
-		}
-		size, err := turns.Seed(ctx, cell.Kind, cell.Dir, max(c.seed/each, 1), each)
-		if err != nil {
-			return err
-		}
-		rest[cell.Dir] = size / int64(max(c.seed/each, 1)*each)
-	}
-	samples := make([][]turns.Sample, len(cells))
 	for round := range c.rounds {
-		for i, cell := range cells {
-			fmt.Fprintf(os.Stderr, "round %d: %s, %d messages, %d workers\n", round+1, cell.Kind, at[i], cell.Workers)
-			sample, err := measure(ctx, cell)
+		for i := range rows {
+			r := &rows[i]
+			fmt.Fprintf(os.Stderr, "round %d: %s, %d messages, %d workers\n", round+1, r.Kind, r.messages, r.Workers)
+			sample, err := measure(ctx, r.Cell)
 			if err != nil {
 				return err
 			}
-			samples[i] = append(samples[i], sample)
+			r.samples = append(r.samples, sample)
 		}
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "messages\tworkers\tstore\ttime a turn\tp50\tp99\tread\topen\tcommits\twritten\tat rest\tlines\t")
-	for i, cell := range cells {
-		s := samples[i]
-		fmt.Fprintf(w, "%d\t%d\t%s\t%v\t%v\t%v\t%v\t%v\t%.2f\t%d\t%d\t%d\t\n", at[i], cell.Workers, cell.Kind,
-			median(s, func(s turns.Sample) time.Duration { return s.Turn }).Round(time.Microsecond),
-			median(s, func(s turns.Sample) time.Duration { return s.P50 }).Round(time.Microsecond),
-			median(s, func(s turns.Sample) time.Duration { return s.P99 }).Round(time.Microsecond),
-			median(s, func(s turns.Sample) time.Duration { return s.Read }).Round(time.Microsecond),
-			median(s, func(s turns.Sample) time.Duration { return s.Open }).Round(time.Millisecond),
-			median(s, func(s turns.Sample) float64 { return s.Commits }),
-			median(s, func(s turns.Sample) int64 { return s.Written }),
-			rest[cell.Dir], turns.Lines(cell.Kind))
+	_, _ = fmt.Fprintln(w, "messages\tworkers\tstore\tturn\tp50\tp99\tread\topen\tcommits\tbytes\t") // Flush has the error
+	for _, r := range rows {
+		_, _ = fmt.Fprintf(w, "%d\t%d\t%s\t%v\t%v\t%v\t%v\t%v\t%.2f\t%d\t\n", r.messages, r.Workers, r.Kind,
+			median(r, func(s turns.Sample) time.Duration { return s.Turn }).Round(time.Microsecond),
+			median(r, func(s turns.Sample) time.Duration { return s.P50 }).Round(time.Microsecond),
+			median(r, func(s turns.Sample) time.Duration { return s.P99 }).Round(time.Microsecond),
+			median(r, func(s turns.Sample) time.Duration { return s.Read }).Round(time.Microsecond),
+			median(r, func(s turns.Sample) time.Duration { return s.Open }).Round(time.Millisecond),
+			median(r, func(s turns.Sample) float64 { return s.Commits }),
+			median(r, func(s turns.Sample) int64 { return s.Written }))
 	}
+	for _, kind := range turns.Kinds[:2] {
+		rest = append(rest, fmt.Sprintf("%s: %d lines of code", kind, turns.Lines(kind)))
+	}
+	_, _ = fmt.Fprintln(w, "\n"+strings.Join(rest, "\n"))
 	return w.Flush()
 }
 
@@ -146,7 +151,7 @@ func measure(ctx context.Context, cell turns.Cell) (sample turns.Sample, err err
 	if err := os.CopyFS(cell.Dir, os.DirFS(seed)); err != nil {
 		return sample, err
 	}
-	syscall.Sync()
+	_ = exec.CommandContext(ctx, "sync").Run() // so that nobody syncs the copy later
 	text, err := json.Marshal(cell)
 	if err != nil {
 		return sample, err
@@ -160,9 +165,9 @@ func measure(ctx context.Context, cell turns.Cell) (sample turns.Sample, err err
 	return sample, json.Unmarshal(out, &sample)
 }
 
-func median[N time.Duration | float64 | int64](samples []turns.Sample, of func(turns.Sample) N) N {
-	all := make([]N, len(samples))
-	for i, s := range samples {
+func median[N time.Duration | float64 | int64](r row, of func(turns.Sample) N) N {
+	all := make([]N, len(r.samples))
+	for i, s := range r.samples {
 		all[i] = of(s)
 	}
 	slices.Sort(all)
