@@ -63,7 +63,7 @@ func newChecker(s store.RuntimeStore) *checker {
 		snapshots:     {Name: "snapshots", means: "the last of each runtime, byte for byte"},
 		runtimeStates: {Name: "runtime_states", means: "the last of each runtime"},
 		restarts:      {Name: "restarts", means: "found all as it was"},
-		foundAgain:    {Name: "found", means: "of earlier processes, as a turn leaves it"},
+		foundAgain:    {Name: "found", means: "runtimes, each as a turn can leave it"},
 	}}
 }
 
