@@ -184,7 +184,8 @@ func once(ctx context.Context, s Storage, agent store.RuntimeID, key string) err
 	return Serve(ctx, s, t, Note)
 }
 
-// written returns how many bytes this process has given to the file system.
+// written returns how many bytes this process has given to the file system. The system counts
+// write_bytes by what it holds in memory together, up to a megabyte for a write of one byte.
 func written() (n int64, err error) {
 	text, err := os.ReadFile("/proc/self/io") // proc_pid_io(5)
 	if err != nil {
