@@ -40,8 +40,8 @@ func hash(text string) string {
 type page struct {
 	Template string // of its main part
 	Title    string
-	Follow   *state.View // the runtime that it is about; nil for other pages
-	Body     any
+	Events   string // the address of the stream that says when it has changed; empty if it is not live
+	Body     body
 }
 
 // templates has the layout with the main part of each page, by the page's name.
