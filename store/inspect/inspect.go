@@ -33,6 +33,10 @@ type Options struct {
 	// Streams is how many pages may be live at once. Further ones stay as they are
 	// until they are reloaded. 0 or less means 64.
 	Streams int
+
+	// History is what the statistics show of the last ten minutes. nil means one that
+	// is filled while somebody looks at them.
+	History *History
 }
 
 const defaultStreams = 64
@@ -43,13 +47,17 @@ func Handler(source Source, opts Options) http.Handler {
 	if opts.Streams <= 0 {
 		opts.Streams = defaultStreams
 	}
-	return &handler{source, opts.Payloads, make(chan struct{}, opts.Streams)}
+	if opts.History == nil {
+		opts.History = new(History)
+	}
+	return &handler{source, opts.Payloads, make(chan struct{}, opts.Streams), opts.History}
 }
 
 type handler struct {
 	source   Source
 	payloads bool
 	streams  chan struct{} // one element for each open stream
+	history  *History
 }
 
 // ServeHTTP answers a request. A browser must not keep an answer, or show it within
