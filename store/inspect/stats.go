@@ -38,8 +38,8 @@ type called struct {
 
 // A verdict says in words how things are.
 type verdict struct {
-	Well     string   // if all is
-	Problems []string // if not
+	Well     string   `json:"well,omitempty"`     // if all is
+	Problems []string `json:"problems,omitempty"` // if not
 }
 
 func (v *verdict) wrong(format string, args ...any) {
@@ -63,6 +63,14 @@ func (h *handler) stats() page {
 		b.Called = append(b.Called, called{kind, b.Operations[kind], spark})
 	}
 	return page{Template: "stats", Title: "Statistics", Body: b}
+}
+
+func (b *board) JSON() any {
+	return struct {
+		loopstore.Stats
+		verdict
+		Samples []sample `json:"samples"` // of the last ten minutes, the oldest first
+	}{b.Stats, b.verdict, b.samples}
 }
 
 // judge says whether all is well.
