@@ -232,6 +232,8 @@ func gauge(of func(*sample) float64) func(before, s *sample) float64 {
 
 func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
 
+func hundredths(share float64) string { return fmt.Sprintf("%.3g %%", 100*share) }
+
 func lasting(ns float64) string { return brief(time.Duration(ns)) }
 
 func sized(n float64) string { return size(int64(n)) }

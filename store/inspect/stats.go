@@ -140,7 +140,7 @@ func (b *board) lately() (failed, conflicts, rejected uint64, seen time.Duration
 func (b *board) measures() []measure {
 	failed, _, rejected, _ := b.lately()
 	all := []measure{
-		{"saturation", "Saturation", "the share of the time that the owner was busy", b.Saturation >= high, percent, 1,
+		{"saturation", "Saturation", "the share of the time that the owner was busy", b.Saturation >= high, hundredths, 1,
 			[]lineOf{{"", gauge(func(s *sample) float64 { return s.Saturation })}}},
 		{"wait", "Wait for the owner", "what half and 99 % of the calls waited at most", b.WaitP99 >= waiting, lasting, 0, []lineOf{
 			{"99 %", measured(func(s *sample) time.Duration { return s.WaitP99 })},
