@@ -76,6 +76,7 @@ func TestBrowserShowsCharts(t *testing.T) {
 		t.Cleanup(server.Close)
 		t.Cleanup(server.CloseClientConnections)
 		b.visit(server.URL + "/stats")
+		b.until(isLive)
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int{320, 1200} {
 				b.look(width, scheme)

@@ -58,15 +58,11 @@ func (h *History) wait(ctx context.Context, source interface{ Stats() loopstore.
 	h.mu.Lock()
 	since := time.Since(h.origin)
 	h.mu.Unlock()
-	timer := time.NewTimer(interval - since%interval)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		h.take(source)
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := wait(ctx, interval-since%interval); err != nil {
+		return err
 	}
+	h.take(source)
+	return nil
 }
 
 // take takes a sample, unless this interval has one, or the last is so new that a rate

@@ -148,6 +148,35 @@ func TestHistoryIsBounded(t *testing.T) {
 	})
 }
 
+// Whoever looks at the live page fills the history: one sample an interval for all of
+// them, and an event to each. When they go nothing is left.
+func TestLiveStatsTakeSamples(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gauged{}
+		h := inspect.Handler(g, inspect.Options{})
+		require.Contains(t, get(t, h, "/stats").Body.String(), `data-events="ticks"`)
+		clients := make([]*client, 100)
+		for i := range clients {
+			clients[i] = follow(t, h, "/ticks")
+			require.Equal(t, "retry: 2000\nevent: begin\ndata\n\n", clients[i].took())
+		}
+		asked := g.asked
+		for range 10 {
+			time.Sleep(5 * time.Second)
+			for _, c := range clients {
+				require.Regexp(t, `^event: version\nid: (\d+)\ndata: \d+\n\n$`, c.took())
+			}
+		}
+		require.Equal(t, 10, g.asked-asked)
+		for _, c := range clients {
+			c.leave()
+			c.gone.Wait()
+		}
+		time.Sleep(time.Hour)
+		require.Equal(t, 10, g.asked-asked)
+	})
+}
+
 // Recording asks nothing of the owner.
 func TestHistoryAsksNothingOfTheOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,14 +16,20 @@ import (
 
 // A Source is what is shown: a *loopstore.Loop, or something that wraps one and
 // hides a part of it.
+//
+// If it is a state.Watcher, too, the pages of a runtime are live, and if it is a
+// state.Follower, so is the list of the runtimes.
 type Source interface {
 	state.Viewer
-	state.Watcher
 	Runtimes(ctx context.Context, listing state.Listing) iter.Seq2[state.RuntimeSummary, error]
 	Stats() loopstore.Stats
 }
 
-var _ Source = (*loopstore.Loop)(nil)
+var (
+	_ Source         = (*loopstore.Loop)(nil)
+	_ state.Watcher  = (*loopstore.Loop)(nil)
+	_ state.Follower = (*loopstore.Loop)(nil)
+)
 
 // Options are the settings of a handler. The zero value is useful.
 type Options struct {
@@ -32,7 +38,7 @@ type Options struct {
 	Payloads bool
 
 	// Streams is how many pages may be live at once. Further ones stay as they are
-	// until they are reloaded. 0 or less means 64.
+	// until they are reloaded. 0 or less means 1,000.
 	Streams int
 
 	// History is what the statistics show of the last ten minutes. nil means one that
@@ -40,7 +46,7 @@ type Options struct {
 	History *History
 }
 
-const defaultStreams = 64
+const defaultStreams = 1000
 
 // Handler returns a handler that serves the pages. Its links are relative, so it
 // may stand under any prefix that ends in a slash, behind http.StripPrefix.
@@ -51,13 +57,18 @@ func Handler(source Source, opts Options) http.Handler {
 	if opts.History == nil {
 		opts.History = new(History)
 	}
-	return &handler{source, opts.Payloads, make(chan struct{}, opts.Streams), opts.History}
+	return &handler{
+		source: source, payloads: opts.Payloads, streams: make(chan struct{}, opts.Streams),
+		views:   views{source: source, followed: make(map[store.RuntimeID]*followed)},
+		history: opts.History,
+	}
 }
 
 type handler struct {
 	source   Source
 	payloads bool
 	streams  chan struct{} // one element for each open stream
+	views    views
 	history  *History
 }
 
@@ -91,6 +102,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	switch r.URL.Path {
 	case "/events":
 		return h.events(w, r)
+	case "/ticks":
+		return h.ticks(w, r)
 	case "/payload":
 		return h.payload(w, r)
 	case "/snapshot":

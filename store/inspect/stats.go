@@ -1,9 +1,12 @@
 package inspect
 
 import (
+	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/loopstore/loopstore"
@@ -62,7 +65,18 @@ func (h *handler) stats() page {
 		spark := chartOf(measure{Title: "Calls a second", text: counted, lines: []lineOf{{"", rate}}}, b.samples, now)
 		b.Called = append(b.Called, called{kind, b.Operations[kind], spark})
 	}
-	return page{Template: "stats", Title: "Statistics", Body: b}
+	return page{Template: "stats", Title: "Statistics", Events: "ticks", Body: b}
+}
+
+// ticks sends an event when there is a new sample, and takes those that nobody else does.
+func (h *handler) ticks(w http.ResponseWriter, r *http.Request) error {
+	h.history.take(h.source)
+	return h.stream(w, r, func(ctx context.Context) (string, error) {
+		if err := h.history.wait(ctx, h.source); err != nil {
+			return "", err
+		}
+		return strconv.FormatInt(time.Now().UnixMilli(), 10), nil
+	})
 }
 
 func (b *board) JSON() any {
