@@ -154,10 +154,10 @@ func TestLiveStatsTakeSamples(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gauged{}
 		h := inspect.Handler(g, inspect.Options{})
-		require.Contains(t, get(t, h, "/stats").Body.String(), `data-events="ticks"`)
+		require.Contains(t, get(t, h, "/stats").Body.String(), `data-events="stats/events"`)
 		clients := make([]*client, 100)
 		for i := range clients {
-			clients[i] = follow(t, h, "/ticks")
+			clients[i] = follow(t, h, "/stats/events")
 			require.Equal(t, "retry: 2000\nevent: begin\ndata\n\n", clients[i].took())
 		}
 		asked := g.asked

@@ -102,8 +102,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	switch r.URL.Path {
 	case "/events":
 		return h.events(w, r)
-	case "/ticks":
-		return h.ticks(w, r)
+	case "/stats/events":
+		return h.statsEvents(w, r)
 	case "/payload":
 		return h.payload(w, r)
 	case "/snapshot":

@@ -65,11 +65,11 @@ func (h *handler) stats() page {
 		spark := chartOf(measure{Title: "Calls a second", text: counted, lines: []lineOf{{"", rate}}}, b.samples, now)
 		b.Called = append(b.Called, called{kind, b.Operations[kind], spark})
 	}
-	return page{Template: "stats", Title: "Statistics", Events: "ticks", Body: b}
+	return page{Template: "stats", Title: "Statistics", Events: "stats/events", Body: b}
 }
 
-// ticks sends an event when there is a new sample, and takes those that nobody else does.
-func (h *handler) ticks(w http.ResponseWriter, r *http.Request) error {
+// statsEvents sends an event when there is a new sample, and takes those that nobody else does.
+func (h *handler) statsEvents(w http.ResponseWriter, r *http.Request) error {
 	h.history.take(h.source)
 	return h.stream(w, r, func(ctx context.Context) (string, error) {
 		if err := h.history.wait(ctx, h.source); err != nil {
