@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/ops"
+	"github.com/loopstore/loopstore/store/cluster"
 	"github.com/loopstore/loopstore/store/inspect"
 )
 
@@ -89,6 +91,59 @@ func TestBrowserShowsCharts(t *testing.T) {
 		for _, width := range drawn[:2] {
 			require.Greater(t, width, 200.0, "a curve goes over its whole plane")
 		}
+	}
+	b.noFaults()
+}
+
+// A cluster that is well, and one with everything that can be wrong, likewise.
+func TestBrowserShowsCluster(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t)
+	c := newTeam(t)
+	c.lease = time.Second
+	nodes := []*cluster.Node{c.join("host-a"), c.join("host-b"), c.join("host-c")}
+	require.Eventually(t, func() bool {
+		for _, node := range nodes {
+			open := 0
+			for _, p := range node.Status().Partitions {
+				if p.State == cluster.Open {
+					open++
+				}
+			}
+			if open != 2 {
+				return false
+			}
+		}
+		return true
+	}, time.Minute, 20*time.Millisecond)
+	sometime := troubled(time.Now())
+	for name, member := range map[string]inspect.Member{"well": nodes[0], "trouble": sometime} {
+		h := inspect.ClusterHandler(member, inspect.Options{Members: func(m cluster.Member) string { return "http://" + m.Name + ".example.com/" }})
+		server := httptest.NewServer(http.StripPrefix("/under", h))
+		t.Cleanup(server.Close)
+		t.Cleanup(server.CloseClientConnections)
+		b.scripts(false)
+		b.visit(server.URL + "/under/")
+		b.scripts(true)
+		b.visit(server.URL + "/under/")
+		b.until(isLive)
+		for _, scheme := range []string{"light", "dark"} {
+			for _, width := range []int{320, 1200} {
+				b.look(width, scheme)
+				b.readable(fmt.Sprintf("cluster-%s-%s-%d", name, scheme, width), width)
+			}
+		}
+		if name == "trouble" {
+			continue
+		}
+		var done bool
+		b.eval(`document.querySelector('.partitions a[href^="partitions/"]').click(), true`, &done)
+		b.until(`document.querySelector('.place')?.innerText.startsWith('Partition ')`)
+		b.until(isLive)
+		b.look(320, "light")
+		b.readable("partition-light-320", 320)
+		b.eval(`document.querySelector('header nav a').click(), true`, &done)
+		b.until(`document.querySelector('h1').innerText.startsWith('Cluster')`)
 	}
 	b.noFaults()
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/cluster"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -41,6 +42,10 @@ type Options struct {
 	// until they are reloaded. 0 or less means 1,000.
 	Streams int
 
+	// Members is for ClusterHandler: where another member shows these pages, such as
+	// "http://10.0.0.7:8080/loopstore/". An empty address, or no function, leads nowhere.
+	Members func(cluster.Member) string
+
 	// History is what the statistics show of the last ten minutes. nil means one that
 	// is filled while somebody looks at them.
 	History *History
@@ -50,7 +55,9 @@ const defaultStreams = 1000
 
 // Handler returns a handler that serves the pages. Its links are relative, so it
 // may stand under any prefix that ends in a slash, behind http.StripPrefix.
-func Handler(source Source, opts Options) http.Handler {
+func Handler(source Source, opts Options) http.Handler { return newHandler(source, opts) }
+
+func newHandler(source Source, opts Options) *handler {
 	if opts.Streams <= 0 {
 		opts.Streams = defaultStreams
 	}
@@ -70,6 +77,8 @@ type handler struct {
 	streams  chan struct{} // one element for each open stream
 	views    views
 	history  *History
+	place    place
+	other    func(http.ResponseWriter, *http.Request) error // serves other pages than a store's, if it is not nil
 }
 
 // ServeHTTP answers a request. A browser must not keep an answer, or show it within
@@ -91,13 +100,16 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if p.status == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", "GET, HEAD")
 		}
-		write(w, r, p.status, page{Template: "problem", Title: p.title, Body: p})
+		write(w, r, p.status, page{Template: "problem", Title: p.title, Place: h.place, Body: p})
 	}
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return &problem{http.StatusMethodNotAllowed, "Read only", "These pages change nothing, so " + r.Method + " is not allowed."}
+	}
+	if h.other != nil {
+		return h.other(w, r)
 	}
 	switch r.URL.Path {
 	case "/events":
@@ -120,6 +132,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		p, err = h.ofRuntime(r)
 	}
 	if err == nil {
+		p.Place = h.place
 		write(w, r, http.StatusOK, p)
 	}
 	return err

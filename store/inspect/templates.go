@@ -41,6 +41,7 @@ type page struct {
 	Template string // of its main part
 	Title    string
 	Events   string // the address of the stream that says when it has changed; empty if it is not live
+	Place    place
 	Body     body
 }
 
@@ -66,7 +67,7 @@ var templates = func() map[string]*template.Template {
 		"words":   words,
 	}).ParseFS(files, "pages/layout.html", "pages/parts.html"))
 	all := make(map[string]*template.Template)
-	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "stats", "problem"} {
+	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "stats", "cluster", "elsewhere", "problem"} {
 		all[page] = template.Must(template.Must(layout.Clone()).ParseFS(files, "pages/"+page+".html"))
 	}
 	return all
