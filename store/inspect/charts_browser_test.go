@@ -139,7 +139,6 @@ func TestBrowserShowsCluster(t *testing.T) {
 		var done bool
 		b.eval(`document.querySelector('.partitions a[href^="partitions/"]').click(), true`, &done)
 		b.until(`document.querySelector('.place')?.innerText.startsWith('Partition ')`)
-		b.until(isLive)
 		b.look(320, "light")
 		b.readable("partition-light-320", 320)
 		b.eval(`document.querySelector('header nav a').click(), true`, &done)

@@ -216,12 +216,9 @@ func (b *clusterBoard) judge(s *cluster.Status, now time.Time) {
 
 // numbers lists the first of some partitions.
 func numbers(of []int) string {
-	var text []string
-	for _, p := range of[:min(12, len(of))] {
-		text = append(text, strconv.Itoa(p))
+	text, more := fmt.Sprint(of[:min(12, len(of))]), ""
+	if n := len(of) - 12; n > 0 {
+		more = " and " + grouped(n) + " more"
 	}
-	if len(of) > 12 {
-		text = append(text, "…")
-	}
-	return strings.Join(text, ", ")
+	return strings.ReplaceAll(strings.Trim(text, "[]"), " ", ", ") + more
 }
