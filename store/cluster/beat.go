@@ -132,13 +132,13 @@ func (r read) take(c *controller) {
 		c.failed(r.err)
 		return
 	}
-	c.known = r.document
+	c.learn(r.document)
 	if c.joined && r.document.index(c.self.ID) < 0 {
 		for _, k := range c.keepers {
 			c.stop(k) // whoever gives it back has had it meanwhile
 		}
 	}
-	if c.joined && r.at.Sub(c.until.Add(-c.node.opts.term())) > c.node.opts.blind() {
+	if c.joined && r.at.Sub(c.lastBeat()) > c.node.opts.blind() {
 		c.observer.last = time.Time{} // what keeps this member from beating may keep the others too
 	}
 	c.observer.look(r.document, r.at)
@@ -223,7 +223,8 @@ func (w written) take(c *controller) {
 // write, and the others see the beat only after it: so this member stops before
 // they begin.
 func (c *controller) beaten(w written) {
-	c.known, c.until, c.directory, c.conflicts = w.document, w.began.Add(c.node.opts.term()), nil, 0
+	c.learn(w.document)
+	c.until, c.directory, c.conflicts = w.began.Add(c.node.opts.term()), nil, 0
 	for p := range w.turn.giveUp {
 		delete(c.giveUp, p)
 	}

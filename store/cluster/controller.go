@@ -23,6 +23,7 @@ type controller struct {
 	known    document // as it was last read or written
 	joined   bool     // a beat was written
 	observer observer
+	gone     []Departure
 	until    time.Time // when this member stops serving if it does not beat
 
 	keepers map[int]*keeper
@@ -130,6 +131,33 @@ func (c *controller) mine(partition int) bool {
 	return ok && m.ID == c.self.ID
 }
 
+// learn takes note of the document, and of the members that are no longer in it.
+func (c *controller) learn(d document) {
+	for _, m := range c.known.Members {
+		if d.index(m.ID) >= 0 {
+			continue
+		}
+		silent := c.observer.silence(m.ID)
+		if m.ID == c.self.ID {
+			silent = time.Since(c.lastBeat())
+		}
+		c.gone = append(c.gone, Departure{m.Member, time.Now(), len(c.known.claims(m.ID)), silent})
+	}
+	c.gone = c.gone[max(0, len(c.gone)-maxGone):]
+	c.known = d
+}
+
+// lastBeat is when this member's last beat was sent; the zero time if there was none.
+func (c *controller) lastBeat() time.Time {
+	if c.until.IsZero() {
+		return c.until
+	}
+	return c.until.Add(-c.node.opts.term())
+}
+
+// maxGone is how many members that have gone are remembered.
+const maxGone = 16
+
 // reconcile opens what this member has claimed and closes what it has not. It is
 // called when the claims are known for certain.
 func (c *controller) reconcile() {
@@ -206,18 +234,26 @@ func (c *controller) leaving() bool { return !c.leaveBy.IsZero() }
 
 // publish puts a new table in place, and wakes those who wait for one.
 func (c *controller) publish() {
-	t := &table{directory: c.directory}
+	t, before, now := &table{directory: c.directory, gone: c.gone}, c.node.table.Load(), time.Now()
 	if c.node.opts.Directory != nil {
 		t.until = c.until
 		if t.until.IsZero() {
-			t.until = time.Now() // there was no beat yet
+			t.until = now // there was no beat yet
 		}
 	}
 	for _, m := range c.known.Members {
-		t.members = append(t.members, m.Member)
+		beat := c.observer.seen[m.ID].at
+		if m.ID == c.self.ID {
+			beat = c.lastBeat()
+		}
+		t.members = append(t.members, MemberStatus{m.Member, beat})
 	}
 	for p := range c.known.Holders {
-		t.slots = append(t.slots, c.slot(p))
+		s := c.slot(p)
+		if s.Since = now; before != nil {
+			s.follow(before.slots[p], now)
+		}
+		t.slots = append(t.slots, s)
 	}
 	c.node.table.Store(t)
 	for _, do := range c.after {
@@ -228,7 +264,7 @@ func (c *controller) publish() {
 
 func (c *controller) slot(p int) slot {
 	m, ok := c.known.holder(p)
-	s := slot{PartitionStatus: PartitionStatus{State: Elsewhere, Holder: m.Member}}
+	s := slot{PartitionStatus: PartitionStatus{State: Elsewhere, Holder: m.Member}, holder: m.ID, last: m}
 	switch k := c.keepers[p]; {
 	case !ok:
 		s.State = Unclaimed

@@ -56,6 +56,14 @@ func (o *observer) nextDeath(self string) (at time.Time, ok bool) {
 	return at, ok
 }
 
+// silence returns for how long a member had been silent at the last look.
+func (o *observer) silence(id string) time.Duration {
+	if s, ok := o.seen[id]; ok {
+		return o.last.Sub(s.at)
+	}
+	return 0
+}
+
 // well returns the ids of the members but self that have beaten lately.
 func (o *observer) well(self string) (ids []string) {
 	for id, s := range o.seen {

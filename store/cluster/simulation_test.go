@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -73,22 +74,23 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 	if testing.Short() {
 		seeds = 3
 	}
-	acknowledged, refused, holders, loads := 0, 0, 0, 0
+	acknowledged, refused, holders, loads, died := 0, 0, 0, 0, 0
 	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
-			s := &simulation{crew: newCrew(t, 4), rand: rand.New(rand.NewPCG(seed, 7))}
+			s := &simulation{crew: newCrew(t, 4), rand: rand.New(rand.NewPCG(seed, 7)), left: map[string]bool{}}
 			// The engine behind notices no fence before an append.
 			s.history = &history{Engine: journaltest.NewFaulty(s.memory), epochs: map[string][]uint64{}}
 			s.engine = s.history
 			s.run(t)
-			acknowledged, refused, holders, loads = acknowledged+s.acknowledged, refused+s.refused, holders+s.holders, loads+s.loads
+			acknowledged, refused, holders, loads, died = acknowledged+s.acknowledged, refused+s.refused, holders+s.holders, loads+s.loads, died+s.died
 		})
 	}
 	assert.Greater(t, acknowledged, 1000)
 	assert.Greater(t, refused, 100)
 	assert.Greater(t, holders, 10)
 	assert.Greater(t, loads, 1000)
-	t.Logf("%d acknowledged, %d refused, %d loads, %d changes of a holder under load", acknowledged, refused, loads, holders)
+	assert.Positive(t, died)
+	t.Logf("%d acknowledged, %d refused, %d loads, %d changes of a holder under load, %d deaths told", acknowledged, refused, loads, holders, died)
 }
 
 type simulation struct {
@@ -96,8 +98,9 @@ type simulation struct {
 	mu      sync.Mutex // of crew.members
 	history *history
 	rand    *rand.Rand
+	left    map[string]bool // by their addresses: members that have left in good order
 
-	acknowledged, refused, holders, loads int
+	acknowledged, refused, holders, loads, joins, died int
 }
 
 func (s *simulation) run(t *testing.T) {
@@ -142,8 +145,16 @@ func (s *simulation) disturb(t *testing.T, name string) {
 	case 3:
 		h.line.mend()
 	case 4:
-		_ = h.Close()
+		before := h.Status()
+		well := slices.ContainsFunc(before.Members, func(m cluster.MemberStatus) bool {
+			return m.Member == before.Self && time.Since(m.Beat) < lease/2
+		})
+		if err := h.Close(); err == nil && well {
+			s.left[before.Self.Address] = true
+		}
 		opts, l := s.options(name)
+		s.joins++
+		opts.Self.Address = fmt.Sprintf("%s:again-%d", name, s.joins)
 		n, err := cluster.Join(context.WithoutCancel(t.Context()), opts)
 		require.NoError(t, err)
 		s.mu.Lock()
@@ -210,6 +221,14 @@ func (s *simulation) check(t *testing.T, writers []*writer) {
 			}
 		}
 		require.Equal(t, w.acknowledged, there, "in the order in which they were acknowledged, none lost, none doubled")
+	}
+	for _, h := range s.members {
+		for _, gone := range h.Status().Gone {
+			if gone.Died(lease) {
+				s.died++
+				require.NotContains(t, s.left, gone.Address, "who has left is not said to have died")
+			}
+		}
 	}
 	for partition, epochs := range s.history.epochs {
 		for i := 1; i < len(epochs); i++ {

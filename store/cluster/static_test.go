@@ -41,6 +41,8 @@ func TestStaticAssignment(t *testing.T) {
 		assert.Equal(t, cluster.Member{Name: "b", Address: "b:9"}, notHolder(t, set(t.Context(), a.Router(nil), c.in(1))).Holder)
 		time.Sleep(4 * time.Hour)
 		assert.False(t, a.Status().Lapsed, "there is no lease")
+		assert.Zero(t, a.Status().Members[0].Beat)
+		assert.Equal(t, time.Now().Add(-4*time.Hour), a.Status().Partitions[1].Since)
 		require.NoError(t, set(t.Context(), r, c.in(0)))
 		require.NoError(t, a.Close())
 		require.NoError(t, a.Close())

@@ -26,7 +26,11 @@ func TestStatus(t *testing.T) {
 		s := c.members["a"].Status()
 		self := cluster.Member{Name: "a", Address: "a:1"}
 		assert.Equal(t, self, s.Self)
-		assert.Equal(t, []cluster.Member{self}, s.Members)
+		assert.Equal(t, "c", s.Cluster)
+		assert.Equal(t, lease, s.Lease)
+		require.Len(t, s.Members, 1)
+		assert.Equal(t, self, s.Members[0].Member)
+		assert.Equal(t, time.Now().Add(-time.Second), s.Members[0].Beat)
 		assert.False(t, s.Lapsed)
 		require.NoError(t, s.Directory)
 		states := map[cluster.State]int{}
@@ -43,6 +47,80 @@ func TestStatus(t *testing.T) {
 			_, ok := c.members["a"].Local(p)
 			assert.False(t, ok, p)
 		}
+	})
+}
+
+// Any member tells what it has seen of the others: their beats, who holds what since
+// when, who held it before, who died and who left.
+func TestStatusTellsOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 6)
+		c.join("a", "b", "c")
+		time.Sleep(5 * lease)
+		member := func(name string) cluster.Member { return cluster.Member{Name: name, Address: name + ":1"} }
+		joined := time.Now()
+		for name, h := range c.members {
+			s := h.Status()
+			require.Len(t, s.Members, 3)
+			for _, m := range s.Members {
+				assert.LessOrEqual(t, time.Since(m.Beat), lease/3, "what %s says of %s", name, m.Name)
+			}
+			assert.Empty(t, s.Gone)
+		}
+		lost, kept := c.members["c"].open(), c.members["b"].open()
+		before := map[string]cluster.Status{"a": c.members["a"].Status(), "b": c.members["b"].Status()}
+		c.members["c"].line.cut()
+		time.Sleep(3 * lease)
+		for _, name := range []string{"a", "b"} {
+			s := c.members[name].Status()
+			require.Len(t, s.Gone, 1)
+			assert.Equal(t, member("c"), s.Gone[0].Member)
+			assert.Equal(t, len(lost), s.Gone[0].Partitions)
+			assert.True(t, s.Gone[0].Died(s.Lease), "it was silent for %v, as %s has seen it", s.Gone[0].Silent, name)
+			assert.InDelta(t, joined.Add(lease*8/5).Unix(), s.Gone[0].Seen.Unix(), lease.Seconds()/3)
+			for _, p := range lost {
+				assert.Equal(t, member("c"), s.Partitions[p].Before)
+				assert.Equal(t, before[name].Partitions[p].Moves+1, s.Partitions[p].Moves, "%s tells of partition %d", name, p)
+				assert.True(t, s.Partitions[p].Since.After(joined.Add(lease)))
+			}
+			for _, p := range kept {
+				assert.Equal(t, member("b"), s.Partitions[p].Holder)
+				assert.True(t, s.Partitions[p].Since.Before(joined))
+			}
+		}
+
+		c.members["c"].line.mend()
+		time.Sleep(5 * lease)
+		s := c.members["c"].Status()
+		require.Len(t, s.Gone, 1, "it hears of its own death")
+		assert.Equal(t, member("c"), s.Gone[0].Member)
+		assert.True(t, s.Gone[0].Died(lease))
+
+		held := c.members["b"].open()
+		require.NoError(t, c.members["b"].Close())
+		time.Sleep(lease / 2)
+		for _, name := range []string{"a", "c"} {
+			s := c.members[name].Status()
+			require.Len(t, s.Gone, 2)
+			assert.Equal(t, member("b"), s.Gone[1].Member)
+			assert.False(t, s.Gone[1].Died(lease), "it has left")
+			for _, p := range held {
+				assert.Equal(t, member("b"), s.Partitions[p].Before)
+			}
+		}
+
+		for i := range 20 { // those who come and go are not remembered for ever
+			name := string(rune('d' + i))
+			c.join(name)
+			time.Sleep(lease / 2)
+			require.NoError(t, c.members[name].Close())
+			time.Sleep(lease / 2)
+		}
+		gone := c.members["a"].Status().Gone
+		require.Len(t, gone, 16)
+		assert.Equal(t, "w", gone[15].Name)
+		gone[15].Name = "changed"
+		assert.Equal(t, "w", c.members["a"].Status().Gone[15].Name)
 	})
 }
 

@@ -90,19 +90,25 @@ func TestBrowserShowsPages(t *testing.T) {
 			for _, width := range []int{320, 1200} {
 				b.look(width, scheme)
 				seen := fmt.Sprintf("%s-%s-%d", name, scheme, width)
-				var faults []string
-				b.eval(overflow, &faults)
-				require.Empty(t, faults, "too wide: %s", seen)
-				b.eval(pale, &faults)
-				require.Empty(t, faults, "too pale: %s", seen)
+				b.readable(seen, width)
 				var ground string
 				b.eval(`getComputedStyle(document.body).backgroundColor`, &ground)
 				require.Equal(t, map[string]string{"light": "rgb(251, 251, 250)", "dark": "rgb(20, 21, 19)"}[scheme], ground)
-				b.picture(seen, width)
 			}
 		}
 	}
 	b.noFaults()
+}
+
+// readable requires that the page fits its window and has contrast, and keeps a picture.
+func (b *browser) readable(name string, width int) {
+	b.t.Helper()
+	var faults []string
+	b.eval(overflow, &faults)
+	require.Empty(b.t, faults, "too wide: %s", name)
+	b.eval(pale, &faults)
+	require.Empty(b.t, faults, "too pale: %s", name)
+	b.picture(name, width)
 }
 
 // A page follows its runtime, keeps what its reader has opened and where the

@@ -11,6 +11,7 @@ import (
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/cluster"
 	"github.com/loopstore/loopstore/store/state"
 )
 
@@ -40,19 +41,33 @@ type Options struct {
 	// Streams is how many pages may be live at once. Further ones stay as they are
 	// until they are reloaded. 0 or less means 1,000.
 	Streams int
+
+	// Members is for ClusterHandler: where another member shows these pages, such as
+	// "http://10.0.0.7:8080/loopstore/". An empty address, or no function, leads nowhere.
+	Members func(cluster.Member) string
+
+	// History is what the statistics show of the last ten minutes. nil means one that
+	// is filled while somebody looks at them.
+	History *History
 }
 
 const defaultStreams = 1000
 
 // Handler returns a handler that serves the pages. Its links are relative, so it
 // may stand under any prefix that ends in a slash, behind http.StripPrefix.
-func Handler(source Source, opts Options) http.Handler {
+func Handler(source Source, opts Options) http.Handler { return newHandler(source, opts) }
+
+func newHandler(source Source, opts Options) *handler {
 	if opts.Streams <= 0 {
 		opts.Streams = defaultStreams
 	}
+	if opts.History == nil {
+		opts.History = new(History)
+	}
 	return &handler{
 		source: source, payloads: opts.Payloads, streams: make(chan struct{}, opts.Streams),
-		views: views{source: source, followed: make(map[store.RuntimeID]*followed)},
+		views:   views{source: source, followed: make(map[store.RuntimeID]*followed)},
+		history: opts.History,
 	}
 }
 
@@ -61,6 +76,9 @@ type handler struct {
 	payloads bool
 	streams  chan struct{} // one element for each open stream
 	views    views
+	history  *History
+	place    place
+	other    func(http.ResponseWriter, *http.Request) error // serves other pages than a store's, if it is not nil
 }
 
 // ServeHTTP answers a request. A browser must not keep an answer, or show it within
@@ -82,7 +100,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if p.status == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", "GET, HEAD")
 		}
-		write(w, r, p.status, page{Template: "problem", Title: p.title, Body: p})
+		write(w, r, p.status, page{Template: "problem", Title: p.title, Place: h.place, Body: p})
 	}
 }
 
@@ -90,9 +108,14 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return &problem{http.StatusMethodNotAllowed, "Read only", "These pages change nothing, so " + r.Method + " is not allowed."}
 	}
+	if h.other != nil {
+		return h.other(w, r)
+	}
 	switch r.URL.Path {
 	case "/events":
 		return h.events(w, r)
+	case "/stats/events":
+		return h.statsEvents(w, r)
 	case "/payload":
 		return h.payload(w, r)
 	case "/snapshot":
@@ -109,6 +132,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		p, err = h.ofRuntime(r)
 	}
 	if err == nil {
+		p.Place = h.place
 		write(w, r, http.StatusOK, p)
 	}
 	return err

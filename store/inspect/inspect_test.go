@@ -385,7 +385,7 @@ func TestStatsHasAllFigures(t *testing.T) {
 	fill(reflect.ValueOf(&stats).Elem())
 	stats.Slowest = &loopstore.Slow{Kind: ops.KindPrune, Took: 777 * time.Microsecond, At: noon.Time()}
 	stats.Operations = map[ops.Kind]loopstore.Operations{ops.KindCommit: {Done: 888, Errors: 999, Conflicts: 777}}
-	want = append(want, "prune, 777µs", "2026-11-23 12:00:00 UTC", "<td role=\"cell\" class=\"number\">888<", "<td role=\"cell\" class=\"number\">777<", "warn\">999<", "serves nothing any more")
+	want = append(want, "prune, 777µs", "2026-11-23 12:00:00 UTC", `data-label="Done">888<`, `data-label="Conflicts">777<`, `warn" data-label="Errors">999<`, "serves nothing any more")
 	body := get(t, inspect.Handler(source{stats: stats}, inspect.Options{}), "/stats").Body.String()
 	_, body, _ = strings.Cut(body, "<main")
 	for _, figure := range want {

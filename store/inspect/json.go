@@ -325,8 +325,6 @@ func (c *chapter) JSON() any {
 	}{ofView(c.View), c.Session.JSON()}
 }
 
-func (b *board) JSON() any { return b.Stats }
-
 func (p *problem) JSON() any {
 	return struct {
 		Error  string `json:"error"`

@@ -41,6 +41,7 @@ type page struct {
 	Template string // of its main part
 	Title    string
 	Events   string // the address of the stream that says when it has changed; empty if it is not live
+	Place    place
 	Body     body
 }
 
@@ -58,15 +59,15 @@ var templates = func() map[string]*template.Template {
 		"name":    name,
 		"next":    next,
 		"open":    open,
-		"percent": func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) },
+		"percent": percent,
 		"timeOf":  store.TimeOf,
 		"rows":    func(id store.RuntimeID, mixed bool, items any) part { return part{id, items, mixed} },
 		"style":   func() template.HTML { return template.HTML("<style>" + style + "</style>") },
 		"script":  func() template.HTML { return template.HTML("<script>" + script + "</script>") },
-		"words":   func(value any) string { return strings.ReplaceAll(text(value), "_", " ") },
+		"words":   words,
 	}).ParseFS(files, "pages/layout.html", "pages/parts.html"))
 	all := make(map[string]*template.Template)
-	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "stats", "problem"} {
+	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "stats", "cluster", "elsewhere", "problem"} {
 		all[page] = template.Must(template.Must(layout.Clone()).ParseFS(files, "pages/"+page+".html"))
 	}
 	return all
@@ -99,6 +100,9 @@ func text(value any) string {
 	}
 	return fmt.Sprint(value)
 }
+
+// words writes a name of several words.
+func words(value any) string { return strings.ReplaceAll(text(value), "_", " ") }
 
 // clock writes a time to the millisecond.
 func clock(t store.Time) string {

@@ -1,0 +1,20 @@
+package inspect
+
+import (
+	"time"
+
+	"github.com/loopstore/loopstore"
+)
+
+// Sampled returns a history that ends now, of samples that were five seconds apart. A nil
+// one was not taken.
+func Sampled(all []*loopstore.Stats) *History {
+	h, start := new(History), time.Now().Add(-interval*time.Duration(len(all)-1))
+	h.origin = start
+	for i, s := range all {
+		if s != nil {
+			h.samples = append(h.samples, sampleOf(start.Add(interval*time.Duration(i)), *s))
+		}
+	}
+	return h
+}
