@@ -161,6 +161,10 @@ take for a command are escaped.
 
 A journal that is in use cannot be read. Reading does not change it.
 
+http: browsers see the pages of package store/inspect, as it was read. Whoever reaches the
+address sees all of it; payloads only with --payloads. Other machines reach :8080, but
+not localhost:8080. It ends with 0 on Ctrl-C or SIGTERM.
+
 It exits with 1 if it is damaged, in use or has no such runtime, and with 2 for wrong
 flags or arguments.
 

@@ -18,6 +18,7 @@ type inspectSettings struct {
 	one            *store.RuntimeID
 	number         *uint64
 	payloads, json bool
+	addr           string
 	partition      partitionFlag
 }
 
@@ -41,8 +42,9 @@ func inspectCommand() *cobra.Command {
 		}
 		return nil
 	})
-	flags.BoolVar(&s.payloads, "payloads", false, "with --runtime, show snapshots and inputs too")
+	flags.BoolVar(&s.payloads, "payloads", false, "with --runtime or --http, show snapshots and inputs too")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of a table")
+	flags.StringVar(&s.addr, "http", "", "show all of it to browsers at this `address`, such as :8080 or\nlocalhost:8080, until Ctrl-C")
 	cli.Connects(flags, "runtime")
 	s.partition.add(cmd, "it is\nneeded if there are several")
 	return cmd
@@ -50,8 +52,10 @@ func inspectCommand() *cobra.Command {
 
 func (s *inspectSettings) inspect(cmd *cobra.Command, name string) error {
 	switch {
-	case s.payloads && s.one == nil:
-		return cli.Misused("--payloads goes with --runtime")
+	case s.addr != "" && (s.one != nil || s.json):
+		return cli.Misused("--http shows all, and goes with neither --runtime nor --json")
+	case s.payloads && s.one == nil && s.addr == "":
+		return cli.Misused("--payloads goes with --runtime or --http")
 	case s.number != nil && s.one == nil:
 		return cli.Misused("--number goes with --runtime")
 	}
@@ -60,6 +64,13 @@ func (s *inspectSettings) inspect(cmd *cobra.Command, name string) error {
 		return about(name, err)
 	}
 	read, held := all[0], all[0].state
+	if s.addr != "" {
+		site, err := openSite(cmd.Context(), s.addr, stillOf(held), s.payloads, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		return site.stay(cmd.Context(), cmd.ErrOrStderr())
+	}
 	var shown interface{ table() string }
 	if s.one == nil {
 		shown = inventoryOf(read)

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/cmd/internal/cli"
 	"github.com/loopstore/loopstore/cmd/internal/term"
 	pages "github.com/loopstore/loopstore/store/inspect"
@@ -26,7 +25,7 @@ type site struct {
 
 // openSite serves the pages of a store at an address. It returns nil if that is
 // empty.
-func openSite(ctx context.Context, addr string, loop *loopstore.Loop, payloads bool, stderr io.Writer) (*site, error) {
+func openSite(ctx context.Context, addr string, store pages.Source, payloads bool, stderr io.Writer) (*site, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -41,7 +40,7 @@ func openSite(ctx context.Context, addr string, loop *loopstore.Loop, payloads b
 	}
 	base, leave := context.WithCancel(context.Background())
 	s := &site{leave: leave, served: make(chan error, 1), server: &http.Server{
-		Handler:           pages.Handler(loop, pages.Options{Payloads: payloads}),
+		Handler:           pages.Handler(store, pages.Options{Payloads: payloads}),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		BaseContext: func(net.Listener) context.Context { return base },
 	}}

@@ -101,3 +101,53 @@ func TestURLIsForThisMachine(t *testing.T) {
 		require.Equal(t, want, url+note)
 	}
 }
+
+// What a file or a journal holds is shown until it is interrupted, and neither changes.
+func TestFilesAreShownUntilInterrupted(t *testing.T) {
+	export := filepath.Join(t.TempDir(), "export.jsonl")
+	code, _ := reported(t, "-export", export, "-runtimes", "2", "-turns", "2")
+	require.Equal(t, cli.OK, code)
+	for name, args := range map[string][]string{
+		"an export": {export}, "a journal": {journaled(t)}, "with payloads": {export, "--payloads"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			messages, stderr := io.Pipe()
+			ended := make(chan int, 1)
+			go func() {
+				ended <- cli.Run(ctx, newRoot(), append([]string{"inspect", "--http", "localhost:0"}, args...), nil, io.Discard, stderr)
+				_ = stderr.Close()
+			}()
+			lines := bufio.NewReader(messages)
+			first, err := lines.ReadString('\n')
+			require.NoError(t, err)
+			url, ok := strings.CutPrefix(strings.TrimSpace(first), "the store is shown at ")
+			require.True(t, ok, first)
+			second, err := lines.ReadString('\n')
+			require.NoError(t, err)
+			require.Equal(t, "the store stays at "+url+" until Ctrl-C\n", second)
+
+			list := get(t, url)
+			require.True(t, strings.Contains(list, `href="runtime?id=agent-000"`))
+			require.False(t, strings.Contains(list, `href="stats"`), "no process has it open")
+			page := get(t, url+"runtime?id=agent-000")
+			require.False(t, strings.Contains(list+page, `id="live"`))
+			require.Equal(t, len(args) > 1, !strings.Contains(page, "is hidden"), "payloads only where they are asked for")
+			for _, path := range []string{"stats", "stats/events", "events?id=agent-000", "runtime?id=nobody"} {
+				client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+				answer, err := client.Get(url + path)
+				require.NoError(t, err)
+				require.NoError(t, answer.Body.Close())
+				require.GreaterOrEqual(t, answer.StatusCode, 400, path)
+			}
+			interrupt()
+			require.Equal(t, cli.OK, <-ended)
+		})
+	}
+	for _, args := range [][]string{{"--json"}, {"--runtime", "agent-000"}} {
+		code, _, stderr := shell(t.Context(), append([]string{"inspect", "--http", "localhost:0", exported(t)}, args...)...)
+		require.Equal(t, cli.ExitMisuse, code)
+		require.Contains(t, stderr, "--http shows all")
+	}
+}

@@ -48,6 +48,7 @@ type crew struct {
 type place struct {
 	Partition string // its number; empty if the pages are of the cluster, or of a store by itself
 	Up        string // leads to the cluster; empty if there is none
+	Still     bool   // no process has the store open
 }
 
 func (c *crew) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -80,7 +81,7 @@ func (c *crew) partition(p int) *handler {
 	h := c.open[p]
 	if h == nil || h.source != Source(loop) {
 		h = newHandler(loop, c.opts)
-		h.streams, h.place = c.streams, place{strconv.Itoa(p), "../../"}
+		h.streams, h.place = c.streams, place{Partition: strconv.Itoa(p), Up: "../../"}
 		c.open[p] = h
 	}
 	return h
@@ -116,7 +117,7 @@ func (c *crew) serve(w http.ResponseWriter, r *http.Request) error {
 		p.Text, p.Link = "The partition is claimed by "+cut(60, name(holder.Name))+".", c.link(holder, number)
 	}
 	up := strings.Repeat("../", strings.Count(path, "/")+1)
-	write(w, r, p.status, page{Template: "elsewhere", Title: p.title, Place: place{strconv.Itoa(number), up}, Body: p})
+	write(w, r, p.status, page{Template: "elsewhere", Title: p.title, Place: place{Partition: strconv.Itoa(number), Up: up}, Body: p})
 	return nil
 }
 

@@ -39,7 +39,7 @@ type History struct {
 
 // Record takes a sample now and every five seconds, until ctx ends. It asks nothing of the
 // owner. Of several that record one loop, one takes each sample.
-func (h *History) Record(ctx context.Context, source interface{ Stats() loopstore.Stats }) {
+func (h *History) Record(ctx context.Context, source Running) {
 	h.count(1)
 	defer h.count(-1)
 	for h.take(source); h.wait(ctx, source) == nil; {
@@ -54,7 +54,7 @@ func (h *History) count(n int) {
 
 // wait waits for the next sample, and takes it unless another goroutine has. It returns
 // the error of ctx if that ends first.
-func (h *History) wait(ctx context.Context, source interface{ Stats() loopstore.Stats }) error {
+func (h *History) wait(ctx context.Context, source Running) error {
 	h.mu.Lock()
 	since := time.Since(h.origin)
 	h.mu.Unlock()
@@ -67,7 +67,7 @@ func (h *History) wait(ctx context.Context, source interface{ Stats() loopstore.
 
 // take takes a sample, unless this interval has one, or the last is so new that a rate
 // since then would say nothing.
-func (h *History) take(source interface{ Stats() loopstore.Stats }) {
+func (h *History) take(source Running) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()

@@ -19,15 +19,18 @@ import (
 // hides a part of it.
 //
 // If it is a state.Watcher, too, the pages of a runtime are live, and if it is a
-// state.Follower, so is the list of the runtimes.
+// state.Follower, so is the list of the runtimes. If it is Running, there are statistics.
 type Source interface {
 	state.Viewer
 	Runtimes(ctx context.Context, listing state.Listing) iter.Seq2[state.RuntimeSummary, error]
-	Stats() loopstore.Stats
 }
+
+// Running is a Source that some process has open.
+type Running interface{ Stats() loopstore.Stats }
 
 var (
 	_ Source         = (*loopstore.Loop)(nil)
+	_ Running        = (*loopstore.Loop)(nil)
 	_ state.Watcher  = (*loopstore.Loop)(nil)
 	_ state.Follower = (*loopstore.Loop)(nil)
 )
@@ -64,8 +67,9 @@ func newHandler(source Source, opts Options) *handler {
 	if opts.History == nil {
 		opts.History = new(History)
 	}
+	running, _ := source.(Running)
 	return &handler{
-		source: source, payloads: opts.Payloads, streams: make(chan struct{}, opts.Streams),
+		source: source, running: running, place: place{Still: running == nil}, payloads: opts.Payloads, streams: make(chan struct{}, opts.Streams),
 		views:   views{source: source, followed: make(map[store.RuntimeID]*followed)},
 		history: opts.History,
 	}
@@ -73,6 +77,7 @@ func newHandler(source Source, opts Options) *handler {
 
 type handler struct {
 	source   Source
+	running  Running // nil if it is not
 	payloads bool
 	streams  chan struct{} // one element for each open stream
 	views    views
@@ -115,6 +120,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	case "/events":
 		return h.events(w, r)
 	case "/stats/events":
+		if h.running == nil {
+			return notFound("page")
+		}
 		return h.statsEvents(w, r)
 	case "/payload":
 		return h.payload(w, r)
@@ -127,7 +135,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	case "/", "/runtimes":
 		p, err = h.runtimes(r)
 	case "/stats":
-		p = h.stats()
+		p, err = h.stats()
 	default:
 		p, err = h.ofRuntime(r)
 	}

@@ -49,9 +49,12 @@ func (v *verdict) wrong(format string, args ...any) {
 	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
 }
 
-func (h *handler) stats() page {
-	h.history.take(h.source)
-	now, b := time.Now(), &board{Stats: h.source.Stats()}
+func (h *handler) stats() (page, error) {
+	if h.running == nil {
+		return page{}, notFound("page")
+	}
+	h.history.take(h.running)
+	now, b := time.Now(), &board{Stats: h.running.Stats()}
 	b.samples, b.Recorded = h.history.recent(now)
 	b.judge()
 	for _, m := range b.measures() {
@@ -65,14 +68,14 @@ func (h *handler) stats() page {
 		spark := chartOf(measure{Title: "Calls a second", text: counted, lines: []lineOf{{"", rate}}}, b.samples, now)
 		b.Called = append(b.Called, called{kind, b.Operations[kind], spark})
 	}
-	return page{Template: "stats", Title: "Statistics", Events: "stats/events", Body: b}
+	return page{Template: "stats", Title: "Statistics", Events: "stats/events", Body: b}, nil
 }
 
 // statsEvents sends an event when there is a new sample, and takes those that nobody else does.
 func (h *handler) statsEvents(w http.ResponseWriter, r *http.Request) error {
-	h.history.take(h.source)
+	h.history.take(h.running)
 	return h.stream(w, r, func(ctx context.Context) (string, error) {
-		if err := h.history.wait(ctx, h.source); err != nil {
+		if err := h.history.wait(ctx, h.running); err != nil {
 			return "", err
 		}
 		return strconv.FormatInt(time.Now().UnixMilli(), 10), nil
