@@ -1,0 +1,221 @@
+package inspect
+
+import (
+	"strings"
+
+	"github.com/loopstore/loopstore/store"
+)
+
+const (
+	maxMessage = 4 << 20  // bytes of one message that are read
+	maxRead    = 16 << 20 // bytes of a text that are read at once
+	maxSplit   = 64 << 20 // bytes of a text in which messages are looked for
+)
+
+// A talk is a conversation, taken apart into messages. It keeps no list of them: it looks
+// through the text for those that are asked for.
+type talk struct {
+	snapshot store.Snapshot
+	from     int  // where the array of the messages begins
+	lines    bool // a message is a line
+	Count    int
+}
+
+// talkOf takes a snapshot apart. ok is false if it is no conversation that can be told from
+// any other text.
+func talkOf(s store.Snapshot) (t *talk, ok bool) {
+	t = &talk{snapshot: s}
+	switch s.Format() {
+	case store.FormatLines:
+		t.lines, t.Count = true, int(s.MessageCount())
+		return t, s.Len() <= 4*maxSplit
+	case store.FormatMeerkat:
+		t.from, t.Count = s.Document().Facts().From, int(s.MessageCount())
+		return t, s.Len() <= maxSplit
+	}
+	if s.Len() > maxRead || !t.sniff(s.String()) {
+		return nil, false
+	}
+	for range t.messages() {
+		t.Count++
+	}
+	return t, t.Count > 0
+}
+
+// sniff reports whether a text whose format is not known looks like messages, and where
+// they are.
+func (t *talk) sniff(text string) bool {
+	t.from = len(text) - len(strings.TrimLeft(text, blank))
+	v := value(text[t.from:])
+	switch {
+	case v.is('['):
+		for first := range v.elements() {
+			return first.is('{')
+		}
+	case v.is('{'):
+		whole := end(text, t.from)
+		if rest := valueOf(text[whole:]); rest != "" {
+			t.lines = rest.is('{') && !strings.Contains(text[t.from:whole], "\n")
+			return t.lines
+		}
+		for name, place := range v.places() {
+			if name := plain(name); (name == "messages" || name == "contents" || name == "events" || name == "history") && v[place.from] == '[' {
+				t.from += place.from
+				return true
+			}
+		}
+		if m := (reader{most: maxName}).message(v); m.Understood {
+			t.lines = !strings.Contains(text[t.from:whole], "\n")
+			return t.lines
+		}
+	}
+	return false
+}
+
+// messages returns where the messages are.
+func (t *talk) messages() func(yield func(span) bool) {
+	return func(yield func(span) bool) {
+		s, at := splitter{lines: t.lines, from: t.from, yield: yield}, 0
+		for part := range t.snapshot.Parts() {
+			if skip := max(t.from-at, 0); skip < len(part) && !s.feed(part[skip:], at+skip) {
+				return
+			}
+			at += len(part)
+		}
+		if t.lines && s.some {
+			s.yield(span{s.from, at})
+		}
+	}
+}
+
+// read returns the messages from one place to before another, as they stand. It returns
+// fewer if they are too long together, the first or the last of them. What is left out of a
+// message that is too long by itself is the rest of it.
+func (t *talk) read(first, last int, fromEnd bool) (texts []string, at int, lengths []int) {
+	first, last = max(first, 0), min(last, t.Count)
+	spans, n := make([]span, 0, max(last-first, 0)), 0
+	for s := range t.messages() {
+		if n >= last {
+			break
+		}
+		if n >= first {
+			spans = append(spans, s)
+		}
+		n++
+	}
+	at = first
+	for total, i := 0, 0; i < len(spans); i++ {
+		one := spans[i]
+		if fromEnd {
+			one = spans[len(spans)-1-i]
+		}
+		if total += min(one.to-one.from, maxMessage); total > maxRead && i > 0 {
+			if fromEnd {
+				at += len(spans) - i
+				spans = spans[len(spans)-i:]
+			} else {
+				spans = spans[:i]
+			}
+		}
+	}
+	for _, s := range spans {
+		lengths = append(lengths, s.to-s.from)
+	}
+	return gather(t.snapshot, spans), at, lengths
+}
+
+// gather returns some parts of a text, which stand one after the other.
+func gather(s store.Snapshot, spans []span) []string {
+	texts, at := make([]string, len(spans)), 0
+	var one strings.Builder
+	i := 0
+	for part := range s.Parts() {
+		for i < len(spans) && spans[i].from < at+len(part) {
+			to := min(spans[i].to, spans[i].from+maxMessage)
+			one.WriteString(part[max(spans[i].from-at, 0):max(min(to-at, len(part)), 0)])
+			if to > at+len(part) {
+				break
+			}
+			texts[i] = one.String()
+			one.Reset()
+			i++
+		}
+		if at += len(part); i == len(spans) {
+			break
+		}
+	}
+	return texts
+}
+
+// A splitter finds the messages of a text that comes in parts: its lines, or the elements
+// of an array.
+type splitter struct {
+	lines  bool
+	yield  func(span) bool
+	from   int  // where the next message begins
+	some   bool // there is something of it
+	depth  int
+	inside bool // a string
+	escape bool // and before it was a backslash
+}
+
+// feed takes the next part, which stands at a place of the text. It reports whether it
+// wants more.
+func (s *splitter) feed(part string, at int) bool {
+	if s.lines {
+		return s.feedLines(part, at)
+	}
+	for i := 0; i < len(part); i++ {
+		switch c := part[i]; {
+		case s.escape:
+			s.escape = false
+		case s.inside:
+			n := strings.IndexAny(part[i:], `"\`)
+			if n < 0 {
+				return true
+			}
+			i += n
+			s.inside, s.escape = part[i] != '"', part[i] == '\\'
+		case c == '"':
+			s.inside, s.some = true, true
+		case c == '{' || c == '[':
+			if s.depth++; s.depth == 1 {
+				s.from = at + i + 1
+			} else {
+				s.some = true
+			}
+		case c == ',' && s.depth == 1, (c == '}' || c == ']') && s.depth <= 1:
+			if s.some && !s.yield(span{s.from, at + i}) || c != ',' {
+				return false
+			}
+			s.from, s.some = at+i+1, false
+		case c == '}' || c == ']':
+			s.depth--
+		case strings.IndexByte(blank, c) < 0:
+			s.some = true
+		}
+	}
+	return true
+}
+
+func (s *splitter) feedLines(part string, at int) bool {
+	for i := 0; i < len(part); {
+		n := strings.IndexByte(part[i:], '\n')
+		if n < 0 {
+			s.some = true
+			break
+		}
+		if (s.some || n > 0) && !s.yield(span{s.from, at + i + n}) {
+			return false
+		}
+		i += n + 1
+		s.from, s.some = at+i, false
+	}
+	return true
+}
+
+// plain returns a member's name in the one spelling in which they are compared: tool_calls,
+// toolCalls and ToolCalls are the same to whoever reads them all.
+func plain(name string) string { return strings.ToLower(unspelled.Replace(name)) }
+
+var unspelled = strings.NewReplacer("_", "", "-", "")
