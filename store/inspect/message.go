@@ -17,7 +17,7 @@ type message struct {
 	Usage      []figure `json:"usage,omitempty"`
 	Bytes      int      `json:"bytes"` // of its text as it stands
 	Understood bool     `json:"understood"`
-	Parts      []*piece  `json:"parts"`
+	Parts      []*piece `json:"parts"`
 	More       int      `json:"more_parts,omitempty"` // that are left out
 }
 
@@ -48,8 +48,8 @@ type piece struct {
 	Failed bool   `json:"failed,omitempty"`
 
 	Result *piece `json:"-"` // of a call, if it is on the page
-	From   int   `json:"-"` // of that result: the number of its message
-	Beside bool  `json:"-"` // it is shown beside its call
+	Beside bool   `json:"-"` // a result, and shown beside its call
+	From   int    `json:"-"` // then, the number of its message
 }
 
 // Limits of what is read of a message.
@@ -162,6 +162,9 @@ func (r reader) object(m *message, v value) {
 	m.Role = cmp.Or(roleOf(f.name("role", "author")), spoken(f.name("type")), r.role)
 	m.Name = f.name("name")
 	m.Stop = cmp.Or(f.name("stopreason", "finishreason"), fieldsOf(f["responsemeta"]).name("finishreason"))
+	if slices.Contains([]string{"endturn", "stop", "tooluse", "toolcalls", "completed"}, plain(m.Stop)) {
+		m.Stop = "" // as it is meant to be
+	}
 	m.usage(f)
 	if m.Role == "" { // an item of a response, which is a part by itself
 		if p := r.piece(v); p.Kind != partOther {

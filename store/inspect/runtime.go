@@ -72,6 +72,9 @@ var about = map[string]struct {
 
 	"/versions": {"Versions of ", (*handler).versions},
 	"/version":  {"Version of ", (*handler).version},
+
+	"/transcript": {"Conversation of ", (*handler).transcript},
+	"/message":    {"Message of ", (*handler).message},
 }
 
 func (h *handler) ofRuntime(r *http.Request) (page, error) {

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	maxMessage = 4 << 20  // bytes of one message that are read
+	maxMessage = 8 << 20  // bytes of one message that are read
 	maxRead    = 16 << 20 // bytes of a text that are read at once
 	maxSplit   = 64 << 20 // bytes of a text in which messages are looked for
 )

@@ -58,15 +58,16 @@ var templates = func() map[string]*template.Template {
 		"name":    name,
 		"next":    next,
 		"open":    open,
+		"piece":   func(t *transcript, m *message, index int, p *piece) placed { return placed{p, t, m, index} },
 		"percent": func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) },
 		"timeOf":  store.TimeOf,
 		"rows":    func(id store.RuntimeID, mixed bool, items any) part { return part{id, items, mixed} },
 		"style":   func() template.HTML { return template.HTML("<style>" + style + "</style>") },
 		"script":  func() template.HTML { return template.HTML("<script>" + script + "</script>") },
 		"words":   func(value any) string { return strings.ReplaceAll(text(value), "_", " ") },
-	}).ParseFS(files, "pages/layout.html", "pages/parts.html"))
+	}).ParseFS(files, "pages/layout.html", "pages/parts.html", "pages/talk.html"))
 	all := make(map[string]*template.Template)
-	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "stats", "problem"} {
+	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "transcript", "message", "stats", "problem"} {
 		all[page] = template.Must(template.Must(layout.Clone()).ParseFS(files, "pages/"+page+".html"))
 	}
 	return all
