@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,14 +29,42 @@ func TestLook(t *testing.T) {
 		require.NoError(t, err)
 	}
 	at := serve(t, loop)
-	for _, f := range files {
-		b.visit(at + "transcript?id=" + url.QueryEscape(filepath.Base(f)))
+	lived(t, loop)
+	for name, path := range map[string]string{"conv": "transcript?id=travel-booking.json", "timeline": "timeline?id=agent", "runtime": "runtime?id=agent", "zoomed": "timeline?id=agent&from=" + url.QueryEscape(time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)) + "&to=" + url.QueryEscape(time.Now().UTC().Format(time.RFC3339))} {
+		b.visit(at + path)
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int{320, 1200} {
 				b.look(width, scheme)
-				b.picture(fmt.Sprintf("t-%s-%s-%d", filepath.Base(f), scheme, width), width)
+				b.picture(fmt.Sprintf("t-%s-%s-%d", name, scheme, width), width)
 			}
 		}
 	}
 	b.noFaults()
+}
+
+// lived makes a runtime that has had inputs for a while, one of which nobody has taken.
+func lived(t *testing.T, loop *loopstore.Loop) {
+	now := store.TimeOf(time.Now().Truncate(time.Millisecond))
+	ago := func(d time.Duration) store.Time { return store.TimeOf(now.Time().Add(-d)) }
+	stuck := store.NewInputState(uuidOf(store.ParseInputID, 100), ago(5*time.Hour))
+	require.NoError(t, stuck.Move(store.InputQueued, ago(5*time.Hour-3*time.Second), ""))
+	require.NoError(t, loop.PersistInputState(t.Context(), "agent", stuck))
+	for n := range 12 {
+		began := time.Duration(120-8*n) * time.Minute
+		in := store.NewInputState(uuidOf(store.ParseInputID, 101+n), ago(began))
+		require.NoError(t, in.Move(store.InputQueued, ago(began-2*time.Second), ""))
+		require.NoError(t, in.Move(store.InputStaged, ago(began-time.Duration(n+1)*20*time.Second), ""))
+		require.NoError(t, in.Move(store.InputApplied, ago(began-time.Duration(n+1)*25*time.Second), ""))
+		if n < 10 {
+			require.NoError(t, in.Move(store.InputConsumed, ago(began-time.Duration(n+4)*40*time.Second), ""))
+			in.TerminalOutcome = &store.TerminalOutcome{Type: store.OutcomeConsumed}
+		}
+		run := store.NewRunID()
+		for k := range 1 + n%3 {
+			_, err := loop.CommitSessionBoundary(t.Context(), "agent", store.BoundaryCommit{
+				Session: store.SessionDelta{SessionSnapshot: fmt.Appendf(nil, "{\"role\":\"user\",\"text\":\"line %d of %d\"}\n", k, n), Format: store.FormatLines, Append: true},
+				RunID:   run, Boundary: store.RunCheckpoint, InputUpdates: []store.InputState{in}, ContributingInputIDs: []store.InputID{in.InputID}})
+			require.NoError(t, err)
+		}
+	}
 }

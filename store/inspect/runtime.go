@@ -38,6 +38,7 @@ type overview struct {
 	Groups  []group
 	Runs    []runReceipts // the latest ones, the latest first
 	Dropped int           // runs without any receipt left
+	Times   *timeline
 }
 
 // A segment is a state's share of the inputs, in percent.
@@ -75,6 +76,7 @@ var about = map[string]struct {
 
 	"/transcript": {"Conversation of ", (*handler).transcript},
 	"/message":    {"Message of ", (*handler).message},
+	"/timeline":   {"Time line of ", (*handler).times},
 }
 
 func (h *handler) ofRuntime(r *http.Request) (page, error) {
@@ -113,6 +115,8 @@ func (h *handler) runtime(view *state.View, _ url.Values) (body, error) {
 		o.Latest = &latest
 	}
 	o.groupInputs()
+	o.Times = &timeline{View: view, Small: true, Whole: true}
+	o.Times.draw(fewLanes)
 	runs := slices.Collect(view.Runs())
 	for _, run := range slices.Backward(runs[max(0, len(runs)-fewRuns):]) {
 		o.Runs = append(o.Runs, runReceipts{run, view.ReceiptPage(state.Paging{Limit: fewReceipts}, run)})

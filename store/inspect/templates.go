@@ -54,6 +54,7 @@ var templates = func() map[string]*template.Template {
 		"cut":     cut,
 		"last":    func(text string) string { return "…" + text[max(0, len(text)-8):] },
 		"link":    link,
+		"long":    long,
 		"more":    func(n, than int) int { return n - than },
 		"name":    name,
 		"next":    next,
@@ -65,9 +66,9 @@ var templates = func() map[string]*template.Template {
 		"style":   func() template.HTML { return template.HTML("<style>" + style + "</style>") },
 		"script":  func() template.HTML { return template.HTML("<script>" + script + "</script>") },
 		"words":   func(value any) string { return strings.ReplaceAll(text(value), "_", " ") },
-	}).ParseFS(files, "pages/layout.html", "pages/parts.html", "pages/talk.html"))
+	}).ParseFS(files, "pages/layout.html", "pages/parts.html", "pages/talk.html", "pages/lanes.html"))
 	all := make(map[string]*template.Template)
-	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "transcript", "message", "stats", "problem"} {
+	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "transcript", "message", "timeline", "stats", "problem"} {
 		all[page] = template.Must(template.Must(layout.Clone()).ParseFS(files, "pages/"+page+".html"))
 	}
 	return all
