@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +31,15 @@ func TestLook(t *testing.T) {
 	}
 	at := serve(t, loop)
 	lived(t, loop)
-	for name, path := range map[string]string{"conv": "transcript?id=travel-booking.json", "timeline": "timeline?id=agent", "runtime": "runtime?id=agent", "zoomed": "timeline?id=agent&from=" + url.QueryEscape(time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)) + "&to=" + url.QueryEscape(time.Now().UTC().Format(time.RFC3339))} {
+	text, _, err := loop.LoadSessionSnapshot(t.Context(), "travel-booking.json")
+	require.NoError(t, err)
+	changed := strings.Replace(string(text), "my partner can't do stairs well", "my partner can't do any stairs", 1)
+	cut := strings.LastIndex(changed, `,{"role":`)
+	changed = changed[:cut] + `,{"role":"user","content":"Thanks!\nAnd one more thing."},{"role":"assistant","content":"Yes?","stop_reason":"max_tokens","usage":{"input_tokens":12,"output_tokens":30}}` + changed[strings.Index(changed, `],"created_at"`):]
+	_, err = loop.CommitSessionBoundary(t.Context(), "travel-booking.json", store.BoundaryCommit{
+		Session: store.SessionDelta{SessionSnapshot: []byte(changed)}, RunID: store.NewRunID(), Boundary: store.RunStart})
+	require.NoError(t, err)
+	for name, path := range map[string]string{"conv": "transcript?id=travel-booking.json", "timeline": "timeline?id=agent", "diff": "diff?id=travel-booking.json", "versions": "versions?id=agent", "runtime": "runtime?id=agent", "zoomed": "timeline?id=agent&from=" + url.QueryEscape(time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)) + "&to=" + url.QueryEscape(time.Now().UTC().Format(time.RFC3339))} {
 		b.visit(at + path)
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int{320, 1200} {

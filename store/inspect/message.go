@@ -55,9 +55,9 @@ type piece struct {
 // Limits of what is read of a message.
 const (
 	maxName    = 200
-	maxMembers = 64
+	maxMembers = 256
 	maxParts   = 60
-	maxNesting = 4 // of messages in messages
+	maxNesting = 2 // of envelopes around a message, and of what describes data
 )
 
 // A reader reads messages of all shapes that it knows, by the names of their members. It
@@ -73,12 +73,12 @@ type reader struct {
 type fields map[string]value
 
 func fieldsOf(v value) fields {
-	f := fields{}
+	f, n := fields{}, 0
 	for name, v := range v.members() {
 		if name = plain(name); f[name] == "" {
 			f[name] = v
 		}
-		if len(f) == maxMembers {
+		if n++; n == maxMembers {
 			break
 		}
 	}
@@ -170,8 +170,9 @@ func (r reader) object(m *message, v value) {
 		if p := r.piece(v); p.Kind != partOther {
 			m.Role = map[string]string{partResult: "tool"}[p.Kind]
 			m.Role = cmp.Or(m.Role, "assistant")
-			m.Name, m.Parts = "", append(m.Parts, p)
+			m.Parts = append(m.Parts, p)
 		}
+		m.Name = ""
 		return
 	}
 	if text, ok := f.first("reasoningcontent", "reasoning", "thinking").text(); ok && text != "" {
@@ -262,7 +263,7 @@ func (r reader) piece(v value) *piece {
 			return &piece{Kind: partReasoning, Bytes: len(hidden)}
 		}
 		return r.made(partReasoning, r.flat(f.first("summary", "content")), false)
-	case "tooluse", "toolcall", "servertooluse", "mcptooluse", "call":
+	case "tooluse", "toolcall", "functioncall", "servertooluse", "mcptooluse":
 		return r.call(f)
 	case "toolresult", "functioncalloutput", "toolsearchresult", "mcptoolresult", "websearchtoolresult":
 		return r.result(f.first("tooluseid", "toolcallid", "callid", "id"), f.name("name", "toolname"), f.first("content", "output", "result"), f["iserror"])

@@ -76,6 +76,7 @@ var about = map[string]struct {
 
 	"/transcript": {"Conversation of ", (*handler).transcript},
 	"/message":    {"Message of ", (*handler).message},
+	"/diff":       {"What changed in ", (*handler).diff},
 	"/timeline":   {"Time line of ", (*handler).times},
 }
 
@@ -230,6 +231,7 @@ type timeLine struct {
 	First   bool // it is the first page
 	Highest uint64
 	One     bool
+	Changed string // the address of what all of the run changed, empty if that is not kept
 }
 
 func (h *handler) run(view *state.View, query url.Values) (body, error) {
@@ -246,6 +248,9 @@ func (h *handler) run(view *state.View, query url.Values) (body, error) {
 		return nil, notFound("run")
 	}
 	line := &timeLine{View: view, RunID: run, First: first, Highest: highest, One: query.Has("sequence")}
+	if !line.One {
+		line.Changed = changedIn(view, run)
+	}
 	if !line.One {
 		line.Page = view.ReceiptPage(paging, run)
 		return line, nil

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/loopstore/loopstore/store"
@@ -88,12 +89,13 @@ func (t *talk) messages() func(yield func(span) bool) {
 	}
 }
 
-// read returns the messages from one place to before another, as they stand. It returns
-// fewer if they are too long together, the first or the last of them. What is left out of a
-// message that is too long by itself is the rest of it.
+// read returns the messages from one place to before another, as they stand, with the place
+// of the first and their lengths. It returns fewer if they are too long together: the first
+// ones, or the last. Of one that is too long by itself it leaves out the rest.
 func (t *talk) read(first, last int, fromEnd bool) (texts []string, at int, lengths []int) {
 	first, last = max(first, 0), min(last, t.Count)
-	spans, n := make([]span, 0, max(last-first, 0)), 0
+	var spans []span
+	n := 0
 	for s := range t.messages() {
 		if n >= last {
 			break
@@ -103,25 +105,49 @@ func (t *talk) read(first, last int, fromEnd bool) (texts []string, at int, leng
 		}
 		n++
 	}
-	at = first
-	for total, i := 0, 0; i < len(spans); i++ {
-		one := spans[i]
-		if fromEnd {
-			one = spans[len(spans)-1-i]
-		}
-		if total += min(one.to-one.from, maxMessage); total > maxRead && i > 0 {
-			if fromEnd {
-				at += len(spans) - i
-				spans = spans[len(spans)-i:]
-			} else {
-				spans = spans[:i]
-			}
-		}
+	if fromEnd {
+		slices.Reverse(spans)
+	}
+	spans = fitting(spans)
+	if fromEnd {
+		slices.Reverse(spans)
+		first = n - len(spans)
 	}
 	for _, s := range spans {
 		lengths = append(lengths, s.to-s.from)
 	}
-	return gather(t.snapshot, spans), at, lengths
+	return gather(t.snapshot, spans), first, lengths
+}
+
+// pick is read for messages that do not stand side by side. Their places must ascend.
+func (t *talk) pick(places []int) (texts []string, lengths []int) {
+	var spans []span
+	n := 0
+	for s := range t.messages() {
+		if len(spans) == len(places) {
+			break
+		}
+		if n == places[len(spans)] {
+			spans = append(spans, s)
+		}
+		n++
+	}
+	spans = fitting(spans)
+	for _, s := range spans {
+		lengths = append(lengths, s.to-s.from)
+	}
+	return gather(t.snapshot, spans), lengths
+}
+
+// fitting returns the first of some spans that are not too long together, but one at least.
+func fitting(spans []span) []span {
+	total := 0
+	for i, s := range spans {
+		if total += min(s.to-s.from, maxMessage); total > maxRead && i > 0 {
+			return spans[:i]
+		}
+	}
+	return spans
 }
 
 // gather returns some parts of a text, which stand one after the other.

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	manyLanes   = 150 // inputs on a page of the time line
+	manyLanes   = 160 // inputs on a page of the time line
 	fewLanes    = 6   // on the page of a runtime
-	manyStretch = 24  // of an input: the states that it was in
+	manyStretch = 8   // of an input: the states that it was in last
 	manyRuns    = 20
-	manyMarks   = 100 // receipts of a run
+	manyMarks   = 30 // receipts of a run
 	axisSlices  = 4
 	width       = 1000 // of the drawing
 )
@@ -73,6 +73,22 @@ type mark struct {
 }
 
 func (in *lane) Open() bool { return !in.Input.CurrentState.IsTerminal() }
+
+// Waits reports whether nobody has taken the input yet.
+func (in *lane) Waits() bool {
+	return in.Input.CurrentState == store.InputAccepted || in.Input.CurrentState == store.InputQueued
+}
+
+// States returns the states that the lines show.
+func (t *timeline) States() (all []store.InputLifecycleState) {
+	met := make(map[store.InputLifecycleState]bool)
+	for _, in := range t.Inputs {
+		for _, s := range in.Stretches {
+			met[s.State] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(lifecycle), func(s store.InputLifecycleState) bool { return !met[s] })
+}
 
 // times is the page of the time line.
 func (h *handler) times(view *state.View, query url.Values) (body, error) {

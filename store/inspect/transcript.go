@@ -30,6 +30,7 @@ type transcript struct {
 	Count    int
 	Messages []*message
 	Open     bool     // of calls whose results are not here, none is further on
+	ByLine   bool     // its messages are the lines of a text, which have no pages
 	Raw      *excerpt // of the message that the page is about, nil if it is about many
 }
 
@@ -111,7 +112,7 @@ func (h *handler) message(view *state.View, query url.Values) (body, error) {
 	}
 	m := readMessage(t.Messages[0].Number, text, t.Messages[0].Bytes, maxShown)
 	t.Messages[0] = m
-	fit(t.Messages, false)
+	fit(t.Messages, false, maxPage)
 	raw := h.excerptOf(text)
 	raw.Bytes = m.Bytes
 	raw.Text, raw.Cut = firstOf(indented(text), maxRaw)
@@ -182,7 +183,7 @@ func (t *talk) page(first, last int, fromEnd bool) []*message {
 	for i, text := range texts {
 		messages[i] = readMessage(at+i+1, text, lengths[i], maxPart)
 	}
-	return fit(messages, fromEnd)
+	return fit(messages, fromEnd, maxPage)
 }
 
 // readMessage reads a message of so many bytes. One that was cut is shown as it stands.
@@ -199,10 +200,9 @@ func readMessage(number int, text string, length, most int) *message {
 	return m
 }
 
-// fit returns as many messages as a page has room for, at least one, of whose parts it
-// leaves out those that there is no room for.
-func fit(messages []*message, fromEnd bool) []*message {
-	room := maxPage
+// fit returns as many messages as there is room for, at least one, of whose parts it leaves
+// out those that there is no room for, but for the first.
+func fit(messages []*message, fromEnd bool, room int) []*message {
 	for n := range messages {
 		m := messages[n]
 		if fromEnd {
