@@ -236,7 +236,7 @@ func tellApart(a, b *line) {
 	for tail > 0 && !utf8.RuneStart(x[len(x)-tail]) {
 		tail--
 	}
-	if head+tail < len(a.Head)/3 {
+	if 2*(head+tail) < min(len(a.Head), len(b.Head)) {
 		return
 	}
 	for _, l := range []*line{a, b} {

@@ -189,11 +189,6 @@ func (d *difference) steps(old, now *talk) (steps []step) {
 	a, _, _ := old.read(d.Before, d.Before+maxCompared, false)
 	b, _, _ := now.read(d.Before, d.Before+maxCompared, false)
 	d.Limited = len(a) < restOld || len(b) < restNew
-	for _, texts := range [][]string{a, b} {
-		for i, text := range texts {
-			texts[i] = strings.Trim(text, blank)
-		}
-	}
 	for _, s := range common(a, b) {
 		if s.old >= 0 {
 			s.old += d.Before

@@ -113,10 +113,8 @@ func (t *talk) read(first, last int, fromEnd bool) (texts []string, at int, leng
 		slices.Reverse(spans)
 		first = n - len(spans)
 	}
-	for _, s := range spans {
-		lengths = append(lengths, s.to-s.from)
-	}
-	return gather(t.snapshot, spans), first, lengths
+	texts, lengths = t.gather(spans)
+	return texts, first, lengths
 }
 
 // pick is read for messages that do not stand side by side. Their places must ascend.
@@ -132,11 +130,7 @@ func (t *talk) pick(places []int) (texts []string, lengths []int) {
 		}
 		n++
 	}
-	spans = fitting(spans)
-	for _, s := range spans {
-		lengths = append(lengths, s.to-s.from)
-	}
-	return gather(t.snapshot, spans), lengths
+	return t.gather(fitting(spans))
 }
 
 // fitting returns the first of some spans that are not too long together, but one at least.
@@ -150,27 +144,32 @@ func fitting(spans []span) []span {
 	return spans
 }
 
-// gather returns some parts of a text, which stand one after the other.
-func gather(s store.Snapshot, spans []span) []string {
-	texts, at := make([]string, len(spans)), 0
+// gather returns the messages in some spans, which stand one after the other, and their
+// lengths.
+func (t *talk) gather(spans []span) (texts []string, lengths []int) {
+	at := 0
 	var one strings.Builder
-	i := 0
-	for part := range s.Parts() {
-		for i < len(spans) && spans[i].from < at+len(part) {
-			to := min(spans[i].to, spans[i].from+maxMessage)
-			one.WriteString(part[max(spans[i].from-at, 0):max(min(to-at, len(part)), 0)])
+	for part := range t.snapshot.Parts() {
+		for len(texts) < len(spans) && spans[len(texts)].from < at+len(part) {
+			s := spans[len(texts)]
+			to := min(s.to, s.from+maxMessage)
+			one.WriteString(part[max(s.from-at, 0):max(min(to-at, len(part)), 0)])
 			if to > at+len(part) {
 				break
 			}
-			texts[i] = one.String()
+			text, length := one.String(), s.to-s.from
+			if to == s.to { // nothing is left out
+				text = strings.Trim(text, blank)
+				length = len(text)
+			}
+			texts, lengths = append(texts, text), append(lengths, length)
 			one.Reset()
-			i++
 		}
-		if at += len(part); i == len(spans) {
+		if at += len(part); len(texts) == len(spans) {
 			break
 		}
 	}
-	return texts
+	return texts, lengths
 }
 
 // A splitter finds the messages of a text that comes in parts: its lines, or the elements
@@ -228,10 +227,10 @@ func (s *splitter) feedLines(part string, at int) bool {
 	for i := 0; i < len(part); {
 		n := strings.IndexByte(part[i:], '\n')
 		if n < 0 {
-			s.some = true
+			s.some = s.some || strings.Trim(part[i:], blank) != ""
 			break
 		}
-		if (s.some || n > 0) && !s.yield(span{s.from, at + i + n}) {
+		if (s.some || strings.Trim(part[i:i+n], blank) != "") && !s.yield(span{s.from, at + i + n}) {
 			return false
 		}
 		i += n + 1

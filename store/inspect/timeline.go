@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"net/url"
@@ -113,10 +114,9 @@ func (h *handler) times(view *state.View, query url.Values) (body, error) {
 // draw looks for what is in the range, or sets the range to what there is.
 func (t *timeline) draw(most int) {
 	t.Now = store.TimeOf(time.Now())
-	spans := t.spans()
-	t.Count = len(spans)
+	spans := t.spans(t.Skipped + most)
 	t.Skipped = min(t.Skipped, max(len(spans)-1, 0))
-	spans = spans[t.Skipped:min(len(spans), t.Skipped+most)]
+	spans = spans[t.Skipped:]
 	boundaries := t.boundaries()
 	runs := slices.Collect(t.RunViews())
 	slices.Reverse(runs)
@@ -150,9 +150,9 @@ func (t *timeline) draw(most int) {
 	}
 }
 
-// spans returns the inputs in the range: those that are open come first, what waits longest
-// at the top, and then what changed last.
-func (t *timeline) spans() (found []state.InputSpan) {
+// spans returns the first inputs in the range, and counts all: those that are open come
+// first, what waits longest at the top, and then what changed last.
+func (t *timeline) spans(most int) (found []state.InputSpan) {
 	var longest *state.InputSpan
 	for span := range t.InputSpans() {
 		open := !span.CurrentState.IsTerminal()
@@ -162,34 +162,36 @@ func (t *timeline) spans() (found []state.InputSpan) {
 				longest = &span
 			}
 		}
-		if t.Whole || !before(t.To, span.CreatedAt) && (open || !before(span.UpdatedAt, t.From)) {
-			found = append(found, span)
+		if !t.Whole && (before(t.To, span.CreatedAt) || !open && before(span.UpdatedAt, t.From)) {
+			continue
+		}
+		t.Count++
+		if found = append(found, span); len(found) > 2*most+1_000 { // so that few are kept of many
+			slices.SortFunc(found, order)
+			found = found[:most]
 		}
 	}
-	slices.SortStableFunc(found, func(a, b state.InputSpan) int {
-		ended := a.CurrentState.IsTerminal()
-		switch {
-		case ended != b.CurrentState.IsTerminal():
-			return cmp.Compare(fromBool(ended), fromBool(!ended))
-		case ended:
-			return compare(b.UpdatedAt, a.UpdatedAt)
-		}
-		return compare(a.CreatedAt, b.CreatedAt)
-	})
+	slices.SortFunc(found, order)
 	if longest != nil {
 		one := t.InputPage(state.Paging{From: longest.Place, Limit: 1}).Items[0].State
-		in := lane{Input: one, Longest: true}
-		in.measure(t.Now)
-		t.Longest = &in
+		t.Longest = &lane{Input: one, Longest: true}
+		t.Longest.measure(t.Now)
 	}
-	return found
+	return found[:min(len(found), most)]
 }
 
-func fromBool(yes bool) int {
-	if yes {
-		return 1
+func order(a, b state.InputSpan) int {
+	by := compare(a.CreatedAt, b.CreatedAt)
+	switch ended := a.CurrentState.IsTerminal(); {
+	case ended != b.CurrentState.IsTerminal():
+		by = -1
+		if ended {
+			by = 1
+		}
+	case ended:
+		by = compare(b.UpdatedAt, a.UpdatedAt)
 	}
-	return 0
+	return cmp.Or(by, bytes.Compare(a.InputID[:], b.InputID[:]))
 }
 
 // fit sets the range to what these inputs and the runs take.
