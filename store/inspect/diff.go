@@ -323,7 +323,7 @@ func (d *difference) JSON() any {
 		Before  int          `json:"same_before"` // messages that both begin with
 		Added   int          `json:"added"`
 		Removed int          `json:"removed"`
-		Changed int          `json:"changed"`
+		Changed int          `json:"changed"` // or replaced
 		Limited bool         `json:"limited"` // the rest is not compared
 		Count   int          `json:"count"`   // of all rows
 		Skipped int          `json:"skipped"`

@@ -112,6 +112,8 @@ func (t *timeline) tick(when store.Time) string {
 	switch {
 	case wide > 4*365*24*3600:
 		return at.Format("2006")
+	case wide > 300*24*3600:
+		return at.Format("Jan 2006")
 	case wide > 3*24*3600:
 		return at.Format("Jan 2")
 	case wide > 24*3600:

@@ -224,6 +224,13 @@ func (t *timeline) at(when store.Time) float64 {
 	return width * min(max(share, 0), 1)
 }
 
+// between returns where the time between two others is in the drawing. However short, it can
+// be seen.
+func (t *timeline) between(from, to store.Time) (at, wide float64) {
+	at = min(t.at(from), width-1)
+	return at, max(t.at(to)-at, 1)
+}
+
 // laneOf draws an input.
 func (t *timeline) laneOf(in store.InputState) lane {
 	l := lane{Input: in}
@@ -257,8 +264,8 @@ func (in *lane) add(t *timeline, state store.InputLifecycleState, from, to store
 	if before(to, t.From) || before(t.To, from) || before(to, from) {
 		return
 	}
-	at := t.at(from)
-	in.Stretches = append(in.Stretches, stretch{state, at, t.at(to) - at})
+	at, wide := t.between(from, to)
+	in.Stretches = append(in.Stretches, stretch{state, at, wide})
 }
 
 // measure says how long an input took, or waits.
@@ -318,8 +325,7 @@ func (t *timeline) place(r *runLane) {
 	if !ok {
 		return
 	}
-	r.At = t.at(first)
-	r.Wide = t.at(last) - r.At
+	r.At, r.Wide = t.between(first, last)
 	r.Took = between(first, last)
 	for i := range r.Marks {
 		m := &r.Marks[i]
