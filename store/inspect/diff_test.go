@@ -134,6 +134,22 @@ func TestChangedMessagesAreComparedByLine(t *testing.T) {
 		"removed seventh: |é i|s here", "added seventh: |è wa|s here"}, lines)
 }
 
+// What is no text is compared, too: calls, results, and what an image is.
+func TestChangedPartsAreCompared(t *testing.T) {
+	loop := past(t)
+	for _, image := range []string{"AAAA", "AAAAAAAA"} {
+		put(t, loop, "a", store.FormatLines, `{"role":"user","content":[{"type":"tool_use","id":"1","name":"f","input":{}},{"type":"tool_result","tool_use_id":"1","is_error":true,"content":"no"},{"type":"image","source":{"media_type":"image/png","data":"`+image+`"}}]}`+"\n")
+	}
+	d := differ(t, loop, "")
+	var lines []string
+	for _, l := range d.Rows[0].Lines {
+		lines = append(lines, l.Kind+" "+l.Head+l.Middle+l.Tail)
+	}
+	require.Equal(t, []string{"fold ", "same [result 1, failed]", "same no", "removed [data image/png, 3 B]", "added [data image/png, 6 B]", "same "}, lines)
+	put(t, loop, "a", store.FormatLines, `{"role":"user","content":[{"type":"tool_use","id":"1","name":"f","input":{}},{"type":"tool_result","tool_use_id":"1","is_error":true,"content":"no"},{"type":"image","source":{"media_type":"image/png","data":"BBBBBBBB"}}]}`+"\n")
+	require.Contains(t, get(t, inspect.Handler(loop, inspect.Options{Payloads: true}), "/diff?id=a").Body.String(), "They differ in what is not shown here")
+}
+
 // Versions that have nothing in common, that are no conversations, or that are longer than
 // what is compared, are told apart all the same; and before the first there was nothing.
 func TestDifferencesOfAnything(t *testing.T) {
@@ -176,6 +192,10 @@ func TestDifferencesOfAnything(t *testing.T) {
 		skip += len(d.Rows)
 		d = differ(t, loop, fmt.Sprint("&skip=", skip))
 	}
+	second := get(t, inspect.Handler(loop, inspect.Options{Payloads: true}), "/diff?id=a&skip=50").Body.String()
+	require.Contains(t, second, "51 to 100 of 2,999")
+	require.Equal(t, "/diff?from=4&id=a&to=5", linked(t, second, "First"))
+	require.Equal(t, "/diff?from=4&id=a&skip=100&to=5", linked(t, second, "Next"))
 	slices.Reverse(many)
 	put(t, loop, "a", store.FormatLines, asFormat(store.FormatLines, many, ""))
 	require.True(t, differ(t, loop, "").Limited)

@@ -3,6 +3,7 @@ package inspect
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -245,9 +246,7 @@ func (r reader) piece(v value) *piece {
 	}
 	f := fieldsOf(v)
 	if data := f["data"]; f["blocktype"] != "" && data.is('{') {
-		for name, v := range fieldsOf(data) {
-			f[name] = v
-		}
+		maps.Copy(f, fieldsOf(data))
 	}
 	kind := plain(f.name("type", "blocktype"))
 	switch kind {
@@ -386,7 +385,7 @@ func describe(p *piece, v value, deep int) {
 		case "mimetype", "mediatype", "format":
 			p.Name = cmp.Or(p.Name, fields{"": v}.name(""))
 		case "data", "base64data", "base64", "filedata", "b64json":
-			if len(v) > 2 && v.is('"') && !(value(v[1:]).is('d') && isData(p, string(v[1:len(v)-1]))) {
+			if len(v) > 2 && v.is('"') && !isData(p, string(v[1:len(v)-1])) {
 				p.Bytes = decoded(string(v[1 : len(v)-1]))
 			}
 		case "url", "uri", "fileuri", "imageurl", "fileurl", "fileid", "filename":

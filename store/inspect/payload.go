@@ -32,13 +32,13 @@ func (h *handler) excerptOfParts(length int, parts iter.Seq[string]) *excerpt {
 	if e.Hidden {
 		return e
 	}
-	var text string
+	var text strings.Builder
 	for part := range parts {
-		if text += part; len(text) > maxShown {
+		if text.WriteString(part); text.Len() > maxShown {
 			break
 		}
 	}
-	e.Text, e.Cut = firstOf(text, maxShown)
+	e.Text, e.Cut = firstOf(text.String(), maxShown)
 	return e
 }
 

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -13,9 +12,7 @@ import (
 // What is done with times. Those that a store holds may be hundreds of thousands of years
 // apart, which no time.Duration spans: between ends at its limit.
 
-func compare(a, b store.Time) int {
-	return cmp.Or(cmp.Compare(a.Time().Unix(), b.Time().Unix()), cmp.Compare(a.Time().Nanosecond(), b.Time().Nanosecond()))
-}
+func compare(a, b store.Time) int { return a.Time().Compare(b.Time()) }
 
 func before(a, b store.Time) bool { return compare(a, b) < 0 }
 

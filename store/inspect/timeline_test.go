@@ -151,6 +151,34 @@ func TestTimelineShowsWhatIsKnown(t *testing.T) {
 	})
 }
 
+// What a history does not say is not drawn as if it did, and of a long one the last states
+// are.
+func TestTimelineOfShortAndLongHistories(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loop := loopstore.New(loopstore.Options{})
+		defer loop.Close()
+		start := time.Now()
+		time.Sleep(100 * time.Second)
+		claimed := store.InputState{InputID: uuidOf(store.ParseInputID, 1), CurrentState: store.InputStaged, CreatedAt: at(start), UpdatedAt: at(start.Add(60 * time.Second))}
+		ended := store.InputState{InputID: uuidOf(store.ParseInputID, 2), CurrentState: store.InputAbandoned, CreatedAt: at(start.Add(10 * time.Second)), UpdatedAt: at(start.Add(20 * time.Second))}
+		often := moved(t, 3, start, 0)
+		for n := range 20 {
+			require.NoError(t, often.Move([]store.InputLifecycleState{store.InputQueued, store.InputStaged}[n%2], at(start.Add(time.Duration(n+1)*time.Second)), ""))
+		}
+		for _, in := range []store.InputState{claimed, ended, often} {
+			require.NoError(t, loop.PersistInputState(t.Context(), "a", in))
+		}
+		body := get(t, inspect.Handler(loop, inspect.Options{}), "/timeline?id=a").Body.String()
+		require.Equal(t, []string{
+			"unknown 0.0 600.0", "staged 600.0 400.0",
+			"unknown 0.0 120.0", "staged 120.0 10.0", "queued 130.0 10.0", "staged 140.0 10.0", "queued 150.0 10.0", "staged 160.0 10.0", "queued 170.0 10.0", "staged 180.0 10.0", "queued 190.0 10.0", "staged 200.0 800.0",
+			"unknown 100.0 100.0",
+		}, rects(body))
+		require.Contains(t, body, "<strong>Open longest:</strong>")
+		require.Contains(t, body, "staged for 40.0 s.")
+	})
+}
+
 // Times that no clock has shown are drawn somewhere, and break nothing.
 func TestTimelineOfStrangeTimes(t *testing.T) {
 	loop := past(t)

@@ -207,7 +207,7 @@ func TestHostileConversations(t *testing.T) {
 	loop := past(t)
 	h := inspect.Handler(loop, inspect.Options{Payloads: true})
 	const nasty = `</pre></script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&+\u0000\u202e`
-	all := strings.Replace(`{"role":"N","name":"N","timestamp":"N","stop_reason":"N","content":[{"type":"text","text":"N"},{"type":"tool_use","id":"N","name":"N","input":{"N":"N"}},{"type":"tool_result","tool_use_id":"N","content":"N"},{"type":"N","x":"N"},{"type":"image","source":{"media_type":"N","url":"N"}},{"type":"thinking","thinking":"N"}]}`, "N", nasty, -1)
+	all := strings.ReplaceAll(`{"role":"N","name":"N","timestamp":"N","stop_reason":"N","content":[{"type":"text","text":"N"},{"type":"tool_use","id":"N","name":"N","input":{"N":"N"}},{"type":"tool_result","tool_use_id":"N","content":"N"},{"type":"N","x":"N"},{"type":"image","source":{"media_type":"N","url":"N"}},{"type":"thinking","thinking":"N"}]}`, "N", nasty)
 	for name, text := range map[string]string{
 		"markup":  strings.Repeat(all+"\n", 100),
 		"quotes":  strings.Repeat(`{"role":"user","content":"`+strings.Repeat(`\"`, 30_000)+`"}`+"\n", 60),
