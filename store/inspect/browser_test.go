@@ -67,10 +67,12 @@ func TestBrowserShowsPages(t *testing.T) {
 	for i, id := range []store.RuntimeID{"agent-1", "agent-2", store.RuntimeID(strings.Repeat("a-long-id-without-a-place-to-break", 4)), "", "a\nb"} {
 		require.NoError(t, loop.PersistRuntimeState(t.Context(), id, []store.RuntimeState{store.RuntimeIdle, store.RuntimeRetired, store.RuntimeStopped}[i%3]))
 	}
+	talking, told := conversation(t, loop), "?id=talk"
 	at, id := serve(t, loop), "?id="+url.QueryEscape(string(busy))
 	for name, path := range map[string]string{
 		"runtimes": "?q=a&sort=id", "runtime": "runtime" + id, "inputs": "inputs" + id, "input": "input" + id + "&input=" + first.String(),
-		"runs": "runs" + id, "run": "run" + id + "&run=" + run.String(), "stats": "stats",
+		"transcript": "transcript" + told, "message": "message" + told + "&message=2", "diff": "diff" + told, "timeline": "timeline" + told + talking,
+		"times": "timeline" + id, "conversation": "transcript" + id, "runs": "runs" + id, "run": "run" + id + "&run=" + run.String(), "stats": "stats",
 	} {
 		b.scripts(false)
 		b.visit(at + path)

@@ -30,14 +30,14 @@ type lineOf struct {
 type chart struct {
 	measure
 	Top     string // the end of the axis
-	Lines   []line
+	Lines   []curve
 	Columns []string
 	Rows    []row
 	Label   string // what a reader who cannot see it is told
 }
 
-// A line is drawn where there are samples, and has gaps elsewhere.
-type line struct {
+// A curve is drawn where there are samples, and has gaps elsewhere.
+type curve struct {
 	Name, Now  string
 	Path, Area string // in the language of SVG's paths
 }
@@ -62,7 +62,7 @@ func chartOf(m measure, samples []sample, now time.Time) chart {
 	for i, l := range m.lines {
 		all[i] = pointsOf(l, samples, now)
 		if m.top == 0 {
-			_, high, _ := span(all[i])
+			_, high, _ := bounds(all[i])
 			top = max(top, high)
 		}
 	}
@@ -77,8 +77,8 @@ func chartOf(m measure, samples []sample, now time.Time) chart {
 	for i, l := range m.lines {
 		points, name := all[i], l.name
 		path, area := draw(points, top)
-		d := line{Name: name, Now: none, Path: path, Area: area}
-		if n := len(points); n > 0 && !math.IsNaN(points[n-1].value) && points[n-1].x > seconds(window-2*interval) {
+		d := curve{Name: name, Now: none, Path: path, Area: area}
+		if n := len(points); n > 0 && !math.IsNaN(points[n-1].value) && points[n-1].x > (window-2*interval).Seconds() {
 			d.Now = m.text(points[n-1].value)
 		}
 		c.Lines = append(c.Lines, d)
@@ -96,7 +96,7 @@ func chartOf(m measure, samples []sample, now time.Time) chart {
 const none = "–"
 
 func (m *measure) span(points []point) []string {
-	low, high, ok := span(points)
+	low, high, ok := bounds(points)
 	if !ok {
 		return []string{none, none}
 	}
@@ -105,7 +105,7 @@ func (m *measure) span(points []point) []string {
 
 // words tell the range of values.
 func (m *measure) words(points []point) string {
-	low, high, ok := span(points)
+	low, high, ok := bounds(points)
 	if !ok {
 		return "no values yet"
 	}
@@ -120,14 +120,14 @@ func pointsOf(l lineOf, samples []sample, now time.Time) (points []point) {
 		if i > 0 && s.At.Sub(samples[i-1].At) < 2*interval && s.Uptime >= samples[i-1].Uptime {
 			before = &samples[i-1]
 		}
-		points = append(points, point{seconds(window - now.Sub(s.At)), l.of(before, s), before != nil})
+		points = append(points, point{(window - now.Sub(s.At)).Seconds(), l.of(before, s), before != nil})
 	}
 	return points
 }
 
 // minuteOf returns the points of a minute, of which 0 is the last one.
 func minuteOf(points []point, ago int) (of []point) {
-	end := seconds(window) - 60*float64(ago)
+	end := window.Seconds() - 60*float64(ago)
 	for _, p := range points {
 		if p.x <= end && p.x > end-60 {
 			of = append(of, p)
@@ -136,7 +136,7 @@ func minuteOf(points []point, ago int) (of []point) {
 	return of
 }
 
-func span(points []point) (low, high float64, ok bool) {
+func bounds(points []point) (low, high float64, ok bool) {
 	for _, p := range points {
 		if math.IsNaN(p.value) {
 			continue
@@ -182,8 +182,6 @@ func short(x float64) string {
 	return strconv.FormatFloat(math.Round(10*max(0, x))/10, 'f', -1, 64)
 }
 
-func seconds(d time.Duration) float64 { return d.Seconds() }
-
 // roundUp returns the next number that has one digit, of 1, 2 and 5. 0 becomes 1.
 func roundUp(x float64) float64 {
 	if x <= 0 {
@@ -204,7 +202,7 @@ func growth(of func(*sample) uint64) func(before, s *sample) float64 {
 		if before == nil || of(s) < of(before) {
 			return math.NaN()
 		}
-		return float64(of(s)-of(before)) / seconds(s.At.Sub(before.At))
+		return float64(of(s)-of(before)) / s.At.Sub(before.At).Seconds()
 	}
 }
 

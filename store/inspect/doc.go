@@ -22,6 +22,28 @@
 // it is escaped, and the content security policy allows the page's own style and
 // script alone. Nothing is loaded from elsewhere.
 //
+// # Conversations
+//
+// With Options.Payloads a session is read as a conversation: who said what, each call of a
+// tool with its result beside it, reasoning folded, what it took in tokens. That works for
+// Meerkat's documents, and for JSON, a message a line or in an array, in the shapes that
+// OpenAI's, Anthropic's and Google's interfaces have, eino's messages, the lines of packages
+// turn and eventlog, and what is like these. A message that is not understood is shown as
+// it stands, and so is a text that is no conversation. Images are named and never loaded.
+// Pages have a measure: a long text is cut, and leads to more of it. Of a text of 64 MB and
+// more (lines: 256 MB) only the beginning is shown, unread.
+//
+// If a retention keeps versions of sessions, a page says what changed from one to another,
+// by messages and by their lines. Versions, runs and receipts lead there.
+//
+// # Time line
+//
+// The time line of a runtime has its inputs from when they were accepted to their end, and
+// its runs. What waits longest comes first. Its parts are links, which lead closer. It is
+// made of the times that the store was given: those of inputs and their histories, of the
+// ids of runs where these have one, and of versions of the session that are kept, to the
+// second. A receipt has no other time.
+//
 // # JSON
 //
 // Every page is JSON, too: for a request that accepts application/json and not

@@ -128,6 +128,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		return h.payload(w, r)
 	case "/snapshot":
 		return h.snapshot(w, r)
+	case "/raw":
+		return h.raw(w, r)
 	}
 	var p page
 	var err error

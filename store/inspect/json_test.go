@@ -45,7 +45,7 @@ func TestEveryPageHasItsJSON(t *testing.T) {
 	hidden, allowed := inspect.Handler(loop, inspect.Options{}), inspect.Handler(loop, inspect.Options{Payloads: true})
 	met := 0
 	for _, target := range everyPage() {
-		if strings.HasPrefix(target, "/payload") || strings.HasPrefix(target, "/snapshot") {
+		if strings.HasPrefix(target, "/payload") || strings.HasPrefix(target, "/snapshot") || strings.HasPrefix(target, "/raw") {
 			require.Equal(t, http.StatusNotFound, get(t, allowed, strings.Replace(target, "?", ".json?", 1)).Code, "it is a file as it is")
 			continue
 		}
@@ -57,7 +57,7 @@ func TestEveryPageHasItsJSON(t *testing.T) {
 			require.InDelta(t, 10, shown["version"], 0, target)
 		}
 		body := accepting(t, allowed, target, "application/json").Body.String()
-		if target != "/stats" { // it goes on
+		if target != "/stats" && !strings.HasPrefix(target, "/timeline") { // they go on
 			path, query, _ := strings.Cut(target, "?")
 			require.Equal(t, get(t, allowed, strings.Replace(path+".json?"+query, "/.json", "/runtimes.json", 1)).Body.String(), body)
 		}
@@ -67,7 +67,7 @@ func TestEveryPageHasItsJSON(t *testing.T) {
 		met += strings.Count(body, "canary")
 		require.NotContains(t, accepting(t, hidden, target, "application/json").Body.String(), "canary", target)
 	}
-	require.Equal(t, 3+1+1+1, met, "three inputs, the snapshot of the runtime and its fork, and a version")
+	require.Equal(t, 3+1+1+1+2+1+1, met, "three inputs, the snapshot of the runtime and its fork, a version, two conversations, a message and what was added")
 }
 
 func TestJSONSaysWhatThePageDoes(t *testing.T) {

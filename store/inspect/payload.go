@@ -7,11 +7,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // maxShown is how many bytes of a payload a page shows. All of it can be downloaded.
 const maxShown = 32 << 10
+
+var errHidden = &problem{http.StatusForbidden, "Payloads are hidden", "The program that serves these pages does not show them."}
 
 // An excerpt is as much of a payload as a page shows.
 type excerpt struct {
@@ -31,20 +32,13 @@ func (h *handler) excerptOfParts(length int, parts iter.Seq[string]) *excerpt {
 	if e.Hidden {
 		return e
 	}
-	var text string
+	var text strings.Builder
 	for part := range parts {
-		if text += part; len(text) > maxShown {
+		if text.WriteString(part); text.Len() > maxShown {
 			break
 		}
 	}
-	if e.Cut = len(text) > maxShown; e.Cut {
-		end := maxShown
-		for end > maxShown-utf8.UTFMax && !utf8.RuneStart(text[end]) { // within a character
-			end--
-		}
-		text = text[:end]
-	}
-	e.Text = strings.ToValidUTF8(text, "\uFFFD")
+	e.Text, e.Cut = firstOf(text.String(), maxShown)
 	return e
 }
 
@@ -87,7 +81,7 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) error {
 // send sends a payload as a file, byte for byte. No browser takes it for a page.
 func (h *handler) send(w http.ResponseWriter, name string, text io.WriterTo) error {
 	if !h.payloads {
-		return &problem{http.StatusForbidden, "Payloads are hidden", "The program that serves these pages does not show them."}
+		return errHidden
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)

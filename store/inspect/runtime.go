@@ -38,6 +38,7 @@ type overview struct {
 	Groups  []group
 	Runs    []runReceipts // the latest ones, the latest first
 	Dropped int           // runs without any receipt left
+	Times   *timeline
 }
 
 // A segment is a state's share of the inputs, in percent.
@@ -72,6 +73,11 @@ var about = map[string]struct {
 
 	"/versions": {"Versions of ", (*handler).versions},
 	"/version":  {"Version of ", (*handler).version},
+
+	"/transcript": {"Conversation of ", (*handler).transcript},
+	"/message":    {"Message of ", (*handler).message},
+	"/diff":       {"What changed in ", (*handler).diff},
+	"/timeline":   {"Time line of ", (*handler).times},
 }
 
 func (h *handler) ofRuntime(r *http.Request) (page, error) {
@@ -114,6 +120,8 @@ func (h *handler) runtime(view *state.View, _ url.Values) (body, error) {
 		o.Latest = &latest
 	}
 	o.groupInputs()
+	o.Times = &timeline{View: view, Small: true, Whole: true}
+	o.Times.draw(fewLanes)
 	runs := slices.Collect(view.Runs())
 	for _, run := range slices.Backward(runs[max(0, len(runs)-fewRuns):]) {
 		o.Runs = append(o.Runs, runReceipts{run, view.ReceiptPage(state.Paging{Limit: fewReceipts}, run)})
@@ -227,6 +235,7 @@ type timeLine struct {
 	First   bool // it is the first page
 	Highest uint64
 	One     bool
+	Changed string // the address of what all of the run changed, empty if that is not kept
 }
 
 func (h *handler) run(view *state.View, query url.Values) (body, error) {
@@ -243,6 +252,9 @@ func (h *handler) run(view *state.View, query url.Values) (body, error) {
 		return nil, notFound("run")
 	}
 	line := &timeLine{View: view, RunID: run, First: first, Highest: highest, One: query.Has("sequence")}
+	if !line.One {
+		line.Changed = changedIn(view, run)
+	}
 	if !line.One {
 		line.Page = view.ReceiptPage(paging, run)
 		return line, nil

@@ -48,26 +48,31 @@ type page struct {
 // templates has the layout with the main part of each page, by the page's name.
 var templates = func() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"brief":   brief,
-		"bytes":   size,
-		"clock":   clock,
-		"count":   grouped,
-		"cut":     cut,
-		"last":    func(text string) string { return "…" + text[max(0, len(text)-8):] },
-		"link":    link,
-		"more":    func(n, than int) int { return n - than },
-		"name":    name,
-		"next":    next,
-		"open":    open,
-		"percent": percent,
-		"timeOf":  store.TimeOf,
-		"rows":    func(id store.RuntimeID, mixed bool, items any) part { return part{id, items, mixed} },
-		"style":   func() template.HTML { return template.HTML("<style>" + style + "</style>") },
-		"script":  func() template.HTML { return template.HTML("<script>" + script + "</script>") },
-		"words":   words,
-	}).ParseFS(files, "pages/layout.html", "pages/parts.html"))
+		"brief":    brief,
+		"bytes":    size,
+		"clock":    clock,
+		"count":    grouped,
+		"cut":      cut,
+		"last":     func(text string) string { return "…" + text[max(0, len(text)-8):] },
+		"link":     link,
+		"long":     long,
+		"more":     func(n, than int) int { return n - than },
+		"moved":    movedOf,
+		"name":     name,
+		"next":     next,
+		"open":     open,
+		"piece":    func(t *transcript, m *message, index int, p *piece) placed { return placed{p, t, m, index} },
+		"percent":  percent,
+		"timeOf":   store.TimeOf,
+		"changes":  changes,
+		"receipts": receiptPartOf,
+		"rows":     func(id store.RuntimeID, mixed bool, items any) part { return part{id, items, mixed} },
+		"style":    func() template.HTML { return template.HTML("<style>" + style + "</style>") },
+		"script":   func() template.HTML { return template.HTML("<script>" + script + "</script>") },
+		"words":    words,
+	}).ParseFS(files, "pages/layout.html", "pages/parts.html", "pages/talk.html", "pages/lanes.html"))
 	all := make(map[string]*template.Template)
-	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "stats", "cluster", "elsewhere", "problem"} {
+	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "transcript", "message", "diff", "timeline", "stats", "cluster", "elsewhere", "problem"} {
 		all[page] = template.Must(template.Must(layout.Clone()).ParseFS(files, "pages/"+page+".html"))
 	}
 	return all

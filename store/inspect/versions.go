@@ -21,11 +21,12 @@ type versionRow struct {
 	SessionID string // empty if it is not a session document
 	Digest    string // empty if it is not known
 	Receipt   bool   // that it was committed with is still there
+	Changes   string // the address of what changed with it, empty if that is not kept
 }
 
 func rowOf(view *state.View, v state.SessionVersion) versionRow {
 	row := versionRow{
-		SessionVersion: v, Format: v.Snapshot.Format(), Len: v.Snapshot.Len(), Messages: v.Snapshot.MessageCount(), Digest: v.Snapshot.Digest(),
+		SessionVersion: v, Changes: changes(view, v.Number, v.Number), Format: v.Snapshot.Format(), Len: v.Snapshot.Len(), Messages: v.Snapshot.MessageCount(), Digest: v.Snapshot.Digest(),
 	}
 	if row.Format == store.FormatMeerkat {
 		row.SessionID = v.Snapshot.Document().ID().String()

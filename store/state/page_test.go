@@ -127,6 +127,16 @@ func TestInputPages(t *testing.T) {
 	}
 	assert.Equal(t, map[store.InputLifecycleState]int{store.InputQueued: 4, store.InputConsumed: 3}, s.View("a").CountInputStates())
 	assert.Empty(t, s.View("none").CountInputStates())
+	spanned := 0
+	for span := range s.View("a").InputSpans() {
+		in := s.View("a").InputPage(state.Paging{From: span.Place, Limit: 1}).Items[0].State
+		assert.Equal(t, state.InputSpan{in.InputID, in.CurrentState, in.CreatedAt, in.UpdatedAt, span.Place}, span)
+		assert.Equal(t, []byte{0, 1, 2, 4, 5, 6, 7}[spanned], span.InputID[0])
+		if spanned++; spanned == 6 {
+			break
+		}
+	}
+	assert.Equal(t, 6, spanned)
 	page := s.View("a").InputPage(state.Paging{Limit: 1})
 	page.Items[0].State.PersistedInput[0] = 'x'
 	assert.Equal(t, byte('"'), s.InputState("a", store.InputID{0}).PersistedInput[0], "what is given out is a copy")

@@ -120,6 +120,28 @@ type Input struct {
 	Version uint64 `json:"version"`
 }
 
+// An InputSpan is when an input was accepted and when it was last changed, without the rest
+// of it.
+type InputSpan struct {
+	InputID      store.InputID
+	CurrentState store.InputLifecycleState
+	CreatedAt    store.Time
+	UpdatedAt    store.Time
+	Place        Cursor // from which an InputPage begins with the input
+}
+
+// InputSpans returns the spans of all inputs, in the order of InputStates. It copies no
+// payload, so it is for whoever looks for a few inputs among many.
+func (v *View) InputSpans() iter.Seq[InputSpan] {
+	return func(yield func(InputSpan) bool) {
+		for place, in := range v.inputs.values.from(0) {
+			if !yield(InputSpan{in.InputID, in.CurrentState, in.CreatedAt, in.UpdatedAt, Cursor{major: place}}) {
+				return
+			}
+		}
+	}
+}
+
 func (in input) value() Input { return Input{in.Clone(), in.version} }
 
 // InputState returns the state of one input. The first search of a View by a
