@@ -2,7 +2,7 @@ package inspect_test
 
 import (
 	"context"
-	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"sync"
@@ -249,8 +249,8 @@ func BenchmarkStatsPage(b *testing.B) {
 	require.NoError(b, loop.PersistRuntimeState(b.Context(), store.RuntimeID("a"), store.RuntimeIdle))
 	h := inspect.Handler(loop, inspect.Options{})
 	for b.Loop() {
-		if w := get(b, h, "/stats"); w.Code != 200 {
-			b.Fatal(fmt.Sprint(w.Code))
+		if w := get(b, h, "/stats"); w.Code != http.StatusOK {
+			b.Fatal(w.Code)
 		}
 	}
 }
