@@ -20,9 +20,8 @@ const DefaultPrefix = "eino/checkpoint/"
 // number of goroutines may use it.
 //
 // The runtime's id is the prefix and the checkpoint's id. No other runtime may have an id that
-// begins with the prefix. An id may be empty, and as long as the store's journal takes keys.
-// One that is not UTF-8 is refused by Set and Delete with store.ErrInvalidValue, and Get finds
-// nothing.
+// begins with the prefix. An id may be empty, and of any length. One that is not UTF-8 is
+// refused by Set and Delete with store.ErrInvalidValue, and Get finds nothing.
 //
 // Errors are those of the store. One that is neither store.ErrOutcomeUnknown nor a
 // *store.PanicError has changed nothing.

@@ -42,7 +42,8 @@ type line struct {
 // Encode returns a line of JSON for each message, to be appended to a session in
 // store.FormatLines. It has read each of them back. The error is a *MessageError if one cannot
 // be kept without a loss: text that is not UTF-8, say, or a value of an Extra whose type is not
-// registered. Nothing of the messages is shared or changed.
+// registered. Nothing of the messages is shared or changed. What gob writes of a type, and so
+// the bytes of a line, may differ from process to process.
 func Encode(messages ...*schema.Message) (lines []byte, err error) {
 	for i, m := range messages {
 		text, fault := encode(m)
@@ -71,7 +72,7 @@ func encode(m *schema.Message) (text []byte, fault *MessageError) {
 		}
 		var b bytes.Buffer
 		if err := gob.NewEncoder(&b).Encode(&value); err != nil && fault == nil {
-			fault = &MessageError{Field: at, Reason: fmt.Sprintf("gob cannot keep a %T: see schema.RegisterName", value)}
+			fault = &MessageError{Field: at, Reason: fmt.Sprintf("gob cannot keep a %T: is its type registered, see schema.RegisterName?", value)}
 		}
 		l.Gob[at] = b.Bytes()
 		return nil, true

@@ -23,7 +23,11 @@ import (
 // What a model's package puts into an Extra, and has registered.
 type (
 	requestID string
-	citation  struct {
+	price     struct {
+		Currency string
+		Cents    int
+	}
+	citation struct {
 		URL   string
 		Spans [][2]int
 		More  map[string]any
@@ -32,6 +36,7 @@ type (
 
 func init() {
 	schema.RegisterName[requestID]("eino_test_request_id")
+	schema.RegisterName[*price]("eino_test_price")
 	schema.RegisterName[*citation]("eino_test_citation")
 }
 
@@ -103,14 +108,14 @@ var extras = []reflect.Type{
 	reflect.TypeFor[int](), reflect.TypeFor[int8](), reflect.TypeFor[int16](), reflect.TypeFor[int32](), reflect.TypeFor[int64](),
 	reflect.TypeFor[uint](), reflect.TypeFor[uint8](), reflect.TypeFor[uint16](), reflect.TypeFor[uint32](), reflect.TypeFor[uint64](),
 	reflect.TypeFor[[]byte](), reflect.TypeFor[[]string](), reflect.TypeFor[[]int](), reflect.TypeFor[[]float64](),
-	reflect.TypeFor[requestID](), reflect.TypeFor[*schema.TokenUsage](), reflect.TypeFor[[]*schema.Message](),
+	reflect.TypeFor[requestID](), reflect.TypeFor[schema.TokenUsage](), reflect.TypeFor[*price](),
 	reflect.TypeFor[map[string]any](), reflect.TypeFor[[]any](),
 }
 
 func (g *generator) any(depth int) any {
 	kinds := extras
 	if depth > 3 {
-		kinds = kinds[:len(kinds)-3]
+		kinds = kinds[:len(kinds)-2]
 	}
 	v := reflect.New(kinds[g.r.IntN(len(kinds))]).Elem()
 	g.fill(v, "a value", depth)
@@ -177,13 +182,13 @@ func TestValuesOfAnExtra(t *testing.T) {
 // TestALineIsTheMessagesJSON is what other programs, and later versions, read.
 func TestALineIsTheMessagesJSON(t *testing.T) {
 	const lines = `{"role":"user","content":"Hello"}
-{"role":"assistant","content":"","tool_calls":[{"index":0,"id":"call-1","type":"function","function":{"name":"pay","arguments":"{}"},"extra":{"a/b":[1,2]}}],"extra":{"n":7},"gob":{"/extra/n":"CwYDaW50BAIADg==","/tool_calls/0/extra/a~1b":"DwYFW11pbnQVBAIAAgIE"}}
+{"role":"assistant","content":"","tool_calls":[{"index":0,"id":"call-1","type":"function","function":{"name":"pay","arguments":"{}"},"extra":{"a/b":"AP8="}}],"extra":{"n":7},"gob":{"/extra/n":"ChAAA2ludAQCAA4=","/tool_calls/0/extra/a~1b":"EBAAB1tddWludDgKBAACAP8="}}
 `
 	m := &schema.Message{
 		Role: schema.Assistant, Extra: map[string]any{"n": 7},
 		ToolCalls: []schema.ToolCall{{
 			Index: new(0), ID: "call-1", Type: "function", Function: schema.FunctionCall{Name: "pay", Arguments: "{}"},
-			Extra: map[string]any{"a/b": []int{1, 2}},
+			Extra: map[string]any{"a/b": []byte{0, 255}},
 		}},
 	}
 	text, err := eino.Encode(schema.UserMessage("Hello"), m)
@@ -220,9 +225,9 @@ func TestEmptyIsAbsent(t *testing.T) {
 
 type unregistered struct{ N int }
 
-type secretive struct{}
+type failing struct{}
 
-func (secretive) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("the secret") }
+func (failing) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("the secret") }
 
 // TestWhatCannotBeKeptIsRefused says where it is, and nothing of what it says.
 func TestWhatCannotBeKeptIsRefused(t *testing.T) {
@@ -242,9 +247,9 @@ func TestWhatCannotBeKeptIsRefused(t *testing.T) {
 		{extra([]any{"", "secret\xff"}), "/extra/the~1key/1", "something else"},
 		{extra(new("secret")), "/extra/the~1key", "something else"},
 		{extra(&citation{More: map[string]any{"unregistered": &unregistered{7}}}), "/extra/the~1key", "see schema.RegisterName"},
-		{extra(unregistered{7}), "/extra/the~1key", "gob cannot keep a eino_test.unregistered: see schema.RegisterName"},
+		{extra(unregistered{7}), "/extra/the~1key", "gob cannot keep a eino_test.unregistered: is its type registered"},
 		{extra(json.Number("7")), "/extra/the~1key", "gob cannot keep a json.Number"},
-		{extra(secretive{}), "", "the JSON of a eino_test.secretive cannot be made"},
+		{extra(failing{}), "", "the JSON of a eino_test.failing cannot be made"},
 		{extra(make(chan string)), "", "unsupported type: chan string"},
 		{extra(loop), "", "cycle"},
 		{&schema.Message{ResponseMeta: &schema.ResponseMeta{LogProbs: &schema.LogProbs{Content: []schema.LogProb{{LogProb: math.NaN()}}}}}, "", "NaN"},
