@@ -97,9 +97,13 @@ func TestWhatTheStoreRefuses(t *testing.T) {
 	require.ErrorIs(t, c.Delete(ctx, "1"), store.ErrClosed)
 }
 
-// TestLargeCheckpoints sets 100 MB, and an id that is longer than what a journal's key may have.
+// TestLargeCheckpoints sets 100 MB, with -short 10, and an id that is longer than what a journal's key may have.
 func TestLargeCheckpoints(t *testing.T) {
-	large := bytes.Repeat([]byte("0123456789"), 10_000_000)
+	size := 100_000_000
+	if testing.Short() {
+		size /= 10
+	}
+	large := bytes.Repeat([]byte("0123456789"), size/10)
 	needsDisk(t)
 	ctx, engine, long := t.Context(), disk.New(t.TempDir(), disk.Options{}), strings.Repeat("x", 1<<20)
 	for n := range 2 {

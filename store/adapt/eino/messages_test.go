@@ -131,7 +131,7 @@ func TestMessagesComeBack(t *testing.T) {
 	g := &generator{t, rand.New(rand.NewPCG(1, 2)), map[string]bool{}}
 	var all []*schema.Message
 	var text []byte
-	for range 3000 {
+	for range 1000 {
 		m := new(schema.Message)
 		g.fill(reflect.ValueOf(m).Elem(), "", 0)
 		lines, err := eino.Encode(m)
