@@ -86,8 +86,8 @@ func encode(m *schema.Message) (text []byte, fault *MessageError) {
 		}
 	}
 	back, err := Decode(text)
-	if err != nil {
-		return nil, &MessageError{Reason: "what it becomes cannot be read"}
+	if unreadable, ok := errors.AsType[*MessageError](err); ok {
+		return nil, unreadable
 	}
 	if at, differs := difference(reflect.ValueOf(m), reflect.ValueOf(back[0]), ""); differs {
 		return nil, &MessageError{Field: at, Reason: "it would come back as something else"}

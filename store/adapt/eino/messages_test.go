@@ -233,6 +233,10 @@ func (failing) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("the secre
 func TestWhatCannotBeKeptIsRefused(t *testing.T) {
 	loop := map[string]any{}
 	loop["loop"] = loop
+	deep := any("secret")
+	for range 10_001 {
+		deep = []any{deep}
+	}
 	extra := func(v any) *schema.Message { return &schema.Message{Extra: map[string]any{"the/key": v}} }
 	for _, c := range []struct {
 		message *schema.Message
@@ -252,6 +256,7 @@ func TestWhatCannotBeKeptIsRefused(t *testing.T) {
 		{extra(failing{}), "", "the JSON of a eino_test.failing cannot be made"},
 		{extra(make(chan string)), "", "unsupported type: chan string"},
 		{extra(loop), "", "cycle"},
+		{extra(deep), "", "it is not the JSON of a message"},
 		{&schema.Message{ResponseMeta: &schema.ResponseMeta{LogProbs: &schema.LogProbs{Content: []schema.LogProb{{LogProb: math.NaN()}}}}}, "", "NaN"},
 	} {
 		lines, err := eino.Encode(schema.UserMessage("fine"), c.message)
