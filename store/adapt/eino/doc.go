@@ -41,4 +41,7 @@
 // A test of this package does so, and is killed at each step.
 //
 // Streams of chunks are not kept: concatenate them first. Nor are documents, tools or callbacks.
+//
+// It does not build where an int has 32 bits: github.com/bytedance/sonic, which eino needs,
+// refuses that.
 package eino
