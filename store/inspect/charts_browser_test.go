@@ -142,7 +142,7 @@ func TestBrowserShowsCluster(t *testing.T) {
 		b.look(320, "light")
 		b.readable("partition-light-320", 320)
 		b.eval(`document.querySelector('header nav a').click(), true`, &done)
-		b.until(`document.querySelector('h1').innerText.startsWith('Cluster')`)
+		b.until(`document.querySelector('h1')?.innerText.startsWith('Cluster')`)
 	}
 	b.noFaults()
 }

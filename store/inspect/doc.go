@@ -52,6 +52,24 @@
 // A problem is an object with error, detail and status. Payloads and snapshots are
 // files in either case.
 //
+// # Statistics
+//
+// The statistics say first, in words, whether all is well, and show the last ten minutes
+// as pictures. A loop keeps no history, so a [History] does: Record fills it for as long
+// as its context lives, and without one it is filled while somebody has the page open,
+// by one sample every five seconds however many look. A time without samples is a gap.
+// None of it asks the owner for anything.
+//
+// # A cluster
+//
+// [ClusterHandler] shows a cluster as one of its members sees it, with the pages of each
+// partition that the member holds. The members do not ask each other, so how much
+// another holds is shown there: Options.Members says where.
+//
+//	pages := inspect.ClusterHandler(node, inspect.Options{Members: func(m cluster.Member) string {
+//		return "http://" + m.Address + "/loopstore/"
+//	}})
+//
 // # Live pages
 //
 // In a browser with JavaScript the pages of a runtime follow it, by server-sent

@@ -18,3 +18,6 @@ func Sampled(all []*loopstore.Stats) *History {
 	}
 	return h
 }
+
+// Len is how many samples a history keeps.
+func (h *History) Len() int { return len(h.samples) }

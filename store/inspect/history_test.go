@@ -2,7 +2,7 @@ package inspect_test
 
 import (
 	"context"
-	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"sync"
@@ -130,6 +130,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		require.Equal(t, int(time.Hour/(5*time.Second)), g.asked-start)
 		stop()
 		recorders.Wait()
+		require.Equal(t, 122, history.Len())
 
 		_, page := getJSON(t, inspect.Handler(g, inspect.Options{History: history}), "/stats")
 		require.Len(t, page["samples"], 120)
@@ -174,6 +175,26 @@ func TestLiveStatsTakeSamples(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		require.Equal(t, 10, g.asked-asked)
+	})
+}
+
+// A page that is loaded just before a sample is due takes its place: a rate between two
+// moments that are hardly apart would be of chance.
+func TestSamplesAreApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, history := &gauged{}, new(inspect.History)
+		stats(t, g, history)
+		time.Sleep(9900 * time.Millisecond)
+		stats(t, g, history)
+		require.Equal(t, 2, history.Len())
+		ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
+		defer stop()
+		history.Record(ctx, g) // until 14.9 s
+		require.Equal(t, 2, history.Len(), "none at 10 s")
+		ctx, stop = context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		history.Record(ctx, g)
+		require.Equal(t, 3, history.Len())
 	})
 }
 
@@ -249,8 +270,8 @@ func BenchmarkStatsPage(b *testing.B) {
 	require.NoError(b, loop.PersistRuntimeState(b.Context(), store.RuntimeID("a"), store.RuntimeIdle))
 	h := inspect.Handler(loop, inspect.Options{})
 	for b.Loop() {
-		if w := get(b, h, "/stats"); w.Code != 200 {
-			b.Fatal(fmt.Sprint(w.Code))
+		if w := get(b, h, "/stats"); w.Code != http.StatusOK {
+			b.Fatal(w.Code)
 		}
 	}
 }
