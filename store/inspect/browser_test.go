@@ -142,7 +142,7 @@ func TestBrowserFollowsRuntime(t *testing.T) {
 	b.noFaults() // what follows is one, to the console
 	_, err := loop.DeleteRuntime(t.Context(), busy)
 	require.NoError(t, err)
-	b.until(shows("The store has no such runtime"))
+	b.until(shows("No such runtime"))
 	persist(store.RuntimeIdle)
 	b.until(shows("idle"))
 

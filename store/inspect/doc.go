@@ -3,7 +3,8 @@
 //
 //	mux.Handle("/loopstore/", http.StripPrefix("/loopstore", inspect.Handler(loop, inspect.Options{})))
 //
-// The pages are for people, and may change with any version.
+// The pages are for people, and may change with any version. So may their JSON, but
+// what stays has the name and the meaning that it had.
 //
 // # Who sees it
 //
@@ -20,6 +21,14 @@
 // than one of these takes. Nothing that a store holds can become markup or script:
 // it is escaped, and the content security policy allows the page's own style and
 // script alone. Nothing is loaded from elsewhere.
+//
+// # JSON
+//
+// Every page is JSON, too: for a request that accepts application/json and not
+// text/html as much, or whose path ends in .json. The list is at runtimes.json. It says
+// what the page shows, and of a list one page; docs/operating.md has the fields.
+// A problem is an object with error, detail and status. Payloads and snapshots are
+// files in either case.
 //
 // # Live pages
 //

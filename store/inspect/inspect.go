@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
@@ -65,12 +66,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} {
 		w.Header().Set(name, value)
 	}
+	w.Header().Add("Vary", "Accept")
 	if err := h.serve(w, r); err != nil && r.Context().Err() == nil {
 		p := problemOf(err)
 		if p.status == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", "GET, HEAD")
 		}
-		write(w, p.status, page{Template: "problem", Title: p.title, Body: p})
+		write(w, r, p.status, page{Template: "problem", Title: p.title, Body: p})
 	}
 }
 
@@ -78,8 +80,6 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return &problem{http.StatusMethodNotAllowed, "Read only", "These pages change nothing, so " + r.Method + " is not allowed."}
 	}
-	var p page
-	var err error
 	switch r.URL.Path {
 	case "/events":
 		return h.events(w, r)
@@ -87,7 +87,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		return h.payload(w, r)
 	case "/snapshot":
 		return h.snapshot(w, r)
-	case "/":
+	}
+	var p page
+	var err error
+	switch pathOf(r) {
+	case "/", "/runtimes":
 		p, err = h.runtimes(r)
 	case "/stats":
 		p = h.stats()
@@ -95,21 +99,31 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		p, err = h.ofRuntime(r)
 	}
 	if err == nil {
-		write(w, http.StatusOK, p)
+		write(w, r, http.StatusOK, p)
 	}
 	return err
 }
 
-// write sends a page, or an error if the page cannot be made.
-func write(w http.ResponseWriter, status int, p page) {
-	var body bytes.Buffer
-	if err := templates[p.Template].Execute(&body, p); err != nil {
+// pathOf returns the path of a page, without what asks for its JSON.
+func pathOf(r *http.Request) string { return strings.TrimSuffix(r.URL.Path, ".json") }
+
+// write sends a page, or its JSON, or an error if it cannot be made.
+func write(w http.ResponseWriter, r *http.Request, status int, p page) {
+	var text bytes.Buffer
+	var err error
+	kind := "text/html; charset=utf-8"
+	if wantsJSON(r) {
+		kind, err = "application/json", writeJSON(&text, p.Body.JSON())
+	} else {
+		err = templates[p.Template].Execute(&text, p)
+	}
+	if err != nil {
 		http.Error(w, "the page could not be made", http.StatusInternalServerError) // err may quote what is shown
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(status)
-	_, _ = body.WriteTo(w) // an error means that nobody reads it
+	_, _ = text.WriteTo(w) // an error means that nobody reads it
 }
 
 // A problem is an error that is shown as a page.

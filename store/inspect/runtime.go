@@ -14,6 +14,7 @@ const (
 	fewInputs   = 10 // of each state on the page of a runtime
 	fewRuns     = 5
 	fewReceipts = 20 // of each of these runs
+	maxInputs   = 20 // of a receipt in a list
 )
 
 // lifecycle has the states of inputs in the order in which they are shown: those
@@ -61,7 +62,7 @@ type runReceipts struct {
 // about has the pages about one runtime, by their paths.
 var about = map[string]struct {
 	title string // before the name of the runtime
-	body  func(*handler, *state.View, url.Values) (any, error)
+	body  func(*handler, *state.View, url.Values) (body, error)
 }{
 	"/runtime": {"", (*handler).runtime},
 	"/inputs":  {"Inputs of ", (*handler).inputs},
@@ -74,7 +75,7 @@ var about = map[string]struct {
 }
 
 func (h *handler) ofRuntime(r *http.Request) (page, error) {
-	shown, ok := about[r.URL.Path]
+	shown, ok := about[pathOf(r)]
 	if !ok {
 		return page{}, &problem{http.StatusNotFound, "No such page", "There is nothing at this address."}
 	}
@@ -83,7 +84,7 @@ func (h *handler) ofRuntime(r *http.Request) (page, error) {
 		return page{}, err
 	}
 	body, err := shown.body(h, view, r.URL.Query())
-	return page{Template: r.URL.Path[1:], Title: shown.title + name(view.RuntimeID()), Follow: view, Body: body}, err
+	return page{Template: pathOf(r)[1:], Title: shown.title + name(view.RuntimeID()), Follow: view, Body: body}, err
 }
 
 // view returns the runtime that a request is about.
@@ -95,7 +96,7 @@ func (h *handler) view(r *http.Request) (*state.View, error) {
 	return view, err
 }
 
-func (h *handler) runtime(view *state.View, _ url.Values) (any, error) {
+func (h *handler) runtime(view *state.View, _ url.Values) (body, error) {
 	summary := view.Summary()
 	o := &overview{View: view, Summary: &summary, Dropped: view.NumDroppedRuns()}
 	if versions := latestFirst(view); len(versions) > 0 {
@@ -140,7 +141,7 @@ type inputList struct {
 	Page  state.Page[state.Input]
 }
 
-func (h *handler) inputs(view *state.View, query url.Values) (any, error) {
+func (h *handler) inputs(view *state.View, query url.Values) (body, error) {
 	paging, first, err := pagingOf(query)
 	if err != nil {
 		return nil, err
@@ -188,7 +189,7 @@ func inputOf(view *state.View, query url.Values) (input state.Input, err error) 
 	return input, err
 }
 
-func (h *handler) input(view *state.View, query url.Values) (any, error) {
+func (h *handler) input(view *state.View, query url.Values) (body, error) {
 	input, err := inputOf(view, query)
 	s := &single{View: view, Input: input.State, InputVersion: input.Version}
 	if text := input.State.PersistedInput; text != nil {
@@ -205,7 +206,7 @@ type runList struct {
 	Count, Page, Pages int
 }
 
-func (h *handler) runs(view *state.View, query url.Values) (any, error) {
+func (h *handler) runs(view *state.View, query url.Values) (body, error) {
 	all := slices.Collect(view.RunViews())
 	slices.Reverse(all)
 	list := &runList{View: view, Count: len(all)}
@@ -224,7 +225,7 @@ type timeLine struct {
 	One     bool
 }
 
-func (h *handler) run(view *state.View, query url.Values) (any, error) {
+func (h *handler) run(view *state.View, query url.Values) (body, error) {
 	run, err := store.ParseRunID(query.Get("run"))
 	if err != nil {
 		return nil, unreadable("run")

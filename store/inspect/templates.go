@@ -41,7 +41,7 @@ type page struct {
 	Template string // of its main part
 	Title    string
 	Follow   *state.View // the runtime that it is about; nil for other pages
-	Body     any
+	Body     body
 }
 
 // templates has the layout with the main part of each page, by the page's name.

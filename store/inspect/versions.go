@@ -54,7 +54,7 @@ type past struct {
 	Count, Page, Pages int
 }
 
-func (h *handler) versions(view *state.View, query url.Values) (any, error) {
+func (h *handler) versions(view *state.View, query url.Values) (body, error) {
 	all := latestFirst(view)
 	p := &past{View: view, Count: len(all)}
 	all, p.Page, p.Pages = turnTo(query.Get("page"), all)
@@ -95,7 +95,7 @@ func versionOf(view *state.View, query url.Values) (version state.SessionVersion
 	return version, err
 }
 
-func (h *handler) version(view *state.View, query url.Values) (any, error) {
+func (h *handler) version(view *state.View, query url.Values) (body, error) {
 	version, err := versionOf(view, query)
 	if err != nil {
 		return nil, err
