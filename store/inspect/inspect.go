@@ -34,6 +34,9 @@ type Options struct {
 	// Streams is how many pages may be live at once. Further ones stay as they are
 	// until they are reloaded. 0 or less means 64.
 	Streams int
+
+	// Actions let people change what the store holds. nil means that nobody can.
+	Actions *Actions
 }
 
 const defaultStreams = 64
@@ -44,13 +47,14 @@ func Handler(source Source, opts Options) http.Handler {
 	if opts.Streams <= 0 {
 		opts.Streams = defaultStreams
 	}
-	return &handler{source, opts.Payloads, make(chan struct{}, opts.Streams)}
+	return &handler{source, opts.Payloads, make(chan struct{}, opts.Streams), actingOf(opts.Actions)}
 }
 
 type handler struct {
 	source   Source
 	payloads bool
 	streams  chan struct{} // one element for each open stream
+	acts     *acting       // nil if nothing can be changed
 }
 
 // ServeHTTP answers a request. A browser must not keep an answer, or show it within
@@ -69,16 +73,19 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept")
 	if err := h.serve(w, r); err != nil && r.Context().Err() == nil {
 		p := problemOf(err)
-		if p.status == http.StatusMethodNotAllowed {
+		if p.status == http.StatusMethodNotAllowed && w.Header().Get("Allow") == "" {
 			w.Header().Set("Allow", "GET, HEAD")
 		}
-		write(w, r, p.status, page{Template: "problem", Title: p.title, Body: p})
+		write(w, r, p.status, page{Template: "problem", Title: p.title, Body: p, Changes: h.acts != nil})
 	}
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
+	if h.acts.does(pathOf(r)) {
+		return h.act(w, r)
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return &problem{http.StatusMethodNotAllowed, "Read only", "These pages change nothing, so " + r.Method + " is not allowed."}
+		return &problem{http.StatusMethodNotAllowed, "Read only", "This page changes nothing, so " + r.Method + " is not allowed."}
 	}
 	switch r.URL.Path {
 	case "/events":
@@ -99,6 +106,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		p, err = h.ofRuntime(r)
 	}
 	if err == nil {
+		h.offers(r, &p)
 		write(w, r, http.StatusOK, p)
 	}
 	return err

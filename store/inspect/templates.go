@@ -42,6 +42,9 @@ type page struct {
 	Title    string
 	Follow   *state.View // the runtime that it is about; nil for other pages
 	Body     body
+	Changes  bool    // something can be changed
+	Offers   []offer // what can be
+	Notice   string  // what was, empty if nothing
 }
 
 // templates has the layout with the main part of each page, by the page's name.
@@ -66,7 +69,7 @@ var templates = func() map[string]*template.Template {
 		"words":   func(value any) string { return strings.ReplaceAll(text(value), "_", " ") },
 	}).ParseFS(files, "pages/layout.html", "pages/parts.html"))
 	all := make(map[string]*template.Template)
-	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "stats", "problem"} {
+	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "stats", "problem", "action", "undone"} {
 		all[page] = template.Must(template.Must(layout.Clone()).ParseFS(files, "pages/"+page+".html"))
 	}
 	return all
