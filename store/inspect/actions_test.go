@@ -23,6 +23,7 @@ import (
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/inspect"
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
 	"github.com/loopstore/loopstore/store/state"
 	"github.com/loopstore/loopstore/store/storetest"
 )
@@ -137,7 +138,7 @@ func TestActionsAreOffUnlessAllowed(t *testing.T) {
 
 // durable is sample with a journal.
 func durable(t *testing.T) *loopstore.Loop {
-	loop, err := loopstore.Open(t.Context(), loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: 100}}}, storetest.NewJournal())
+	loop, err := loopstore.Open(t.Context(), journaltest.NewEngine(), "p", loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: 100}}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = loop.Close() })
 	fill(t, loop)
@@ -211,7 +212,7 @@ func TestDeleteSaysWhatTombstonesDo(t *testing.T) {
 
 // A prune removes what its dry run has shown, and nothing that no field speaks of.
 func TestPrune(t *testing.T) {
-	loop := storetest.New(t, loopstore.Options{UniqueKeys: true, Retention: store.Retention{Sessions: store.Keep{Last: 100}, Keys: store.Keep{Last: 100}}})
+	loop := storetest.New(t, loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: 100}, Keys: store.Keep{Last: 100}}})
 	fill(t, loop)
 	key := store.NewInputState(store.NewInputID(), noon)
 	key.CurrentState, key.IdempotencyKey, key.TerminalOutcome = store.InputConsumed, new("kept"), &store.TerminalOutcome{Type: store.OutcomeConsumed}
