@@ -42,7 +42,7 @@ type deed struct {
 
 // A deedKind is what differs between actions.
 type deedKind struct {
-	title  string // before what it is done to
+	Begin  string // of the title, before what it is done to
 	Button string
 	look   func(*deed, *http.Request) error // finds what it is done to
 	do     func(*deed, *http.Request) error
@@ -111,11 +111,11 @@ func (d *deed) did(revision uint64, removed *state.Removed, format string, args 
 func (d *deed) Title() string {
 	switch {
 	case d.Input != nil:
-		return d.title + " " + d.Input.State.InputID.String()
+		return d.Begin + " " + d.Input.State.InputID.String()
 	case d.View != nil:
-		return d.title + " " + name(d.RuntimeID)
+		return d.Begin + " " + name(d.RuntimeID)
 	}
-	return d.title
+	return d.Begin
 }
 
 // Address is where it is done.
@@ -251,6 +251,9 @@ func (d *deed) lookAtInput(r *http.Request) error {
 	}
 	return nil
 }
+
+// Removes reports whether something goes, or ends, for ever.
+func (d *deed) Removes() bool { return d.Removed != nil || d.Name == "abandon" }
 
 // Begun reports whether somebody may be at work on the input.
 func (d *deed) Begun() bool {
