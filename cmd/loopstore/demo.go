@@ -125,10 +125,10 @@ func runAgents(cmd *cobra.Command, f *demo.Flags, dir string, kills int, files [
 	if err != nil {
 		return err
 	}
-	progress := demo.NewLine(f.Progress(cmd))
+	progress := demo.NewPlace(f.Progress(cmd))
 	o, err := agents.Run(cmd.Context(), agents.Settings{
 		Dir: dir, Kills: kills, Child: func() *exec.Cmd { return exec.Command(self, agentCommandName, dir) },
-	}, progress.Show)
+	}, func(line string) { progress.Show(line + "\n") })
 	progress.Clear()
 	if err != nil {
 		return about(dir, err)

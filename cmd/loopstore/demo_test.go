@@ -118,7 +118,7 @@ func TestTable(t *testing.T) {
 	code, stdout, _ := shell(t.Context(), "demo", "-runtimes", "2", "-turns", "1", "-quiet")
 	require.Equal(t, cli.OK, code, stdout)
 	require.Regexp(t, `^2 runtimes, 2 callers, GOMAXPROCS \d+: 2 turns in `, stdout)
-	require.Regexp(t, `(?m)^held: \d+ [KM]B of heap for 2 receipts and 2 inputs, `, stdout)
+	require.Regexp(t, `(?m)^held: \d+ [KM]B of heap for 2 receipts and 2 inputs,$`, stdout)
 	require.Regexp(t, `(?m)^commit_session_boundary +2 `, stdout)
 	require.Regexp(t, `(?m)^receipts +2 +0 `, stdout)
 	require.True(t, strings.HasSuffix(stdout, "\nok\n"), stdout)
