@@ -23,7 +23,7 @@ import (
 	"github.com/loopstore/loopstore/store/state"
 )
 
-// A Changer is a store that can be changed: a *loopstore.Loop, or something that wraps
+// A Changer is a Source that can be changed: a *loopstore.Loop, or something that wraps
 // one.
 type Changer interface {
 	batch.Committer
@@ -35,13 +35,10 @@ var _ Changer = (*loopstore.Loop)(nil)
 
 // Actions let people change what a store holds: delete or prune a runtime, requeue or
 // abandon an input, compact the journal. Each is shown before it is done, with what goes,
-// and is done only if what was shown has not changed since. Who reaches the handler may do
-// all of them, unless Who says no.
+// and is done only if what was shown has not changed since. They are done to the Source of
+// the handler, which must be a Changer: with another one nothing can be changed. Whoever
+// reaches the handler may do all of them, unless Who says no. The zero value is useful.
 type Actions struct {
-	// Store is the one that is shown. Without it nothing can be changed. An action is done
-	// to what the handler's Source shows, and to nothing else.
-	Store Changer
-
 	// Who names whoever a request is from, for the log and for the histories of inputs. If
 	// it returns an error the request is refused, and the error is shown to nobody: it is
 	// logged. The request's path ends in what is to be done, such as /delete. nil lets
@@ -67,16 +64,18 @@ const (
 // acting is what a handler needs for Actions.
 type acting struct {
 	Actions
+	to    Changer
 	key   []byte // of seals; a new one with each handler
 	cross http.CrossOriginProtection
 }
 
 // actingOf returns nil if nothing can be changed.
-func actingOf(a *Actions) *acting {
-	if a == nil || a.Store == nil {
+func actingOf(a *Actions, source Source) *acting {
+	to, ok := source.(Changer)
+	if a == nil || !ok {
 		return nil
 	}
-	acts := &acting{Actions: *a, key: make([]byte, sha256.Size)}
+	acts := &acting{Actions: *a, to: to, key: make([]byte, sha256.Size)}
 	_, _ = rand.Read(acts.key) // it does not fail
 	if acts.Log == nil {
 		acts.Log = slog.Default()

@@ -70,7 +70,7 @@ func TestBrowserDoesActions(t *testing.T) {
 	loop := durable(t)
 	mux := http.NewServeMux()
 	mux.Handle("/under/", http.StripPrefix("/under", inspect.Handler(loop, inspect.Options{
-		Actions: &inspect.Actions{Store: loop, Hosts: []string{"ops.example"}, Log: slog.New(slog.DiscardHandler)},
+		Actions: &inspect.Actions{Hosts: []string{"ops.example"}, Log: slog.New(slog.DiscardHandler)},
 	})))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)

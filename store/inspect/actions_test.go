@@ -108,8 +108,10 @@ var everyAction = []string{"/delete?" + escaped(busy), "/prune?" + escaped(busy)
 // Without Actions no page offers any, none has a page, and no POST does anything.
 func TestActionsAreOffUnlessAllowed(t *testing.T) {
 	loop := durable(t)
-	for _, options := range []inspect.Options{{}, {Actions: &inspect.Actions{}}} {
-		h := inspect.Handler(loop, options)
+	for _, h := range []http.Handler{
+		inspect.Handler(loop, inspect.Options{}),
+		inspect.Handler(struct{ inspect.Source }{loop}, inspect.Options{Actions: &inspect.Actions{}}), // which is no Changer
+	} {
 		before := loop.Stats().Operations
 		for _, target := range append(everyPage(), everyAction...) {
 			require.NotContains(t, get(t, h, target).Body.String(), "<form method=\"post\"", target)
@@ -144,7 +146,7 @@ func durable(t *testing.T) *loopstore.Loop {
 
 // With Actions the pages offer what can be done with what they show.
 func TestPagesOfferActions(t *testing.T) {
-	o := operatorOf(t, durable(t), inspect.Actions{Store: durable(t)})
+	o := operatorOf(t, durable(t), inspect.Actions{})
 	for target, want := range map[string][]string{
 		"/": nil, "/stats": {"Compact the journal"}, "/runtime?" + escaped(busy): {"Prune", "Delete"}, "/inputs?" + escaped(busy): nil,
 		inputAt("input", 1): nil, inputAt("input", 4): {"Abandon"}, inputAt("input", 5): {"Requeue", "Abandon"}, inputAt("input", 9): {"Requeue", "Abandon"},
@@ -174,7 +176,7 @@ func TestPagesOfferActions(t *testing.T) {
 func TestNothingIsDoneToWhatHasChanged(t *testing.T) {
 	for _, target := range everyAction[:4] {
 		loop := sample(t)
-		o := operatorOf(t, loop, inspect.Actions{Store: loop})
+		o := operatorOf(t, loop, inspect.Actions{})
 		to, form := o.ask(target)
 		form.Set("reason", "reset")
 		touch := func() {
@@ -199,7 +201,7 @@ func TestNothingIsDoneToWhatHasChanged(t *testing.T) {
 		if strings.HasPrefix(target, "/prune") {
 			continue // it looks before, not in one step with it
 		}
-		o = operatorOf(t, loop, inspect.Actions{Store: &late{loop, sync.OnceFunc(touch)}})
+		o = operatorOf(t, &late{loop, sync.OnceFunc(touch)}, inspect.Actions{})
 		to, form = o.ask(target)
 		form.Set("reason", "reset")
 		require.Equal(t, http.StatusConflict, o.send(http.MethodPost, to, form).Code, target)
@@ -226,7 +228,7 @@ func (l *late) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) 
 func TestTokens(t *testing.T) {
 	loop := sample(t)
 	who := "alice"
-	acts := inspect.Actions{Store: loop, Who: func(*http.Request) (string, error) { return who, nil }}
+	acts := inspect.Actions{Who: func(*http.Request) (string, error) { return who, nil }}
 	o := operatorOf(t, loop, acts)
 	refused := func(what, to string, form url.Values) {
 		t.Helper()
@@ -243,7 +245,7 @@ func TestTokens(t *testing.T) {
 	refused("a wrong one", to, url.Values{"seen": form["seen"], "reason": form["reason"], "token": {"x" + form.Get("token")[1:]}})
 	refused("another version", to, url.Values{"seen": {"1"}, "reason": form["reason"], "token": form["token"]})
 	refused("no version", to, url.Values{"reason": form["reason"], "token": form["token"]})
-	refused("in the address", to+"&seen="+form.Get("seen")+"&token="+form.Get("token"), url.Values{"reason": form["reason"]})
+	refused("in the address", to+"&token="+form.Get("token"), url.Values{"reason": form["reason"], "seen": form["seen"]})
 	refused("another action", inputAt("requeue", 5), form)
 	refused("another input", inputAt("abandon", 4), form)
 	deleting, all := o.ask("/delete?" + escaped(busy))
@@ -254,7 +256,7 @@ func TestTokens(t *testing.T) {
 	who = "bob"
 	refused("another user", to, form)
 	who = "alice"
-	o.h = inspect.Handler(loop, inspect.Options{Actions: &inspect.Actions{Store: loop, Who: acts.Who, Log: slog.New(slog.NewJSONHandler(&o.log, nil))}})
+	o.h = inspect.Handler(loop, inspect.Options{Actions: &inspect.Actions{Who: acts.Who, Log: slog.New(slog.NewJSONHandler(&o.log, nil))}})
 	refused("another handler", to, form)
 	refused("another handler", deleting, all)
 	after, err := loop.View(t.Context(), busy)
@@ -268,7 +270,7 @@ func TestTokens(t *testing.T) {
 // that it has pointed here.
 func TestOtherSitesCanDoNothing(t *testing.T) {
 	loop := sample(t)
-	o := operatorOf(t, loop, inspect.Actions{Store: loop, Hosts: []string{"ops.example"}})
+	o := operatorOf(t, loop, inspect.Actions{Hosts: []string{"ops.example"}})
 	to, form := o.ask("/delete?" + escaped(busy))
 	for _, header := range [][]string{
 		{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", "http://127.0.0.1:8081"},
@@ -309,7 +311,7 @@ func TestOtherSitesCanDoNothing(t *testing.T) {
 // Whom Who does not know can do nothing, and is told no more than that.
 func TestWhoRefuses(t *testing.T) {
 	loop := sample(t)
-	o := operatorOf(t, loop, inspect.Actions{Store: loop, Who: func(r *http.Request) (string, error) {
+	o := operatorOf(t, loop, inspect.Actions{Who: func(r *http.Request) (string, error) {
 		if strings.TrimSuffix(r.URL.Path, ".json") == "/abandon" {
 			return "alice \xff", nil
 		}
@@ -333,7 +335,7 @@ func TestWhoRefuses(t *testing.T) {
 // A notice is what a handler has said itself.
 func TestNoticesCannotBeForged(t *testing.T) {
 	loop := sample(t)
-	o := operatorOf(t, loop, inspect.Actions{Store: loop})
+	o := operatorOf(t, loop, inspect.Actions{})
 	to, form := o.ask(inputAt("requeue", 5))
 	at, err := url.Parse(o.send(http.MethodPost, to, form).Header().Get("Location"))
 	require.NoError(t, err)
@@ -349,7 +351,7 @@ func TestNoticesCannotBeForged(t *testing.T) {
 // not.
 func TestActionsInJSON(t *testing.T) {
 	loop := sample(t)
-	o := operatorOf(t, loop, inspect.Actions{Store: loop})
+	o := operatorOf(t, loop, inspect.Actions{})
 	object := func(w *httptest.ResponseRecorder, status int) map[string]any {
 		t.Helper()
 		require.Equal(t, status, w.Code, w.Body.String())
@@ -392,7 +394,7 @@ func TestActionsInJSON(t *testing.T) {
 // Whatever ids and labels say, it is text.
 func TestActionPagesEscape(t *testing.T) {
 	loop := sample(t)
-	o := operatorOf(t, loop, inspect.Actions{Store: loop})
+	o := operatorOf(t, loop, inspect.Actions{})
 	hostile := store.RuntimeID(`"><b>"&id=x` + "\n")
 	require.NoError(t, loop.PersistRuntimeState(t.Context(), hostile, store.RuntimeIdle))
 	for _, target := range append([]string{"/delete?" + escaped(hostile), "/prune?" + escaped(hostile)}, everyAction[:4]...) {

@@ -161,7 +161,7 @@ func (d *deed) lookAtAll(r *http.Request) error {
 }
 
 func (d *deed) delete(r *http.Request) error {
-	done, err := d.acts.Store.Commit(r.Context(), batch.Batch{
+	done, err := d.acts.to.Commit(r.Context(), batch.Batch{
 		If:   []batch.Condition{batch.VersionIs{RuntimeID: d.RuntimeID, Version: d.Seen}},
 		Then: []batch.Write{batch.DeleteRuntime{RuntimeID: d.RuntimeID}},
 	})
@@ -226,7 +226,7 @@ func (d *deed) retention() store.Retention {
 }
 
 func (d *deed) prune(r *http.Request) error {
-	removed, err := d.acts.Store.Prune(r.Context(), d.RuntimeID, d.retention())
+	removed, err := d.acts.to.Prune(r.Context(), d.RuntimeID, d.retention())
 	if err == nil {
 		d.did(0, &removed, "Pruned: %s went.", inWords(removed))
 	}
@@ -291,7 +291,7 @@ func (d *deed) move(r *http.Request, to store.InputLifecycleState, did string) e
 	if err := d.Input.State.Move(to, store.TimeOf(time.Now()), reason); err != nil {
 		return err
 	}
-	done, err := d.acts.Store.Commit(r.Context(), batch.Batch{
+	done, err := d.acts.to.Commit(r.Context(), batch.Batch{
 		If: []batch.Condition{fence}, Then: []batch.Write{batch.PutInputState{RuntimeID: d.RuntimeID, State: d.Input.State}},
 	})
 	if err == nil {
@@ -310,7 +310,7 @@ func (d *deed) lookAtJournal(*http.Request) error {
 
 func (d *deed) compact(r *http.Request) error {
 	began := time.Now()
-	err := d.acts.Store.Compact(r.Context())
+	err := d.acts.to.Compact(r.Context())
 	if err == nil {
 		d.did(0, nil, "The journal was compacted. It took %s.", brief(time.Since(began)))
 	}

@@ -23,7 +23,7 @@ import (
 
 func TestDelete(t *testing.T) {
 	loop := sample(t)
-	o := operatorOf(t, loop, inspect.Actions{Store: loop})
+	o := operatorOf(t, loop, inspect.Actions{})
 	body := o.send(http.MethodGet, "/delete?"+escaped(busy), nil).Body.String()
 	for _, part := range []string{
 		"Delete runtime agent/1 &lt;script&gt;alert(1)&lt;/script&gt;</h1>", "3 of its inputs have not ended",
@@ -52,7 +52,7 @@ func TestDelete(t *testing.T) {
 func TestDeleteSaysWhatTombstonesDo(t *testing.T) {
 	loop := storetest.New(t, loopstore.Options{Tombstones: store.Keep{Last: 5}})
 	require.NoError(t, loop.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle))
-	o := operatorOf(t, loop, inspect.Actions{Store: loop})
+	o := operatorOf(t, loop, inspect.Actions{})
 	require.Contains(t, o.send(http.MethodGet, "/delete?id=a", nil).Body.String(), "The store keeps tombstones")
 	o.act("/delete?id=a")
 	require.ErrorIs(t, loop.PersistRuntimeState(t.Context(), "a", store.RuntimeIdle), store.ErrDeleted)
@@ -67,7 +67,7 @@ func TestPrune(t *testing.T) {
 	require.NoError(t, loop.PersistInputState(t.Context(), busy, key))
 	_, err := loop.Commit(t.Context(), batch.Batch{Then: []batch.Write{batch.DeleteInputState{RuntimeID: busy, InputID: key.InputID}}})
 	require.NoError(t, err)
-	o := operatorOf(t, loop, inspect.Actions{Store: loop})
+	o := operatorOf(t, loop, inspect.Actions{})
 	held := func() store.Totals {
 		view, err := loop.View(t.Context(), busy)
 		require.NoError(t, err)
@@ -104,7 +104,7 @@ func TestPrune(t *testing.T) {
 
 func TestRequeueAndAbandon(t *testing.T) {
 	loop := sample(t)
-	o := operatorOf(t, loop, inspect.Actions{Store: loop, Who: func(*http.Request) (string, error) { return "alice", nil }})
+	o := operatorOf(t, loop, inspect.Actions{Who: func(*http.Request) (string, error) { return "alice", nil }})
 	staged, accepted := uuidOf(store.ParseInputID, 5), uuidOf(store.ParseInputID, 9)
 	claimed, ok, err := loop.LoadInput(t.Context(), busy, staged)
 	require.True(t, ok)
@@ -156,7 +156,7 @@ func TestRequeueAndAbandon(t *testing.T) {
 // Without a name nobody is in the history.
 func TestAbandonWithoutAName(t *testing.T) {
 	loop := sample(t)
-	o := operatorOf(t, loop, inspect.Actions{Store: loop})
+	o := operatorOf(t, loop, inspect.Actions{})
 	o.act(inputAt("abandon", 4), "reason", "reset", "note", strings.Repeat("é", 200))
 	ended, _, err := loop.LoadInput(t.Context(), busy, uuidOf(store.ParseInputID, 4))
 	require.NoError(t, err)
@@ -177,7 +177,7 @@ func (c *compacted) Compact(ctx context.Context) error {
 
 func TestCompact(t *testing.T) {
 	c := &compacted{Loop: durable(t)}
-	o := operatorOf(t, c, inspect.Actions{Store: c})
+	o := operatorOf(t, c, inspect.Actions{})
 	require.Contains(t, o.send(http.MethodGet, "/compact", nil).Body.String(), "Stored since the start")
 	require.Zero(t, c.n)
 	require.Regexp(t, `UTC: The journal was compacted. It took `, o.act("/compact"))
@@ -185,9 +185,10 @@ func TestCompact(t *testing.T) {
 	require.Equal(t, "done", o.logged()["outcome"])
 
 	memory := sample(t)
-	o = operatorOf(t, memory, inspect.Actions{Store: memory})
+	o = operatorOf(t, memory, inspect.Actions{})
 	require.Equal(t, http.StatusNotFound, o.send(http.MethodGet, "/compact", nil).Code)
 	require.Equal(t, http.StatusNotFound, o.send(http.MethodPost, "/compact", nil).Code)
+	require.NotContains(t, o.send(http.MethodGet, "/stats", nil).Body.String(), "offers\"")
 }
 
 // failing is a store whose every action fails.
@@ -208,7 +209,7 @@ func (f *failing) Prune(context.Context, store.RuntimeID, store.Retention) (stat
 func TestErrorsSayWhatWasDone(t *testing.T) {
 	loop := sample(t)
 	f := &failing{Loop: loop}
-	o := operatorOf(t, loop, inspect.Actions{Store: f})
+	o := operatorOf(t, f, inspect.Actions{})
 	op := func(err error) error { return &store.OpError{Op: "commit", Err: err} }
 	panicked := &store.PanicError{Value: "canary"}
 	for _, c := range []struct {

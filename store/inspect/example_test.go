@@ -45,7 +45,6 @@ func ExampleActions() {
 
 	http.Handle("/loopstore/", http.StripPrefix("/loopstore", inspect.Handler(loop, inspect.Options{
 		Actions: &inspect.Actions{
-			Store: loop,
 			Hosts: []string{"ops.example.com"},
 			Who: func(r *http.Request) (string, error) {
 				if user := r.Header.Get("X-Forwarded-User"); user != "" {

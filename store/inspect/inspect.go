@@ -47,7 +47,7 @@ func Handler(source Source, opts Options) http.Handler {
 	if opts.Streams <= 0 {
 		opts.Streams = defaultStreams
 	}
-	return &handler{source, opts.Payloads, make(chan struct{}, opts.Streams), actingOf(opts.Actions)}
+	return &handler{source, opts.Payloads, make(chan struct{}, opts.Streams), actingOf(opts.Actions, source)}
 }
 
 type handler struct {
