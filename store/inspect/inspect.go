@@ -16,14 +16,20 @@ import (
 
 // A Source is what is shown: a *loopstore.Loop, or something that wraps one and
 // hides a part of it.
+//
+// If it is a state.Watcher, too, the pages of a runtime are live, and if it is a
+// state.Follower, so is the list of the runtimes.
 type Source interface {
 	state.Viewer
-	state.Watcher
 	Runtimes(ctx context.Context, listing state.Listing) iter.Seq2[state.RuntimeSummary, error]
 	Stats() loopstore.Stats
 }
 
-var _ Source = (*loopstore.Loop)(nil)
+var (
+	_ Source         = (*loopstore.Loop)(nil)
+	_ state.Watcher  = (*loopstore.Loop)(nil)
+	_ state.Follower = (*loopstore.Loop)(nil)
+)
 
 // Options are the settings of a handler. The zero value is useful.
 type Options struct {
@@ -32,14 +38,14 @@ type Options struct {
 	Payloads bool
 
 	// Streams is how many pages may be live at once. Further ones stay as they are
-	// until they are reloaded. 0 or less means 64.
+	// until they are reloaded. 0 or less means 1,000.
 	Streams int
 
 	// Actions let people change what the store holds. nil means that nobody can.
 	Actions *Actions
 }
 
-const defaultStreams = 64
+const defaultStreams = 1000
 
 // Handler returns a handler that serves the pages. Its links are relative, so it
 // may stand under any prefix that ends in a slash, behind http.StripPrefix.
@@ -47,7 +53,10 @@ func Handler(source Source, opts Options) http.Handler {
 	if opts.Streams <= 0 {
 		opts.Streams = defaultStreams
 	}
-	return &handler{source, opts.Payloads, make(chan struct{}, opts.Streams), actingOf(opts.Actions, source)}
+	return &handler{
+		source: source, payloads: opts.Payloads, streams: make(chan struct{}, opts.Streams), acts: actingOf(opts.Actions, source),
+		views: views{source: source, followed: make(map[store.RuntimeID]*followed)},
+	}
 }
 
 type handler struct {
@@ -55,6 +64,7 @@ type handler struct {
 	payloads bool
 	streams  chan struct{} // one element for each open stream
 	acts     *acting       // nil if nothing can be changed
+	views    views
 }
 
 // ServeHTTP answers a request. A browser must not keep an answer, or show it within

@@ -84,12 +84,16 @@ func (h *handler) ofRuntime(r *http.Request) (page, error) {
 		return page{}, err
 	}
 	body, err := shown.body(h, view, r.URL.Query())
-	return page{Template: pathOf(r)[1:], Title: shown.title + name(view.RuntimeID()), Follow: view, Body: body}, err
+	p := page{Template: pathOf(r)[1:], Title: shown.title + name(view.RuntimeID()), Body: body}
+	if _, live := h.source.(state.Watcher); live {
+		p.Events = link("events", "id", view.RuntimeID(), "after", view.Version())
+	}
+	return p, err
 }
 
 // view returns the runtime that a request is about.
 func (h *handler) view(r *http.Request) (*state.View, error) {
-	view, err := h.source.View(r.Context(), store.RuntimeID(r.URL.Query().Get("id")))
+	view, err := h.views.view(r.Context(), store.RuntimeID(r.URL.Query().Get("id")))
 	if err == nil && !view.Exists() {
 		err = notFound("runtime")
 	}

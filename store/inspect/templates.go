@@ -40,7 +40,7 @@ func hash(text string) string {
 type page struct {
 	Template string // of its main part
 	Title    string
-	Follow   *state.View // the runtime that it is about; nil for other pages
+	Events   string // the address of the stream that says when it has changed; empty if it is not live
 	Body     body
 	Changes  bool    // something can be changed
 	Offers   []offer // what can be

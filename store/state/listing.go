@@ -74,6 +74,7 @@ type RuntimeSummary struct {
 
 	latest *Receipt
 	counts counts
+	inputs *list[input] // for OpenInputs
 }
 
 // LatestReceipt returns the receipt that was stored last, of any run.
@@ -124,7 +125,9 @@ func (s *State) Runtimes(l Listing) (page Page[RuntimeSummary]) {
 func (i *Image) Runtimes(l Listing) iter.Seq[RuntimeSummary] {
 	return func(yield func(RuntimeSummary) bool) {
 		for _, e := range i.list(l) {
-			if !yield(e.rt.summary()) {
+			summary := e.rt.summary()
+			summary.inputs = &e.rt.inputs.values // which do not change in an Image
+			if !yield(summary) {
 				return
 			}
 		}
