@@ -22,6 +22,7 @@ type intake struct {
 	weighs         bool // something counts the weight of a request
 	dates          bool // something asks for the time of a write
 	refuseWhenFull bool
+	tombstones     bool // some are kept; Stats says so
 
 	// The room in flight bounds the payload bytes of the calls under way.
 	most  int64               // 0 is without bounds
@@ -30,7 +31,7 @@ type intake struct {
 }
 
 func newIntake(opts Options) intake {
-	in := intake{limits: opts.Limits, refuseWhenFull: opts.RefuseWhenFull, dates: stateOf(opts).NeedsTime(), taken: new(atomic.Int64)}
+	in := intake{limits: opts.Limits, refuseWhenFull: opts.RefuseWhenFull, tombstones: !opts.Tombstones.IsZero(), dates: stateOf(opts).NeedsTime(), taken: new(atomic.Int64)}
 	if opts.BytesInFlight > 0 {
 		in.most, in.room = opts.BytesInFlight, semaphore.NewWeighted(opts.BytesInFlight)
 	}

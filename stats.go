@@ -27,6 +27,9 @@ type Stats struct {
 	Limits      store.Limits `json:"limits"`
 	MaxInFlight int64        `json:"max_in_flight"` // Options.BytesInFlight
 
+	// Tombstones reports whether Options.Tombstones keeps any.
+	Tombstones bool `json:"tombstones"`
+
 	InboxSize    int   `json:"inbox_size"`
 	InboxLength  int   `json:"inbox_length"`  // requests that wait for the owner now
 	InboxHighest int   `json:"inbox_highest"` // the most that have, since New
@@ -93,7 +96,7 @@ func (l *Loop) Stats() Stats {
 	r := l.meter.Read(phase == ended)
 	s := Stats{
 		Held: r.Held, Operations: make(map[ops.Kind]Operations, ops.NumKinds),
-		Limits: l.intake.limits, MaxInFlight: l.intake.most,
+		Limits: l.intake.limits, MaxInFlight: l.intake.most, Tombstones: l.intake.tombstones,
 		InboxSize: cap(l.inbox), InboxLength: len(l.inbox), Waiting: r.Waiting, InFlight: l.intake.taken.Load(),
 		Wait: r.Wait, WaitP50: r.WaitP50, WaitP99: r.WaitP99,
 		Busy: r.Busy, Saturation: r.Saturation, Slowest: (*Slow)(r.Slowest),

@@ -58,7 +58,7 @@ func openBrowser(t *testing.T) *browser {
 	require.NoError(t, err)
 	cmd := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-extensions", "--disable-background-networking", "--user-data-dir="+filepath.Join(t.TempDir(), "profile"),
-		"--remote-debugging-pipe", "about:blank")
+		"--host-resolver-rules=MAP *.example 127.0.0.1", "--remote-debugging-pipe", "about:blank")
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // which it has as 3 and 4
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, cmd.Start())

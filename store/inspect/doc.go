@@ -16,7 +16,7 @@
 //
 // # What it does
 //
-// It only reads: any method but GET and HEAD is refused. It asks the loop for views,
+// It only reads, but for Actions: any method but GET and HEAD is refused. It asks the loop for views,
 // and for the list of runtimes page by page, so it delays other callers no longer
 // than one of these takes. Nothing that a store holds can become markup or script:
 // it is escaped, and the content security policy allows the page's own style and
@@ -69,6 +69,21 @@
 //	pages := inspect.ClusterHandler(node, inspect.Options{Members: func(m cluster.Member) string {
 //		return "http://" + m.Address + "/loopstore/"
 //	}})
+//
+// # Actions
+//
+// With Options.Actions people can delete and prune a runtime, requeue and abandon an
+// input, and compact the journal. A page says what would be done and what would go. Its
+// form does it, and then only if the runtime, or the input, is still at the version that
+// the page showed. A prune looks at the version before it begins, not in one step with
+// it: it may remove more than was shown, but never what the form says to keep.
+//
+// A form is good for one action on one thing at one version by one user, until the
+// program ends. A request that a page of another site has sent is refused, and so is one
+// by a host name that Actions.Hosts does not list. Whoever else reaches the handler can do
+// all of it, unless Actions.Who refuses: to let some only look, give them another handler
+// without Actions. Every action is logged, with who did it, and so is every one that was
+// refused.
 //
 // # Live pages
 //

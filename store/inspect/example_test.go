@@ -37,3 +37,21 @@ func Example() {
 		log.Print(err)
 	}
 }
+
+// Operators, whom a proxy names in a header, may change what the store holds.
+func ExampleActions() {
+	loop := loopstore.New(loopstore.Options{})
+	defer loop.Close()
+
+	http.Handle("/loopstore/", http.StripPrefix("/loopstore", inspect.Handler(loop, inspect.Options{
+		Actions: &inspect.Actions{
+			Hosts: []string{"ops.example.com"},
+			Who: func(r *http.Request) (string, error) {
+				if user := r.Header.Get("X-Forwarded-User"); user != "" {
+					return user, nil
+				}
+				return "", errors.New("nobody is logged in")
+			},
+		},
+	})))
+}

@@ -47,6 +47,12 @@ func uuidOf[T any](parse func(string) (T, error), n int) T {
 // of it.
 func sample(t testing.TB) *loopstore.Loop {
 	loop := storetest.New(t, loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: 100}}})
+	fill(t, loop)
+	return loop
+}
+
+// fill gives a loop what the sample holds.
+func fill(t testing.TB, loop *loopstore.Loop) {
 	ctx := context.WithoutCancel(t.Context())
 	var applied []store.InputState
 	for n := 1; n <= 3; n++ {
@@ -91,7 +97,6 @@ func sample(t testing.TB) *loopstore.Loop {
 	}
 	require.NoError(t, loop.PersistRuntimeState(ctx, busy, store.RuntimeRunning))
 	require.NoError(t, loop.Fork(ctx, busy, 2, forked))
-	return loop
 }
 
 // get asks a handler, and requires what every answer has.

@@ -52,6 +52,9 @@ type Options struct {
 	// History is what the statistics show of the last ten minutes. nil means one that
 	// is filled while somebody looks at them.
 	History *History
+
+	// Actions let people change what the store holds. nil means that nobody can.
+	Actions *Actions
 }
 
 const defaultStreams = 1000
@@ -69,7 +72,8 @@ func newHandler(source Source, opts Options) *handler {
 	}
 	running, _ := source.(Running)
 	return &handler{
-		source: source, running: running, place: place{Still: running == nil}, payloads: opts.Payloads, streams: make(chan struct{}, opts.Streams),
+		source: source, running: running, place: place{Still: running == nil}, payloads: opts.Payloads,
+		streams: make(chan struct{}, opts.Streams), acts: actingOf(opts.Actions, source),
 		views:   views{source: source, followed: make(map[store.RuntimeID]*followed)},
 		history: opts.History,
 	}
@@ -80,6 +84,7 @@ type handler struct {
 	running  Running // nil if it is not
 	payloads bool
 	streams  chan struct{} // one element for each open stream
+	acts     *acting       // nil if nothing can be changed
 	views    views
 	history  *History
 	place    place
@@ -102,16 +107,19 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept")
 	if err := h.serve(w, r); err != nil && r.Context().Err() == nil {
 		p := problemOf(err)
-		if p.status == http.StatusMethodNotAllowed {
+		if p.status == http.StatusMethodNotAllowed && w.Header().Get("Allow") == "" {
 			w.Header().Set("Allow", "GET, HEAD")
 		}
-		write(w, r, p.status, page{Template: "problem", Title: p.title, Place: h.place, Body: p})
+		write(w, r, p.status, page{Template: "problem", Title: p.title, Place: h.place, Body: p, Changes: h.acts != nil})
 	}
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
+	if h.acts.does(pathOf(r)) {
+		return h.act(w, r)
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return &problem{http.StatusMethodNotAllowed, "Read only", "These pages change nothing, so " + r.Method + " is not allowed."}
+		return &problem{http.StatusMethodNotAllowed, "Read only", "This page changes nothing, so " + r.Method + " is not allowed."}
 	}
 	if h.other != nil {
 		return h.other(w, r)
@@ -143,6 +151,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err == nil {
 		p.Place = h.place
+		h.offers(r, &p)
 		write(w, r, http.StatusOK, p)
 	}
 	return err

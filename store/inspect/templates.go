@@ -43,6 +43,9 @@ type page struct {
 	Events   string // the address of the stream that says when it has changed; empty if it is not live
 	Place    place
 	Body     body
+	Changes  bool    // something can be changed
+	Offers   []offer // what can be
+	Notice   string  // what was, empty if nothing
 }
 
 // templates has the layout with the main part of each page, by the page's name.
@@ -72,7 +75,7 @@ var templates = func() map[string]*template.Template {
 		"words":    words,
 	}).ParseFS(files, "pages/layout.html", "pages/parts.html", "pages/talk.html", "pages/lanes.html"))
 	all := make(map[string]*template.Template)
-	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "transcript", "message", "diff", "timeline", "stats", "cluster", "elsewhere", "problem"} {
+	for _, page := range []string{"runtimes", "runtime", "inputs", "input", "runs", "run", "versions", "version", "transcript", "message", "diff", "timeline", "stats", "cluster", "elsewhere", "problem", "action", "undone"} {
 		all[page] = template.Must(template.Must(layout.Clone()).ParseFS(files, "pages/"+page+".html"))
 	}
 	return all

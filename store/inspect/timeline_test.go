@@ -50,14 +50,12 @@ func draw(t testing.TB, loop *loopstore.Loop, query string) (d drawn) {
 	return d
 }
 
-func at(t time.Time) store.Time { return store.TimeOf(t) }
-
 // moved returns an input that went through some states, each so long after the one before.
 func moved(t testing.TB, n int, created time.Time, step time.Duration, states ...store.InputLifecycleState) store.InputState {
-	in := store.NewInputState(uuidOf(store.ParseInputID, n), at(created))
+	in := store.NewInputState(uuidOf(store.ParseInputID, n), store.TimeOf(created))
 	for _, s := range states {
 		created = created.Add(step)
-		require.NoError(t, in.Move(s, at(created), ""))
+		require.NoError(t, in.Move(s, store.TimeOf(created), ""))
 	}
 	if in.CurrentState == store.InputConsumed {
 		in.TerminalOutcome = &store.TerminalOutcome{Type: store.OutcomeConsumed}
@@ -100,8 +98,8 @@ func TestTimelineShowsWhatIsKnown(t *testing.T) {
 
 		d := draw(t, loop, "")
 		require.Equal(t, []any{2, 3, uuidOf(store.ParseInputID, 3).String()}, []any{d.Open, d.Count, d.Longest})
-		require.Equal(t, at(start).String(), d.From)
-		require.Equal(t, at(start.Add(100*time.Second)).String(), d.To)
+		require.Equal(t, store.TimeOf(start).String(), d.From)
+		require.Equal(t, store.TimeOf(start.Add(100*time.Second)).String(), d.To)
 		for i, want := range []struct {
 			n       int
 			seconds float64
@@ -116,8 +114,8 @@ func TestTimelineShowsWhatIsKnown(t *testing.T) {
 		require.Empty(t, d.Runs[0].Known)
 		require.Empty(t, d.Runs[0].Began)
 		require.Equal(t, 3, d.Runs[1].Receipts)
-		require.Equal(t, at(start).String(), d.Runs[1].Began, "as the id says")
-		require.Equal(t, at(start.Add(75*time.Second)).String(), d.Runs[1].Known[2].At)
+		require.Equal(t, store.TimeOf(start).String(), d.Runs[1].Began, "as the id says")
+		require.Equal(t, store.TimeOf(start.Add(75*time.Second)).String(), d.Runs[1].Known[2].At)
 
 		body := get(t, inspect.Handler(loop, inspect.Options{}), "/timeline?id=a").Body.String()
 		require.Equal(t, []string{
@@ -145,7 +143,7 @@ func TestTimelineShowsWhatIsKnown(t *testing.T) {
 		body = get(t, inspect.Handler(loop, inspect.Options{}), linked(t, body, "Later")).Body.String()
 		require.Equal(t, []string{"accepted 0.0 1000.0", "queued 0.0 1000.0", "run 0.0 1000.0"}, rects(body), "what ended before is not there")
 		require.Equal(t, "/timeline?id=a", linked(t, body, "Everything"))
-		later := draw(t, loop, "&from="+url.QueryEscape(at(start.Add(500*time.Second)).String())+"&to="+url.QueryEscape(at(start.Add(600*time.Second)).String()))
+		later := draw(t, loop, "&from="+url.QueryEscape(store.TimeOf(start.Add(500*time.Second)).String())+"&to="+url.QueryEscape(store.TimeOf(start.Add(600*time.Second)).String()))
 		require.Len(t, later.Inputs, 2, "what is open, stays")
 		require.Empty(t, later.Runs)
 	})
@@ -159,11 +157,11 @@ func TestTimelineOfShortAndLongHistories(t *testing.T) {
 		defer loop.Close()
 		start := time.Now()
 		time.Sleep(100 * time.Second)
-		claimed := store.InputState{InputID: uuidOf(store.ParseInputID, 1), CurrentState: store.InputStaged, CreatedAt: at(start), UpdatedAt: at(start.Add(60 * time.Second))}
-		ended := store.InputState{InputID: uuidOf(store.ParseInputID, 2), CurrentState: store.InputAbandoned, CreatedAt: at(start.Add(10 * time.Second)), UpdatedAt: at(start.Add(20 * time.Second))}
+		claimed := store.InputState{InputID: uuidOf(store.ParseInputID, 1), CurrentState: store.InputStaged, CreatedAt: store.TimeOf(start), UpdatedAt: store.TimeOf(start.Add(60 * time.Second))}
+		ended := store.InputState{InputID: uuidOf(store.ParseInputID, 2), CurrentState: store.InputAbandoned, CreatedAt: store.TimeOf(start.Add(10 * time.Second)), UpdatedAt: store.TimeOf(start.Add(20 * time.Second))}
 		often := moved(t, 3, start, 0)
 		for n := range 20 {
-			require.NoError(t, often.Move([]store.InputLifecycleState{store.InputQueued, store.InputStaged}[n%2], at(start.Add(time.Duration(n+1)*time.Second)), ""))
+			require.NoError(t, often.Move([]store.InputLifecycleState{store.InputQueued, store.InputStaged}[n%2], store.TimeOf(start.Add(time.Duration(n+1)*time.Second)), ""))
 		}
 		for _, in := range []store.InputState{claimed, ended, often} {
 			require.NoError(t, loop.PersistInputState(t.Context(), "a", in))
