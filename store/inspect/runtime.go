@@ -100,6 +100,9 @@ func (h *handler) view(r *http.Request) (*state.View, error) {
 	return view, err
 }
 
+// Open returns how many inputs are not in a terminal state.
+func (o *overview) Open() int { return open(o.Summary) }
+
 func (h *handler) runtime(view *state.View, _ url.Values) (body, error) {
 	summary := view.Summary()
 	o := &overview{View: view, Summary: &summary, Dropped: view.NumDroppedRuns()}
