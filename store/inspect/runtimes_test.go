@@ -117,7 +117,7 @@ func TestListsHavePages(t *testing.T) {
 	require.Contains(t, get(t, h, "/?page=2").Body.String(), `rel="prev"`)
 
 	overview := get(t, h, "/runtime?id=r000").Body.String()
-	for _, part := range []string{"All 125 that are queued", "All receipts of this run", "The last 5 of 251 runs", "and 5 more"} {
+	for _, part := range []string{"All 125 that are queued", "All receipts of this run", "The last 5 of 251 runs", "and 15 more"} {
 		if part == "All receipts of this run" { // its first receipt is the oldest: it is not among the last runs
 			require.NotContains(t, overview, part)
 			continue
