@@ -26,7 +26,18 @@ const (
 type entry struct {
 	state.RuntimeSummary
 
-	open []state.OpenInputs
+	open  []state.OpenInputs
+	since store.Time // the longest of them; zero if there is none, or that is not known
+}
+
+func newEntry(s state.RuntimeSummary, open []state.OpenInputs) *entry {
+	e := &entry{RuntimeSummary: s, open: open}
+	for _, o := range open {
+		if sooner(o.Since, e.since) {
+			e.since = o.Since
+		}
+	}
+	return e
 }
 
 // entryOf makes one of a summary. If that does not have the inputs, it is not known since
@@ -41,18 +52,7 @@ func entryOf(s state.RuntimeSummary) *entry {
 			}
 		}
 	}
-	return &entry{s, all}
-}
-
-// since returns since when an input of the runtime has been open, in one of these states or
-// in any; zero if none is, or if that is not known.
-func (e *entry) since(states ...store.InputLifecycleState) (since store.Time) {
-	for _, o := range e.open {
-		if (len(states) == 0 || slices.Contains(states, o.State)) && sooner(o.Since, since) {
-			since = o.Since
-		}
-	}
-	return since
+	return newEntry(s, all)
 }
 
 // A hub holds the list of all runtimes for those who follow it live. It follows the changes
@@ -160,7 +160,7 @@ func (h *hub) run(ctx context.Context, f *following, follower state.Follower) er
 				delete(entries, id)
 				continue
 			}
-			entries[id] = &entry{view.Summary(), view.OpenInputs()}
+			entries[id] = newEntry(view.Summary(), view.OpenInputs())
 		}
 	}
 	return err

@@ -210,7 +210,7 @@ func (l *listing) JSON() any {
 	all := make([]summaryJSON, 0, len(l.Rows))
 	for _, row := range l.Rows {
 		all = append(all, summaryOf(&row.RuntimeSummary))
-		all[len(all)-1].OpenSince = row.since()
+		all[len(all)-1].OpenSince = row.since
 	}
 	return struct {
 		Now      store.Time  `json:"now"`

@@ -58,7 +58,7 @@ var columns = []column{
 	{byActivity, "Active", true, func(a, b *entry) int {
 		return cmp.Or(-bySince(a.Active, b.Active), cmp.Compare(a.Version, b.Version))
 	}},
-	{"open", "Open for", true, func(a, b *entry) int { return bySince(b.since(), a.since()) }},
+	{"open", "Open for", true, func(a, b *entry) int { return bySince(b.since, a.since) }},
 	{"inputs", "Inputs", true, func(a, b *entry) int {
 		return cmp.Or(cmp.Compare(a.Held.InputStates, b.Held.InputStates), cmp.Compare(open(&a.RuntimeSummary), open(&b.RuntimeSummary)))
 	}},
@@ -198,7 +198,7 @@ func share(part, of float64) float64 {
 }
 
 // Since returns since when an input of a runtime is open.
-func (l *listing) Since(e *entry) store.Time { return e.since() }
+func (l *listing) Since(e *entry) store.Time { return e.since }
 
 // turnTo returns the rows of a page, its number from 1, and the number of pages. If
 // there is no such page it returns the nearest.
