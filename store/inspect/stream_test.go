@@ -160,7 +160,7 @@ func TestSourcesThatTellOfNothingHaveNoLivePages(t *testing.T) {
 	for _, target := range []string{"/", "/runtime?id=a"} {
 		body := get(t, h, target).Body.String()
 		require.NotContains(t, body, "<script>", target)
-		require.Contains(t, body, "This one shows the moment when it was loaded", target)
+		require.Contains(t, body, "They show what the store held when it was read.", target)
 	}
 	require.Equal(t, http.StatusNotImplemented, get(t, h, "/events?id=a").Code)
 }

@@ -83,7 +83,9 @@ func TestTimelineShowsWhatIsKnown(t *testing.T) {
 		persist(moved(t, 1, start, time.Second, store.InputQueued, store.InputStaged, store.InputApplied, store.InputConsumed))
 		persist(moved(t, 2, start.Add(20*time.Second), time.Second, store.InputQueued))
 		persist(moved(t, 3, start.Add(10*time.Second), 0))
-		run := store.NewRunID()
+		ms := start.UnixMilli() // of a new id too, if no other in this process was made later
+		run, err := store.ParseRunID(fmt.Sprintf("%08x-%04x-7000-8000-000000000001", ms>>16, ms&0xffff))
+		require.NoError(t, err)
 		for range 3 {
 			time.Sleep(25 * time.Second)
 			_, err := loop.CommitSessionBoundary(t.Context(), "a", store.BoundaryCommit{
