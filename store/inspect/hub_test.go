@@ -122,10 +122,17 @@ func TestTheListIsFollowed(t *testing.T) {
 // A busy source refuses what comes while it is, and a feed may say that it has forgotten.
 type flaky struct {
 	*loopstore.Loop
-	err error // of the next question
+	err chan error // of the next question
 }
 
-func (f *flaky) fails() (err error) { err, f.err = f.err, nil; return err }
+func (f *flaky) fails() error {
+	select {
+	case err := <-f.err:
+		return err
+	default:
+		return nil
+	}
+}
 
 func (f *flaky) Changes(ctx context.Context, after state.ChangeCursor) iter.Seq2[state.Change, error] {
 	return func(yield func(state.Change, error) bool) {
@@ -149,18 +156,18 @@ func (f *flaky) View(ctx context.Context, id store.RuntimeID) (*state.View, erro
 
 func TestWhatPassesEndsNoStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &flaky{Loop: storetest.New(t)}
+		f := &flaky{Loop: storetest.New(t), err: make(chan error, 1)}
 		set(t, f.Loop, store.RuntimeIdle)
 		h := inspect.Handler(f, inspect.Options{})
 		list, one := follow(t, h, "/changes?after=1.1"), follow(t, h, "/events?id=a&after=1")
 		require.Equal(t, begun, list.took())
 		require.Equal(t, begun, one.took())
 		time.Sleep(time.Second)
-		f.err = store.ErrCursorExpired
+		f.err <- store.ErrCursorExpired
 		require.NoError(t, f.PersistRuntimeState(t.Context(), "b", store.RuntimeIdle))
 		time.Sleep(time.Second)
 		require.Contains(t, list.took(), "id: 2.2\n")
-		f.err = store.ErrBusy
+		f.err <- store.ErrBusy
 		set(t, f.Loop, store.RuntimeRunning)
 		time.Sleep(2 * time.Second)
 		require.Contains(t, one.took(), "id: 3\n")
