@@ -34,6 +34,12 @@ func (g *gauged) Stats() loopstore.Stats {
 	return g.stats
 }
 
+func (g *gauged) times() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asked
+}
+
 func (g *gauged) set(change func(*loopstore.Stats)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -124,10 +130,10 @@ func TestHistoryIsBounded(t *testing.T) {
 			recorders.Go(func() { history.Record(ctx, g) })
 		}
 		synctest.Wait()
-		start := g.asked
+		start := g.times()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		require.Equal(t, int(time.Hour/(5*time.Second)), g.asked-start)
+		require.Equal(t, int(time.Hour/(5*time.Second)), g.times()-start)
 		stop()
 		recorders.Wait()
 		require.Equal(t, 122, history.Len())
@@ -161,20 +167,20 @@ func TestLiveStatsTakeSamples(t *testing.T) {
 			clients[i] = follow(t, h, "/stats/events")
 			require.Equal(t, "retry: 2000\nevent: begin\ndata\n\n", clients[i].took())
 		}
-		asked := g.asked
+		asked := g.times()
 		for range 10 {
 			time.Sleep(5 * time.Second)
 			for _, c := range clients {
 				require.Regexp(t, `^event: version\nid: (\d+)\ndata: \d+\n\n$`, c.took())
 			}
 		}
-		require.Equal(t, 10, g.asked-asked)
+		require.Equal(t, 10, g.times()-asked)
 		for _, c := range clients {
 			c.leave()
 			c.gone.Wait()
 		}
 		time.Sleep(time.Hour)
-		require.Equal(t, 10, g.asked-asked)
+		require.Equal(t, 10, g.times()-asked)
 	})
 }
 
