@@ -156,11 +156,16 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 		p, err = h.ofRuntime(r)
 	}
 	if err == nil {
-		p.Place = h.place
-		h.offers(r, &p)
+		h.complete(r, &p)
 		write(w, r, http.StatusOK, p)
 	}
 	return err
+}
+
+// complete adds to a page what every page has.
+func (h *handler) complete(r *http.Request, p *page) {
+	p.Place = h.place
+	h.offers(r, p)
 }
 
 // pathOf returns the path of a page, without what asks for its JSON.

@@ -103,7 +103,9 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 				l.add(e)
 			}
 			var text bytes.Buffer
-			a.kind, a.err = render(&text, r, l.page(r, mark))
+			p := l.page(r, mark)
+			h.complete(r, &p)
+			a.kind, a.err = render(&text, r, p)
 			a.text = text.Bytes()
 		})
 		send(w, http.StatusOK, a.kind, a.text, a.err)
@@ -122,6 +124,7 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 	if _, live := h.source.(state.Follower); !live {
 		p.Events = ""
 	}
+	h.complete(r, &p)
 	write(w, r, http.StatusOK, p)
 	return nil
 }
