@@ -118,7 +118,7 @@ func TestTable(t *testing.T) {
 	code, stdout, _ := shell(t.Context(), "demo", "-runtimes", "2", "-turns", "1", "-quiet")
 	require.Equal(t, cli.OK, code, stdout)
 	require.Regexp(t, `^2 runtimes, 2 callers, GOMAXPROCS \d+: 2 turns in `, stdout)
-	require.Regexp(t, `(?m)^held: \d+ [KM]B of heap for 2 receipts and 2 inputs, `, stdout)
+	require.Regexp(t, `(?m)^held: \d+ [KM]B of heap for 2 receipts and 2 inputs,$`, stdout)
 	require.Regexp(t, `(?m)^commit_session_boundary +2 `, stdout)
 	require.Regexp(t, `(?m)^receipts +2 +0 `, stdout)
 	require.True(t, strings.HasSuffix(stdout, "\nok\n"), stdout)
@@ -190,5 +190,60 @@ func TestTakesTheUsersFiles(t *testing.T) {
 		require.Regexp(t, `(?m)^digests +200 +0  `+c.digests+`$`, stdout)
 		require.Equal(t, slices.Contains(c.files, spaced), strings.Contains(stdout, "note: "+spaced+" is not canonical"))
 		require.NotContains(t, stdout, "note: "+canonical)
+	}
+}
+
+// TestAgents kills a process with agents, which is this binary.
+func TestAgents(t *testing.T) {
+	t.Setenv(asCommand, "1")
+	dir := t.TempDir()
+	code, stdout, stderr := shell(t.Context(), "demo", "--agent", dir, "--kills", "3")
+	require.Equal(t, cli.OK, code, stdout+stderr)
+	require.Regexp(t, `(?m)^tool calls +400 +0 +0$`, stdout)
+	require.True(t, strings.HasSuffix(stdout, "\nok\n"), stdout)
+	require.Contains(t, stderr, "killed 3 of 3 times: ")
+
+	code, stdout, stderr = shell(t.Context(), "demo", "--agent", dir, "--kills", "0", "--quiet", "--json")
+	require.Equal(t, cli.OK, code, stdout)
+	require.Empty(t, stderr)
+	var o map[string]any
+	require.NoError(t, json.Unmarshal([]byte(stdout), &o))
+	require.Equal(t, map[string]any{"count": 800.0, "lost": 0.0, "doubled": 0.0}, o["inputs"], "it goes on")
+	_, help, _ := shell(t.Context(), "demo", "-h")
+	_, fields, ok := strings.Cut(help, "\nWith --agent it prints")
+	require.True(t, ok)
+	for name := range o {
+		require.Regexp(t, `\b`+name+`\b`, fields, "-h does not say what it is")
+	}
+
+	code, stdout, _ = shell(t.Context(), "verify", filepath.Join(dir, "state"))
+	require.Equal(t, cli.OK, code, stdout)
+
+	// What is wrong is a failure.
+	book := filepath.Join(dir, "notebook")
+	text, err := os.ReadFile(book)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(book, append(text, text...), 0o600))
+	code, stdout, _ = shell(t.Context(), "demo", "--agent", dir, "--kills", "0", "--quiet")
+	require.Equal(t, cli.ExitFailed, code, stdout)
+	require.True(t, strings.HasSuffix(stdout, "\nFAILED\n"), stdout)
+}
+
+func TestAgentsAreAskedForRightly(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--kills", "3"}, "--kills goes with --agent"},
+		{[]string{"--agent", dir, "--runtimes", "3"}, "--runtimes does not go with --agent"},
+		{[]string{"--agent", dir, "x.json"}, "takes no files"},
+		{[]string{"--agent", ""}, "needs a directory"},
+		{[]string{"--agent", dir, "--kills", "-1"}, "must be from 0 to 1000"},
+		{[]string{"--agent", dir, "--kills", "1001"}, "must be from 0 to 1000"},
+	} {
+		code, _, stderr := shell(t.Context(), append([]string{"demo"}, c.args...)...)
+		require.Equal(t, cli.ExitMisuse, code, "%q", c.args)
+		require.Contains(t, stderr, c.says)
 	}
 }

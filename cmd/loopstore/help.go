@@ -106,6 +106,17 @@ conversation that comes from none of the given files begins anew. Of the receipt
 of earlier processes only the last is checked against its conversation. Their turns
 count for --turns.
 
+agent: the directory is the demo's own. A process in it has 20 agents on a journal, and
+a notebook, which is a tool with an effect outside of the store. Each agent gets 20
+messages, and answers each with a scripted model that calls the tool up to twice: see
+package store/turn. The process is killed (kill -9) --kills times while it is at work,
+and the next one goes on. A call of the tool that was intended and has no result may have
+been made: the next process asks the notebook, and makes it if not. Then demo checks that
+each message was stored once and answered once, that the conversations are what they must
+be, line by line, that the notebook has each call once, and that the journal is whole.
+It exits with 1 if anything is lost, doubled or wrong. Run again, it goes on with 20
+messages more.
+
 http: the pages show the messages and inputs of demo's own conversations, but not
 those of files or of a journal: anyone who reaches the address can read them. Other
 machines reach :8080, but not localhost:8080.
@@ -124,7 +135,21 @@ writes them. So their digest is the SHA-256 of that text, and demo computes it
 without package session. For any other file it must use package session itself,
 which proves less.
 
-` + demo.Fields(journalFields)
+` + demo.Fields(journalFields) + `
+
+With --agent it prints one object too:
+
+    agents            how many there are
+    kills             of the process
+    elapsed_ns        until all was answered
+    repeated          messages that were sent again although they were stored
+    recovered         turns that another process went on with
+    asked             calls of which nobody knew whether they were made
+    inputs, turns, messages, tool_calls
+                      each with count (how many there are to be, of earlier demos
+                      too), lost, doubled
+    failures          what else is wrong, the first ten
+    ok                whether nothing is lost, doubled or wrong`
 
 const inspectHelp = `inspect shows what is in a file written by Loop.Export or "loopstore demo --export",
 or in a store's journal, which is a directory, such as that of "loopstore demo

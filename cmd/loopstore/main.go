@@ -15,7 +15,7 @@ func newRoot() *cobra.Command {
 		Use: "loopstore", Short: "show the store at work, and look after its files",
 		Long: "loopstore shows the store at work, and looks after its files: exports, and journals on a\ndisk. What needs servers is in loopstore-servers.",
 	}
-	root.AddCommand(benchCommand(), carryCommand(), compactCommand(), demoCommand(), importCommand(), inspectCommand(), salvageCommand(), verifyCommand())
+	root.AddCommand(agentCommand(), benchCommand(), carryCommand(), compactCommand(), demoCommand(), importCommand(), inspectCommand(), salvageCommand(), verifyCommand())
 	for name, where := range map[string]string{
 		"doctor": "it is in loopstore-servers",
 		"export": "a store writes its exports itself, see Loop.ExportFile; \"loopstore salvage\" writes that of a closed journal",

@@ -23,7 +23,7 @@ func newCaller(s store.RuntimeStore, tally *tally) *caller {
 		began := time.Now()
 		err := call.On(ctx, s)
 		c.latencies[call.Kind()].observe(time.Since(began))
-		c.tally.operations.Add(1)
+		c.tally.operations[call.Kind()].Add(1)
 		return err
 	}
 	return c

@@ -21,12 +21,16 @@ type check struct {
 // What the check of digests means if all, none or some of the documents are
 // canonical.
 const (
-	digestsApart       = "SHA-256 and count of the messages, computed without package session"
-	digestsFromSession = "SHA-256 and count of the messages, computed by package session itself"
-	digestsFromBoth    = "computed without package session, but for the files below"
+	digestsApart       = "SHA-256 and count, computed apart"
+	digestsFromSession = "SHA-256 and count, by package session"
+	digestsFromBoth    = "computed apart, but for the files below"
 )
 
-const receiptsOrFound = "each is what its commit returned, or what was found"
+// What these checks mean where earlier processes have left something.
+const (
+	receiptsOrFound = "as its commit returned it, or as found"
+	digestsOrFound  = "SHA-256, count; of those found the last"
+)
 
 type checkKind int
 
@@ -52,14 +56,14 @@ type checker struct {
 
 func newChecker(s store.RuntimeStore) *checker {
 	return &checker{store: s, checks: []check{
-		receipts:      {Name: "receipts", means: "each is what its commit returned"},
+		receipts:      {Name: "receipts", means: "as its commit returned it"},
 		digests:       {Name: "digests", means: digestsApart},
-		sequences:     {Name: "sequences", means: "0, 1, 2, … in each run, without a gap"},
-		inputs:        {Name: "inputs", means: "none lost, none extra, in order, state and stamp right"},
+		sequences:     {Name: "sequences", means: "0, 1, 2, … in each run, no gap"},
+		inputs:        {Name: "inputs", means: "all, no other, in order, as stamped"},
 		snapshots:     {Name: "snapshots", means: "the last of each runtime, byte for byte"},
 		runtimeStates: {Name: "runtime_states", means: "the last of each runtime"},
-		restarts:      {Name: "restarts", means: "each found its inputs and states as they were"},
-		foundAgain:    {Name: "found", means: "runtimes of earlier processes, each as a turn can leave it"},
+		restarts:      {Name: "restarts", means: "found all as it was"},
+		foundAgain:    {Name: "found", means: "runtimes, each as a turn can leave it"},
 	}}
 }
 

@@ -16,7 +16,8 @@ import (
 // Flags are those of a command that runs a demo.
 type Flags struct {
 	Settings
-	json, quiet bool
+	JSON  bool // what the command prints is JSON
+	quiet bool
 }
 
 const (
@@ -30,7 +31,7 @@ func (f *Flags) Add(flags *pflag.FlagSet, duration time.Duration) {
 	flags.IntVar(&f.Turns, "turns", 0, "end when each runtime has taken this many turns; 0 for as many as\nthere is time for")
 	flags.Func("duration", fmt.Sprintf("end after this `time`, such as 30s, even if turns are left (default %s,\nand no limit with --turns)", duration), f.setDuration)
 	flags.IntVar(&f.Callers, "callers", defaultCallers, fmt.Sprintf("how many goroutines share the runtimes, at most %d; no more than there\nare runtimes, because a runtime is with one at a time", maxCallers))
-	flags.BoolVar(&f.json, "json", false, "print JSON instead of tables")
+	flags.BoolVar(&f.JSON, "json", false, "print JSON instead of tables")
 	flags.BoolVar(&f.quiet, "quiet", false, "show no progress")
 }
 
@@ -87,7 +88,7 @@ func (f *Flags) Progress(cmd *cobra.Command) io.Writer {
 
 // Write writes a report.
 func (f *Flags) Write(cmd *cobra.Command, r *Report) error {
-	if f.json {
+	if f.JSON {
 		return r.WriteJSON(cmd.OutOrStdout())
 	}
 	return r.WriteTable(cmd.OutOrStdout())

@@ -35,7 +35,7 @@ func (f foundRuntimes) String() string {
 	if f.Runtimes == 0 {
 		return "found: nothing, the journal is new"
 	}
-	return fmt.Sprintf("found: %s, %s in the middle of a turn, with %s and %s", term.Counted(int64(f.Runtimes), "runtime"),
+	return fmt.Sprintf("found: %s, %s of them in a turn, with %s and %s", term.Counted(int64(f.Runtimes), "runtime"),
 		term.Grouped(int64(f.InTurn)), term.Counted(int64(f.Receipts), "receipt"), term.Counted(int64(f.Inputs), "input"))
 }
 
@@ -56,7 +56,7 @@ func (r *Report) noteJournal(stats *loopstore.JournalStats, w *workload, found f
 	}
 	r.Journal = j
 	if found.Runtimes > 0 {
-		r.Verified[receipts].means, r.Verified[digests].means = receiptsOrFound, r.Verified[digests].means+"; of those found the last"
+		r.Verified[receipts].means, r.Verified[digests].means = receiptsOrFound, digestsOrFound
 	}
 }
 

@@ -3,18 +3,68 @@ package demo
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/loopstore/loopstore/cmd/internal/term"
+	"github.com/loopstore/loopstore/ops"
 )
 
+// A Place shows what changes: on a terminal it is written over, anywhere else what comes
+// next is below it.
+type Place struct {
+	w        io.Writer
+	terminal bool
+	shown    string
+}
+
+// NewPlace returns a Place, in which nothing stands yet.
+func NewPlace(w io.Writer) *Place {
+	t, ok := w.(interface{ Terminal() bool })
+	return &Place{w: w, terminal: ok && t.Terminal()}
+}
+
+// Show writes a text in the place of the one before.
+func (p *Place) Show(text string) { p.write(text) }
+
+// Say writes a line that stays, above the place.
+func (p *Place) Say(line string) {
+	shown := p.shown
+	p.Clear()
+	p.write(line + "\n")
+	if p.shown = ""; p.terminal {
+		p.write(shown)
+	}
+}
+
+// Clear leaves nothing in the place.
+func (p *Place) Clear() {
+	if p.terminal && p.shown != "" {
+		p.write("")
+	}
+}
+
+// write writes a text over what is shown, in one call. It ignores errors: if the terminal is
+// gone, nobody is left to tell.
+func (p *Place) write(text string) {
+	over := ""
+	if p.terminal && p.shown != "" {
+		if up := strings.Count(p.shown, "\n"); up > 0 {
+			over = fmt.Sprintf("\x1b[%dA", up)
+		}
+		over += "\r\x1b[J"
+	}
+	_, _ = io.WriteString(p.w, over+text)
+	p.shown = text
+}
+
 // showProgress writes how far the workload is, and how fast since the last time, until
-// stop is called. On a terminal that can it rewrites one line. Anywhere else it writes a line a
-// second. Between these lines it writes the events.
+// stop is called. On a terminal that can it is a table, which is written over. Anywhere else
+// it is a line a second. The events are lines that stay.
 func showProgress(w io.Writer, t *tally) (stop func()) {
-	every, before, after := time.Second, "", "\n"
-	if t, ok := w.(interface{ Terminal() bool }); ok && t.Terminal() {
-		every, before, after = 200*time.Millisecond, "\r\x1b[K", ""
+	place, every := NewPlace(w), time.Second
+	if place.terminal {
+		every = 200 * time.Millisecond
 	}
 	ended, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -22,18 +72,21 @@ func showProgress(w io.Writer, t *tally) (stop func()) {
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
 		start := time.Now()
-		shown, shownAt := int64(0), start
+		last := count{at: start}
 		for {
 			select {
-			case <-ticker.C:
-				now, operations := time.Now(), t.operations.Load()
-				_, _ = fmt.Fprintf(w, "%s%5.1fs  %s turns, %s operations, now %s per second%s", before, now.Sub(start).Seconds(),
-					term.Grouped(t.turns.Load()), term.Grouped(operations), term.Grouped(perSecond(operations-shown, now.Sub(shownAt))), after)
-				shown, shownAt = operations, now
+			case now := <-ticker.C:
+				next := t.read(now)
+				if place.terminal {
+					place.Show(next.table(now.Sub(start), last))
+				} else {
+					place.Show(next.line(now.Sub(start), last) + "\n")
+				}
+				last = next
 			case event := <-t.events:
-				_, _ = fmt.Fprintf(w, "%s%5.1fs  %s\n", before, time.Since(start).Seconds(), event)
+				place.Say(fmt.Sprintf("%5.1fs  %s", time.Since(start).Seconds(), event))
 			case <-ended:
-				_, _ = fmt.Fprint(w, before) // clears the terminal's line
+				place.Clear()
 				return
 			}
 		}
@@ -42,4 +95,38 @@ func showProgress(w io.Writer, t *tally) (stop func()) {
 		close(ended)
 		<-stopped
 	}
+}
+
+// A count is a tally at one time.
+type count struct {
+	at         time.Time
+	turns, all int64
+	operations [ops.NumKinds]int64
+}
+
+func (t *tally) read(now time.Time) (c count) {
+	c.at, c.turns = now, t.turns.Load()
+	for kind := range t.operations {
+		c.operations[kind] = t.operations[kind].Load()
+		c.all += c.operations[kind]
+	}
+	return c
+}
+
+func (c *count) line(since time.Duration, last count) string {
+	return fmt.Sprintf("%5.1fs  %s turns, %s operations, now %s per second", since.Seconds(),
+		term.Grouped(c.turns), term.Grouped(c.all), term.Grouped(perSecond(c.all-last.all, c.at.Sub(last.at))))
+}
+
+func (c *count) table(since time.Duration, last count) string {
+	var t strings.Builder
+	const row = "%-24s %12s %12s\n"
+	fmt.Fprintf(&t, "%5.1fs  %s\n\n"+row, since.Seconds(), term.Counted(c.turns, "turn"), "operation", "count", "now a second")
+	for kind, n := range c.operations {
+		if n > 0 {
+			fmt.Fprintf(&t, row, ops.Kind(kind), term.Grouped(n), term.Grouped(perSecond(n-last.operations[kind], c.at.Sub(last.at))))
+		}
+	}
+	fmt.Fprintf(&t, row, "all", term.Grouped(c.all), term.Grouped(perSecond(c.all-last.all, c.at.Sub(last.at))))
+	return t.String()
 }

@@ -53,18 +53,18 @@ func (r *Report) tableOfOperations(t *strings.Builder) {
 		where = "in the members and their servers,"
 		t.WriteString("a write waits until two servers have it on their disks; max is mostly waiting out the failures below\n")
 	} else if r.Journal != nil {
-		fmt.Fprintf(t, "%s\na write waits for its append, which callers share: with more of them each takes more, see --callers\n", r.Journal)
+		fmt.Fprintf(t, "%s\na write waits for its append, which callers share: see --callers\n", r.Journal)
 	} else if r.Callers > r.GOMAXPROCS {
 		fmt.Fprintf(t, "%s on %s: p99 and max are mostly waiting for a CPU, see --callers 1\n",
 			term.Counted(int64(r.Callers), "caller"), term.Counted(int64(r.GOMAXPROCS), "CPU"))
 	}
 	fmt.Fprintf(t, "committed: %s of snapshots, %s each on average\n", term.Size(r.SnapshotBytes), term.Size(r.SnapshotBytes/max(1, r.Turns)))
-	fmt.Fprintf(t, "held: %s of heap for %s and %s, %s and once more to check it\n", term.Size(int64(r.HeapBytes)),
+	fmt.Fprintf(t, "held: %s of heap for %s and %s,\n%s and once more to check it\n", term.Size(int64(r.HeapBytes)),
 		term.Counted(int64(r.Verified[receipts].Checked), "receipt"), term.Counted(int64(r.Verified[inputs].Checked), "input"), where)
 }
 
 func (r *Report) tableOfChecks(t *strings.Builder) {
-	const row = "%-24s %12s %12s  %s\n"
+	const row = "%-15s %12s %9s  %s\n"
 	t.WriteByte('\n')
 	fmt.Fprintf(t, row, "verified", "count", "failed", "in "+term.Brief(r.CheckElapsed))
 	for _, c := range r.Verified {

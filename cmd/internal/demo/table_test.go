@@ -2,11 +2,16 @@ package demo
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store/journal/journaltest"
 )
 
 func TestARateIsPerSecond(t *testing.T) {
@@ -42,4 +47,23 @@ func TestAnErrorIsAFailure(t *testing.T) {
 	require.Contains(t, table.String(), "turns in 0s, interrupted\n")
 	require.Contains(t, table.String(), "FAILED a call went wrong\n")
 	require.True(t, strings.HasSuffix(table.String(), "\nFAILED\n"))
+}
+
+// TestTableFitsATerminal runs each kind of demo, and looks at what it prints.
+func TestTableFitsATerminal(t *testing.T) {
+	documents, err := ReadDocuments(t.Context(), nil)
+	require.NoError(t, err)
+	loop, err := loopstore.Open(t.Context(), journaltest.NewEngine(), "demo", loopstore.Options{})
+	require.NoError(t, err)
+	defer loop.Close()
+	var r *Report
+	for range 2 {
+		r = Run(t.Context(), Settings{Runtimes: 100, Turns: 30, Callers: 100, Documents: documents}, loop, io.Discard)
+	}
+	require.True(t, r.OK, r.Failures)
+	var table strings.Builder
+	require.NoError(t, r.WriteTable(&table))
+	for line := range strings.Lines(table.String()) {
+		require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 80, line)
+	}
 }

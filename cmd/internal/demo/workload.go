@@ -23,8 +23,9 @@ type workload struct {
 
 // A tally is what has been done so far, and what else has happened.
 type tally struct {
-	turns, operations, snapshotBytes atomic.Int64
-	events                           chan string // lines for the progress; nil if there are none
+	turns, snapshotBytes atomic.Int64
+	operations           [ops.NumKinds]atomic.Int64
+	events               chan string // lines for the progress; nil if there are none
 }
 
 // newWorkload makes a workload whose callers call the stores that stores returns.

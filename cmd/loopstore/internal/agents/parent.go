@@ -1,0 +1,140 @@
+package agents
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/loopstore/loopstore/cmd/internal/term"
+)
+
+// Settings are what the demo is asked to do.
+type Settings struct {
+	Dir   string // of the journal and the notebook; what an earlier demo has left there goes on
+	Kills int    // of the child
+	// Child returns the command of a child. It calls Serve with Dir, and with its standard
+	// input and output.
+	Child func() *exec.Cmd
+}
+
+const (
+	agents   = 20
+	notes    = 20 // to each agent
+	patience = time.Minute
+)
+
+// A parent sends the notes to its children, one after another.
+type parent struct {
+	Settings
+	first [agents]int // the number of each agent's first note
+	sent  int         // notes that are stored; they go round the agents
+	saw   map[event]int
+}
+
+// Run has children answer all notes, kills each but the last, and checks what they have
+// left. It says how far it is in lines to progress. An error means that it could not be done.
+func Run(ctx context.Context, s Settings, progress func(line string)) (*Outcome, error) {
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	p := &parent{Settings: s, saw: make(map[event]int)}
+	var err error
+	if p.first, err = p.found(ctx); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	for life := range s.Kills + 1 {
+		if err := p.live(ctx, life); err != nil {
+			return nil, err
+		}
+		if life < s.Kills {
+			progress(fmt.Sprintf("killed %d of %s: %s answered, %s recovered, %s asked about", life+1, term.Counted(int64(s.Kills), "time"),
+				term.Counted(int64(p.saw[ended]), "message"), term.Counted(int64(p.saw[recovered]), "turn"), term.Counted(int64(p.saw[asked]), "call")))
+		}
+	}
+	o := &Outcome{
+		Agents: agents, Kills: s.Kills, Elapsed: time.Since(start),
+		Repeated: p.saw[repeated], Recovered: p.saw[recovered], Asked: p.saw[asked],
+	}
+	return o, p.check(ctx, o)
+}
+
+// live lets a child live: the last one until all is done, any other until its kill.
+func (p *parent) live(ctx context.Context, life int) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("a child was not done after %v", patience))
+	defer cancel()
+	cmd := p.Child()
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	kill := func() { _ = cmd.Process.Kill() } // the error is that it has ended
+	defer context.AfterFunc(ctx, kill)()
+
+	until := agents * notes * (life + 1) / (p.Kills + 1)
+	last := life == p.Kills
+	// A child says for each note that it is stored, and that its turn has ended: so it is
+	// at work when it is killed.
+	moment := rand.N(2*(until-p.sent) + 2)
+	if !last && moment == 0 { // while it opens the store
+		time.Sleep(rand.N(10 * thinking))
+		kill()
+	}
+	for i := p.sent; i < until && err == nil; i++ {
+		err = json.NewEncoder(in).Encode(p.note(i)) // a pipe has room for all of them
+	}
+	if last {
+		err = errors.Join(err, in.Close())
+	}
+	said := 0
+	for reports := json.NewDecoder(out); ; {
+		var r report
+		if reports.Decode(&r) != nil { // it has ended
+			break
+		}
+		p.saw[r.Event]++
+		if r.Event == stored || r.Event == repeated {
+			if r.Note != p.note(p.sent) {
+				err = errors.Join(err, fmt.Errorf("a child has stored note %v instead of %v", r.Note, p.note(p.sent)))
+			}
+			p.sent++
+		}
+		if said++; said == moment && !last {
+			time.Sleep(rand.N(2 * thinking))
+			kill()
+		}
+	}
+	if ended := cmd.Wait(); last || said < moment {
+		err = errors.Join(err, ended)
+	} else {
+		err = nil // of the pipe of a child that was killed
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("a child: %w: %s", err, bytes.TrimSpace(complaint.Bytes()))
+	}
+	return nil
+}
+
+// note returns the i-th note that is sent.
+func (p *parent) note(i int) note {
+	agent := i % agents
+	return note{Agent: agent, Number: p.first[agent] + i/agents}
+}
