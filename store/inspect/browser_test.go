@@ -9,12 +9,14 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/inspect"
+	"github.com/loopstore/loopstore/store/storetest"
 )
 
 // overflow lists what is wider than the window, but for what scrolls by itself.
@@ -85,7 +87,7 @@ func TestBrowserShowsPages(t *testing.T) {
 
 		b.scripts(true)
 		b.visit(at + path)
-		if strings.Contains(path, "?id=") {
+		if strings.Contains(path, "?id=") || name == "runtimes" {
 			b.until(isLive)
 		}
 		for _, scheme := range []string{"light", "dark"} {
@@ -150,4 +152,59 @@ func TestBrowserFollowsRuntime(t *testing.T) {
 
 	require.NoError(t, loop.Close())
 	b.until(`document.getElementById('live').textContent === 'not live'`)
+}
+
+// The list follows the store: a runtime appears, moves to the top and goes away. The
+// keyboard stays where it is, and so does what is being typed.
+func TestBrowserFollowsTheList(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t)
+	loop := storetest.New(t)
+	at := serve(t, loop)
+	put := func(id store.RuntimeID) {
+		t.Helper()
+		require.NoError(t, loop.PersistRuntimeState(t.Context(), id, store.RuntimeIdle))
+	}
+	first := func(ids ...string) string {
+		return fmt.Sprintf("JSON.stringify([...document.querySelectorAll('tbody th a')].map(a => a.textContent)) === JSON.stringify(%s)", "['"+strings.Join(ids, "','")+"']")
+	}
+	put("one")
+	put("two")
+	b.visit(at)
+	b.until(isLive)
+	b.until(first("two", "one"))
+	var done bool
+	b.eval(`document.querySelector('a[href="runtime?id=one"]').focus(), document.querySelector('[name=q]').value = 'half a wo', true`, &done)
+	put("three")
+	b.until(first("three", "two", "one"))
+	put("one")
+	b.until(first("one", "three", "two"))
+	_, err := loop.DeleteRuntime(t.Context(), "two")
+	require.NoError(t, err)
+	b.until(first("one", "three"))
+	b.eval(`document.activeElement.getAttribute('href') === 'runtime?id=one' && document.querySelector('[name=q]').value === 'half a wo'`, &done)
+	require.True(t, done, "the keyboard is elsewhere, or a word is lost")
+	input := store.NewInputState(uuidOf(store.ParseInputID, 1), store.TimeOf(time.Now().Add(-time.Hour)))
+	require.NoError(t, loop.PersistInputState(t.Context(), "three", input))
+	b.until(`document.querySelector('.waiters .long')?.innerText.includes('1 h')`)
+	b.noFaults()
+}
+
+// A page says that something on the way holds back what the store sends.
+func TestBrowserSaysThatItIsHeldBack(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t)
+	h := inspect.Handler(sample(t), inspect.Options{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/changes" { // as a proxy that waits for the end of an answer
+			<-r.Context().Done()
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	b.visit(server.URL + "/")
+	b.until(`document.getElementById('live').textContent === 'held back by a proxy: reload to see news'`)
+	b.noFaults()
 }

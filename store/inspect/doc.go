@@ -54,9 +54,17 @@
 //
 // # Live pages
 //
-// In a browser with JavaScript the pages of a runtime follow it, by server-sent
-// events. Nothing else needs JavaScript. A stream ends when its client goes, the
-// loop is closed or the request's context ends, and leaves no goroutine behind.
+// In a browser with JavaScript the list of runtimes and the pages of one follow the store,
+// by server-sent events. Nothing else needs JavaScript. A stream ends when its client goes
+// or does not read, the loop is closed or the request's context ends, and leaves no
+// goroutine behind; a server's timeouts do not end it. A ResponseWriter that cannot flush
+// is an error before it begins: whatever wraps one needs Flush, or Unwrap.
+//
+// However many pages are live, the owner is asked nothing while nothing changes, and for
+// one view of each runtime that has changed, at most twice a second in the list. The first
+// live list begins the feed of changes: see loopstore.Options.Deletions. A list that is not
+// live takes one image of the store each time.
+//
 // http.Server.Shutdown does not end streams, it waits for them: close the loop
 // first, or cancel the context that the server's BaseContext returns.
 package inspect

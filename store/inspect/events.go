@@ -39,8 +39,14 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) error {
 	return h.stream(w, r, func(ctx context.Context) (string, error) {
 		for {
 			view, err := followed.view(ctx)
+			if errors.Is(err, store.ErrBusy) { // which passes
+				view, err = nil, wait(ctx, pace)
+			}
 			if err != nil {
 				return "", err
+			}
+			if view == nil {
+				continue
 			}
 			if view.Version() != after {
 				after = view.Version()

@@ -24,14 +24,14 @@ type client struct {
 	leave context.CancelFunc
 	gone  sync.WaitGroup
 
-	mu   sync.Mutex
-	text string // since it was asked for last
+	mu  sync.Mutex
+	got string // since it was asked for last
 }
 
 func (c *client) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.text += string(p)
+	c.got += string(p)
 	return len(p), nil
 }
 
@@ -50,10 +50,15 @@ func follow(t *testing.T, h http.Handler, target string, header ...string) *clie
 // took returns what came since it was asked for last, when nothing more does.
 func (c *client) took() string {
 	synctest.Wait()
+	return c.text()
+}
+
+// text returns what came so far.
+func (c *client) text() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	text := c.text
-	c.text = ""
+	text := c.got
+	c.got = ""
 	return text
 }
 

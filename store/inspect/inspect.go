@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"iter"
 	"net/http"
 	"strconv"
@@ -50,17 +51,20 @@ func Handler(source Source, opts Options) http.Handler {
 	if opts.Streams <= 0 {
 		opts.Streams = defaultStreams
 	}
-	return &handler{
+	h := &handler{
 		source: source, payloads: opts.Payloads, streams: make(chan struct{}, opts.Streams),
-		views: views{source: source, followed: make(map[store.RuntimeID]*followed)},
+		views: &views{source: source, followed: make(map[store.RuntimeID]*followed)},
 	}
+	h.hub = &hub{source: source, views: h.views}
+	return h
 }
 
 type handler struct {
 	source   Source
 	payloads bool
 	streams  chan struct{} // one element for each open stream
-	views    views
+	views    *views
+	hub      *hub
 }
 
 // ServeHTTP answers a request. A browser must not keep an answer, or show it within
@@ -93,6 +97,8 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	switch r.URL.Path {
 	case "/events":
 		return h.events(w, r)
+	case "/changes":
+		return h.changes(w, r)
 	case "/payload":
 		return h.payload(w, r)
 	case "/snapshot":
@@ -104,7 +110,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	var err error
 	switch pathOf(r) {
 	case "/", "/runtimes":
-		p, err = h.runtimes(r)
+		return h.list(w, r)
 	case "/stats":
 		p = h.stats()
 	default:
@@ -119,23 +125,30 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 // pathOf returns the path of a page, without what asks for its JSON.
 func pathOf(r *http.Request) string { return strings.TrimSuffix(r.URL.Path, ".json") }
 
-// write sends a page, or its JSON, or an error if it cannot be made.
+// render makes a page, or its JSON, and says which kind of text that is.
+func render(text io.Writer, r *http.Request, p page) (kind string, err error) {
+	if wantsJSON(r) {
+		return "application/json", writeJSON(text, p.Body.JSON())
+	}
+	return "text/html; charset=utf-8", templates[p.Template].Execute(text, p)
+}
+
+// write sends a page.
 func write(w http.ResponseWriter, r *http.Request, status int, p page) {
 	var text bytes.Buffer
-	var err error
-	kind := "text/html; charset=utf-8"
-	if wantsJSON(r) {
-		kind, err = "application/json", writeJSON(&text, p.Body.JSON())
-	} else {
-		err = templates[p.Template].Execute(&text, p)
-	}
+	kind, err := render(&text, r, p)
+	send(w, status, kind, text.Bytes(), err)
+}
+
+// send sends a page, or an error if it could not be made.
+func send(w http.ResponseWriter, status int, kind string, text []byte, err error) {
 	if err != nil {
 		http.Error(w, "the page could not be made", http.StatusInternalServerError) // err may quote what is shown
 		return
 	}
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(status)
-	_, _ = text.WriteTo(w) // an error means that nobody reads it
+	_, _ = w.Write(text) // an error means that nobody reads it
 }
 
 // A problem is an error that is shown as a page.

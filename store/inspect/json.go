@@ -81,6 +81,7 @@ type summaryJSON struct {
 	Bytes        int64                             `json:"bytes"`
 	Made         store.Time                        `json:"made,omitzero"`
 	Active       store.Time                        `json:"active,omitzero"`
+	OpenSince    store.Time                        `json:"open_since,omitzero"` // of the input that has been in its state longest, of those that have not ended
 	Labels       map[string]string                 `json:"labels,omitempty"`
 	Keys         int                               `json:"keys"`
 }
@@ -208,16 +209,22 @@ func payloadOf(e *excerpt) *payloadJSON { return (*payloadJSON)(e) }
 func (l *listing) JSON() any {
 	all := make([]summaryJSON, 0, len(l.Rows))
 	for _, row := range l.Rows {
-		all = append(all, summaryOf(row))
+		all = append(all, summaryOf(&row.RuntimeSummary))
+		all[len(all)-1].OpenSince = row.since()
 	}
 	return struct {
-		All      int            `json:"all"`
-		Matching int            `json:"matching"`
-		Sorted   int            `json:"sorted"`
-		States   map[string]int `json:"states"`
-		leafJSON
+		Now      store.Time  `json:"now"`
+		Open     []openState `json:"open"`
+		Waiting  line        `json:"waiting"`
+		UnderWay line        `json:"under_way"`
+		All      int         `json:"all"`
+		Matching int         `json:"matching"`
+		Sorted   int         `json:"sorted"`
+		Page     int         `json:"page"` // from 1
+		Pages    int         `json:"pages"`
+
 		Runtimes []summaryJSON `json:"runtimes"`
-	}{l.All, l.Matching, l.Sorted, l.States, leafJSON{l.Sorted, l.Page, l.Pages}, all}
+	}{l.Now, append([]openState{}, l.Standing.Open...), l.Standing.Waiting, l.Standing.UnderWay, l.All, l.Matching, l.Sorted, l.Page, l.Pages, all}
 }
 
 func (o *overview) JSON() any {

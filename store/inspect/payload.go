@@ -55,7 +55,7 @@ func (h *handler) payload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.send(w, "input-"+input.State.InputID.String()+".txt", strings.NewReader(string(input.State.PersistedInput)))
+	return h.sendFile(w, "input-"+input.State.InputID.String()+".txt", strings.NewReader(string(input.State.PersistedInput)))
 }
 
 // snapshot sends a session snapshot: the latest one, or that of a version.
@@ -69,17 +69,17 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return h.send(w, fmt.Sprintf("snapshot-%d.txt", version.Number), version.Snapshot)
+		return h.sendFile(w, fmt.Sprintf("snapshot-%d.txt", version.Number), version.Snapshot)
 	}
 	snapshot, ok := view.Snapshot()
 	if !ok {
 		return notFound("snapshot")
 	}
-	return h.send(w, "snapshot.txt", snapshot)
+	return h.sendFile(w, "snapshot.txt", snapshot)
 }
 
-// send sends a payload as a file, byte for byte. No browser takes it for a page.
-func (h *handler) send(w http.ResponseWriter, name string, text io.WriterTo) error {
+// sendFile sends a payload as a file, byte for byte. No browser takes it for a page.
+func (h *handler) sendFile(w http.ResponseWriter, name string, text io.WriterTo) error {
 	if !h.payloads {
 		return errHidden
 	}

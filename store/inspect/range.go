@@ -25,8 +25,8 @@ func between(a, b store.Time) time.Duration { return max(b.Time().Sub(a.Time()),
 
 func later(t store.Time, d time.Duration) store.Time { return store.TimeOf(t.Time().Add(d)) }
 
-// share returns the time that stands at a share of what is between two.
-func share(a, b store.Time, of float64) store.Time {
+// moment returns the time that stands at a share of what is between two.
+func moment(a, b store.Time, of float64) store.Time {
 	s := seconds(a, b) * of
 	whole, rest := math.Modf(s)
 	return store.TimeOf(time.Unix(a.Time().Unix()+int64(whole), int64(a.Time().Nanosecond())+int64(rest*1e9)))
@@ -68,7 +68,7 @@ func (t *timeline) link(from, to store.Time) string {
 // Zooms returns the ranges beside this one.
 func (t *timeline) Zooms() (all []zoom) {
 	add := func(text, label string, from, to float64) {
-		a, b := share(t.From, t.To, from), share(t.From, t.To, to)
+		a, b := moment(t.From, t.To, from), moment(t.From, t.To, to)
 		if a.Validate() == nil && b.Validate() == nil && seconds(a, b) >= 0.001 {
 			all = append(all, zoom{text, label, t.link(a, b)})
 		}
@@ -93,7 +93,7 @@ func (t *timeline) Zooms() (all []zoom) {
 func (t *timeline) Axis() (all []zoom) {
 	for n := range axisSlices {
 		i := float64(n)
-		from, to := share(t.From, t.To, i/axisSlices), share(t.From, t.To, (i+1)/axisSlices)
+		from, to := moment(t.From, t.To, i/axisSlices), moment(t.From, t.To, (i+1)/axisSlices)
 		one := zoom{Text: t.tick(from), Label: "Zoom in: " + clock(from) + " to " + clock(to)}
 		if seconds(from, to) >= 0.001 {
 			one.Link = t.link(from, to)

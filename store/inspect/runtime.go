@@ -14,7 +14,7 @@ const (
 	fewInputs   = 10 // of each state on the page of a runtime
 	fewRuns     = 5
 	fewReceipts = 20 // of each of these runs
-	maxInputs   = 20 // of a receipt in a list
+	maxInputs   = 10 // of a receipt in a list
 )
 
 // lifecycle has the states of inputs in the order in which they are shown: those
@@ -105,6 +105,9 @@ func (h *handler) view(r *http.Request) (*state.View, error) {
 	}
 	return view, err
 }
+
+// Open returns how many inputs are not in a terminal state.
+func (o *overview) Open() int { return open(o.Summary) }
 
 func (h *handler) runtime(view *state.View, _ url.Values) (body, error) {
 	summary := view.Summary()

@@ -1,52 +1,73 @@
 package inspect
 
 import (
+	"bytes"
 	"cmp"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/state"
 )
 
 const (
-	maxSorted = 100_000 // runtimes: they take about 20 MB while a page is made
+	maxSorted = 100_000 // runtimes: they take about 40 MB while a page is made
 	rows      = 100     // of a list on one page
 )
 
 // A listing is the list of runtimes as a query asks for it.
 type listing struct {
-	Query, State, Sort string
-	Desc               bool
+	Query  string // that the id contains
+	Begins bool   // or rather begins with
+	State  string
+	Input  string // a state that an input is in
+	Label  string // a key, or key=value
+	Sort   string
+	Desc   bool
 
+	Now      store.Time
+	Standing standing // over all runtimes
 	Columns  []column
-	States   map[string]int // how many of the runtimes that match Query are in each state
-	Rows     []*state.RuntimeSummary
+	States   []store.RuntimeState
+	Inputs   []store.InputLifecycleState
+	Rows     []*entry
 	All      int
 	Matching int
 	Sorted   int // of the matching ones; the others are not listed
 	Page     int // from 1
 	Pages    int
+
+	found                 []*entry
+	mostInputs, mostBytes float64 // of one that was found
 }
 
 // A column can be sorted by.
 type column struct {
 	Name, Title string
-	Number      bool
-	compare     func(a, b *state.RuntimeSummary) int
+	Number      bool // what is most comes first
+	compare     func(a, b *entry) int
 }
 
 var columns = []column{
-	{"id", "Runtime", false, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.RuntimeID, b.RuntimeID) }},
-	{"state", "State", false, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.RuntimeState, b.RuntimeState) }},
-	{"version", "Version", true, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.Version, b.Version) }},
-	{"inputs", "Inputs", true, func(a, b *state.RuntimeSummary) int {
-		return cmp.Or(cmp.Compare(a.Held.InputStates, b.Held.InputStates), cmp.Compare(open(a), open(b)))
+	{"id", "Runtime", false, func(a, b *entry) int { return cmp.Compare(a.RuntimeID, b.RuntimeID) }},
+	{"state", "State", false, func(a, b *entry) int { return cmp.Compare(a.RuntimeState, b.RuntimeState) }},
+	{byActivity, "Active", true, func(a, b *entry) int {
+		return cmp.Or(-bySince(a.Active, b.Active), cmp.Compare(a.Version, b.Version))
 	}},
-	{"receipts", "Receipts", true, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.Held.Receipts, b.Held.Receipts) }},
-	{"bytes", "Size", true, func(a, b *state.RuntimeSummary) int { return cmp.Compare(a.Held.Bytes(), b.Held.Bytes()) }},
+	{"open", "Open for", true, func(a, b *entry) int { return bySince(b.since(), a.since()) }},
+	{"inputs", "Inputs", true, func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(a.Held.InputStates, b.Held.InputStates), cmp.Compare(open(&a.RuntimeSummary), open(&b.RuntimeSummary)))
+	}},
+	{"receipts", "Receipts", true, func(a, b *entry) int { return cmp.Compare(a.Held.Receipts, b.Held.Receipts) }},
+	{"bytes", "Size", true, func(a, b *entry) int { return cmp.Compare(a.Held.Bytes(), b.Held.Bytes()) }},
 }
+
+// byActivity is the order unless another is asked for: who was written to last is first.
+const byActivity = "active"
 
 // open returns how many inputs are not in a terminal state.
 func open(s *state.RuntimeSummary) int { return s.Held.InputStates - s.Ended }
@@ -54,55 +75,130 @@ func open(s *state.RuntimeSummary) int { return s.Held.InputStates - s.Ended }
 // noState stands for the state of runtimes that have none.
 const noState = "none"
 
-// runtimes lists the runtimes. It goes through all of them and keeps those that
-// match.
-func (h *handler) runtimes(r *http.Request) (page, error) {
-	query := r.URL.Query()
+// listingOf reads a query. What it does not understand it leaves out.
+func listingOf(query url.Values) *listing {
 	l := &listing{
-		Query: query.Get("q"), State: query.Get("state"), Sort: query.Get("sort"), Desc: query.Get("desc") != "",
-		Columns: columns, States: map[string]int{},
+		Query: query.Get("q"), Begins: query.Get("begins") != "", State: query.Get("state"), Input: query.Get("input"), Label: query.Get("label"),
+		Sort: query.Get("sort"), Desc: query.Get("desc") != "", Now: store.TimeOf(time.Now()), Columns: columns,
+		States: []store.RuntimeState{
+			store.RuntimeInitializing, store.RuntimeIdle, store.RuntimeRunning, store.RuntimeRecovering,
+			store.RuntimeRetired, store.RuntimeStopped, store.RuntimeDestroyed, noState,
+		},
+		Inputs: lifecycle, mostInputs: 1, mostBytes: 1,
 	}
-	var found []*state.RuntimeSummary
-	for summary, err := range h.source.Runtimes(r.Context(), state.Listing{}) {
-		if err != nil {
-			return page{}, err
-		}
-		l.All++
-		if !strings.Contains(string(summary.RuntimeID), l.Query) {
-			continue
-		}
-		state := cmp.Or(string(summary.RuntimeState), noState)
-		l.States[state]++
-		if l.State != "" && l.State != state {
-			continue
-		}
-		l.Matching++
-		if len(found) < maxSorted {
-			found = append(found, &summary)
-		}
+	if !slices.ContainsFunc(columns, func(c column) bool { return c.Name == l.Sort }) {
+		l.Sort, l.Desc = byActivity, true
 	}
-	l.sort(found)
-	l.Sorted = len(found)
-	l.Rows, l.Page, l.Pages = turnTo(query.Get("page"), found)
-	return page{Template: "runtimes", Title: "Runtimes", Body: l}, nil
+	return l
 }
 
-// sort sorts what was found. It comes in the order of creation.
-func (l *listing) sort(found []*state.RuntimeSummary) {
-	if at := slices.IndexFunc(columns, func(c column) bool { return c.Name == l.Sort }); at >= 0 {
-		slices.SortStableFunc(found, func(a, b *state.RuntimeSummary) int {
-			if l.Desc {
-				return columns[at].compare(b, a)
+// list shows the runtimes. It goes through all of them and keeps those that match. Those
+// who ask while it is followed have what the hub holds.
+func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
+	if followed := h.hub.current(); followed != nil {
+		kind := strconv.FormatBool(wantsJSON(r))
+		a := followed.answer(kind+" "+r.URL.RawQuery, func(entries []*entry, mark string, a *answer) {
+			l := listingOf(r.URL.Query())
+			for _, e := range entries {
+				l.add(e)
 			}
-			return columns[at].compare(a, b)
+			var text bytes.Buffer
+			a.kind, a.err = render(&text, r, l.page(r, mark))
+			a.text = text.Bytes()
 		})
-	} else {
-		l.Sort = ""
-		if l.Desc {
-			slices.Reverse(found)
+		send(w, http.StatusOK, a.kind, a.text, a.err)
+		return nil
+	}
+	l := listingOf(r.URL.Query())
+	count, highest := 0, uint64(0)
+	for summary, err := range h.source.Runtimes(r.Context(), state.Listing{ByActivity: true}) {
+		if err != nil {
+			return err
 		}
+		count, highest = count+1, max(highest, summary.Version)
+		l.add(entryOf(summary))
+	}
+	p := l.page(r, markOf(count, highest))
+	if _, live := h.source.(state.Follower); !live {
+		p.Events = ""
+	}
+	write(w, r, http.StatusOK, p)
+	return nil
+}
+
+// page sorts what was found, and turns to the page that is asked for.
+func (l *listing) page(r *http.Request, mark string) page {
+	l.Standing.end(l.Now.Time())
+	by := columns[slices.IndexFunc(columns, func(c column) bool { return c.Name == l.Sort })]
+	slices.SortFunc(l.found, func(a, b *entry) int {
+		order := by.compare(a, b)
+		if l.Desc {
+			order = -order
+		}
+		return cmp.Or(order, cmp.Compare(a.RuntimeID, b.RuntimeID))
+	})
+	l.Sorted = len(l.found)
+	l.Rows, l.Page, l.Pages = turnTo(r.URL.Query().Get("page"), l.found)
+	return page{Template: "runtimes", Title: "Runtimes", Body: l, Events: link("changes", "after", mark)}
+}
+
+// add takes a runtime into account.
+func (l *listing) add(e *entry) {
+	l.All++
+	l.Standing.add(e)
+	if !l.matches(e) {
+		return
+	}
+	l.Matching++
+	if len(l.found) < maxSorted {
+		l.found = append(l.found, e)
+		l.mostInputs = max(l.mostInputs, float64(e.Held.InputStates))
+		l.mostBytes = max(l.mostBytes, float64(e.Held.Bytes()))
 	}
 }
+
+func (l *listing) matches(e *entry) bool {
+	id := string(e.RuntimeID)
+	if l.Begins && !strings.HasPrefix(id, l.Query) || !strings.Contains(id, l.Query) {
+		return false
+	}
+	if l.State != "" && l.State != cmp.Or(string(e.RuntimeState), noState) {
+		return false
+	}
+	if l.Input != "" && e.CountInputStates()[store.InputLifecycleState(l.Input)] == 0 {
+		return false
+	}
+	if l.Label == "" {
+		return true
+	}
+	key, value, exact := strings.Cut(l.Label, "=")
+	has, ok := e.Labels[key]
+	return ok && (!exact || has == value)
+}
+
+// Filtered reports whether not all are asked for.
+func (l *listing) Filtered() bool {
+	return l.Query != "" || l.State != "" || l.Input != "" || l.Label != ""
+}
+
+// InputBar returns how wide the bar of a runtime's inputs is, and of those that are open.
+func (l *listing) InputBar(e *entry) [2]float64 {
+	return [2]float64{share(float64(e.Held.InputStates), l.mostInputs), share(float64(open(&e.RuntimeSummary)), l.mostInputs)}
+}
+
+// SizeBar returns how wide the bar of a runtime's size is.
+func (l *listing) SizeBar(e *entry) float64 { return share(float64(e.Held.Bytes()), l.mostBytes) }
+
+// share is in percent. What is more than nothing can be seen.
+func share(part, of float64) float64 {
+	if part == 0 {
+		return 0
+	}
+	return max(2, float64(int(100*part/of)))
+}
+
+// Since returns since when an input of a runtime is open.
+func (l *listing) Since(e *entry) store.Time { return e.since() }
 
 // turnTo returns the rows of a page, its number from 1, and the number of pages. If
 // there is no such page it returns the nearest.
@@ -113,17 +209,23 @@ func turnTo[T any](asked string, all []T) (some []T, page, pages int) {
 	return all[(page-1)*rows : min(len(all), page*rows)], page, pages
 }
 
-// desc returns the parameter of a descending order.
-func desc(yes bool) string {
+// flag returns the parameter of something that may be so.
+func flag(yes bool) string {
 	if yes {
 		return "1"
 	}
 	return ""
 }
 
+// link returns the address of the list with some parameters, and those that say what is
+// listed.
+func (l *listing) link(pairs ...any) string {
+	return link("./", append(pairs, "q", l.Query, "begins", flag(l.Begins), "state", l.State, "input", l.Input, "label", l.Label)...)
+}
+
 // Link returns the address of another page of the list.
 func (l *listing) Link(page int) string {
-	return link("./", "q", l.Query, "state", l.State, "sort", l.Sort, "desc", desc(l.Desc), "page", page)
+	return l.link("sort", l.Sort, "desc", flag(l.Desc), "page", page)
 }
 
 // SortLink returns the address of the list sorted by a column: text ascending,
@@ -133,7 +235,7 @@ func (l *listing) SortLink(c column) string {
 	if c.Name == l.Sort {
 		down = !l.Desc
 	}
-	return link("./", "q", l.Query, "state", l.State, "sort", c.Name, "desc", desc(down))
+	return l.link("sort", c.Name, "desc", flag(down))
 }
 
 // Order returns the aria-sort of a column.

@@ -47,11 +47,13 @@ type page struct {
 // templates has the layout with the main part of each page, by the page's name.
 var templates = func() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
+		"ago":      ago,
 		"brief":    brief,
 		"bytes":    size,
 		"clock":    clock,
 		"count":    grouped,
 		"cut":      cut,
+		"label":    func(key, value string) string { return key + "=" + value },
 		"last":     func(text string) string { return "…" + text[max(0, len(text)-8):] },
 		"link":     link,
 		"long":     long,
@@ -59,15 +61,17 @@ var templates = func() map[string]*template.Template {
 		"moved":    movedOf,
 		"name":     name,
 		"next":     next,
-		"open":     open,
+		"open":     func(e *entry) int { return open(&e.RuntimeSummary) },
 		"piece":    func(t *transcript, m *message, index int, p *piece) placed { return placed{p, t, m, index} },
 		"percent":  func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) },
 		"timeOf":   store.TimeOf,
 		"changes":  changes,
 		"receipts": receiptPartOf,
 		"rows":     func(id store.RuntimeID, mixed bool, items any) part { return part{id, items, mixed} },
+		"since":    func(now, then store.Time) since { return since{now, then} },
 		"style":    func() template.HTML { return template.HTML("<style>" + style + "</style>") },
 		"script":   func() template.HTML { return template.HTML("<script>" + script + "</script>") },
+		"waiters":  func(now store.Time, items []waiter) waiters { return waiters{now, items} },
 		"words":    func(value any) string { return strings.ReplaceAll(text(value), "_", " ") },
 	}).ParseFS(files, "pages/layout.html", "pages/parts.html", "pages/talk.html", "pages/lanes.html"))
 	all := make(map[string]*template.Template)
@@ -82,6 +86,14 @@ type part struct {
 	RuntimeID store.RuntimeID
 	Items     any
 	Mixed     bool // inputs in several states
+}
+
+// A since is a time that goes by.
+type since struct{ Now, Then store.Time }
+
+type waiters struct {
+	Now   store.Time
+	Items []waiter
 }
 
 // A turn leads to other pages of a list.
@@ -103,6 +115,20 @@ func text(value any) string {
 		return strconv.FormatUint(*v, 10)
 	}
 	return fmt.Sprint(value)
+}
+
+// ago writes how long ago something was, in one unit. live.js does the same.
+func ago(now, then store.Time) string {
+	gone := max(0, now.Time().Sub(then.Time()))
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}} {
+		if gone >= unit.of {
+			return fmt.Sprint(int64(gone/unit.of), " ", unit.name)
+		}
+	}
+	return fmt.Sprint(int64(gone/time.Second), " s")
 }
 
 // clock writes a time to the millisecond.

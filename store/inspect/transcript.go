@@ -160,7 +160,7 @@ func (h *handler) raw(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.send(w, fmt.Sprintf("message-%d.json", t.Messages[0].Number), strings.NewReader(text))
+	return h.sendFile(w, fmt.Sprintf("message-%d.json", t.Messages[0].Number), strings.NewReader(text))
 }
 
 // countOf returns the number that a parameter has, 0 if it is not there.
