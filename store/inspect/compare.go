@@ -134,8 +134,8 @@ func common(a, b []string) (steps []step) {
 	return steps
 }
 
-// A line is one of a message that changed.
-type line struct {
+// A textLine is one of a message that changed.
+type textLine struct {
 	Kind   string `json:"kind"` // same, added, removed, or fold, which stands for Same lines
 	Head   string `json:"head,omitempty"`
 	Middle string `json:"middle,omitempty"` // what differs from the line that it stands with
@@ -168,7 +168,7 @@ func (m *message) lines() (all []string) {
 }
 
 // lineByLine compares two messages. unseen means that they look alike.
-func lineByLine(a, b []string) (lines []line, unseen bool) {
+func lineByLine(a, b []string) (lines []textLine, unseen bool) {
 	unseen = true
 	steps := common(a[:min(len(a), maxLines)], b[:min(len(b), maxLines)])
 	for i := 0; i < len(steps); {
@@ -181,12 +181,12 @@ func lineByLine(a, b []string) (lines []line, unseen bool) {
 			continue
 		}
 		unseen = false
-		var gone, come []line
+		var gone, come []textLine
 		for ; i < len(steps) && (steps[i].old < 0 || steps[i].new < 0); i++ {
 			if s := steps[i]; s.old >= 0 {
-				gone = append(gone, line{Kind: "removed", Head: a[s.old]})
+				gone = append(gone, textLine{Kind: "removed", Head: a[s.old]})
 			} else {
-				come = append(come, line{Kind: "added", Head: b[s.new]})
+				come = append(come, textLine{Kind: "added", Head: b[s.new]})
 			}
 		}
 		for n := range min(len(gone), len(come)) {
@@ -198,7 +198,7 @@ func lineByLine(a, b []string) (lines []line, unseen bool) {
 }
 
 // fold appends lines that are the same: those around a change, and the others as one.
-func fold(lines []line, same []string, first, last bool) []line {
+func fold(lines []textLine, same []string, first, last bool) []textLine {
 	head, tail := around, around
 	if first {
 		head = 0
@@ -210,20 +210,20 @@ func fold(lines []line, same []string, first, last bool) []line {
 		head, tail = len(same), 0
 	}
 	for _, text := range same[:head] {
-		lines = append(lines, line{Kind: "same", Head: text})
+		lines = append(lines, textLine{Kind: "same", Head: text})
 	}
 	if n := len(same) - head - tail; n > 0 {
-		lines = append(lines, line{Kind: "fold", Same: n})
+		lines = append(lines, textLine{Kind: "fold", Same: n})
 	}
 	for _, text := range same[len(same)-tail:] {
-		lines = append(lines, line{Kind: "same", Head: text})
+		lines = append(lines, textLine{Kind: "same", Head: text})
 	}
 	return lines
 }
 
 // tellApart takes two lines apart, one of which came in the place of the other, if enough of them
 // is alike.
-func tellApart(a, b *line) {
+func tellApart(a, b *textLine) {
 	head := prefix(a.Head, b.Head)
 	for head > 0 && head < len(a.Head) && !utf8.RuneStart(a.Head[head]) {
 		head--
@@ -239,7 +239,7 @@ func tellApart(a, b *line) {
 	if 2*(head+tail) < min(len(a.Head), len(b.Head)) {
 		return
 	}
-	for _, l := range []*line{a, b} {
+	for _, l := range []*textLine{a, b} {
 		text := l.Head
 		l.Head, l.Middle, l.Tail = text[:head], text[head:len(text)-tail], text[len(text)-tail:]
 	}

@@ -37,14 +37,14 @@ type difference struct {
 // A change is a row: messages that are the same in both, or one that is in one of them, or
 // one that came in the place of another.
 type change struct {
-	Kind     string   `json:"kind"` // same, added, removed, changed, or replaced if the two have nothing in common
-	OldFirst int      `json:"from_message,omitempty"`
-	NewFirst int      `json:"to_message,omitempty"`
-	Same     int      `json:"same,omitempty"` // how many
-	Old      *message `json:"from,omitempty"`
-	New      *message `json:"to,omitempty"`
-	Lines    []line   `json:"lines,omitempty"` // of a change
-	Unseen   bool     `json:"unseen,omitempty"`
+	Kind     string     `json:"kind"` // same, added, removed, changed, or replaced if the two have nothing in common
+	OldFirst int        `json:"from_message,omitempty"`
+	NewFirst int        `json:"to_message,omitempty"`
+	Same     int        `json:"same,omitempty"` // how many
+	Old      *message   `json:"from,omitempty"`
+	New      *message   `json:"to,omitempty"`
+	Lines    []textLine `json:"lines,omitempty"` // of a change
+	Unseen   bool       `json:"unseen,omitempty"`
 }
 
 func (h *handler) diff(view *state.View, query url.Values) (body, error) {
@@ -241,7 +241,7 @@ func (d *difference) rows(steps []step) (rows []*change) {
 // compare says which lines changed, if the two messages have any in common.
 func (c *change) compare() {
 	c.Lines, c.Unseen = lineByLine(c.Old.lines(), c.New.lines())
-	if c.Old.Role != c.New.Role || !slices.ContainsFunc(c.Lines[min(len(c.Lines), 1):], func(l line) bool {
+	if c.Old.Role != c.New.Role || !slices.ContainsFunc(c.Lines[min(len(c.Lines), 1):], func(l textLine) bool {
 		return l.Kind == "same" || l.Kind == "fold" || l.Middle != "" || l.Head == ""
 	}) && !c.Unseen {
 		c.Kind, c.Lines = "replaced", nil

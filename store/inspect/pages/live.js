@@ -42,8 +42,8 @@
 			next.querySelector(`details[data-key="${CSS.escape(key)}"]`)?.setAttribute('open', '');
 		}
 		const active = document.activeElement, href = active?.closest('main a')?.getAttribute('href');
-		const to = () => [...main.querySelectorAll(`a[href="${CSS.escape(href)}"]`)]; // there may be several
-		const nth = href ? to().indexOf(active) : 0;
+		const links = () => main.querySelectorAll(`a[href="${CSS.escape(href)}"]`); // several may lead to the same
+		const place = href ? [...links()].indexOf(active.closest('a')) : 0;
 		const key = active?.closest('main summary')?.parentElement.dataset.key;
 		const across = [...main.querySelectorAll('.scroll')].map(e => e.scrollLeft);
 		const regions = [...main.querySelectorAll('[data-live]')].map(e => [e, next.querySelector(`[data-live="${e.dataset.live}"]`)]);
@@ -53,7 +53,7 @@
 			main.replaceChildren(...next.childNodes);
 		}
 		main.querySelectorAll('.scroll').forEach((e, i) => e.scrollLeft = across[i] ?? 0);
-		const focused = href ? to()[nth] ?? to()[0] : key && main.querySelector(`details[data-key="${CSS.escape(key)}"] summary`);
+		const focused = href ? links()[place] ?? links()[0] : key && main.querySelector(`details[data-key="${CSS.escape(key)}"] summary`);
 		if (document.activeElement !== focused) focused?.focus({preventScroll: true});
 		document.title = page.title;
 		button.dataset.events = page.getElementById('live')?.dataset.events ?? button.dataset.events;
