@@ -3,7 +3,6 @@ package inspect
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -217,12 +216,10 @@ func (d *deed) lookAtSurplus(r *http.Request) error {
 	return nil
 }
 
-// retention keeps all but what the form says. Versions and keys go by a zero Keep.
+// retention is what the form says: none of its fields lets go of anything by a zero.
 func (d *deed) retention() store.Retention {
-	return store.Retention{
-		Inputs: store.Keep{Last: d.Keep[0].Last}, Payloads: store.Keep{Last: d.Keep[1].Last}, Runs: d.Keep[2].Last, ReceiptsPerRun: d.Keep[3].Last,
-		Sessions: store.Keep{Last: cmp.Or(d.Keep[4].Last, math.MaxInt)}, Keys: store.Keep{Last: math.MaxInt},
-	}
+	last := func(i int) store.Keep { return store.Keep{Last: d.Keep[i].Last} }
+	return store.Retention{Inputs: last(0), Payloads: last(1), Runs: d.Keep[2].Last, ReceiptsPerRun: d.Keep[3].Last, Sessions: last(4)}
 }
 
 func (d *deed) prune(r *http.Request) error {

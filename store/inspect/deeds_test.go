@@ -231,6 +231,7 @@ func TestErrorsSayWhatWasDone(t *testing.T) {
 		{errors.New("canary"), 500, "It has failed", "nothing", "failed"},
 		{&state.PartialError{Removed: state.Removed{Totals: store.Totals{InputStates: 2}}, Err: store.ErrClosed}, 503, "The store is closed", "part", "part"},
 		{&state.PartialError{Removed: state.Removed{Totals: store.Totals{InputStates: 2}}, Err: store.ErrOutcomeUnknown}, 503, "Nobody knows whether it was done", "unknown", "unknown"},
+		{&state.PartialError{Err: panicked}, 503, "Nobody knows whether it was done", "unknown", "unknown"},
 	} {
 		f.err = c.err
 		to, form := o.ask("/prune?" + escaped(busy) + "&inputs=1")
