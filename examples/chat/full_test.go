@@ -21,21 +21,27 @@ import (
 // A fullEngine is one whose disk may be full.
 type fullEngine struct {
 	journal.Engine
-	full *atomic.Bool
+	disk *room
+}
+
+type room struct {
+	full    atomic.Bool
+	refused atomic.Int64 // batches
 }
 
 func (e fullEngine) Open(ctx context.Context, partition string, emit func(journal.Change) error) (journal.Journal, error) {
 	j, err := e.Engine.Open(ctx, partition, emit)
-	return fullJournal{j, e.full}, err
+	return fullJournal{j, e.disk}, err
 }
 
 type fullJournal struct {
 	journal.Journal
-	full *atomic.Bool
+	disk *room
 }
 
 func (j fullJournal) Append(ctx context.Context, b journal.Batch) (journal.Position, error) {
-	if j.full.Load() {
+	if j.disk.full.Load() {
+		j.disk.refused.Add(1)
 		return journal.Position{}, fmt.Errorf("%w: no room", journal.ErrRejected)
 	}
 	return j.Journal.Append(ctx, b)
@@ -43,7 +49,7 @@ func (j fullJournal) Append(ctx context.Context, b journal.Batch) (journal.Posit
 
 // TestFullDisk fills the disk while a tool is called. When there is room again, its agent goes on.
 func TestFullDisk(t *testing.T) {
-	full := new(atomic.Bool)
+	full := new(room)
 	dir := t.TempDir()
 	loop, err := loopstore.Open(t.Context(), fullEngine{disk.New(filepath.Join(dir, "state"), disk.Options{}), full}, "chat", options())
 	require.NoError(t, err)
@@ -57,9 +63,9 @@ func TestFullDisk(t *testing.T) {
 	working := make(chan error, 1)
 	go func() { working <- s.work(ctx, 2) }()
 	s.send(t, "anna", "1", "Hello")
-	require.Eventually(t, full.Load, 10*time.Second, time.Millisecond)
-	time.Sleep(100 * time.Millisecond)
-	full.Store(false)
+	const both = 2 // the call's result, and the end of the turn
+	require.Eventually(t, func() bool { return full.refused.Load() >= both }, 10*time.Second, time.Millisecond)
+	full.full.Store(false)
 	s.send(t, "anna", "2", "Still there?")
 	require.Eventually(t, func() bool { return strings.Contains(s.read(t, "/agents/anna/messages"), "line 2") }, 10*time.Second, 10*time.Millisecond)
 	stop()
@@ -68,13 +74,13 @@ func TestFullDisk(t *testing.T) {
 
 type fills struct {
 	*notebook
-	full *atomic.Bool
+	disk *room
 }
 
 func (f fills) do(ctx context.Context, call turn.Call) (string, error) {
 	text, err := f.notebook.do(ctx, call)
 	if strings.Contains(string(call.Arguments), "Hello") {
-		f.full.Store(true)
+		f.disk.full.Store(true)
 	}
 	return text, err
 }
