@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
 // served is a variable of the environment that makes the test binary a child, in the
@@ -172,4 +174,37 @@ func TestWhatCannotBeDone(t *testing.T) {
 	o, err := Run(t.Context(), s, silent)
 	require.NoError(t, err)
 	require.True(t, o.OK, "it can be gone on with: %s", o.Table())
+}
+
+// TestADirectoryOfSomebodyElse is refused before anything is written to it.
+func TestADirectoryOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	for name, fill := range map[string]func(dir string) error{
+		"another file": func(dir string) error { return os.WriteFile(filepath.Join(dir, "go.mod"), nil, 0o600) },
+		"a notebook":   func(dir string) error { return os.WriteFile(notebookIn(dir), []byte("half a line"), 0o600) },
+		"a journal": func(dir string) error {
+			loop, err := loopstore.Open(t.Context(), disk.New(StateIn(dir), disk.Options{}), "chat", loopstore.Options{})
+			return errors.Join(err, loop.Close())
+		},
+		"a journal with a notebook": func(dir string) error {
+			loop, err := loopstore.Open(t.Context(), disk.New(StateIn(dir), disk.Options{}), "chat", loopstore.Options{})
+			return errors.Join(err, loop.Close(), os.WriteFile(notebookIn(dir), []byte("half a line"), 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := settings(t, 1)
+			require.NoError(t, fill(s.Dir))
+			before, err := os.ReadDir(s.Dir)
+			require.NoError(t, err)
+			_, err = Run(t.Context(), s, silent)
+			require.ErrorContains(t, err, "none of the demo's: name a new directory")
+			after, err := os.ReadDir(s.Dir)
+			require.NoError(t, err)
+			require.Len(t, after, len(before))
+			if text, err := os.ReadFile(notebookIn(s.Dir)); err == nil {
+				require.Equal(t, "half a line", string(text))
+			}
+		})
+	}
 }
