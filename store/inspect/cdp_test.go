@@ -117,6 +117,16 @@ func (b *browser) read(r io.Reader) {
 // call runs a command of the protocol.
 func (b *browser) call(method string, params map[string]any, result any) {
 	b.t.Helper()
+	a := b.ask(method, params)
+	require.Nil(b.t, a.Error, "%s: %+v", method, a.Error)
+	if result != nil {
+		require.NoError(b.t, json.Unmarshal(a.Result, result))
+	}
+}
+
+// ask returns what the browser answers to a command.
+func (b *browser) ask(method string, params map[string]any) answer {
+	b.t.Helper()
 	b.mu.Lock()
 	b.number++
 	number, answered := b.number, make(chan answer, 1)
@@ -131,33 +141,46 @@ func (b *browser) call(method string, params map[string]any, result any) {
 	require.NoError(b.t, err)
 	select {
 	case a := <-answered:
-		require.Nil(b.t, a.Error, "%s: %+v", method, a.Error)
-		if result != nil {
-			require.NoError(b.t, json.Unmarshal(a.Result, result))
-		}
+		return a
 	case <-time.After(time.Minute):
 		b.t.Fatalf("the browser has not answered %s in a minute", method)
+		return answer{}
 	}
 }
 
 // eval returns the value of an expression in the page.
 func (b *browser) eval(expression string, value any) {
 	b.t.Helper()
+	a := b.evaluate(expression)
+	require.Nil(b.t, a.Error, "%s: %+v", expression, a.Error)
+	b.valueOf(a, expression, value)
+}
+
+func (b *browser) evaluate(expression string) answer {
+	b.t.Helper()
+	return b.ask("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true})
+}
+
+func (b *browser) valueOf(a answer, expression string, value any) {
+	b.t.Helper()
 	var result struct {
 		Result           struct{ Value json.RawMessage }
 		ExceptionDetails json.RawMessage
 	}
-	b.call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &result)
+	require.NoError(b.t, json.Unmarshal(a.Result, &result))
 	require.Empty(b.t, string(result.ExceptionDetails), expression)
 	require.NoError(b.t, json.Unmarshal(result.Result.Value, value))
 }
 
-// until waits for an expression to be true in the page.
+// until waits for an expression to be true in the page, or in the one that it gives way to.
 func (b *browser) until(expression string) {
 	b.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		var done bool
-		if b.eval("!!("+expression+")", &done); done {
+		if a := b.evaluate("!!(" + expression + ")"); a.Error == nil {
+			b.valueOf(a, expression, &done)
+		}
+		if done {
 			return
 		}
 		if time.Now().After(deadline) {
