@@ -127,13 +127,13 @@ func runAgents(cmd *cobra.Command, f *demo.Flags, dir string, kills int, files [
 	}
 	progress := demo.NewPlace(f.Progress(cmd))
 	o, err := agents.Run(cmd.Context(), agents.Settings{
-		Dir: dir, Kills: kills, Child: func() *exec.Cmd { return exec.Command(self, agentCommandName, dir) },
+		Dir: dir, Kills: kills, Child: func() *exec.Cmd { return exec.Command(self, agentCommandName, "--", dir) },
 	}, func(line string) { progress.Show(line + "\n") })
 	progress.Clear()
 	if err != nil {
 		return about(dir, err)
 	}
-	if _, err := readJournal(cmd.Context(), agents.StateIn(dir), nil, 1); err != nil { // as verify does
+	if _, err := readJournal(cmd.Context(), agents.StateIn(dir), new(agents.Partition), 1); err != nil { // as verify does
 		return about(agents.StateIn(dir), err)
 	}
 	if f.JSON {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -34,6 +35,7 @@ type parent struct {
 	Settings
 	first [agents]int // the number of each agent's first note
 	sent  int         // notes that are stored; they go round the agents
+	tried int         // notes that a child was given
 	saw   map[event]int
 }
 
@@ -46,6 +48,9 @@ func Run(ctx context.Context, s Settings, progress func(line string)) (*Outcome,
 	p := &parent{Settings: s, saw: make(map[event]int)}
 	var err error
 	if p.first, err = p.found(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.own(); err != nil {
 		return nil, err
 	}
 	start := time.Now()
@@ -63,6 +68,19 @@ func Run(ctx context.Context, s Settings, progress func(line string)) (*Outcome,
 		Repeated: p.saw[repeated], Recovered: p.saw[recovered], Asked: p.saw[asked],
 	}
 	return o, p.check(ctx, o)
+}
+
+// own returns an error if there is a notebook without the agents that wrote it: a child would
+// write into it.
+func (p *parent) own() error {
+	info, err := os.Stat(notebookIn(p.Dir))
+	if errors.Is(err, fs.ErrNotExist) || p.first != [agents]int{} {
+		return nil
+	}
+	if err == nil && (info.Size() > 0 || !info.Mode().IsRegular()) {
+		err = errors.New("the notebook is none of the demo's")
+	}
+	return err
 }
 
 // live lets a child live: the last one until all is done, any other until its kill.
@@ -101,16 +119,21 @@ func (p *parent) live(ctx context.Context, life int) (err error) {
 	if last {
 		err = errors.Join(err, in.Close())
 	}
-	said := 0
-	for reports := json.NewDecoder(out); ; {
+	said, tried := 0, p.tried
+	p.tried = until
+	var wrong error // whether it was killed or not
+	for reports := json.NewDecoder(out); wrong == nil; {
 		var r report
 		if reports.Decode(&r) != nil { // it has ended
 			break
 		}
 		p.saw[r.Event]++
 		if r.Event == stored || r.Event == repeated {
-			if r.Note != p.note(p.sent) {
-				err = errors.Join(err, fmt.Errorf("a child has stored note %v instead of %v", r.Note, p.note(p.sent)))
+			switch {
+			case r.Note != p.note(p.sent):
+				wrong = fmt.Errorf("a child has stored note %v instead of %v", r.Note, p.note(p.sent))
+			case r.Event == repeated && p.sent >= tried:
+				wrong = fmt.Errorf("note %v was stored before it was sent: does another demo use the directory?", r.Note)
 			}
 			p.sent++
 		}
@@ -119,9 +142,16 @@ func (p *parent) live(ctx context.Context, life int) (err error) {
 			kill()
 		}
 	}
-	if ended := cmd.Wait(); last || said < moment {
+	if wrong != nil {
+		kill()
+	}
+	ended := cmd.Wait()
+	switch {
+	case wrong != nil:
+		err = wrong
+	case last || said < moment || complaint.Len() > 0: // who is killed does not complain
 		err = errors.Join(err, ended)
-	} else {
+	default:
 		err = nil // of the pipe of a child that was killed
 	}
 	if err != nil && ctx.Err() != nil {
