@@ -133,7 +133,7 @@ func runAgents(cmd *cobra.Command, f *demo.Flags, dir string, kills int, files [
 	if err != nil {
 		return about(dir, err)
 	}
-	if _, err := readJournal(cmd.Context(), agents.StateIn(dir), new(agents.Partition), 1); err != nil { // as verify does
+	if _, err := readJournal(cmd.Context(), agents.StateIn(dir), nil, 1); err != nil { // as verify does
 		return about(agents.StateIn(dir), err)
 	}
 	if f.JSON {

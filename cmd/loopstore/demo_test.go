@@ -216,17 +216,11 @@ func TestAgents(t *testing.T) {
 		require.Regexp(t, `\b`+name+`\b`, fields, "-h does not say what it is")
 	}
 
-	// The journal may have more than the demo's partition.
-	code, stdout, stderr = shell(t.Context(), "demo", "--journal", filepath.Join(dir, "state"), "-runtimes", "1", "-turns", "1", "--quiet")
-	require.Equal(t, cli.OK, code, stdout+stderr)
-	code, stdout, stderr = shell(t.Context(), "demo", "--agent", dir, "--kills", "0", "--quiet")
-	require.Equal(t, cli.OK, code, stdout+stderr)
-
 	t.Chdir(t.TempDir())
 	code, stdout, stderr = shell(t.Context(), "demo", "--agent=-dash", "--kills", "0", "--quiet")
 	require.Equal(t, cli.OK, code, stdout+stderr)
 
-	code, stdout, _ = shell(t.Context(), "verify", "--partition", "agents", filepath.Join(dir, "state"))
+	code, stdout, _ = shell(t.Context(), "verify", filepath.Join(dir, "state"))
 	require.Equal(t, cli.OK, code, stdout)
 
 	// What is wrong is a failure.

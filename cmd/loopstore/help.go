@@ -106,16 +106,16 @@ conversation that comes from none of the given files begins anew. Of the receipt
 of earlier processes only the last is checked against its conversation. Their turns
 count for --turns.
 
-agent: the directory is the demo's own. A process in it has 20 agents on a journal, and
-a notebook, which is a tool with an effect outside of the store. Each agent gets 20
-messages, and answers each with a scripted model that calls the tool up to twice: see
-package store/turn. The process is killed (kill -9) --kills times while it is at work,
-and the next one goes on. A call of the tool that was intended and has no result may have
-been made: the next process asks the notebook, and makes it if not. Then demo checks that
-each message was stored once and answered once, that the conversations are what they must
-be, line by line, that the notebook has each call once, and that the journal is whole.
-It exits with 1 if anything is lost, doubled or wrong. Run again, it goes on with 20
-messages more.
+agent: the directory is the demo's own; one that holds anything else is refused. A
+process has 20 agents in it, on a journal, and a notebook, which is a tool with an
+effect outside of the store. Each agent gets 20 messages, and answers each with a
+scripted model that calls the tool up to twice: see package store/turn. The process is
+killed (kill -9) --kills times while it is at work, and the next one goes on. A call of
+the tool that was intended and has no result may have been made: the next process asks
+the notebook, and makes it if not. Then demo checks that each message was stored once
+and answered once, that the conversations are what they must be, line by line, that the
+notebook has each call once, and that the journal is whole. It exits with 1 if anything
+is lost, doubled or wrong. Run again, it goes on with 20 messages more.
 
 http: the pages show the messages and inputs of demo's own conversations, but not
 those of files or of a journal: anyone who reaches the address can read them. Other

@@ -130,7 +130,7 @@ func (s *service) work(ctx context.Context, workers int) error {
 			return err
 		}
 		if t != nil {
-			group.Go(func() error { return s.serve(context.WithoutCancel(ctx), t) })
+			group.Go(func() error { return s.serve(ctx, t) })
 		}
 	}
 	for range workers {
@@ -138,7 +138,7 @@ func (s *service) work(ctx context.Context, workers int) error {
 			for {
 				t, err := turn.Next(ctx, s.loop)
 				if err == nil {
-					err = s.serve(context.WithoutCancel(ctx), t)
+					err = s.serve(ctx, t)
 				}
 				switch {
 				case errors.Is(err, journal.ErrRejected): // the disk is full: who asks at once spins
@@ -161,14 +161,25 @@ func ended(err error) error {
 }
 
 // serve does a turn, and ends one that cannot be done: the model or the tool has failed, say.
-// The service goes on. It ends with the store.
+// The service goes on. It ends with the store. While the disk is full the turn stands still; if
+// ctx ends meanwhile, the next process recovers it.
 func (s *service) serve(ctx context.Context, t *turn.Turn) error {
-	err := s.take(ctx, t)
-	if err == nil || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrFailed) || errors.Is(err, store.ErrOutcomeUnknown) {
-		return err
+	working := context.WithoutCancel(ctx)
+	for {
+		err := s.take(working, t)
+		if err == nil || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrFailed) || errors.Is(err, store.ErrOutcomeUnknown) {
+			return err
+		}
+		log.Printf("agent %q: %v", t.Agent(), err)
+		if err := t.Abandon(working, store.AbandonCancelled); !errors.Is(err, journal.ErrRejected) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
 	}
-	log.Printf("agent %q: %v", t.Agent(), err)
-	return t.Abandon(ctx, store.AbandonCancelled)
 }
 
 // take does a turn, or the rest of one: the conversation says how far it is.

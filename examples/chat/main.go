@@ -2,7 +2,7 @@
 // with a model and a tool, and everybody can look on. Kill it at any moment and start it
 // again: no message is lost or answered twice, and no call of the tool is made twice.
 //
-//	GOWORK=off go build -o /tmp/chat ./chat       # in the directory examples
+//	cd examples && GOWORK=off go build -o /tmp/chat ./chat
 //	/tmp/chat --dir /tmp/chat-state               # kill this one; go run has a child that goes on
 //	curl -H 'Idempotency-Key: 1' -d '{"text":"Hello"}' localhost:8080/agents/anna/messages
 //	curl localhost:8080/agents/anna/messages      # the conversation, JSON Lines

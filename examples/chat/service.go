@@ -14,6 +14,7 @@ import (
 	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/inspect"
+	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/promstats"
 	"github.com/loopstore/loopstore/store/turn"
 )
@@ -126,7 +127,7 @@ func fail(w http.ResponseWriter, err error) {
 		status = http.StatusBadRequest
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrFailed), errors.Is(err, store.ErrOutcomeUnknown):
 		status = http.StatusServiceUnavailable // send it again, with the same key
-	case errors.Is(err, store.ErrLimit):
+	case errors.Is(err, store.ErrLimit), errors.Is(err, journal.ErrRejected):
 		status = http.StatusInsufficientStorage
 	}
 	http.Error(w, http.StatusText(status), status)

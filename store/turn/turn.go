@@ -35,8 +35,8 @@ const calling = store.InputAppliedPendingConsumption
 
 // A Message is what an agent is to work on.
 type Message struct {
-	Key  string // of all that are the same message; empty if it is never sent twice
-	Body json.RawMessage
+	Key  string          // of all that are the same message; empty if it is never sent twice
+	Body json.RawMessage // JSON of any kind; the input's PersistedInput
 }
 
 // Enqueue stores a message as an input that waits, and returns that. If the agent has, or
@@ -96,7 +96,8 @@ func (t *Turn) Run() store.RunID {
 // Begun reports whether [Turn.Begin] was done.
 func (t *Turn) Begun() bool { return t.input.State.CurrentState == store.InputApplied }
 
-// Begin begins the run, with the line that the message is in the conversation.
+// Begin begins the run, with the line that the message is in the conversation. Lines, here and
+// in the other steps, are JSON, each with "\n" at its end; nil adds none.
 func (t *Turn) Begin(ctx context.Context, line []byte) error {
 	if t.input.State.CurrentState != store.InputStaged {
 		return t.outOfTurn("is for a turn that has not begun")
@@ -125,7 +126,9 @@ func (t *Turn) Finish(ctx context.Context, lines []byte) error {
 	return t.move(ctx, store.InputConsumed, store.RunCheckpoint, lines, store.RuntimeIdle)
 }
 
-// Abandon ends the turn without a result. Calls that have none are abandoned too.
+// Abandon ends the turn without a result. Calls that have none are abandoned too. It adds
+// nothing to the conversation: for a model that wants an answer to each call that it has asked
+// for, call [Turn.Result] with an error of yours first.
 func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason) error {
 	if t.input.State.CurrentState.IsTerminal() {
 		return t.outOfTurn("is for a turn that has not ended")

@@ -87,8 +87,8 @@ func empty(v reflect.Value) bool {
 
 // exported reports whether all fields of a struct can be looked at.
 func exported(t reflect.Type) bool {
-	for i := range t.NumField() {
-		if !t.Field(i).IsExported() {
+	for field := range t.Fields() {
+		if !field.IsExported() {
 			return false
 		}
 	}

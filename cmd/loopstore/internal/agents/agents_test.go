@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk"
 	"github.com/loopstore/loopstore/store/turn"
 )
 
@@ -198,15 +200,6 @@ func TestWhatCannotBeDone(t *testing.T) {
 	require.ErrorContains(t, err, "runtime somebody is none of the demo's")
 
 	s = settings(t, 1)
-	mine := []byte("what I wrote")
-	require.NoError(t, os.WriteFile(notebookIn(s.Dir), mine, 0o600))
-	_, err = Run(t.Context(), s, silent)
-	require.ErrorContains(t, err, "the notebook is none of the demo's")
-	text, err := os.ReadFile(notebookIn(s.Dir))
-	require.NoError(t, err)
-	require.Equal(t, mine, text)
-
-	s = settings(t, 1)
 	_, err = Run(t.Context(), s, func(string) { // between two children
 		loop, err := open(t.Context(), s.Dir)
 		require.NoError(t, err)
@@ -261,4 +254,37 @@ func TestAWorkerThatFailsEndsTheChild(t *testing.T) {
 	defer func() { require.NoError(t, notes.Close()) }()
 	var other *json.UnmarshalTypeError
 	require.ErrorAs(t, Serve(t.Context(), dir, in, io.Discard), &other)
+}
+
+// TestADirectoryOfSomebodyElse is refused before anything is written to it.
+func TestADirectoryOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	for name, fill := range map[string]func(dir string) error{
+		"another file": func(dir string) error { return os.WriteFile(filepath.Join(dir, "go.mod"), nil, 0o600) },
+		"a notebook":   func(dir string) error { return os.WriteFile(notebookIn(dir), []byte("half a line"), 0o600) },
+		"a journal": func(dir string) error {
+			loop, err := loopstore.Open(t.Context(), disk.New(StateIn(dir), disk.Options{}), "chat", loopstore.Options{})
+			return errors.Join(err, loop.Close())
+		},
+		"a journal with a notebook": func(dir string) error {
+			loop, err := loopstore.Open(t.Context(), disk.New(StateIn(dir), disk.Options{}), "chat", loopstore.Options{})
+			return errors.Join(err, loop.Close(), os.WriteFile(notebookIn(dir), []byte("half a line"), 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := settings(t, 1)
+			require.NoError(t, fill(s.Dir))
+			before, err := os.ReadDir(s.Dir)
+			require.NoError(t, err)
+			_, err = Run(t.Context(), s, silent)
+			require.ErrorContains(t, err, "none of the demo's: name a new directory")
+			after, err := os.ReadDir(s.Dir)
+			require.NoError(t, err)
+			require.Len(t, after, len(before))
+			if text, err := os.ReadFile(notebookIn(s.Dir)); err == nil {
+				require.Equal(t, "half a line", string(text))
+			}
+		})
+	}
 }

@@ -83,7 +83,7 @@ func Serve(ctx context.Context, dir string, in io.Reader, out io.Writer) (err er
 }
 
 func open(ctx context.Context, dir string) (*loopstore.Loop, error) {
-	return loopstore.Open(ctx, disk.New(StateIn(dir), disk.Options{}), Partition, options)
+	return loopstore.Open(ctx, disk.New(StateIn(dir), disk.Options{}), partition, options)
 }
 
 // StateIn names the journal in the directory of a demo.

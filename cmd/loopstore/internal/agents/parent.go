@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/loopstore/loopstore/cmd/internal/term"
+	"github.com/loopstore/loopstore/store/journal"
+	"github.com/loopstore/loopstore/store/journal/disk"
 )
 
 // Settings are what the demo is asked to do.
@@ -42,15 +45,15 @@ type parent struct {
 // Run has children answer all notes, kills each but the last, and checks what they have
 // left. It says how far it is in lines to progress. An error means that it could not be done.
 func Run(ctx context.Context, s Settings, progress func(line string)) (*Outcome, error) {
+	if err := own(ctx, s.Dir); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	p := &parent{Settings: s, saw: make(map[event]int)}
 	var err error
 	if p.first, err = p.found(ctx); err != nil {
-		return nil, err
-	}
-	if err := p.own(); err != nil {
 		return nil, err
 	}
 	start := time.Now()
@@ -70,17 +73,35 @@ func Run(ctx context.Context, s Settings, progress func(line string)) (*Outcome,
 	return o, p.check(ctx, o)
 }
 
-// own returns an error if there is a notebook without the agents that wrote it: a child would
-// write into it.
-func (p *parent) own() error {
-	info, err := os.Stat(notebookIn(p.Dir))
-	if errors.Is(err, fs.ErrNotExist) || p.first != [agents]int{} {
+// own returns an error if a directory has anything in it that no earlier demo has made: a
+// journal or a notebook of somebody else would be written to.
+func own(ctx context.Context, dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var found []string
+	for _, e := range entries {
+		found = append(found, filepath.Join(dir, e.Name()))
+	}
+	const advice = "name a new directory, or that of an earlier demo"
+	for _, name := range found {
+		if name != StateIn(dir) && name != notebookIn(dir) {
+			return fmt.Errorf("it holds %s, which is none of the demo's: %s", term.Named(filepath.Base(name), 80), advice)
+		}
+	}
+	if len(found) == 0 {
 		return nil
 	}
-	if err == nil && (info.Size() > 0 || !info.Mode().IsRegular()) {
-		err = errors.New("the notebook is none of the demo's")
+	partitions, err := disk.Partitions(ctx, StateIn(dir), disk.Options{})
+	noted := slices.Contains(found, notebookIn(dir))
+	switch {
+	case errors.Is(err, journal.ErrInUse), errors.Is(err, journal.ErrCorrupt):
+		return err
+	case err != nil && noted, slices.ContainsFunc(partitions, func(name string) bool { return name != partition }):
+		return errors.Join(fmt.Errorf("what it holds is none of the demo's: %s", advice), err)
 	}
-	return err
+	return nil // or the demo was killed while it made the journal, which comes first
 }
 
 // live lets a child live: the last one until all is done, any other until its kill.

@@ -14,8 +14,8 @@ import (
 	"github.com/loopstore/loopstore/store/turn"
 )
 
-// Partition is the part of the journal that the agents are in.
-const Partition = "agents"
+// partition is the part of the journal that the agents are in.
+const partition = "agents"
 
 // options are those of the store, in every process that opens it.
 var options = loopstore.Options{Queue: turn.Queue, UniqueKeys: true}
