@@ -127,7 +127,7 @@ func runAgents(cmd *cobra.Command, f *demo.Flags, dir string, kills int, files [
 	}
 	progress := demo.NewPlace(f.Progress(cmd))
 	o, err := agents.Run(cmd.Context(), agents.Settings{
-		Dir: dir, Kills: kills, Child: func() *exec.Cmd { return exec.Command(self, agentCommandName, dir) },
+		Dir: dir, Kills: kills, Child: func() *exec.Cmd { return exec.Command(self, agentCommandName, "--", dir) },
 	}, func(line string) { progress.Show(line + "\n") })
 	progress.Clear()
 	if err != nil {

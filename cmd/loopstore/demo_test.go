@@ -216,6 +216,10 @@ func TestAgents(t *testing.T) {
 		require.Regexp(t, `\b`+name+`\b`, fields, "-h does not say what it is")
 	}
 
+	t.Chdir(t.TempDir())
+	code, stdout, stderr = shell(t.Context(), "demo", "--agent=-dash", "--kills", "0", "--quiet")
+	require.Equal(t, cli.OK, code, stdout+stderr)
+
 	code, stdout, _ = shell(t.Context(), "verify", filepath.Join(dir, "state"))
 	require.Equal(t, cli.OK, code, stdout)
 

@@ -71,6 +71,12 @@ func encode(m *schema.Message) (text []byte, fault *MessageError) {
 			return nil, false
 		}
 		var b bytes.Buffer
+		if circular(reflect.ValueOf(value), make(map[step]bool)) {
+			if fault == nil {
+				fault = &MessageError{Field: at, Reason: "it refers to itself"}
+			}
+			return nil, true
+		}
 		if err := gob.NewEncoder(&b).Encode(&value); err != nil && fault == nil {
 			fault = &MessageError{Field: at, Reason: fmt.Sprintf("gob cannot keep a %T: is its type registered, see schema.RegisterName?", value)}
 		}

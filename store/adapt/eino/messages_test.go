@@ -35,6 +35,7 @@ type (
 )
 
 func init() {
+	schema.RegisterName[*child]("eino_test_child")
 	schema.RegisterName[requestID]("eino_test_request_id")
 	schema.RegisterName[*price]("eino_test_price")
 	schema.RegisterName[*citation]("eino_test_citation")
@@ -225,6 +226,12 @@ func TestEmptyIsAbsent(t *testing.T) {
 
 type unregistered struct{ N int }
 
+// A child has what JSON leaves out, and gob does not.
+type child struct {
+	Name    string
+	Parents map[string][][1]*child `json:"-"`
+}
+
 type failing struct{}
 
 func (failing) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("the secret") }
@@ -233,6 +240,8 @@ func (failing) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("the secre
 func TestWhatCannotBeKeptIsRefused(t *testing.T) {
 	loop := map[string]any{}
 	loop["loop"] = loop
+	family := &child{Name: "secret"}
+	family.Parents = map[string][][1]*child{"one": {{family}}}
 	deep := any("secret")
 	for range 10_001 {
 		deep = []any{deep}
@@ -256,6 +265,7 @@ func TestWhatCannotBeKeptIsRefused(t *testing.T) {
 		{extra(failing{}), "", "the JSON of a eino_test.failing cannot be made"},
 		{extra(make(chan string)), "", "unsupported type: chan string"},
 		{extra(loop), "", "cycle"},
+		{extra(family), "/extra/the~1key", "it refers to itself"},
 		{extra(deep), "", "it is not the JSON of a message"},
 		{&schema.Message{ResponseMeta: &schema.ResponseMeta{LogProbs: &schema.LogProbs{Content: []schema.LogProb{{LogProb: math.NaN()}}}}}, "", "NaN"},
 	} {

@@ -108,3 +108,53 @@ var escape = strings.NewReplacer("~", "~0", "/", "~1")
 
 // pointer returns the step of a JSON Pointer to a key.
 func pointer(key string) string { return "/" + escape.Replace(key) }
+
+// A step is what a value refers to.
+type step struct {
+	to  uintptr
+	len int
+	is  reflect.Type
+}
+
+// circular reports whether a value refers to itself: gob would follow it until the process
+// dies. JSON refuses most of these, but not what it leaves out. On the way are all steps to v.
+func circular(v reflect.Value, way map[step]bool) bool {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice:
+		at := step{to: v.Pointer(), is: v.Type()}
+		if v.Kind() == reflect.Slice {
+			at.len = v.Len()
+			if kind := v.Type().Elem().Kind(); kind <= reflect.Complex128 || kind == reflect.String {
+				return false
+			}
+		}
+		if v.IsNil() || way[at] {
+			return way[at]
+		}
+		way[at] = true
+		defer delete(way, at)
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		return circular(v.Elem(), way)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() && circular(v.Field(i), way) {
+				return true
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if circular(v.Index(i), way) {
+				return true
+			}
+		}
+	case reflect.Map:
+		for _, value := range v.Seq2() {
+			if circular(value, way) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -22,14 +22,23 @@ import (
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/journal"
 	"github.com/loopstore/loopstore/store/journal/disk"
+	"github.com/loopstore/loopstore/store/turn"
 )
 
 // served is a variable of the environment that makes the test binary a child, in the
 // directory that it names.
 const served = "AGENTS_TEST_DIR"
 
+// complaining is no directory: that child complains, and waits until it is killed.
+const complaining = "/complaining"
+
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(served); dir != "" {
+	if dir := os.Getenv(served); dir == complaining {
+		_, _ = os.Stderr.WriteString("broken")
+		_ = json.NewEncoder(os.Stdout).Encode(report{Event: opened})
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return
+	} else if dir != "" {
 		if err := Serve(context.Background(), dir, os.Stdin, os.Stdout); err != nil { //nolint:usetesting // there is no test
 			_, _ = io.WriteString(os.Stderr, err.Error())
 			os.Exit(1)
@@ -105,6 +114,21 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		}
 	}
 	third := agentID(3)
+	input := func(message bool, change func(in *store.InputState)) func(dir string) error {
+		return stored(func(loop *loopstore.Loop) error {
+			view, err := loop.View(t.Context(), third)
+			if err != nil {
+				return err
+			}
+			for in := range view.InputStates() {
+				if message == (in.IdempotencyKey != nil) {
+					change(&in)
+					return loop.PersistInputState(t.Context(), third, in)
+				}
+			}
+			return errors.New("it has none")
+		})
+	}
 	waiting := store.NewInputState(store.NewInputID(), store.TimeOf(time.Now()))
 	said := func(edit func(lines []string) []string) func(dir string) error {
 		return stored(func(loop *loopstore.Loop) error {
@@ -122,10 +146,23 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		spoil func(dir string) error
 		says  string // a line of the table
 	}{
-		"nothing":           {func(string) error { return nil }, `^ok$`},
-		"a call twice":      {book(func(first, rest string) string { return first + rest + first }), `^tool calls +\d+ +0 +1$`},
-		"a call lost":       {book(func(_, rest string) string { return rest }), `^tool calls +\d+ +1 +0$`},
-		"a call of nobody":  {book(func(first, rest string) string { return first + rest + "run/call-9 x\n" }), `^FAILED the notebook has a call that nobody wanted: run/call-9$`},
+		"nothing":          {func(string) error { return nil }, `^ok$`},
+		"a call twice":     {book(func(first, rest string) string { return first + rest + first }), `^tool calls +\d+ +0 +1$`},
+		"a call lost":      {book(func(_, rest string) string { return rest }), `^tool calls +\d+ +1 +0$`},
+		"a call of nobody": {book(func(first, rest string) string { return first + rest + "run/call-9 x\n" }), `^FAILED the notebook has a call that nobody wanted: run/call-9$`},
+		"a result lost": {input(false, func(in *store.InputState) { in.PersistedInput = []byte(`{"call_id":"call-0"}`) }),
+			`^FAILED agent-03: input .* is no message, and no call that has a result$`},
+		"another result": {input(false, func(in *store.InputState) {
+			in.PersistedInput = bytes.ReplaceAll(in.PersistedInput, []byte("It is line"), []byte("It was line"))
+		}), `^FAILED agent-03: the ledger has not what call .*/call-0 has come to$`},
+		"a call in the ledger of nobody": {input(false, func(in *store.InputState) {
+			in.InputID = store.NewInputID()
+			in.PersistedInput = bytes.ReplaceAll(in.PersistedInput, []byte("call-0"), []byte("call-9"))
+		}),
+			`^FAILED agent-03: the ledger has a call that nobody wanted: .*/call-9$`},
+		"a message of nobody": {input(true, func(in *store.InputState) {
+			in.InputID, in.IdempotencyKey, in.PersistedInput = store.NewInputID(), new("99"), []byte(`{"agent":3,"number":99}`)
+		}), `^FAILED agent-03: it has 21 messages, and was sent 20$`},
 		"a message lost":    {said(func(l []string) []string { return l[1:] }), `^messages +[\d,]+ +[1-9]\d* +0$`},
 		"an answer twice":   {said(func(l []string) []string { return append(l, l[len(l)-1]) }), `^turns +\d+ +0 +1$`},
 		"lines in disorder": {said(func(l []string) []string { return append(l[2:], l[0], l[1]) }), `^FAILED agent-03: its conversation is another`},
@@ -163,6 +200,19 @@ func TestWhatCannotBeDone(t *testing.T) {
 	require.ErrorContains(t, err, "runtime somebody is none of the demo's")
 
 	s = settings(t, 1)
+	_, err = Run(t.Context(), s, func(string) { // between two children
+		loop, err := open(t.Context(), s.Dir)
+		require.NoError(t, err)
+		for i := range agents * notes {
+			n := (&parent{}).note(i)
+			_, _, err := turn.Enqueue(t.Context(), loop, agentID(n.Agent), turn.Message{Key: n.key(), Body: []byte(`{}`)})
+			require.NoError(t, err)
+		}
+		require.NoError(t, loop.Close())
+	})
+	require.ErrorContains(t, err, "another demo")
+
+	s = settings(t, 1)
 	s.Child = func() *exec.Cmd { return exec.Command(os.Args[0], "-test.run", "^$", "-no-such-flag") }
 	_, err = Run(t.Context(), s, silent)
 	require.ErrorContains(t, err, "flag provided but not defined", "what the child says")
@@ -174,6 +224,36 @@ func TestWhatCannotBeDone(t *testing.T) {
 	o, err := Run(t.Context(), s, silent)
 	require.NoError(t, err)
 	require.True(t, o.OK, "it can be gone on with: %s", o.Table())
+}
+
+// TestWhoComplainsIsNotTakenForKilled kills a child after it has complained.
+func TestWhoComplainsIsNotTakenForKilled(t *testing.T) {
+	t.Parallel()
+	p := &parent{saw: make(map[event]int), Settings: Settings{Kills: 1000, Child: func() *exec.Cmd {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), served+"="+complaining)
+		return cmd
+	}}}
+	for p.saw[opened] < 3 { // not if it is killed before it says so
+		before := p.saw[opened]
+		if err := p.live(t.Context(), 0); p.saw[opened] > before {
+			require.ErrorContains(t, err, "broken")
+		}
+	}
+}
+
+// TestAWorkerThatFailsEndsTheChild: it does not wait for more notes.
+func TestAWorkerThatFailsEndsTheChild(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	loop, err := open(t.Context(), dir)
+	require.NoError(t, err)
+	_, _, err = turn.Enqueue(t.Context(), loop, agentID(0), turn.Message{Body: []byte(`"no note"`)})
+	require.NoError(t, errors.Join(err, loop.Close()))
+	in, notes := io.Pipe()
+	defer func() { require.NoError(t, notes.Close()) }()
+	var other *json.UnmarshalTypeError
+	require.ErrorAs(t, Serve(t.Context(), dir, in, io.Discard), &other)
 }
 
 // TestADirectoryOfSomebodyElse is refused before anything is written to it.

@@ -141,13 +141,19 @@ func (p *parent) check(ctx context.Context, o *Outcome) error {
 // checkAgent compares what is there of an agent with the answers to so many notes. It takes
 // the calls that it knows from the notebook.
 func (o *Outcome) checkAgent(agent, sent int, view *state.View, book *page) error {
-	inputs, runs := map[string]int{}, map[int]store.RunID{}
+	inputs, runs, ledger := map[string]int{}, map[int]store.RunID{}, map[string]string{}
 	for in := range view.InputStates() {
 		if in.CurrentState != store.InputConsumed {
 			o.fail("%s: input %v is %s", view.RuntimeID(), in.InputID, in.CurrentState)
 			continue
 		}
-		if in.IdempotencyKey == nil { // a call
+		if in.IdempotencyKey == nil {
+			var c turn.Call
+			var came string
+			if err := errors.Join(json.Unmarshal(in.PersistedInput, &c), json.Unmarshal(c.Result, &came)); err != nil {
+				return fmt.Errorf("input %v is no message, and no call that has a result", in.InputID)
+			}
+			ledger[c.Key()] = came
 			continue
 		}
 		var n note
@@ -171,12 +177,22 @@ func (o *Outcome) checkAgent(agent, sent int, view *state.View, book *page) erro
 		for i := range n.calls() {
 			call := turn.Call{Run: runs[number], ID: fmt.Sprint("call-", i)}
 			came := saying(book.at[call.Key()])
+			if ledger[call.Key()] != came {
+				o.fail("%s: the ledger has not what call %s has come to", view.RuntimeID(), call.Key())
+			}
+			delete(ledger, call.Key())
 			answer = append(answer, came)
 			wantCalls = append(wantCalls, call.Key())
 			wantMessages = append(wantMessages, n.text()+" asks for "+call.ID, n.text()+" "+call.ID+": "+came)
 		}
 		wantTurns = append(wantTurns, strings.Join(answer, " "))
 		wantMessages = append(wantMessages, strings.Join(answer, " "))
+	}
+	for key := range ledger {
+		o.fail("%s: the ledger has a call that nobody wanted: %s", view.RuntimeID(), term.Named(key, 80))
+	}
+	if len(inputs) > sent {
+		o.fail("%s: it has %d messages, and was sent %d", view.RuntimeID(), len(inputs), sent)
 	}
 	o.Inputs.compare(wantInputs, inputs)
 	o.Turns.compare(wantTurns, times)

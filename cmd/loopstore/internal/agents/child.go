@@ -130,16 +130,44 @@ func (c *child) work(ctx context.Context) error {
 	}
 }
 
-// read stores the notes that come in, until there are no more, and waits until all are done.
-func (c *child) read(ctx context.Context, in io.Reader) error {
-	for notes := json.NewDecoder(in); ; {
-		var n note
-		err := notes.Decode(&n)
-		if errors.Is(err, io.EOF) {
-			return c.drain(ctx)
+// incoming returns the notes that come in, until there are no more: it may wait for them for
+// as long as the process lives. The channel of the error is closed then, or has one.
+func incoming(ctx context.Context, in io.Reader) (<-chan note, <-chan error) {
+	notes, failed := make(chan note), make(chan error, 1)
+	go func() {
+		defer close(failed)
+		for all := json.NewDecoder(in); ; {
+			var n note
+			if err := all.Decode(&n); err != nil {
+				if !errors.Is(err, io.EOF) {
+					failed <- err
+				}
+				return
+			}
+			select {
+			case notes <- n:
+			case <-ctx.Done():
+				return
+			}
 		}
-		if err != nil {
-			return err
+	}()
+	return notes, failed
+}
+
+// read stores the notes that come in, until there are no more, and waits until all are done.
+// It ends with ctx, whether there are more or not: a worker may have failed.
+func (c *child) read(ctx context.Context, in io.Reader) error {
+	for notes, failed := incoming(ctx, in); ; {
+		var n note
+		select {
+		case n = <-notes:
+		case err := <-failed:
+			if err != nil {
+				return err
+			}
+			return c.drain(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 		body, err := json.Marshal(n)
 		if err != nil {

@@ -38,6 +38,7 @@ type parent struct {
 	Settings
 	first [agents]int // the number of each agent's first note
 	sent  int         // notes that are stored; they go round the agents
+	tried int         // notes that a child was given
 	saw   map[event]int
 }
 
@@ -139,16 +140,21 @@ func (p *parent) live(ctx context.Context, life int) (err error) {
 	if last {
 		err = errors.Join(err, in.Close())
 	}
-	said := 0
-	for reports := json.NewDecoder(out); ; {
+	said, tried := 0, p.tried
+	p.tried = until
+	var wrong error // whether it was killed or not
+	for reports := json.NewDecoder(out); wrong == nil; {
 		var r report
 		if reports.Decode(&r) != nil { // it has ended
 			break
 		}
 		p.saw[r.Event]++
 		if r.Event == stored || r.Event == repeated {
-			if r.Note != p.note(p.sent) {
-				err = errors.Join(err, fmt.Errorf("a child has stored note %v instead of %v", r.Note, p.note(p.sent)))
+			switch {
+			case r.Note != p.note(p.sent):
+				wrong = fmt.Errorf("a child has stored note %v instead of %v", r.Note, p.note(p.sent))
+			case r.Event == repeated && p.sent >= tried:
+				wrong = fmt.Errorf("note %v was stored before it was sent: does another demo use the directory?", r.Note)
 			}
 			p.sent++
 		}
@@ -157,9 +163,16 @@ func (p *parent) live(ctx context.Context, life int) (err error) {
 			kill()
 		}
 	}
-	if ended := cmd.Wait(); last || said < moment {
+	if wrong != nil {
+		kill()
+	}
+	ended := cmd.Wait()
+	switch {
+	case wrong != nil:
+		err = wrong
+	case last || said < moment || complaint.Len() > 0: // who is killed does not complain
 		err = errors.Join(err, ended)
-	} else {
+	default:
 		err = nil // of the pipe of a child that was killed
 	}
 	if err != nil && ctx.Err() != nil {
