@@ -82,8 +82,7 @@ func openNotebook(name string) (*notebook, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &notebook{file: file, lines: make(map[string]int)}
-	whole := int64(0)
+	n, whole := &notebook{file: file, lines: make(map[string]int)}, int64(0)
 	for r := bufio.NewReader(file); ; {
 		line, err := r.ReadString('\n')
 		if err != nil { // the rest was cut short by a crash
@@ -171,7 +170,7 @@ func (s *service) serve(ctx context.Context, t *turn.Turn) error {
 			return err
 		}
 		log.Printf("agent %q: %v", t.Agent(), err)
-		if err := t.Abandon(working, store.AbandonCancelled); !errors.Is(err, journal.ErrRejected) {
+		if err := t.Abandon(working, store.AbandonCancelled, apology(t)); !errors.Is(err, journal.ErrRejected) {
 			return err
 		}
 		select {
@@ -180,6 +179,18 @@ func (s *service) serve(ctx context.Context, t *turn.Turn) error {
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// apology ends the conversation of a turn that cannot be done: each call has an answer, and so
+// has the user.
+func apology(t *turn.Turn) (lines []byte) {
+	if !t.Begun() {
+		return nil
+	}
+	for _, call := range t.MaybeDone() {
+		lines = append(lines, message{Role: "tool", Of: call.ID, Text: "It failed, and may have been done."}.line()...)
+	}
+	return append(lines, message{Role: "assistant", Text: "Sorry, that did not work."}.line()...)
 }
 
 // take does a turn, or the rest of one: the conversation says how far it is.
@@ -199,7 +210,11 @@ func (s *service) take(ctx context.Context, t *turn.Turn) error {
 		}
 	}
 	for {
-		conversation, err := s.conversation(ctx, t.Agent())
+		lines, _, err := s.loop.LoadSessionSnapshot(ctx, t.Agent())
+		if err != nil {
+			return err
+		}
+		conversation, err := messages(lines)
 		if err != nil {
 			return err
 		}
@@ -222,8 +237,7 @@ func (s *service) take(ctx context.Context, t *turn.Turn) error {
 // ask finds out whether a call was made, and makes it if not.
 func (s *service) ask(ctx context.Context, t *turn.Turn, call turn.Call) error {
 	s.asked.Add(1)
-	text, done, err := s.tool.done(ctx, call)
-	switch {
+	switch text, done, err := s.tool.done(ctx, call); {
 	case err != nil:
 		return err
 	case done:
@@ -249,12 +263,4 @@ func (s *service) result(ctx context.Context, t *turn.Turn, call turn.Call, text
 		return err
 	}
 	return t.Result(ctx, call.ID, result, message{Role: "tool", Of: call.ID, Text: text}.line())
-}
-
-func (s *service) conversation(ctx context.Context, agent store.RuntimeID) ([]message, error) {
-	lines, _, err := s.loop.LoadSessionSnapshot(ctx, agent)
-	if err != nil {
-		return nil, err
-	}
-	return messages(lines)
 }

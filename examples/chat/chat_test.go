@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,6 +28,7 @@ import (
 	"github.com/loopstore/loopstore/store/journal/disk"
 	"github.com/loopstore/loopstore/store/state"
 	"github.com/loopstore/loopstore/store/storetest"
+	"github.com/loopstore/loopstore/store/turn"
 )
 
 // A test binary that has these variables is the service itself, to be killed.
@@ -94,6 +96,31 @@ func TestConversation(t *testing.T) {
 		}, texts)
 		assert.Contains(t, s.read(t, "/metrics"), "loopstore_")
 		assert.Contains(t, s.read(t, "/inspect/"), "anna")
+		stop()
+		require.NoError(t, <-working)
+	})
+}
+
+// A broken tool fails, and nobody knows what it has done.
+type broken struct{ tool }
+
+func (broken) do(context.Context, turn.Call) (string, error) { return "", errors.New("it is broken") }
+
+// TestAToolThatFails ends the turn: the conversation answers the call, and the user.
+func TestAToolThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(storetest.New(t, options()), scripted{}, broken{})
+		defer s.stop()
+		ctx, stop := context.WithCancel(t.Context())
+		working := make(chan error, 1)
+		go func() { working <- s.work(ctx, 1) }()
+		s.send(t, "anna", "1", "Hello")
+		synctest.Wait()
+		all, err := messages([]byte(s.read(t, "/agents/anna/messages")))
+		require.NoError(t, err)
+		require.Len(t, all, 4)
+		assert.Equal(t, message{Role: "tool", Of: all[1].Call.ID, Text: "It failed, and may have been done."}, all[2])
+		assert.Equal(t, message{Role: "assistant", Text: "Sorry, that did not work."}, all[3])
 		stop()
 		require.NoError(t, <-working)
 	})

@@ -77,7 +77,6 @@ func run(ctx context.Context, addr, dir string, workers int) (err error) {
 	defer rest()
 	go func() { ended <- s.work(working, workers) }()
 	go func() { ended <- server.Serve(listener) }()
-
 	left := 2
 	select {
 	case <-ctx.Done():
@@ -94,7 +93,7 @@ func run(ctx context.Context, addr, dir string, workers int) (err error) {
 		err = errors.Join(err, <-ended)
 	}
 	if errors.Is(err, http.ErrServerClosed) && ctx.Err() != nil {
-		return nil
+		err = nil
 	}
 	return err
 }

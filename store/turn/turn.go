@@ -126,12 +126,15 @@ func (t *Turn) Finish(ctx context.Context, lines []byte) error {
 	return t.move(ctx, store.InputConsumed, store.RunCheckpoint, lines, store.RuntimeIdle)
 }
 
-// Abandon ends the turn without a result. Calls that have none are abandoned too. It adds
-// nothing to the conversation: for a model that wants an answer to each call that it has asked
-// for, call [Turn.Result] with an error of yours first.
-func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason) error {
-	if t.input.State.CurrentState.IsTerminal() {
+// Abandon ends the turn without a result. Calls that have none are abandoned too. If the turn
+// has begun, lines end the conversation: a model may want an answer to each call that it has
+// asked for, and [Turn.MaybeDone] has those without. Lines may be nil.
+func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason, lines []byte) error {
+	switch {
+	case t.input.State.CurrentState.IsTerminal():
 		return t.outOfTurn("is for a turn that has not ended")
+	case len(lines) > 0 && !t.Begun():
+		return t.outOfTurn("adds lines to a turn that has begun")
 	}
 	outcome := store.TerminalOutcome{Type: store.OutcomeAbandoned, Reason: reason}
 	writes := []batch.Write{batch.PutRuntimeState{RuntimeID: t.agent, State: store.RuntimeIdle}}
@@ -146,11 +149,16 @@ func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason) error {
 		}
 		writes = append(writes, batch.PutInputState{RuntimeID: t.agent, State: in})
 	}
-	if _, err := t.store.Commit(ctx, batch.Batch{If: []batch.Condition{t.fence(t.input)}, Then: writes}); err != nil {
-		return err
+	var err error
+	if len(lines) > 0 {
+		_, err = t.commit(ctx, store.RunCheckpoint, lines, nil, writes)
+	} else {
+		_, err = t.store.Commit(ctx, batch.Batch{If: []batch.Condition{t.fence(t.input)}, Then: writes})
 	}
-	t.input.State.CurrentState, t.calls = store.InputAbandoned, nil
-	return nil
+	if err == nil {
+		t.input.State.CurrentState, t.calls = store.InputAbandoned, nil
+	}
+	return err
 }
 
 // PutBack gives up a turn that was not begun: another worker gets it.

@@ -220,7 +220,7 @@ func TestStaleTurns(t *testing.T) {
 	assert.Equal(t, []turn.Call{c}, current.MaybeDone())
 	for _, step := range []error{
 		stale.Checkpoint(ctx, line("1", "more")), stale.Result(ctx, "a", json.RawMessage("1"), nil), stale.Again(ctx, "a"),
-		stale.Abandon(ctx, store.AbandonCancelled), stale.Intend(ctx, &turn.Call{ID: "b"}, nil),
+		stale.Abandon(ctx, store.AbandonCancelled, nil), stale.Intend(ctx, &turn.Call{ID: "b"}, nil),
 	} {
 		assert.ErrorIs(t, step, store.ErrConflict)
 	}
@@ -263,6 +263,7 @@ func TestStepsOutOfTurn(t *testing.T) {
 	require.Error(t, tn.Checkpoint(ctx, line("1", "more")))
 	require.Error(t, tn.Finish(ctx, nil))
 	require.Error(t, tn.Intend(ctx, &turn.Call{ID: "a"}, nil))
+	require.Error(t, tn.Abandon(ctx, store.AbandonCancelled, line("1", "sorry")))
 	require.NoError(t, tn.PutBack(ctx))
 	tn, err := turn.Next(ctx, l)
 	require.NoError(t, err)
@@ -282,8 +283,8 @@ func TestStepsOutOfTurn(t *testing.T) {
 		require.True(t, ok, "%v", step)
 		assert.Contains(t, step.Error(), refused.Call)
 	}
-	require.NoError(t, tn.Abandon(ctx, store.AbandonCancelled))
-	for _, step := range []error{tn.Abandon(ctx, store.AbandonCancelled), tn.Finish(ctx, nil), tn.Again(ctx, "a")} {
+	require.NoError(t, tn.Abandon(ctx, store.AbandonCancelled, line("1", "sorry")))
+	for _, step := range []error{tn.Abandon(ctx, store.AbandonCancelled, nil), tn.Finish(ctx, nil), tn.Again(ctx, "a")} {
 		assert.Error(t, step, "it has ended")
 	}
 	other := store.NewInputState(store.NewInputID(), store.Time{})
@@ -295,6 +296,8 @@ func TestStepsOutOfTurn(t *testing.T) {
 	view, err := l.View(ctx, tn.Agent())
 	require.NoError(t, err)
 	assert.Equal(t, map[store.InputLifecycleState]int{store.InputAbandoned: 2}, view.CountInputStates())
+	snapshot, _ := view.Snapshot()
+	assert.Equal(t, string(line("1", "user"))+string(line("1", "sorry")), snapshot.String(), "and nothing of what was refused")
 }
 
 // TestStoresThatFail shows what went wrong, and names the store's errors.

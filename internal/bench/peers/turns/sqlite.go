@@ -227,6 +227,7 @@ func (d *database) Next(ctx context.Context) (Turn, error) {
 			return t, nil
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
+			d.look() // it may have been woken for somebody else
 			return nil, err
 		}
 		select {
