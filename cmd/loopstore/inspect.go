@@ -113,6 +113,9 @@ type summary struct {
 	Active        store.Time         `json:"active,omitzero"`
 	Labels        map[string]string  `json:"labels,omitempty"`
 	Keys          int                `json:"keys"`
+
+	open  int        // inputs that have not ended
+	since store.Time // when the one was changed that was the longest time ago
 }
 
 // A deleted runtime has left a tombstone.
@@ -155,6 +158,12 @@ func summaryOf(view *state.View) summary {
 	}
 	if snapshot, ok := view.Snapshot(); ok {
 		s.SnapshotBytes = new(snapshot.Len())
+	}
+	for _, in := range view.OpenInputs() {
+		if s.open == 0 || in.Since.Time().Before(s.since.Time()) {
+			s.since = in.Since
+		}
+		s.open += in.Count
 	}
 	return s
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/loopstore/loopstore/cmd/internal/term"
 	"github.com/loopstore/loopstore/store"
@@ -14,16 +16,25 @@ import (
 
 func (c inventory) table() string {
 	var t strings.Builder
-	const row = "%-24s %9s %-13s %9s %9s %7s %9s %12s %8s %12s\n"
-	fmt.Fprintf(&t, row, "runtime", "version", "state", "inputs", "ended", "runs", "receipts", "snapshot", "versions", "bytes")
+	// The columns of the pages, in 80 characters. A name that is longer has a line of its own.
+	const row, room = "%-20s %-12s %6s %8s %7s %5s %8s %7s\n", 20
+	fmt.Fprintf(&t, row, "runtime", "state", "active", "open for", "inputs", "open", "receipts", "size")
 	var all store.Totals
-	for _, s := range c.Runtimes {
-		snapshot := "-"
-		if s.SnapshotBytes != nil {
-			snapshot = term.Grouped(int64(*s.SnapshotBytes))
+	now := time.Now()
+	latest := slices.Clone(c.Runtimes)
+	slices.SortStableFunc(latest, func(a, b summary) int { return b.Active.Time().Compare(a.Active.Time()) })
+	for _, s := range latest {
+		name := term.Named(string(s.RuntimeID), maxNamed)
+		if utf8.RuneCountInString(name) > room {
+			t.WriteString(name + "\n")
+			name = ""
 		}
-		fmt.Fprintf(&t, row, term.Named(string(s.RuntimeID), 24), strconv.FormatUint(s.Version, 10), orDash(s.RuntimeState), term.Grouped(int64(s.InputStates)),
-			term.Grouped(int64(s.Ended)), term.Grouped(int64(s.Runs)), term.Grouped(int64(s.Receipts)), snapshot, term.Grouped(int64(s.Versions)), term.Grouped(s.Bytes))
+		since := "-"
+		if s.open > 0 {
+			since = ago(now, s.since)
+		}
+		fmt.Fprintf(&t, row, name, orDash(s.RuntimeState), ago(now, s.Active), since, term.Grouped(int64(s.InputStates)),
+			term.Grouped(int64(s.open)), term.Grouped(int64(s.Receipts)), short(s.Bytes))
 		all.InputStates += s.InputStates
 		all.Receipts += s.Receipts
 	}
@@ -37,6 +48,39 @@ func (c inventory) table() string {
 		fmt.Fprintf(&t, "deleted: %s at revision %d\n", term.Printable(strconv.Quote(string(d.RuntimeID))), d.Revision)
 	}
 	return t.String()
+}
+
+// maxNamed is how much of a name the table shows.
+const maxNamed = 80
+
+// ago says how long ago something was, in one unit.
+func ago(now time.Time, then store.Time) string {
+	if then.IsZero() {
+		return "-"
+	}
+	gone := max(0, now.Sub(then.Time()))
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}} {
+		if gone >= unit.of {
+			return fmt.Sprint(int64(gone/unit.of), " ", unit.name)
+		}
+	}
+	return fmt.Sprint(int64(gone/time.Second), " s")
+}
+
+// short writes a number of bytes in few characters.
+func short(n int64) string {
+	for _, unit := range []struct {
+		of   int64
+		name string
+	}{{1e12, "TB"}, {1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}} {
+		if n >= unit.of {
+			return fmt.Sprint(n/unit.of, " ", unit.name)
+		}
+	}
+	return fmt.Sprint(n, " B")
 }
 
 func orDash[S ~string](text S) string {

@@ -53,8 +53,8 @@ func TestInspectShowsThePastOfASession(t *testing.T) {
 	dir := withPast(t)
 	code, stdout, stderr := shell(t.Context(), "inspect", dir)
 	require.Equal(t, cli.OK, code, stderr)
-	require.Regexp(t, `(?m)^chat +\d+ - +0 +0 +1 +4 +44 +6 +[\d,]+$`, stdout)
-	require.Regexp(t, `(?m)^copy +\d+ - +0 +0 +0 +0 +44 +1 +[\d,]+$`, stdout)
+	require.Regexp(t, `(?m)^chat +- +\d+ s +- +0 +0 +4 +5 kB$`, stdout)
+	require.Regexp(t, `(?m)^copy +- +\d+ s +- +0 +0 +0 +1 kB$`, stdout)
 
 	code, stdout, stderr = shell(t.Context(), "inspect", "-runtime", "chat", dir)
 	require.Equal(t, cli.OK, code, stderr)
