@@ -154,8 +154,7 @@ With --agent it prints one object too:
 const inspectHelp = `inspect shows what is in a file written by Loop.Export or "loopstore demo --export",
 or in a store's journal, which is a directory, such as that of "loopstore demo
 --journal": a table of the runtimes, the one that was written to last first, or all of one
-runtime. - is the standard input,
-which cannot be a journal.
+runtime. - is the standard input, which cannot be a journal.
 Payloads, that is snapshots and inputs, are shown only with --payloads, and of a
 session one version, the latest or that of --number. Characters that a terminal might
 take for a command are escaped.

@@ -222,11 +222,16 @@ func (b *browser) noFaults() {
 // picture keeps one of the page's beginning, if that is asked for.
 func (b *browser) picture(name string, width int) {
 	b.t.Helper()
-	if *screenshots == "" {
-		return
+	if *screenshots != "" {
+		b.shoot(name, width, 1600)
 	}
+}
+
+// shoot keeps a picture of the page's beginning.
+func (b *browser) shoot(name string, width, height int) {
+	b.t.Helper()
 	var shot struct{ Data string }
-	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true, "clip": map[string]any{"x": 0, "y": 0, "width": width, "height": 1600, "scale": 1}}, &shot)
+	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true, "clip": map[string]any{"x": 0, "y": 0, "width": width, "height": height, "scale": 1}}, &shot)
 	png, err := base64.StdEncoding.DecodeString(shot.Data)
 	require.NoError(b.t, err)
 	require.NoError(b.t, os.WriteFile(filepath.Join(*screenshots, name+".png"), png, 0o600))

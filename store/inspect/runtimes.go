@@ -56,7 +56,7 @@ var columns = []column{
 	{"id", "Runtime", false, func(a, b *entry) int { return cmp.Compare(a.RuntimeID, b.RuntimeID) }},
 	{"state", "State", false, func(a, b *entry) int { return cmp.Compare(a.RuntimeState, b.RuntimeState) }},
 	{byActivity, "Active", true, func(a, b *entry) int {
-		return cmp.Or(-bySince(a.Active, b.Active), cmp.Compare(a.Version, b.Version))
+		return cmp.Or(compare(a.Active, b.Active), cmp.Compare(a.Version, b.Version))
 	}},
 	{"open", "Open for", true, func(a, b *entry) int { return bySince(b.since, a.since) }},
 	{"inputs", "Inputs", true, func(a, b *entry) int {

@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/loopstore/loopstore"
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/inspect"
@@ -126,4 +129,26 @@ func TestListsHavePages(t *testing.T) {
 	}
 	_, overview, _ = strings.Cut(overview, "<h2>Receipts")
 	require.Less(t, strings.Index(overview, uuidOf(store.ParseRunID, 1249).String()), strings.Index(overview, uuidOf(store.ParseRunID, 1245).String()))
+}
+
+// Who was written to last comes first, by the clock, and by the version where that is not known.
+func TestNewestActivityComesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, opts := range []loopstore.Options{{Activity: true}, {}} {
+			loop := storetest.New(t, opts)
+			for _, id := range []store.RuntimeID{"b", "c", "a", "b"} {
+				require.NoError(t, loop.PersistRuntimeState(t.Context(), id, store.RuntimeIdle))
+				time.Sleep(time.Minute)
+			}
+			h := inspect.Handler(loop, inspect.Options{})
+			for query, want := range map[string][]any{"": {"b", "a", "c"}, "?sort=active&desc=1": {"b", "a", "c"}, "?sort=active": {"c", "a", "b"}} {
+				_, list := getJSON(t, h, "/"+query)
+				var ids []any
+				for _, row := range list["runtimes"].([]any) {
+					ids = append(ids, row.(map[string]any)["runtime_id"])
+				}
+				require.Equal(t, want, ids, query)
+			}
+		}
+	})
 }
