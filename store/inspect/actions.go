@@ -104,7 +104,7 @@ func (h *handler) act(w http.ResponseWriter, r *http.Request) error {
 		if err := d.look(d, r); err != nil {
 			return err
 		}
-		write(w, r, http.StatusOK, page{Template: "action", Title: d.Title(), Body: d, Changes: true})
+		write(w, r, http.StatusOK, page{Template: "action", Title: d.Title(), Place: h.place, Body: d, Changes: true})
 	case http.MethodPost:
 		h.done(w, r, d, d.post(w, r))
 	default:
@@ -195,7 +195,7 @@ func (h *handler) done(w http.ResponseWriter, r *http.Request, d *deed, err erro
 		u := d.undoneBy(err)
 		h.acts.log(d, u.Outcome, err.Error())
 		if r.Context().Err() == nil {
-			write(w, r, u.status, page{Template: "undone", Title: u.title, Body: u, Changes: true})
+			write(w, r, u.status, page{Template: "undone", Title: u.title, Place: h.place, Body: u, Changes: true})
 		}
 		return
 	}

@@ -102,10 +102,16 @@ func (c *crew) serve(w http.ResponseWriter, r *http.Request) error {
 			return strconv.FormatInt(time.Now().UnixMilli(), 10), err
 		})
 	}
+	up := "./"
+	if n := strings.Count(r.URL.Path, "/"); n > 1 {
+		up = strings.Repeat("../", n-1)
+	}
 	number, path, ok := partitionIn(r.URL.Path)
 	status := c.member.Status()
 	if !ok || number < 0 || number >= len(status.Partitions) {
-		return notFound("page")
+		p := elsewhere{&problem{http.StatusNotFound, "No such page", "There is nothing at this address."}, ""}
+		write(w, r, p.status, page{Template: "elsewhere", Title: p.title, Place: place{Up: up}, Body: p})
+		return nil
 	}
 	if path == "" {
 		w.Header().Set("Location", strconv.Itoa(number)+"/")
@@ -116,15 +122,14 @@ func (c *crew) serve(w http.ResponseWriter, r *http.Request) error {
 	if holder := status.Partitions[number].Holder; holder != (cluster.Member{}) && holder != status.Self {
 		p.Text, p.Link = "The partition is claimed by "+cut(60, name(holder.Name))+".", c.link(holder, number)
 	}
-	up := strings.Repeat("../", strings.Count(path, "/")+1)
 	write(w, r, p.status, page{Template: "elsewhere", Title: p.title, Place: place{Partition: strconv.Itoa(number), Up: up}, Body: p})
 	return nil
 }
 
-// An elsewhere is the problem of a partition that is not held here.
+// An elsewhere is the problem of a page that is not here.
 type elsewhere struct {
 	*problem
-	Link string // to where it may be held
+	Link string // to where it may be, empty if that is not known
 }
 
 // link returns where a partition is shown by its holder; empty if that is not known.

@@ -114,8 +114,14 @@ func TestClusterIsShownByAnyMember(t *testing.T) {
 		require.Contains(t, w.Body.String(), "The partition is claimed by a.")
 		require.Contains(t, w.Body.String(), fmt.Sprintf(`<a href="http://a:4000/loopstore/partitions/%d/">Look there</a>`, mine))
 		require.Contains(t, w.Body.String(), `<a href="../../">Cluster</a>`)
-		for _, target := range []string{"/partitions/6/", "/partitions/-1/", "/partitions/x/", "/partitions/", "/nowhere", "/runtime?id=" + string(id)} {
-			require.Equal(t, http.StatusNotFound, get(t, ha, target).Code, target)
+		for target, up := range map[string]string{
+			"/partitions/6/": "../../", "/partitions/6/runtime?id=a": "../../", "/partitions/-1/": "../../", "/partitions/x/": "../../", "/partitions/": "../",
+			"/nowhere": "./", "/runtime?id=" + string(id): "./",
+		} {
+			w := get(t, ha, target)
+			require.Equal(t, http.StatusNotFound, w.Code, target)
+			require.Contains(t, w.Body.String(), `<a href="`+up+`" aria-current="page">Cluster</a>`, target)
+			require.NotContains(t, w.Body.String(), "All runtimes", "a cluster has no list of them")
 		}
 		require.Equal(t, http.StatusBadRequest, get(t, ha, "/?from=x").Code)
 
@@ -159,6 +165,30 @@ func TestPartitionThatCameBackIsShown(t *testing.T) {
 		require.True(t, ok)
 		require.NotSame(t, first, second)
 		require.Equal(t, http.StatusOK, get(t, h, "/partitions/5/").Code)
+	})
+}
+
+// The pages of actions stand where the others of a partition do.
+func TestActionsOfAPartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTeam(t).join("a")
+		time.Sleep(lease)
+		id := in(2, 6)
+		require.NoError(t, a.Router(nil).PersistRuntimeState(t.Context(), id, store.RuntimeIdle))
+		o := &operator{t: t, host: here, h: inspect.ClusterHandler(a, inspect.Options{Actions: &inspect.Actions{}})}
+		target := "/partitions/2/delete?id=" + string(id)
+		stands := func(body string) {
+			t.Helper()
+			require.Contains(t, body, `<a href="../../">Cluster</a>`)
+			require.Contains(t, body, `<span class="place">Partition 2</span>`)
+		}
+		stands(o.send(http.MethodGet, target, nil).Body.String())
+		stands(o.send(http.MethodPost, target, nil).Body.String())
+		to, form := o.ask(target)
+		w := o.send(http.MethodPost, "/partitions/2"+to, form)
+		require.Equal(t, http.StatusSeeOther, w.Code)
+		stands(o.send(http.MethodGet, "/partitions/2/"+strings.TrimPrefix(w.Header().Get("Location"), "./"), nil).Body.String())
+
 	})
 }
 

@@ -209,10 +209,13 @@ func (f *following) publish(entries map[store.RuntimeID]*entry, err error) {
 	mark := markOf(len(entries), highest)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if mark == f.mark && err == nil {
+	if err != nil { // what was published last stays, for those who are about to read it
+		f.err = err
+	} else if mark == f.mark {
 		return
+	} else {
+		f.entries, f.mark, f.made = entries, mark, make(map[string]*answer)
 	}
-	f.entries, f.mark, f.err, f.made = entries, mark, err, make(map[string]*answer)
 	close(f.moved)
 	f.moved = make(chan struct{})
 }
