@@ -77,7 +77,7 @@ func TestPrune(t *testing.T) {
 	require.Equal(t, 1, before.Keys)
 
 	body := o.send(http.MethodGet, "/prune?"+escaped(busy), nil).Body.String()
-	require.Contains(t, body, `Inputs that have ended, of 6<input type="number" name="inputs" min="1" inputmode="numeric" value="" placeholder="all">`)
+	require.Contains(t, body, `Inputs that have ended: keep, of 6<input type="number" name="inputs" min="1" inputmode="numeric" value="" placeholder="all">`)
 	require.NotContains(t, body, "What would go", "nobody has said yet what to keep")
 	require.NotContains(t, body, `method="post"`)
 	require.Contains(t, o.send(http.MethodGet, "/prune?"+escaped(busy)+"&inputs=100", nil).Body.String(), "<p>Nothing.</p>")

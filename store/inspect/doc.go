@@ -1,5 +1,6 @@
-// Package inspect shows what a loop holds as web pages: its runtimes, each with its
-// inputs, its receipts and the versions of its session that are kept, and its statistics.
+// Package inspect shows what a loop holds as web pages: whether anything is stuck, the
+// runtimes, each with its inputs, its receipts, its conversation and a time line, and the
+// statistics.
 //
 //	mux.Handle("/loopstore/", http.StripPrefix("/loopstore", inspect.Handler(loop, inspect.Options{})))
 //
@@ -16,11 +17,10 @@
 //
 // # What it does
 //
-// It only reads, but for Actions: any method but GET and HEAD is refused. It asks the loop for views,
-// and for the list of runtimes page by page, so it delays other callers no longer
-// than one of these takes. Nothing that a store holds can become markup or script:
-// it is escaped, and the content security policy allows the page's own style and
-// script alone. Nothing is loaded from elsewhere.
+// It only reads, but for Actions: any method but GET and HEAD is refused. It asks the loop
+// for views and images, which cost the owner the same however much it holds. Nothing
+// that a store holds can become markup or script: it is escaped, and the content security
+// policy allows the page's own style and script alone. Nothing is loaded from elsewhere.
 //
 // # Conversations
 //

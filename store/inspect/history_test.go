@@ -215,7 +215,7 @@ func TestHistoryAsksNothingOfTheOwner(t *testing.T) {
 		for kind, n := range loop.Stats().Operations {
 			require.Zero(t, n, kind)
 		}
-		require.Contains(t, body, "All is well. The owner was idle 100.0 % of the last ten seconds, and nothing waits. No call has failed in the last 10m0s.")
+		require.Contains(t, body, "The store itself is well. The owner was idle 100.0 % of the last ten seconds, and no call waits for it. No call has failed in the last 10m0s.")
 	})
 }
 
@@ -235,12 +235,12 @@ func TestStatsSayWhatIsWrong(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			g, history := &gauged{stats: loopstore.Stats{Serving: true, InboxSize: 8}}, new(inspect.History)
-			require.Contains(t, stats(t, g, history), "All is well.")
+			require.Contains(t, stats(t, g, history), "The store itself is well.")
 			time.Sleep(5 * time.Second)
 			g.set(change)
 			body := stats(t, g, history)
 			require.Contains(t, body, want)
-			require.Equal(t, strings.Contains(want, "No call has failed"), strings.Contains(body, "All is well."))
+			require.Equal(t, strings.Contains(want, "No call has failed"), strings.Contains(body, "The store itself is well."))
 		})
 	}
 }

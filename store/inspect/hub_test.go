@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -184,12 +185,29 @@ func TestWhatIsStuck(t *testing.T) {
 		body := get(t, h, "/").Body.String()
 		require.Contains(t, body, "No input waits")
 		require.Contains(t, body, "No turn is under way")
+		verdict := func() string {
+			t.Helper()
+			found := regexp.MustCompile(`<p class="verdict[^>]*>(.*?)</p>`).FindStringSubmatch(get(t, h, "/").Body.String())
+			return regexp.MustCompile(`<[^>]*>`).ReplaceAllString(found[1], "")
+		}
+		require.Equal(t, "Nothing waits, and no turn has inputs under way.", verdict())
 		put := func(id store.RuntimeID, n int, current store.InputLifecycleState) {
 			t.Helper()
 			in := store.NewInputState(uuidOf(store.ParseInputID, n), store.TimeOf(time.Now()))
 			in.CurrentState = current
 			require.NoError(t, loop.PersistInputState(t.Context(), id, in))
 		}
+		put("old <b>", 1, store.InputQueued)
+		require.Equal(t, "Nothing waits, or is under way, unusually long.", verdict())
+		time.Sleep(11 * time.Minute)
+		require.Equal(t, "old &lt;b&gt; has an input that has waited for 11 min, unusually long, and no turn under way: is a worker there?", verdict())
+		put("old <b>", 2, store.InputStaged)
+		require.Equal(t, "old &lt;b&gt; has an input that has waited for 11 min, unusually long.", verdict())
+		time.Sleep(11 * time.Minute)
+		require.Equal(t, "old &lt;b&gt; has had a turn open for 11 min, unusually long, and 1 input waits behind it.", verdict())
+		_, err := loop.DeleteRuntime(t.Context(), "old <b>")
+		require.NoError(t, err)
+		began := time.Now()
 		put("old <b>", 1, store.InputQueued)
 		put("turn", 2, store.InputStaged)
 		require.NoError(t, loop.PersistRuntimeState(t.Context(), "runs", store.RuntimeRunning))
@@ -209,16 +227,16 @@ func TestWhatIsStuck(t *testing.T) {
 			longest := waiting["longest"].([]any)
 			require.Len(t, longest, 5)
 			require.Equal(t, map[string]any{
-				"runtime_id": "old <b>", "input_id": uuidOf(store.ParseInputID, 1).String(), "state": "queued", "since": "2000-01-01T00:00:00Z", "long": true,
+				"runtime_id": "old <b>", "input_id": uuidOf(store.ParseInputID, 1).String(), "state": "queued", "since": store.TimeOf(began).String(), "long": true,
 			}, longest[0])
 			require.Equal(t, false, longest[1].(map[string]any)["long"])
 			require.InDelta(t, 2, underWay["runtimes"], 0)
 			require.InDelta(t, 1, underWay["inputs"], 0)
 			require.Equal(t, true, underWay["longest"].([]any)[0].(map[string]any)["long"], "there is nothing to compare it with, but two hours are long")
 			require.Equal(t, []any{
-				map[string]any{"state": "accepted", "inputs": 6., "runtimes": 6., "since": "2000-01-01T02:00:00Z"},
-				map[string]any{"state": "queued", "inputs": 7., "runtimes": 7., "since": "2000-01-01T00:00:00Z"},
-				map[string]any{"state": "staged", "inputs": 1., "runtimes": 1., "since": "2000-01-01T00:00:00Z"},
+				map[string]any{"state": "accepted", "inputs": 6., "runtimes": 6., "since": store.TimeOf(began.Add(2 * time.Hour)).String()},
+				map[string]any{"state": "queued", "inputs": 7., "runtimes": 7., "since": store.TimeOf(began).String()},
+				map[string]any{"state": "staged", "inputs": 1., "runtimes": 1., "since": store.TimeOf(began).String()},
 			}, shown["open"])
 		}
 		check()

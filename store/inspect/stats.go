@@ -124,7 +124,7 @@ func (b *board) judge() {
 	if len(b.Problems) > 0 {
 		return
 	}
-	b.Well = fmt.Sprintf("All is well. The owner was idle %s of the last ten seconds, and nothing waits.", percent(1-b.Saturation))
+	b.Well = fmt.Sprintf("The store itself is well. The owner was idle %s of the last ten seconds, and no call waits for it.", percent(1-b.Saturation))
 	if span > 0 {
 		b.Well += fmt.Sprintf(" No call has failed in the last %s", brief(span))
 		if conflicts > 0 {

@@ -48,9 +48,12 @@ type waiter struct {
 	RuntimeID store.RuntimeID `json:"runtime_id"`
 	InputID   *store.InputID  `json:"input_id"` // null if the runtime itself is running
 	State     string          `json:"state"`
-	Since     store.Time      `json:"since,omitzero"` // zero if that is not known
-	Long      bool            `json:"long"`           // much longer than others
-	Share     float64         `json:"-"`              // of the longest time, in percent
+	Since     store.Time      `json:"since,omitzero"`   // zero if that is not known
+	Long      bool            `json:"long"`             // much longer than others
+	Turn      bool            `json:"-"`                // it is one, and no input that waits for one
+	Idle      bool            `json:"-"`                // the runtime has no turn under way
+	Behind    int             `json:"behind,omitempty"` // inputs of the runtime that wait for its turn to end
+	Share     float64         `json:"-"`                // of the longest time, in percent
 }
 
 // waits reports whether an input in an open state waits for its turn, as package turn has
@@ -105,8 +108,33 @@ func (s *standing) add(e *entry) {
 	if underWay == nil && e.RuntimeState == store.RuntimeRunning {
 		underWay = &waiter{RuntimeID: e.RuntimeID, State: string(store.RuntimeRunning), Since: e.Active}
 	}
+	if underWay != nil {
+		underWay.Turn, underWay.Behind = true, waitingIn(e)
+	}
+	if waiting != nil {
+		waiting.Idle = underWay == nil
+	}
 	s.Waiting.add(waiting)
 	s.UnderWay.add(underWay)
+}
+
+func waitingIn(e *entry) (inputs int) {
+	for _, o := range e.open {
+		if waits(o.State) {
+			inputs += o.Count
+		}
+	}
+	return inputs
+}
+
+// Stuck returns what stands unusually long: a turn rather than an input; nil if nothing does.
+func (s *standing) Stuck() *waiter {
+	for _, in := range []*queue{&s.UnderWay, &s.Waiting} {
+		if len(in.Longest) > 0 && in.Longest[0].Long {
+			return &in.Longest[0]
+		}
+	}
+	return nil
 }
 
 func (l *queue) add(w *waiter) {
