@@ -75,6 +75,7 @@ func TestBrowserShowsPages(t *testing.T) {
 		"runtimes": "?q=a&sort=id", "runtime": "runtime" + id, "inputs": "inputs" + id, "input": "input" + id + "&input=" + first.String(),
 		"transcript": "transcript" + told, "message": "message" + told + "&message=2", "diff": "diff" + told, "timeline": "timeline" + told + talking,
 		"times": "timeline" + id, "conversation": "transcript" + id, "runs": "runs" + id, "run": "run" + id + "&run=" + run.String(), "stats": "stats",
+		"versions": "versions" + id, "version": "version" + id + "&number=1",
 	} {
 		b.scripts(false)
 		b.visit(at + path)
