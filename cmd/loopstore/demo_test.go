@@ -176,14 +176,14 @@ func TestTakesTheUsersFiles(t *testing.T) {
 	text = bytes.ReplaceAll(text, []byte(`"role":`), []byte(`"role" : `))
 	require.NoError(t, os.WriteFile(spaced, text, 0o600))
 
-	const sums = "SHA-256 and count of the messages, "
+	const sums = "SHA-256 and count, "
 	for _, c := range []struct {
 		files   []string
 		digests string
 	}{
-		{[]string{canonical}, sums + "computed without package session"},
-		{[]string{canonical, spaced}, "computed without package session, but for the files below"},
-		{[]string{spaced}, sums + "computed by package session itself"},
+		{[]string{canonical}, sums + "computed apart"},
+		{[]string{canonical, spaced}, "computed apart, but for the files below"},
+		{[]string{spaced}, sums + "by package session"},
 	} {
 		code, stdout, _ := shell(t.Context(), append([]string{"demo", "-runtimes", "10", "-turns", "20", "-quiet"}, c.files...)...)
 		require.Equal(t, cli.OK, code, stdout)
