@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,12 +52,18 @@ func TestALoopFromBeforeIsNotServedAgain(t *testing.T) {
 // slowWriter heeds contexts; its writes take less than a sixth of a lease.
 type slowWriter struct {
 	cluster.Directory
-	takes time.Duration
+	takes atomic.Int64 // a time.Duration
+}
+
+func slowly(d cluster.Directory, takes time.Duration) *slowWriter {
+	w := &slowWriter{Directory: d}
+	w.takes.Store(int64(takes))
+	return w
 }
 
 func (d *slowWriter) Write(ctx context.Context, doc []byte, revision uint64) (bool, error) {
 	select {
-	case <-time.After(d.takes):
+	case <-time.After(time.Duration(d.takes.Load())):
 		return d.Directory.Write(ctx, doc, revision)
 	case <-ctx.Done():
 		return false, ctx.Err()
@@ -67,7 +74,8 @@ func TestSlowWritesAreWaitedForAfterAnAbsence(t *testing.T) {
 	for _, hangs := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCrew(t, 1)
-			c.directory.Directory = &slowWriter{c.directory.Directory, lease / 24}
+			w := slowly(c.directory.Directory, lease/24)
+			c.directory.Directory = w
 			c.join("a")
 			a := c.members["a"]
 			time.Sleep(5 * lease)
@@ -89,7 +97,7 @@ func TestSlowWritesAreWaitedForAfterAnAbsence(t *testing.T) {
 			}
 			t.Logf("hangs %t: directory back, lapsed after %v, serving again after %v (lease %v)", hangs, lapsedAt, back, lease)
 			assert.Zero(t, lapsedAt)
-			c.directory.Directory = c.directory.Directory.(*slowWriter).Directory
+			w.takes.Store(0) // or Close takes long
 		})
 	}
 }
@@ -97,7 +105,7 @@ func TestSlowWritesAreWaitedForAfterAnAbsence(t *testing.T) {
 func TestCloseEndsWithSlowWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrew(t, 1)
-		w := &slowWriter{c.directory.Directory, lease / 24}
+		w := slowly(c.directory.Directory, lease/24)
 		c.directory.Directory = w
 		c.join("a")
 		a := c.members["a"]
