@@ -58,7 +58,7 @@ func TestInspectAndVerifyTakeAJournal(t *testing.T) {
 	loop := opened(t, name)
 	require.NoError(t, loop.ExportFile(t.Context(), file))
 	require.NoError(t, loop.Close())
-	kind := regexp.MustCompile(`(?m)partition "demo", |^[\d,]+ [KM]B, |^(lines|records).*\n|\n  "partition": "demo",`)
+	kind := regexp.MustCompile(`(?m)partition "demo", |^[\d,]+ [KM]B, |^(lines|records).*\n|\n  "partition": "demo",| *\d+ s +`) // time goes on
 	for _, args := range [][]string{
 		{"inspect"}, {"inspect", "-json"}, {"inspect", "-runtime", "agent-003"}, {"inspect", "-runtime", "agent-003", "-payloads", "-json"}, {"verify"},
 	} {
@@ -239,7 +239,7 @@ func TestCompactGivesRoomBack(t *testing.T) {
 	_, err := loop.DeleteRuntime(t.Context(), "large")
 	require.NoError(t, err)
 	require.NoError(t, loop.Close())
-	_, held, _ := shell(t.Context(), "inspect", name)
+	_, held, _ := shell(t.Context(), "inspect", "--json", name)
 
 	code, stdout, stderr := shell(t.Context(), "compact", name)
 	require.Equal(t, cli.OK, code, stderr)
@@ -250,7 +250,7 @@ func TestCompactGivesRoomBack(t *testing.T) {
 	code, stdout, stderr = shell(t.Context(), "compact", name)
 	require.Equal(t, cli.OK, code, stderr)
 	require.Regexp(t, `: (\d+ [KM]B), was \d+ [KM]B: there was no room to give back, and the log was brought into the pages\n$`, stdout)
-	_, still, _ := shell(t.Context(), "inspect", name)
+	_, still, _ := shell(t.Context(), "inspect", "--json", name)
 	require.Equal(t, held, still)
 
 	missing := filepath.Join(t.TempDir(), "nowhere")

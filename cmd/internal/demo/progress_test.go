@@ -101,11 +101,13 @@ func TestATableIsWrittenOver(t *testing.T) {
 		done := tally{events: make(chan string)}
 		stop := showProgress(s, &done)
 		time.Sleep(time.Second + time.Millisecond)
+		synctest.Wait()
 		require.Equal(t, []string{"  1.0s  0 turns", "", "operation                       count now a second", "all                                 0            0", ""}, s.lines)
 		done.turns.Store(1)
 		done.operations[ops.KindPersistInputState].Store(1000)
 		done.events <- "it rains"
 		time.Sleep(200 * time.Millisecond)
+		synctest.Wait()
 		table := []string{
 			"  1.0s  it rains", "  1.2s  1 turn", "", "operation                       count now a second",
 			"persist_input_state             1,000        5,000", "all                             1,000        5,000", "",
