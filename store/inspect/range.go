@@ -3,7 +3,6 @@ package inspect
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/loopstore/loopstore/store"
@@ -48,8 +47,11 @@ func long(d time.Duration) string {
 		}
 		return text
 	}
+	if d < time.Millisecond {
+		return "0 ms"
+	}
 	if d < time.Second {
-		return strings.TrimSuffix(brief(d.Truncate(time.Millisecond)), "0s") + map[bool]string{true: "0 ms"}[d < time.Millisecond]
+		return brief(d.Truncate(time.Millisecond))
 	}
 	return fmt.Sprintf("%.1f s", d.Truncate(100*time.Millisecond).Seconds())
 }

@@ -24,29 +24,26 @@ func NewPlace(w io.Writer) *Place {
 	return &Place{w: w, terminal: ok && t.Terminal()}
 }
 
-// Show writes a text in the place of the one before.
-func (p *Place) Show(text string) { p.write(text) }
-
 // Say writes a line that stays, above the place.
 func (p *Place) Say(line string) {
 	shown := p.shown
 	p.Clear()
-	p.write(line + "\n")
+	p.Show(line + "\n")
 	if p.shown = ""; p.terminal {
-		p.write(shown)
+		p.Show(shown)
 	}
 }
 
 // Clear leaves nothing in the place.
 func (p *Place) Clear() {
 	if p.terminal && p.shown != "" {
-		p.write("")
+		p.Show("")
 	}
 }
 
-// write writes a text over what is shown, in one call. It ignores errors: if the terminal is
-// gone, nobody is left to tell.
-func (p *Place) write(text string) {
+// Show writes a text in the place of the one before, in one call. It ignores errors: if the
+// terminal is gone, nobody is left to tell.
+func (p *Place) Show(text string) {
 	over := ""
 	if p.terminal && p.shown != "" {
 		if up := strings.Count(p.shown, "\n"); up > 0 {
