@@ -93,19 +93,6 @@ func momentOf(t, now time.Time) moment {
 
 func (b *clusterBoard) JSON() any { return b }
 
-// goneBy writes how long ago something was, as live.js does.
-func goneBy(d time.Duration) string {
-	for _, unit := range []struct {
-		of   time.Duration
-		name string
-	}{{24 * time.Hour, " d"}, {time.Hour, " h"}, {time.Minute, " min"}} {
-		if d >= unit.of {
-			return strconv.Itoa(int(d/unit.of)) + unit.name
-		}
-	}
-	return strconv.Itoa(int(max(0, d)/time.Second)) + " s"
-}
-
 func (c *crew) page(r *http.Request) (page, error) {
 	s, now, query := c.member.Status(), time.Now(), r.URL.Query()
 	from := 0

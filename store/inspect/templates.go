@@ -124,18 +124,20 @@ func text(value any) string {
 // words writes a name of several words.
 func words(value any) string { return strings.ReplaceAll(text(value), "_", " ") }
 
-// ago writes how long ago something was, in one unit. live.js does the same.
-func ago(now, then store.Time) string {
-	gone := max(0, now.Time().Sub(then.Time()))
+// ago writes how long ago something was.
+func ago(now, then store.Time) string { return goneBy(now.Time().Sub(then.Time())) }
+
+// goneBy writes how long something is ago, in one unit. live.js does the same.
+func goneBy(d time.Duration) string {
 	for _, unit := range []struct {
 		of   time.Duration
 		name string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}} {
-		if gone >= unit.of {
-			return fmt.Sprint(int64(gone/unit.of), " ", unit.name)
+	}{{24 * time.Hour, " d"}, {time.Hour, " h"}, {time.Minute, " min"}} {
+		if d >= unit.of {
+			return strconv.Itoa(int(d/unit.of)) + unit.name
 		}
 	}
-	return fmt.Sprint(int64(gone/time.Second), " s")
+	return strconv.Itoa(int(max(0, d)/time.Second)) + " s"
 }
 
 // clock writes a time to the millisecond.
