@@ -72,9 +72,7 @@ func TestBrowserDoesActions(t *testing.T) {
 	mux.Handle("/under/", http.StripPrefix("/under", inspect.Handler(loop, inspect.Options{
 		Actions: &inspect.Actions{Hosts: []string{"ops.example"}, Log: slog.New(slog.DiscardHandler)},
 	})))
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	t.Cleanup(server.CloseClientConnections)
+	server := listen(t, mux)
 
 	b.scripts(false)
 	n, base := 0, server.URL+"/under/"
@@ -156,8 +154,7 @@ func TestBrowserDoesActions(t *testing.T) {
 	require.Regexp(t, formed, w.Body.String())
 	for _, base := range []string{server.URL, named} {
 		copied := strings.Replace(w.Body.String(), `method="post" action="`, `method="post" action="`+base+"/under/", 1)
-		evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, copied) }))
-		t.Cleanup(evil.Close)
+		evil := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, copied) }))
 		evilAt, err := url.Parse(evil.URL)
 		require.NoError(t, err)
 		b.visit("http://evil.example:" + evilAt.Port() + "/")

@@ -5,7 +5,6 @@ package inspect_test
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -54,9 +53,7 @@ const isLive = `document.getElementById('live').checkVisibility() && document.ge
 func serve(t *testing.T, loop *loopstore.Loop) string {
 	mux := http.NewServeMux()
 	mux.Handle("/under/", http.StripPrefix("/under", inspect.Handler(loop, inspect.Options{Payloads: true})))
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	t.Cleanup(server.CloseClientConnections) // those of live pages
+	server := listen(t, mux)
 	return server.URL + "/under/"
 }
 
@@ -202,15 +199,13 @@ func TestBrowserSaysThatItIsHeldBack(t *testing.T) {
 	t.Parallel()
 	b := openBrowser(t)
 	h := inspect.Handler(sample(t), inspect.Options{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/changes" { // as a proxy that waits for the end of an answer
 			<-r.Context().Done()
 			return
 		}
 		h.ServeHTTP(w, r)
 	}))
-	t.Cleanup(server.Close)
-	t.Cleanup(server.CloseClientConnections)
 	b.visit(server.URL + "/")
 	b.until(`document.getElementById('live').textContent === 'held back by a proxy: reload to see news'`)
 	b.noFaults()

@@ -26,7 +26,7 @@ var screenshots = flag.String("screenshots", "", "a directory for pictures of th
 // DevTools protocol over two pipes: a JSON object each way, and a zero byte.
 type browser struct {
 	t       *testing.T
-	out     io.Writer
+	out     *os.File
 	session string // of the one page
 	number  int
 
@@ -106,7 +106,10 @@ func (b *browser) read(r io.Reader) {
 		b.mu.Lock()
 		switch message.Method {
 		case "":
-			b.answers[message.ID] <- message.answer
+			if answered, ok := b.answers[message.ID]; ok { // the first answer to a command
+				delete(b.answers, message.ID)
+				answered <- message.answer
+			}
 		case "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded":
 			b.faults = append(b.faults, string(message.Params))
 		}
@@ -137,6 +140,7 @@ func (b *browser) ask(method string, params map[string]any) answer {
 	if b.session == "" {
 		text = []byte(strings.Replace(string(text), `,"sessionId":""`, "", 1))
 	}
+	require.NoError(b.t, b.out.SetWriteDeadline(time.Now().Add(time.Minute)))
 	_, err = b.out.Write(append(text, 0))
 	require.NoError(b.t, err)
 	select {

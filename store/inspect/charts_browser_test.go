@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -74,9 +73,7 @@ func TestBrowserShowsCharts(t *testing.T) {
 	for _, trouble := range []bool{false, true} {
 		all := aDay(trouble)
 		g := &gauged{stats: *all[len(all)-1]}
-		server := httptest.NewServer(inspect.Handler(g, inspect.Options{History: inspect.Sampled(all)}))
-		t.Cleanup(server.Close)
-		t.Cleanup(server.CloseClientConnections)
+		server := listen(t, inspect.Handler(g, inspect.Options{History: inspect.Sampled(all)}))
 		b.visit(server.URL + "/stats")
 		b.until(isLive)
 		for _, scheme := range []string{"light", "dark"} {
@@ -119,9 +116,7 @@ func TestBrowserShowsCluster(t *testing.T) {
 	sometime := troubled(time.Now())
 	for name, member := range map[string]inspect.Member{"well": nodes[0], "trouble": sometime} {
 		h := inspect.ClusterHandler(member, inspect.Options{Members: func(m cluster.Member) string { return "http://" + m.Name + ".example.com/" }})
-		server := httptest.NewServer(http.StripPrefix("/under", h))
-		t.Cleanup(server.Close)
-		t.Cleanup(server.CloseClientConnections)
+		server := listen(t, http.StripPrefix("/under", h))
 		b.scripts(false)
 		b.visit(server.URL + "/under/")
 		b.scripts(true)

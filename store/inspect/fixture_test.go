@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -34,6 +35,16 @@ var (
 	last   = uuidOf(store.ParseInputID, 9)
 	run    = uuidOf(store.ParseRunID, 1)
 )
+
+// listen serves h until the test has ended. By then its requests' contexts have, too, so
+// that a browser which begins a stream once more keeps no server from closing.
+func listen(t *testing.T, h http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(h)
+	server.Config.BaseContext = func(net.Listener) context.Context { return t.Context() }
+	server.Start()
+	t.Cleanup(server.Close)
+	return server
+}
 
 func uuidOf[T any](parse func(string) (T, error), n int) T {
 	id, err := parse(fmt.Sprintf("0197f3a2-0000-7000-8000-%012d", n))

@@ -328,8 +328,7 @@ func TestItOnlyReads(t *testing.T) {
 		require.Equal(t, http.StatusMethodNotAllowed, w.Code)
 		require.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
 	}
-	server := httptest.NewServer(h)
-	defer server.Close()
+	server := listen(t, h)
 	for _, target := range []string{"/", "/events"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodHead, server.URL+target, nil)
 		require.NoError(t, err)

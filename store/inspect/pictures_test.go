@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,7 +46,7 @@ func TestPictures(t *testing.T) {
 			pages[p.path] = get(t, h, p.path).Body.String()
 		}
 	})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if page, ok := pages[r.URL.RequestURI()]; ok {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			_, _ = io.WriteString(w, page)
@@ -58,8 +57,6 @@ func TestPictures(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}))
-	t.Cleanup(server.Close)
-	t.Cleanup(server.CloseClientConnections)
 	b := openBrowser(t)
 	for _, p := range pictures {
 		b.visit(server.URL + p.path)
