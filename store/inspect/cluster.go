@@ -48,7 +48,8 @@ type crew struct {
 type place struct {
 	Partition string // its number; empty if the pages are of the cluster, or of a store by itself
 	Up        string // leads to the cluster; empty if there is none
-	Still     bool   // no process has the store open
+	Stats     bool   // there are statistics
+	Still     bool   // the store tells of no changes
 }
 
 func (c *crew) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +82,7 @@ func (c *crew) partition(p int) *handler {
 	h := c.open[p]
 	if h == nil || h.source != Source(loop) {
 		h = newHandler(loop, c.opts)
-		h.streams, h.place = c.streams, place{Partition: strconv.Itoa(p), Up: "../../"}
+		h.streams, h.place = c.streams, place{Partition: strconv.Itoa(p), Up: "../../", Stats: true}
 		c.open[p] = h
 	}
 	return h

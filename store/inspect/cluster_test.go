@@ -230,6 +230,7 @@ func TestClusterSaysWhatIsWrong(t *testing.T) {
 		"This member serves nothing", "The directory cannot be used: context deadline exceeded.",
 		"has not been seen to beat for 10 s. After 22.5s the others take over what it has claimed: 683 partitions.",
 		"683 partitions are claimed by nobody: 0, 6, 12, 18, 24, 30, 36, 42, 48, 54, 60, 66 and 671 more.", "682 partitions are not served: this member could not open them",
+		" Partition 5: " + journal.ErrCorrupt.Error() + ": &lt;b&gt;.",
 		"683 partitions are being opened here", "682 partitions are being given up here", "taken for dead</span>, silent for 20s",
 		"&lt;b&gt;", `href="cluster?from=100"`,
 	} {

@@ -163,9 +163,12 @@ func (c *crew) row(number int, p cluster.PartitionStatus, now time.Time) held {
 
 // judge says whether all is well, as far as this member knows.
 func (b *clusterBoard) judge(s *cluster.Status, now time.Time) {
-	in := make(map[cluster.State][]int)
+	in, why := make(map[cluster.State][]int), ""
 	for p, status := range s.Partitions {
 		in[status.State] = append(in[status.State], p)
+		if status.Err != nil && why == "" {
+			why = fmt.Sprintf(" Partition %d: %s.", p, strings.TrimSuffix(cut(300, status.Err.Error()), "."))
+		}
 	}
 	if s.Lapsed {
 		b.wrong("This member serves nothing: it has not beaten for too long. What it shows of the others is old.")
@@ -180,14 +183,14 @@ func (b *clusterBoard) judge(s *cluster.Status, now time.Time) {
 		}
 	}
 	for _, state := range []struct {
-		of   cluster.State
-		text string
+		of        cluster.State
+		text, why string
 	}{
-		{cluster.Unclaimed, "claimed by nobody"}, {cluster.Waiting, "not served: this member could not open them, and tries again"},
-		{cluster.Opening, "being opened here"}, {cluster.Closing, "being given up here"},
+		{cluster.Unclaimed, "claimed by nobody", ""}, {cluster.Waiting, "not served: this member could not open them, and tries again", why},
+		{cluster.Opening, "being opened here", ""}, {cluster.Closing, "being given up here", ""},
 	} {
 		if of := in[state.of]; len(of) > 0 {
-			b.wrong("%s %s: %s.", plural(len(of), "partition is", "partitions are"), state.text, numbers(of))
+			b.wrong("%s %s: %s.%s", plural(len(of), "partition is", "partitions are"), state.text, numbers(of), state.why)
 		}
 	}
 	if len(b.Problems) > 0 {

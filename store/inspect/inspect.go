@@ -72,8 +72,9 @@ func newHandler(source Source, opts Options) *handler {
 		opts.History = new(History)
 	}
 	running, _ := source.(Running)
+	_, live := source.(state.Watcher)
 	h := &handler{
-		source: source, running: running, place: place{Still: running == nil}, payloads: opts.Payloads,
+		source: source, running: running, place: place{Stats: running != nil, Still: running == nil && !live}, payloads: opts.Payloads,
 		streams: make(chan struct{}, opts.Streams), acts: actingOf(opts.Actions, source),
 		views:   &views{source: source, followed: make(map[store.RuntimeID]*followed)},
 		history: opts.History,

@@ -156,6 +156,13 @@ type still struct{ inspect.Source }
 func TestSourcesThatTellOfNothingHaveNoLivePages(t *testing.T) {
 	loop := storetest.New(t)
 	set(t, loop, store.RuntimeIdle)
+	live := struct {
+		still
+		state.Watcher
+	}{still{loop}, loop}
+	body := get(t, inspect.Handler(live, inspect.Options{}), "/").Body.String()
+	require.NotContains(t, body, "what the store held when it was read")
+	require.NotContains(t, body, `href="stats"`)
 	h := inspect.Handler(still{loop}, inspect.Options{})
 	for _, target := range []string{"/", "/runtime?id=a"} {
 		body := get(t, h, target).Body.String()

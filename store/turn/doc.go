@@ -33,8 +33,9 @@
 // # Errors
 //
 // A step whose error is neither store.ErrOutcomeUnknown nor a *store.PanicError has done
-// nothing, and may be done again. After those the store has stopped: open it again and Recover, which finds out whether
-// the step is there. store.ErrConflict means that somebody else has the turn: leave it.
+// nothing, and may be done again. After those the store has stopped: open it again and
+// Recover, which finds out whether the step is there. store.ErrConflict means that somebody
+// else has the turn: leave it.
 //
 // A model that fails has changed nothing: ask it again, or end the turn with [Turn.Abandon],
 // or with [Turn.PutBack] if it has not begun. A Turn that is dropped keeps its agent from any

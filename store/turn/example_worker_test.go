@@ -1,0 +1,127 @@
+package turn_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/loopstore/loopstore"
+	"github.com/loopstore/loopstore/store"
+	"github.com/loopstore/loopstore/store/turn"
+)
+
+// A worker takes one turn after another, of any agent. Several may run beside each other.
+// When a process starts, it first goes on with what the last one has left.
+func Example_worker() {
+	ctx, stop := context.WithCancel(context.Background())
+	loop := loopstore.New(loopstore.Options{Queue: turn.Queue}) // or Open
+	defer loop.Close()
+	if err := recoverAll(ctx, loop); err != nil {
+		fmt.Println(err)
+	}
+	worked := make(chan error)
+	go func() { worked <- work(ctx, loop) }()
+
+	_, _, err := turn.Enqueue(ctx, loop, "agent-1", turn.Message{Body: json.RawMessage(`"How late is it?"`)})
+	fmt.Println("enqueued:", err)
+	for view, err := range loop.Watch(ctx, "agent-1", 0) {
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+		if state, _ := view.RuntimeState(); state == store.RuntimeIdle { // the turn has ended
+			conversation, _ := view.Snapshot()
+			fmt.Print(conversation)
+			break
+		}
+	}
+	stop()
+	fmt.Println("stopped:", errors.Is(<-worked, context.Canceled))
+	// Output:
+	// enqueued: <nil>
+	// {"user":"How late is it?"}
+	// {"calls":"clock"}
+	// {"clock":"noon"}
+	// {"assistant":"It is noon."}
+	// stopped: true
+}
+
+// recoverAll goes on with each turn that an earlier process has left.
+func recoverAll(ctx context.Context, loop *loopstore.Loop) error {
+	for left, err := range loop.Runtimes(ctx, turn.UnderWay) {
+		if err != nil {
+			return err
+		}
+		t, err := turn.Recover(ctx, loop, left.RuntimeID)
+		if err == nil && t != nil {
+			err = take(ctx, loop, t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work goes on until its context or the store ends, or a turn fails.
+func work(ctx context.Context, loop *loopstore.Loop) error {
+	for {
+		t, err := turn.Next(ctx, loop)
+		if err != nil {
+			return err
+		}
+		if err := take(ctx, loop, t); err != nil {
+			return err
+		}
+	}
+}
+
+// take goes through a turn, from wherever it stands.
+func take(ctx context.Context, loop *loopstore.Loop, t *turn.Turn) error {
+	if !t.Begun() {
+		if err := t.Begin(ctx, said("user", json.RawMessage(t.Input().PersistedInput))); err != nil {
+			return err
+		}
+	}
+	for _, call := range t.MaybeDone() { // after a crash
+		if err := t.Again(ctx, call.ID); err != nil { // a clock may be asked twice; with a payment, ask whether it was made
+			return err
+		}
+		time := clock(call)
+		if err := t.Result(ctx, call.ID, time, said("clock", time)); err != nil {
+			return err
+		}
+	}
+	for {
+		conversation, _, err := loop.LoadSessionSnapshot(ctx, t.Agent())
+		if err != nil {
+			return err
+		}
+		answer, call := model(conversation)
+		if call == nil {
+			return t.Finish(ctx, answer)
+		}
+		if err := t.Intend(ctx, call, answer); err != nil {
+			return err
+		}
+		time := clock(*call) // not before Intend has said that it is recorded
+		if err := t.Result(ctx, call.ID, time, said("clock", time)); err != nil {
+			return err
+		}
+	}
+}
+
+// model answers a conversation, and may ask for a call.
+func model(conversation []byte) (answer []byte, call *turn.Call) {
+	if bytes.Contains(conversation, []byte(`{"clock":`)) {
+		return said("assistant", json.RawMessage(`"It is noon."`)), nil
+	}
+	return said("calls", json.RawMessage(`"clock"`)), &turn.Call{ID: "call-1", Tool: "clock"}
+}
+
+// clock is a tool.
+func clock(turn.Call) json.RawMessage { return json.RawMessage(`"noon"`) }
+
+func said(who string, what json.RawMessage) []byte { return fmt.Appendf(nil, "{%q:%s}\n", who, what) }
