@@ -320,6 +320,25 @@ func TestProblems(t *testing.T) {
 	require.Contains(t, get(t, h, "/stats").Body.String(), "serves nothing any more")
 }
 
+// Whatever number stands in an address, the page is there or the address is wrong: no sum with
+// it is too large for the machine.
+func TestNumbersInAddresses(t *testing.T) {
+	loop := sample(t)
+	talking, id := conversation(t, loop), "?id="+url.QueryEscape(string(busy))
+	h := inspect.Handler(loop, inspect.Options{Payloads: true})
+	for _, page := range []string{
+		"/?q=", "/inputs" + id, "/runs" + id, "/run" + id + "&run=" + run.String(), "/versions" + id, "/version" + id,
+		"/transcript?id=talk", "/message?id=talk", "/raw?id=talk", "/diff?id=talk", "/timeline?id=talk" + talking, "/timeline" + id,
+	} {
+		for _, name := range []string{"skip", "from", "to", "until", "message", "number", "page", "sequence"} {
+			for _, n := range []string{"", "-1", "0", "1", "1.5", "2147483647", "2147483648", "4294967296", "9223372036854775807", "18446744073709551615", "18446744073709551616"} {
+				target := page + "&" + name + "=" + n
+				require.Contains(t, []int{http.StatusOK, http.StatusBadRequest, http.StatusNotFound}, get(t, h, target).Code, target)
+			}
+		}
+	}
+}
+
 func TestItOnlyReads(t *testing.T) {
 	h := inspect.Handler(sample(t), inspect.Options{})
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions, "NONSENSE"} {

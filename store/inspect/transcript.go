@@ -163,7 +163,8 @@ func (h *handler) raw(w http.ResponseWriter, r *http.Request) error {
 	return h.sendFile(w, fmt.Sprintf("message-%d.json", t.Messages[0].Number), strings.NewReader(text))
 }
 
-// countOf returns the number that a parameter has, 0 if it is not there.
+// countOf returns the number that a parameter has, 0 if it is not there. It is at most a
+// billion, so that twice as many fit into an int of 32 bits, with some of a page.
 func countOf(query url.Values, name string) (int, error) {
 	if query.Get(name) == "" {
 		return 0, nil
@@ -172,7 +173,7 @@ func countOf(query url.Values, name string) (int, error) {
 	if err != nil {
 		err = unreadable(name)
 	}
-	return int(n), err
+	return min(int(n), 1_000_000_000), err
 }
 
 // page returns messages from one place to before another: as many as a page has room for,
