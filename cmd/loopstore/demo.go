@@ -57,7 +57,7 @@ func demoCommand() *cobra.Command {
 	flags.StringVar(&journal, "journal", "", "keep the store in this `directory`; killed at any moment and started again,\nthe demo continues where it stopped")
 	flags.StringVar(&f.Export, "export", "", "export the store to this `file` at the end, for\n\"loopstore inspect\" and \"loopstore verify\"")
 	flags.StringVar(&addr, "http", "", "show the store to browsers at this `address`, such as :8080 or\nlocalhost:8080, until Ctrl-C after the report")
-	flags.StringVar(&agent, "agent", "", "instead, kill a process with agents again and again, which keeps them in\nthis `directory`, and check what it has left")
+	flags.StringVar(&agent, "agent", "", "instead, kill a process with agents again and again, which keeps them in\nthis `directory`, its journal in state, and check what it has left")
 	flags.IntVar(&kills, "kills", 30, fmt.Sprintf("with --agent, how often, at most %d", maxKills))
 	for _, name := range []string{"journal", "agent"} {
 		_ = cmd.MarkFlagDirname(name) // it is there

@@ -117,7 +117,7 @@ func (d *details) table() string {
 				digest = term.Named(*text, 64)
 			}
 			fmt.Fprintf(&t, "    %-6d %-14s %9s %9s  %s\n", receipt.Sequence, receipt.Boundary,
-				term.Counted(int64(len(receipt.ContributingInputIDs)), "input"), strconv.FormatUint(receipt.MessageCount, 10)+" messages", digest)
+				term.Counted(int64(len(receipt.ContributingInputIDs)), "input"), term.Counted(int64(receipt.MessageCount), "message"), digest)
 		}
 	}
 	for _, r := range d.DroppedRuns {

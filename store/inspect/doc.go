@@ -27,9 +27,9 @@
 // With Options.Payloads a session is read as a conversation: who said what, each call of a
 // tool with its result beside it, reasoning folded, what it took in tokens. That works for
 // Meerkat's documents, and for JSON, a message a line or in an array, in the shapes that
-// OpenAI's, Anthropic's and Google's interfaces have, eino's messages, the lines of packages
-// turn and eventlog, and what is like these. A message that is not understood is shown as
-// it stands, and so is a text that is no conversation. Images are named and never loaded.
+// OpenAI's, Anthropic's and Google's interfaces have, eino's messages, the lines of package
+// eventlog and of examples/chat, and what is like these. A message that is not understood is
+// shown as it stands, and so is a text that is no conversation. Images are named and never loaded.
 // Pages have a measure: a long text is cut, and leads to more of it. Of a text of 64 MB and
 // more (lines: 256 MB) only the beginning is shown, unread.
 //

@@ -198,7 +198,7 @@ func TestWhatIsStuck(t *testing.T) {
 			require.NoError(t, loop.PersistInputState(t.Context(), id, in))
 		}
 		put("old <b>", 1, store.InputQueued)
-		require.Equal(t, "Nothing waits, or is under way, unusually long.", verdict())
+		require.Equal(t, "Nothing has waited, or been under way, for unusually long.", verdict())
 		time.Sleep(11 * time.Minute)
 		require.Equal(t, "old &lt;b&gt; has an input that has waited for 11 min, unusually long, and no turn under way: is a worker there?", verdict())
 		put("old <b>", 2, store.InputStaged)

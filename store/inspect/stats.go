@@ -51,7 +51,7 @@ func (v *verdict) wrong(format string, args ...any) {
 
 func (h *handler) stats() (page, error) {
 	if h.running == nil {
-		return page{}, notFound("page")
+		return page{}, &problem{http.StatusNotFound, "No statistics", "They are of a store that is running, and this one is not."}
 	}
 	h.history.take(h.running)
 	now, b := time.Now(), &board{Stats: h.running.Stats()}

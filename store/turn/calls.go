@@ -15,15 +15,15 @@ import (
 
 // A Call is what a model asks a tool to do.
 type Call struct {
-	ID        string          `json:"call_id"` // that the model gave it, one of its kind in the run
+	ID        string          `json:"call_id"` // that the model gave it, unique in the run
 	Tool      string          `json:"tool"`
 	Arguments json.RawMessage `json:"arguments,omitempty"`
 	Run       store.RunID     `json:"run_id,omitzero"`  // set by Intend
 	Result    json.RawMessage `json:"result,omitempty"` // set by Result
 }
 
-// Key names the call among all of all agents: a tool that is idempotent by it does nothing
-// twice.
+// Key names the call among all calls of all agents, once Intend has set its Run: a tool that
+// is idempotent by it does nothing twice.
 func (c Call) Key() string { return c.Run.String() + "/" + c.ID }
 
 // A CallError says why a step with a call was refused. Nothing was stored.
@@ -44,7 +44,7 @@ type call struct {
 // for it. Make it once this has returned nil. The call's Run is set. The error is a
 // *CallError if the run has a call with its ID.
 func (t *Turn) Intend(ctx context.Context, c *Call, lines []byte) error {
-	if err := t.open(); err != nil {
+	if err := t.open("Intend"); err != nil {
 		return err
 	}
 	if c.ID == "" {
@@ -76,6 +76,9 @@ func (t *Turn) MaybeDone() []Call {
 func (t *Turn) Again(ctx context.Context, id string) error {
 	c, err := t.call(id)
 	if err != nil {
+		return err
+	}
+	if err := c.input.State.Move(calling, now(), "again"); err != nil {
 		return err
 	}
 	c.input.State.AttemptCount++

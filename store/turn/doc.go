@@ -33,9 +33,10 @@
 // # Errors
 //
 // A step whose error is neither store.ErrOutcomeUnknown nor a *store.PanicError has done
-// nothing, and may be done again. After those the store has stopped: open it again and
-// Recover, which finds out whether the step is there. store.ErrConflict means that somebody
-// else has the turn: leave it.
+// nothing. Do it again, unless the error is store.ErrConflict, which means that somebody else
+// has the turn: leave it; or a [*CallError], or a [*StepError]: such a step is wrong. After the
+// first two the store has stopped: open it again and Recover, which finds out whether the step
+// is there.
 //
 // A model that fails has changed nothing: ask it again, or end the turn with [Turn.Abandon],
 // or with [Turn.PutBack] if it has not begun. A Turn that is dropped keeps its agent from any

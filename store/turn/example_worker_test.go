@@ -41,10 +41,10 @@ func Example_worker() {
 	fmt.Println("stopped:", errors.Is(<-worked, context.Canceled))
 	// Output:
 	// enqueued: <nil>
-	// {"user":"How late is it?"}
-	// {"calls":"clock"}
-	// {"clock":"noon"}
-	// {"assistant":"It is noon."}
+	// {"role":"user","content":"How late is it?"}
+	// {"role":"assistant","tool_calls":[{"id":"call-1","function":{"name":"clock","arguments":"{}"}}]}
+	// {"role":"tool","tool_call_id":"call-1","content":"noon"}
+	// {"role":"assistant","content":"It is noon."}
 	// stopped: true
 }
 
@@ -81,7 +81,7 @@ func work(ctx context.Context, loop *loopstore.Loop) error {
 // take goes through a turn, from wherever it stands.
 func take(ctx context.Context, loop *loopstore.Loop, t *turn.Turn) error {
 	if !t.Begun() {
-		if err := t.Begin(ctx, said("user", json.RawMessage(t.Input().PersistedInput))); err != nil {
+		if err := t.Begin(ctx, fmt.Appendf(nil, `{"role":"user","content":%s}`+"\n", t.Input().PersistedInput)); err != nil {
 			return err
 		}
 	}
@@ -89,8 +89,7 @@ func take(ctx context.Context, loop *loopstore.Loop, t *turn.Turn) error {
 		if err := t.Again(ctx, call.ID); err != nil { // a clock may be asked twice; with a payment, ask whether it was made
 			return err
 		}
-		time := clock(call)
-		if err := t.Result(ctx, call.ID, time, said("clock", time)); err != nil {
+		if err := result(ctx, t, call, clock(call)); err != nil {
 			return err
 		}
 	}
@@ -106,8 +105,7 @@ func take(ctx context.Context, loop *loopstore.Loop, t *turn.Turn) error {
 		if err := t.Intend(ctx, call, answer); err != nil {
 			return err
 		}
-		time := clock(*call) // not before Intend has said that it is recorded
-		if err := t.Result(ctx, call.ID, time, said("clock", time)); err != nil {
+		if err := result(ctx, t, *call, clock(*call)); err != nil { // it is called when Intend has recorded it
 			return err
 		}
 	}
@@ -115,13 +113,17 @@ func take(ctx context.Context, loop *loopstore.Loop, t *turn.Turn) error {
 
 // model answers a conversation, and may ask for a call.
 func model(conversation []byte) (answer []byte, call *turn.Call) {
-	if bytes.Contains(conversation, []byte(`{"clock":`)) {
-		return said("assistant", json.RawMessage(`"It is noon."`)), nil
+	if bytes.Contains(conversation, []byte(`{"role":"tool"`)) {
+		return []byte(`{"role":"assistant","content":"It is noon."}` + "\n"), nil
 	}
-	return said("calls", json.RawMessage(`"clock"`)), &turn.Call{ID: "call-1", Tool: "clock"}
+	call = &turn.Call{ID: "call-1", Tool: "clock"}
+	return fmt.Appendf(nil, `{"role":"assistant","tool_calls":[{"id":%q,"function":{"name":%q,"arguments":"{}"}}]}`+"\n", call.ID, call.Tool), call
+}
+
+// result records what came of a call, in the ledger and in the conversation.
+func result(ctx context.Context, t *turn.Turn, call turn.Call, came json.RawMessage) error {
+	return t.Result(ctx, call.ID, came, fmt.Appendf(nil, `{"role":"tool","tool_call_id":%q,"content":%s}`+"\n", call.ID, came))
 }
 
 // clock is a tool.
 func clock(turn.Call) json.RawMessage { return json.RawMessage(`"noon"`) }
-
-func said(who string, what json.RawMessage) []byte { return fmt.Appendf(nil, "{%q:%s}\n", who, what) }

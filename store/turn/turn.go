@@ -70,7 +70,8 @@ type Turn struct {
 }
 
 // Next claims the next message of any agent that has no turn under way, and waits for one
-// under ctx. The store's Options.Queue must be [Queue]; that is not checked.
+// under ctx. The store's Options.Queue must be [Queue]: without one the error is a
+// store.ErrUnsupported, and that it is another is not noticed.
 func Next(ctx context.Context, s interface {
 	Store
 	state.Claimer
@@ -100,14 +101,14 @@ func (t *Turn) Begun() bool { return t.input.State.CurrentState == store.InputAp
 // in the other steps, are JSON, each with "\n" at its end; nil adds none.
 func (t *Turn) Begin(ctx context.Context, line []byte) error {
 	if t.input.State.CurrentState != store.InputStaged {
-		return t.outOfTurn("is for a turn that has not begun")
+		return t.wrong("Begin", "is for a turn that has not begun")
 	}
 	return t.move(ctx, store.InputApplied, store.RunStart, line, store.RuntimeRunning)
 }
 
 // Checkpoint adds lines to the conversation.
 func (t *Turn) Checkpoint(ctx context.Context, lines []byte) error {
-	if err := t.open(); err != nil {
+	if err := t.open("Checkpoint"); err != nil {
 		return err
 	}
 	_, err := t.commit(ctx, store.RunCheckpoint, lines, nil, nil)
@@ -117,7 +118,7 @@ func (t *Turn) Checkpoint(ctx context.Context, lines []byte) error {
 // Finish ends the turn, with the last lines of the conversation. The error is a *CallError
 // if a call has no result.
 func (t *Turn) Finish(ctx context.Context, lines []byte) error {
-	if err := t.open(); err != nil {
+	if err := t.open("Finish"); err != nil {
 		return err
 	}
 	if len(t.calls) > 0 {
@@ -132,9 +133,9 @@ func (t *Turn) Finish(ctx context.Context, lines []byte) error {
 func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason, lines []byte) error {
 	switch {
 	case t.input.State.CurrentState.IsTerminal():
-		return t.outOfTurn("is for a turn that has not ended")
+		return t.wrong("Abandon", "is for a turn that has not ended")
 	case len(lines) > 0 && !t.Begun():
-		return t.outOfTurn("adds lines to a turn that has begun")
+		return t.wrong("Abandon", "adds lines to a turn that has begun")
 	}
 	outcome := store.TerminalOutcome{Type: store.OutcomeAbandoned, Reason: reason}
 	writes := []batch.Write{batch.PutRuntimeState{RuntimeID: t.agent, State: store.RuntimeIdle}}
@@ -164,7 +165,7 @@ func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason, lines []
 // PutBack gives up a turn that was not begun: another worker gets it.
 func (t *Turn) PutBack(ctx context.Context) error {
 	if t.Begun() {
-		return t.outOfTurn("is for a turn that has not begun")
+		return t.wrong("PutBack", "is for a turn that has not begun")
 	}
 	return t.put(ctx, store.InputQueued, "put back")
 }
@@ -205,15 +206,27 @@ func Recover(ctx context.Context, s Store, agent store.RuntimeID) (t *Turn, err 
 }
 
 // open returns an error if the turn has not begun, or has ended.
-func (t *Turn) open() error {
+func (t *Turn) open(step string) error {
 	if !t.Begun() {
-		return t.outOfTurn("is for a turn that has begun, and has not ended")
+		return t.wrong(step, "is for a turn that has begun, and has not ended")
 	}
 	return nil
 }
 
-func (t *Turn) outOfTurn(what string) error {
-	return fmt.Errorf("turn of %q: the step %s; the input is %s", t.agent.Short(), what, t.input.State.CurrentState)
+func (t *Turn) wrong(step, reason string) error {
+	return &StepError{Agent: t.agent, Step: step, Input: t.input.State.CurrentState, Reason: reason}
+}
+
+// A StepError says why a step was refused where the turn stands. Nothing was stored.
+type StepError struct {
+	Agent  store.RuntimeID
+	Step   string                    // its method
+	Input  store.InputLifecycleState // as it stands
+	Reason string
+}
+
+func (e *StepError) Error() string {
+	return fmt.Sprintf("turn of %q: %s %s; the input is %s", e.Agent.Short(), e.Step, e.Reason, e.Input)
 }
 
 // fence holds until anybody else has changed an input.

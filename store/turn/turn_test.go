@@ -254,23 +254,47 @@ func TestMessagesThatRepeat(t *testing.T) {
 	}
 }
 
+// TestCallsThatAreMadeAgain say so in their history.
+func TestCallsThatAreMadeAgain(t *testing.T) {
+	l := storetest.New(t, opts)
+	tn := first(t, l)
+	require.NoError(t, tn.Begin(t.Context(), line("1", "user")))
+	c := turn.Call{ID: "a"}
+	require.NoError(t, tn.Intend(t.Context(), &c, nil))
+	require.NoError(t, tn.Again(t.Context(), "a"))
+	call, ok, err := l.LoadInputState(t.Context(), agent, store.InputIDOf("call/"+c.Key()))
+	require.NoError(t, err)
+	require.True(t, ok)
+	assert.EqualValues(t, 2, call.AttemptCount)
+	require.Len(t, call.History, 1)
+	assert.Equal(t, "again", *call.History[0].Reason)
+	assert.Equal(t, call.UpdatedAt, call.History[0].Timestamp)
+}
+
 // TestStepsOutOfTurn refuses what cannot be next, and stores nothing.
 func TestStepsOutOfTurn(t *testing.T) {
 	l := storetest.New(t, opts)
 	ctx := t.Context()
 	tn := first(t, l)
 	before := l.Stats().Held
-	require.Error(t, tn.Checkpoint(ctx, line("1", "more")))
-	require.Error(t, tn.Finish(ctx, nil))
-	require.Error(t, tn.Intend(ctx, &turn.Call{ID: "a"}, nil))
-	require.Error(t, tn.Abandon(ctx, store.AbandonCancelled, line("1", "sorry")))
+	refused := func(step string, input store.InputLifecycleState, err error) {
+		t.Helper()
+		wrong, ok := errors.AsType[*turn.StepError](err)
+		require.True(t, ok, "%v", err)
+		wrong.Reason = ""
+		assert.Equal(t, &turn.StepError{Agent: agent, Step: step, Input: input}, wrong)
+	}
+	refused("Checkpoint", store.InputStaged, tn.Checkpoint(ctx, line("1", "more")))
+	refused("Finish", store.InputStaged, tn.Finish(ctx, nil))
+	refused("Intend", store.InputStaged, tn.Intend(ctx, &turn.Call{ID: "a"}, nil))
+	refused("Abandon", store.InputStaged, tn.Abandon(ctx, store.AbandonCancelled, line("1", "sorry")))
 	require.NoError(t, tn.PutBack(ctx))
 	tn, err := turn.Next(ctx, l)
 	require.NoError(t, err)
 	assert.Equal(t, before.InputStates, l.Stats().Held.InputStates)
 	require.NoError(t, tn.Begin(ctx, line("1", "user")))
-	require.Error(t, tn.Begin(ctx, line("1", "user")))
-	require.Error(t, tn.PutBack(ctx))
+	refused("Begin", store.InputApplied, tn.Begin(ctx, line("1", "user")))
+	refused("PutBack", store.InputApplied, tn.PutBack(ctx))
 	require.NoError(t, tn.Intend(ctx, &turn.Call{ID: "a"}, nil))
 	wrong := json.RawMessage("{")
 	_, err = turn.Recover(ctx, l, "nobody")
@@ -279,14 +303,14 @@ func TestStepsOutOfTurn(t *testing.T) {
 		tn.Intend(ctx, &turn.Call{}, nil), tn.Intend(ctx, &turn.Call{ID: "a"}, nil), tn.Finish(ctx, nil), tn.Result(ctx, "b", nil, nil), tn.Again(ctx, "b"),
 		tn.Intend(ctx, &turn.Call{ID: "c", Arguments: wrong}, nil), tn.Result(ctx, "a", wrong, nil),
 	} {
-		refused, ok := errors.AsType[*turn.CallError](step)
+		call, ok := errors.AsType[*turn.CallError](step)
 		require.True(t, ok, "%v", step)
-		assert.Contains(t, step.Error(), refused.Call)
+		assert.Contains(t, step.Error(), call.Call)
 	}
 	require.NoError(t, tn.Abandon(ctx, store.AbandonCancelled, line("1", "sorry")))
-	for _, step := range []error{tn.Abandon(ctx, store.AbandonCancelled, nil), tn.Finish(ctx, nil), tn.Again(ctx, "a")} {
-		assert.Error(t, step, "it has ended")
-	}
+	refused("Abandon", store.InputAbandoned, tn.Abandon(ctx, store.AbandonCancelled, nil))
+	refused("Finish", store.InputAbandoned, tn.Finish(ctx, nil))
+	require.Error(t, tn.Again(ctx, "a"), "it has ended")
 	other := store.NewInputState(store.NewInputID(), store.Time{})
 	other.CurrentState = store.InputApplied
 	require.NoError(t, l.PersistInputState(ctx, "other", other))
