@@ -3,14 +3,19 @@ package eventlog
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
+	"math"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
@@ -48,9 +53,9 @@ type State = map[string]json.RawMessage
 type Event struct {
 	ID      string          `json:"id,omitempty"`
 	At      time.Time       `json:"at"`
-	Partial bool            `json:"-"` // it is not stored
-	Delta   State           `json:"state_delta,omitempty"`
-	Body    json.RawMessage `json:"body,omitempty"` // whatever else it has; JSON
+	Partial bool            `json:"-"`                     // it is not stored
+	Delta   State           `json:"state_delta,omitempty"` // of one that was loaded, the session's own keys
+	Body    json.RawMessage `json:"body,omitempty"`        // whatever else it has; JSON
 }
 
 // A Session is a handle: a session as it was when it was loaded, or appended to. It is for
@@ -61,7 +66,9 @@ type Session struct {
 	State   State     // the session's own, and with their prefixes what it shares and what is temporary
 	Updated time.Time // of the last event, or when it was made
 
-	version uint64
+	made    string // the id of the event with which it was made: another session of the name has another
+	version uint64 // of its runtime
+	read    [3]int // bytes of its runtime, the app's and the user's that are in the fields
 }
 
 // A Filter says which events are loaded. The zero value is all.
@@ -89,63 +96,38 @@ func (n Name) user() store.RuntimeID {
 
 func (n Name) app() store.RuntimeID { return store.RuntimeID("app/" + url.PathEscape(n.App)) }
 
-// Create makes a session with a state. The error is ErrExists if there is one.
+// Create makes a session with a state. The error is ErrExists if there is one. A session that
+// was deleted may be made again, also where the store keeps tombstones.
 func (s *Service) Create(ctx context.Context, n Name, initial State) (*Session, error) {
-	made := Event{At: time.Now(), Delta: initial}
+	made := Event{ID: rand.Text(), At: time.Now(), Delta: initial}
 	b, err := n.batch(made)
 	if err != nil {
 		return nil, err
 	}
 	b.If = []batch.Condition{batch.RuntimeAbsent{RuntimeID: n.runtime()}}
-	if _, err := s.store.Commit(ctx, b); err != nil {
-		if errors.Is(err, store.ErrConflict) {
-			return nil, ErrExists
-		}
+	b.Then = append([]batch.Write{batch.ReviveRuntime{RuntimeID: n.runtime()}}, b.Then...)
+	result, err := s.store.Commit(ctx, b)
+	if errors.Is(err, store.ErrConflict) {
+		return nil, ErrExists
+	}
+	if err != nil {
 		return nil, err
 	}
-	session, err := s.Get(ctx, n, Filter{})
-	if err == nil {
-		session.keepTemporary(initial)
-	}
-	return session, err
+	session := &Session{Name: n, State: State{}, Updated: made.At, made: made.ID, version: result.Revision}
+	session.change(initial)
+	_ = s.catchUp(ctx, session) // it has been made, whether it can be read now or not
+	return session, nil
 }
 
-// Get loads a session.
+// Get loads a session. It reads the events first, and then what the session shares: a change
+// of that may be in State already while its event is not in Events.
 func (s *Service) Get(ctx context.Context, n Name, f Filter) (*Session, error) {
-	view, err := s.store.View(ctx, n.runtime())
-	if err != nil {
+	session := &Session{Name: n, State: State{}}
+	if err := s.catchUp(ctx, session); err != nil {
 		return nil, err
 	}
-	if !view.Exists() {
-		return nil, ErrNotFound
-	}
-	lines, err := events(view)
-	if err != nil {
-		return nil, err
-	}
-	session := &Session{Name: n, State: State{}, version: view.Version()}
-	for _, of := range []struct {
-		id     store.RuntimeID
-		prefix string
-	}{{n.app(), AppPrefix}, {n.user(), UserPrefix}} {
-		shared, err := s.store.View(ctx, of.id)
-		if err != nil {
-			return nil, err
-		}
-		changes, err := events(shared)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range changes {
-			session.change(c.Delta)
-		}
-	}
-	for i, e := range lines {
-		session.change(e.Delta)
-		session.Updated = e.At
-		if i > 0 && !e.At.Before(f.Since) { // the first one is how it was made
-			session.Events = append(session.Events, e)
-		}
+	if !f.Since.IsZero() {
+		session.Events = slices.DeleteFunc(session.Events, func(e Event) bool { return e.At.Before(f.Since) })
 	}
 	if f.Last > 0 && len(session.Events) > f.Last {
 		session.Events = session.Events[len(session.Events)-f.Last:]
@@ -153,35 +135,86 @@ func (s *Service) Get(ctx context.Context, n Name, f Filter) (*Session, error) {
 	return session, nil
 }
 
+// catchUp takes over what was stored since the handle was loaded, or caught up. After an error
+// the handle has not changed.
+func (s *Service) catchUp(ctx context.Context, session *Session) error {
+	n := session.Name
+	now, version := session.read, uint64(0)
+	var added [len(now)][]Event
+	for i, id := range []store.RuntimeID{n.runtime(), n.app(), n.user()} {
+		view, err := s.store.View(ctx, id)
+		if err != nil {
+			return err
+		}
+		snapshot, _ := view.Snapshot()
+		if i == 0 {
+			first, err := events(id, snapshot, 0, 1)
+			if err != nil {
+				return err
+			}
+			if len(first) == 0 || session.made != "" && session.made != first[0].ID {
+				return ErrNotFound
+			}
+			version = view.Version()
+		}
+		if added[i], err = events(id, snapshot, now[i], math.MaxInt); err != nil {
+			return err
+		}
+		now[i] = snapshot.Len()
+	}
+	for i, e := range added[0] {
+		if session.Updated = e.At; session.read[0] == 0 && i == 0 {
+			session.made = e.ID // how it was made is none of its events
+			continue
+		}
+		session.Events = append(session.Events, e)
+	}
+	for _, all := range added {
+		for _, e := range all {
+			session.change(e.Delta)
+		}
+	}
+	session.read, session.version = now, version
+	return nil
+}
+
 // Append adds an event to a session, and to the handle. What others have appended since it was
-// loaded comes to the handle too, in the order in which it was stored. A partial event changes
-// the handle's temporary state only. The error is ErrNotFound if the session was deleted.
+// loaded comes to the handle too, in the order in which it was stored. If that cannot be read,
+// since ctx has ended, say, the event is stored all the same, and comes with the next one. A
+// partial event changes the handle's temporary state only. The error is ErrNotFound if the
+// session was deleted, also if there is another by its name now.
 func (s *Service) Append(ctx context.Context, session *Session, e Event) error {
-	session.keepTemporary(e.Delta)
 	if e.Partial {
+		session.keepTemporary(e.Delta)
 		return nil
 	}
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
-	n := session.Name
-	b, err := n.batch(e)
+	b, err := session.Name.batch(e)
 	if err != nil {
 		return err
 	}
-	b.If = []batch.Condition{batch.RuntimeExists{RuntimeID: n.runtime()}}
-	if _, err := s.store.Commit(ctx, b); err != nil {
-		if errors.Is(err, store.ErrConflict) {
-			return ErrNotFound
+	for known := session.version != 0; ; known = true {
+		if !known {
+			if err := s.catchUp(ctx, session); err != nil {
+				return err
+			}
 		}
-		return err
+		b.If = []batch.Condition{batch.VersionIs{RuntimeID: session.Name.runtime(), Version: session.version}}
+		_, err := s.store.Commit(ctx, b)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		if err := s.catchUp(ctx, session); err != nil {
+			return err
+		}
 	}
-	now, err := s.Get(ctx, n, Filter{})
-	if err != nil {
-		return err
-	}
-	now.keepTemporary(session.State)
-	*session = *now
+	session.keepTemporary(e.Delta)
+	_ = s.catchUp(ctx, session) // it is stored
 	return nil
 }
 
@@ -218,8 +251,17 @@ func (s *Service) Delete(ctx context.Context, n Name) error {
 // batch returns the writes of an event: a line of the session, and one of each that shares
 // what it changes.
 func (n Name) batch(e Event) (b batch.Batch, err error) {
+	if !utf8.ValidString(e.ID) {
+		return b, store.InField("id", &store.ValueError{Reason: "not UTF-8"})
+	}
+	if _, east := e.At.Zone(); east%60 != 0 { // which JSON's times cannot have
+		e.At = e.At.UTC()
+	}
 	own, app, user := State{}, State{}, State{}
 	for key, value := range e.Delta {
+		if !utf8.ValidString(key) {
+			return b, store.InField("state_delta", &store.ValueError{Reason: "a key is not UTF-8"})
+		}
 		switch {
 		case strings.HasPrefix(key, TempPrefix):
 		case strings.HasPrefix(key, AppPrefix):
@@ -249,13 +291,14 @@ func (n Name) batch(e Event) (b batch.Batch, err error) {
 	return b, err
 }
 
-// events returns those of a runtime.
-func events(view *state.View) (all []Event, err error) {
-	snapshot, _ := view.Snapshot()
-	for d := json.NewDecoder(bytes.NewReader(snapshot.Bytes())); d.More(); {
+// events returns so many at most of those that follow so many bytes of a runtime's log.
+func events(of store.RuntimeID, log store.Snapshot, after, most int) (all []Event, err error) {
+	text := log.Reader()
+	_, _ = io.CopyN(io.Discard, text, int64(after)) // there may be fewer by now, and nothing follows
+	for d := json.NewDecoder(text); len(all) < most && d.More(); {
 		var e Event
 		if err := d.Decode(&e); err != nil {
-			return nil, fmt.Errorf("eventlog: runtime %q has another conversation: %w", view.RuntimeID().Short(), err)
+			return nil, fmt.Errorf("eventlog: runtime %q has another conversation: %w", of.Short(), err)
 		}
 		all = append(all, e)
 	}
@@ -263,11 +306,14 @@ func events(view *state.View) (all []Event, err error) {
 }
 
 func (s *Session) change(delta State) {
+	if s.State == nil { // the handle was made by hand
+		s.State = State{}
+	}
 	for key, value := range delta {
-		if string(value) == "null" {
+		if len(value) == 0 || string(value) == "null" {
 			delete(s.State, key)
 		} else {
-			s.State[key] = value
+			s.State[key] = bytes.Clone(value)
 		}
 	}
 }

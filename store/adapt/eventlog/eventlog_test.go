@@ -1,6 +1,7 @@
 package eventlog_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -246,4 +247,95 @@ func TestStoresThatFail(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrClosed)
 	require.ErrorIs(t, s.Append(ctx, session, event(1, nil)), store.ErrClosed)
 	require.ErrorIs(t, s.Delete(ctx, name), store.ErrClosed)
+}
+
+// TestSessionsThatAreMadeAgain are others: a handle of the one before finds none of its own,
+// also where deleted runtimes leave tombstones.
+func TestSessionsThatAreMadeAgain(t *testing.T) {
+	ctx := t.Context()
+	s := eventlog.New(storetest.New(t, loopstore.Options{Tombstones: store.Keep{Last: 10}}))
+	name := eventlog.Name{App: "app", User: "user", ID: "1"}
+	old, err := s.Create(ctx, name, nil)
+	require.NoError(t, err)
+	require.NoError(t, s.Delete(ctx, name))
+	again, err := s.Create(ctx, name, nil)
+	require.NoError(t, err)
+	require.ErrorIs(t, s.Append(ctx, old, event(1, eventlog.State{"app:x": value(1)})), eventlog.ErrNotFound)
+	require.NoError(t, s.Append(ctx, again, event(2, nil)))
+	assert.Equal(t, []string{"event-2"}, ids(again.Events))
+	assert.Empty(t, again.State, "nothing was stored")
+
+	named := &eventlog.Session{Name: name} // it was never loaded
+	require.NoError(t, s.Append(ctx, named, event(3, eventlog.State{"temp:x": value(1)})))
+	assert.Equal(t, []string{"event-2", "event-3"}, ids(named.Events))
+	require.NoError(t, s.Delete(ctx, name))
+	require.ErrorIs(t, s.Append(ctx, &eventlog.Session{Name: name}, event(4, nil)), eventlog.ErrNotFound)
+}
+
+// A hooked store does something after the next commit.
+type hooked struct {
+	*loopstore.Loop
+	after func()
+}
+
+func (h *hooked) Commit(ctx context.Context, b batch.Batch) (batch.Result, error) {
+	result, err := h.Loop.Commit(ctx, b)
+	if after := h.after; after != nil {
+		h.after = nil
+		after()
+	}
+	return result, err
+}
+
+// TestNothingFailsAfterTheCommit is what it says: an error means that nothing was stored.
+func TestNothingFailsAfterTheCommit(t *testing.T) {
+	l := &hooked{Loop: storetest.New(t)}
+	s := eventlog.New(l)
+	name := eventlog.Name{App: "app", User: "user", ID: "1"}
+	ctx, cancel := context.WithCancel(t.Context())
+	l.after = cancel
+	session, err := s.Create(ctx, name, eventlog.State{"a": value(1), "b": nil, "temp:t": value(2)})
+	require.NoError(t, err)
+	assert.Equal(t, eventlog.State{"a": value(1), "temp:t": value(2)}, session.State)
+	ctx, cancel = context.WithCancel(t.Context())
+	l.after = cancel
+	require.NoError(t, s.Append(ctx, session, event(1, eventlog.State{"app:x": value(1)})))
+	require.ErrorIs(t, s.Append(ctx, session, event(2, eventlog.State{"temp:t": value(3)})), context.Canceled)
+	assert.Equal(t, value(2), session.State["temp:t"])
+	require.NoError(t, s.Append(t.Context(), session, event(3, nil)))
+	assert.Equal(t, []string{"event-1", "event-3"}, ids(session.Events))
+	assert.Equal(t, eventlog.State{"a": value(1), "app:x": value(1), "temp:t": value(2)}, session.State)
+	l.after = func() { require.NoError(t, s.Delete(t.Context(), name)) }
+	require.NoError(t, s.Append(t.Context(), session, event(4, nil)))
+}
+
+// TestWhatJSONWouldChange is refused, or kept as what it is.
+func TestWhatJSONWouldChange(t *testing.T) {
+	ctx := t.Context()
+	s := eventlog.New(storetest.New(t))
+	name := eventlog.Name{App: "app", User: "user", ID: "1"}
+	session, err := s.Create(ctx, name, nil)
+	require.NoError(t, err)
+	for _, wrong := range []eventlog.Event{
+		{ID: "\xff"}, {Delta: eventlog.State{"\xff": value(1)}}, {Delta: eventlog.State{"app:\xff": value(1)}},
+		{Body: json.RawMessage("\"\xff\"")}, {Delta: eventlog.State{"a": json.RawMessage("\"\xff\"")}},
+	} {
+		require.Error(t, s.Append(ctx, session, wrong), "%q", wrong)
+	}
+	assert.Empty(t, session.Events)
+	_, err = s.Create(ctx, eventlog.Name{ID: "2"}, eventlog.State{"\xff": value(1)})
+	require.ErrorIs(t, err, store.ErrInvalidValue)
+	for _, at := range []time.Time{
+		time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2020, 1, 1, 0, 0, 0, 5, time.FixedZone("", 5*3600+30)), time.Date(9999, 12, 31, 0, 0, 0, 0, time.FixedZone("", -3600)),
+	} {
+		require.NoError(t, s.Append(ctx, session, eventlog.Event{At: at}))
+		got, err := s.Get(ctx, name, eventlog.Filter{})
+		require.NoError(t, err)
+		assert.True(t, at.Equal(got.Events[len(got.Events)-1].At), "%v", at)
+		assert.Len(t, session.Events, len(got.Events))
+	}
+	last, err := s.Get(ctx, name, eventlog.Filter{Last: 1})
+	require.NoError(t, err)
+	require.NoError(t, s.Append(ctx, last, event(1, nil)))
+	assert.Len(t, last.Events, 2, "what the filter has left out stays out")
 }
