@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
@@ -41,14 +42,18 @@ type call struct {
 }
 
 // Intend records a call that is to be made next, with the lines of the conversation that ask
-// for it. Make it once this has returned nil. The call's Run is set. The error is a
-// *CallError if the run has a call with its ID.
+// for it. Make it once this has returned nil. The call's Run is set, and nothing of it is
+// shared. The error is a *CallError if the run has a call with its ID, and no retention has
+// let go of that.
 func (t *Turn) Intend(ctx context.Context, c *Call, lines []byte) error {
 	if err := t.open("Intend"); err != nil {
 		return err
 	}
-	if c.ID == "" {
+	switch {
+	case c.ID == "":
 		return &CallError{Reason: "it has no id"}
+	case !utf8.ValidString(c.ID) || !utf8.ValidString(c.Tool):
+		return &CallError{Call: c.ID, Reason: "its id, or its tool, is not UTF-8"}
 	}
 	c.Run, c.Result = t.Run(), nil
 	in := store.NewInputState(store.InputIDOf("call/"+c.Key()), now())
@@ -121,26 +126,27 @@ func (t *Turn) record(ctx context.Context, c Call, in state.Input, stands batch.
 	if err != nil {
 		return err
 	}
-	t.calls = slices.DeleteFunc(t.calls, func(o call) bool { return o.ID == c.ID })
-	if in.State.CurrentState == calling {
+	c.Arguments = bytes.Clone(c.Arguments)
+	at := slices.IndexFunc(t.calls, func(o call) bool { return o.ID == c.ID })
+	switch {
+	case in.State.CurrentState != calling:
+		t.calls = slices.Delete(t.calls, at, at+1)
+	case at < 0:
 		t.calls = append(t.calls, call{c, in})
+	default:
+		t.calls[at] = call{c, in}
 	}
 	return nil
 }
 
-// callsOf returns the calls of a run that have no result.
-func callsOf(view *state.View, run store.RunID) (calls []call, err error) {
+// callsOf returns the calls of a run that have no result. An input that is none is somebody
+// else's.
+func callsOf(view *state.View, run store.RunID) (calls []call) {
 	for in := range view.Inputs() {
-		if in.State.CurrentState != calling {
-			continue
-		}
 		c := call{input: in}
-		if err := json.Unmarshal(in.State.PersistedInput, &c.Call); err != nil {
-			return nil, fmt.Errorf("turn: input %v is no call: %w", in.State.InputID, err)
-		}
-		if c.Run == run {
+		if in.State.CurrentState == calling && json.Unmarshal(in.State.PersistedInput, &c.Call) == nil && c.Run == run {
 			calls = append(calls, c)
 		}
 	}
-	return calls, nil
+	return calls
 }

@@ -36,7 +36,7 @@ const calling = store.InputAppliedPendingConsumption
 // A Message is what an agent is to work on.
 type Message struct {
 	Key  string          // of all that are the same message; empty if it is never sent twice
-	Body json.RawMessage // JSON of any kind; the input's PersistedInput
+	Body json.RawMessage // JSON, but not null; the input's PersistedInput
 }
 
 // Enqueue stores a message as an input that waits, and returns that. If the agent has, or
@@ -131,9 +131,9 @@ func (t *Turn) Finish(ctx context.Context, lines []byte) error {
 // has begun, lines end the conversation: a model may want an answer to each call that it has
 // asked for, and [Turn.MaybeDone] has those without. Lines may be nil.
 func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason, lines []byte) error {
-	switch {
-	case t.input.State.CurrentState.IsTerminal():
-		return t.wrong("Abandon", "is for a turn that has not ended")
+	switch is := t.input.State.CurrentState; {
+	case is != store.InputStaged && is != store.InputApplied:
+		return t.wrong("Abandon", "is for a turn that has not ended, and was not put back")
 	case len(lines) > 0 && !t.Begun():
 		return t.wrong("Abandon", "adds lines to a turn that has begun")
 	}
@@ -164,7 +164,7 @@ func (t *Turn) Abandon(ctx context.Context, reason store.AbandonReason, lines []
 
 // PutBack gives up a turn that was not begun: another worker gets it.
 func (t *Turn) PutBack(ctx context.Context) error {
-	if t.Begun() {
+	if t.input.State.CurrentState != store.InputStaged {
 		return t.wrong("PutBack", "is for a turn that has not begun")
 	}
 	return t.put(ctx, store.InputQueued, "put back")
@@ -196,9 +196,11 @@ func Recover(ctx context.Context, s Store, agent store.RuntimeID) (t *Turn, err 
 			if err := at.put(ctx, store.InputApplied, "recovered"); err != nil {
 				return nil, err
 			}
-			if at.calls, err = callsOf(view, at.Run()); err != nil {
+			now, err := s.View(ctx, agent) // what the other one has intended until it was refused is there
+			if err != nil {
 				return nil, err
 			}
+			at.calls = callsOf(now, at.Run())
 			t = at
 		}
 	}

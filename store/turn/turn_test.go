@@ -254,6 +254,59 @@ func TestMessagesThatRepeat(t *testing.T) {
 	}
 }
 
+// An overtaken store has something happen after its next view.
+type overtaken struct {
+	*loopstore.Loop
+	then func()
+}
+
+func (o *overtaken) View(ctx context.Context, id store.RuntimeID) (*state.View, error) {
+	view, err := o.Loop.View(ctx, id)
+	if then := o.then; then != nil {
+		o.then = nil
+		then()
+	}
+	return view, err
+}
+
+// TestCallsWhileATurnIsTakenOver are known to who takes it over, or refused.
+func TestCallsWhileATurnIsTakenOver(t *testing.T) {
+	l := &overtaken{Loop: storetest.New(t, opts)}
+	tn := first(t, l.Loop)
+	require.NoError(t, tn.Begin(t.Context(), line("1", "user")))
+	c := turn.Call{ID: "a"}
+	l.then = func() { require.NoError(t, tn.Intend(t.Context(), &c, nil)) }
+	left, err := turn.Recover(t.Context(), l, agent)
+	require.NoError(t, err)
+	assert.Equal(t, []turn.Call{c}, left.MaybeDone())
+	require.ErrorIs(t, tn.Intend(t.Context(), &turn.Call{ID: "b"}, nil), store.ErrConflict)
+}
+
+// TestCallsAreTheTurnsOwn shares nothing of them, and keeps their order and each byte.
+func TestCallsAreTheTurnsOwn(t *testing.T) {
+	l := storetest.New(t, opts)
+	tn := first(t, l)
+	require.NoError(t, tn.Begin(t.Context(), line("1", "user")))
+	for _, wrong := range []turn.Call{{ID: "a\xff"}, {ID: "a", Tool: "\xff"}} {
+		_, ok := errors.AsType[*turn.CallError](tn.Intend(t.Context(), &wrong, nil))
+		require.True(t, ok)
+	}
+	var calls []turn.Call
+	for _, id := range []string{"a", "b", "c"} {
+		calls = append(calls, turn.Call{ID: id, Arguments: json.RawMessage(`{"n":1}`)})
+		require.NoError(t, tn.Intend(t.Context(), &calls[len(calls)-1], nil))
+	}
+	want := tn.MaybeDone()
+	for _, c := range calls {
+		copy(c.Arguments, "XXXXXXX")
+	}
+	require.NoError(t, tn.Again(t.Context(), "a"))
+	assert.Equal(t, want, tn.MaybeDone())
+	left, err := turn.Recover(t.Context(), l, agent)
+	require.NoError(t, err)
+	assert.Equal(t, want, left.MaybeDone())
+}
+
 // TestCallsThatAreMadeAgain say so in their history.
 func TestCallsThatAreMadeAgain(t *testing.T) {
 	l := storetest.New(t, opts)
@@ -289,6 +342,8 @@ func TestStepsOutOfTurn(t *testing.T) {
 	refused("Intend", store.InputStaged, tn.Intend(ctx, &turn.Call{ID: "a"}, nil))
 	refused("Abandon", store.InputStaged, tn.Abandon(ctx, store.AbandonCancelled, line("1", "sorry")))
 	require.NoError(t, tn.PutBack(ctx))
+	refused("PutBack", store.InputQueued, tn.PutBack(ctx))
+	refused("Abandon", store.InputQueued, tn.Abandon(ctx, store.AbandonCancelled, nil))
 	tn, err := turn.Next(ctx, l)
 	require.NoError(t, err)
 	assert.Equal(t, before.InputStates, l.Stats().Held.InputStates)
@@ -333,8 +388,9 @@ func TestStoresThatFail(t *testing.T) {
 	other := store.NewInputState(store.NewInputID(), store.Time{})
 	other.CurrentState, other.PersistedInput = store.InputAppliedPendingConsumption, []byte(`"no call"`)
 	require.NoError(t, l.PersistInputState(ctx, agent, other))
-	_, err := turn.Recover(ctx, l, agent)
-	require.ErrorContains(t, err, "is no call")
+	left, err := turn.Recover(ctx, l, agent)
+	require.NoError(t, err)
+	require.Empty(t, left.MaybeDone(), "it is somebody else's")
 	require.NoError(t, l.Close())
 	_, err = turn.Recover(ctx, l, agent)
 	require.ErrorIs(t, err, store.ErrClosed)
