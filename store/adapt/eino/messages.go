@@ -101,13 +101,17 @@ func encode(m *schema.Message) (text []byte, fault *MessageError) {
 	return text, nil
 }
 
-// unmarshalable says why something is not JSON. What a type's own MarshalJSON says may have
-// a value in it.
+// unmarshalable says why something is not JSON. What a type's own method says, or a number
+// that is none, may have a value in it.
 func unmarshalable(err error) string {
 	if own, ok := errors.AsType[*json.MarshalerError](err); ok {
 		return fmt.Sprintf("the JSON of a %v cannot be made", own.Type)
 	}
-	return strings.TrimPrefix(err.Error(), "json: ")
+	_, wrongType := errors.AsType[*json.UnsupportedTypeError](err)
+	if _, wrongValue := errors.AsType[*json.UnsupportedValueError](err); wrongType || wrongValue {
+		return strings.TrimPrefix(err.Error(), "json: ") // such as NaN
+	}
+	return "its JSON cannot be made"
 }
 
 // Decode returns the messages of lines that Encode has made: a session's, or a part of one.
@@ -126,7 +130,7 @@ func Decode(lines []byte) (messages []*schema.Message, err error) {
 			return nil, fault
 		}
 		found := 0
-		walk(reflect.ValueOf(l.Message), "", func(at string, _ any) (value any, ok bool) {
+		walk(reflect.ValueOf(l.Message), "", func(at string, plain any) (value any, ok bool) {
 			text, ok := l.Gob[at]
 			if !ok {
 				return nil, false
@@ -134,6 +138,8 @@ func Decode(lines []byte) (messages []*schema.Message, err error) {
 			found++
 			if err = gob.NewDecoder(bytes.NewReader(text)).Decode(&value); err != nil {
 				fault.Field, fault.Reason = at, "gob cannot read it: is its type registered, see schema.RegisterName?"
+			} else if !written(value, plain) {
+				fault.Field, fault.Reason = at, fmt.Sprintf("it is not what was written: was %T another type then?", value)
 			}
 			return value, true
 		})
@@ -142,4 +148,16 @@ func Decode(lines []byte) (messages []*schema.Message, err error) {
 		}
 		messages = append(messages, l.Message)
 	}
+}
+
+// written reports whether a value has the JSON that stands beside its gob. gob leaves out what
+// the type has no field for any more.
+func written(value, plain any) bool {
+	var again any
+	text, err := json.Marshal(value)
+	if err != nil || json.Unmarshal(text, &again) != nil {
+		return false
+	}
+	_, differs := difference(reflect.ValueOf(plain), reflect.ValueOf(again), "")
+	return !differs
 }

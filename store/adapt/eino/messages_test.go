@@ -236,6 +236,8 @@ type failing struct{}
 
 func (failing) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("the secret") }
 
+func (failing) MarshalText() ([]byte, error) { return nil, fmt.Errorf("the secret") }
+
 // TestWhatCannotBeKeptIsRefused says where it is, and nothing of what it says.
 func TestWhatCannotBeKeptIsRefused(t *testing.T) {
 	loop := map[string]any{}
@@ -263,6 +265,8 @@ func TestWhatCannotBeKeptIsRefused(t *testing.T) {
 		{extra(unregistered{7}), "/extra/the~1key", "gob cannot keep a eino_test.unregistered: is its type registered"},
 		{extra(json.Number("7")), "/extra/the~1key", "gob cannot keep a json.Number"},
 		{extra(failing{}), "", "the JSON of a eino_test.failing cannot be made"},
+		{extra(json.Number("secret")), "", "its JSON cannot be made"},
+		{extra(map[failing]int{{}: 1}), "", "its JSON cannot be made"},
 		{extra(make(chan string)), "", "unsupported type: chan string"},
 		{extra(loop), "", "cycle"},
 		{extra(family), "/extra/the~1key", "it refers to itself"},
@@ -309,6 +313,18 @@ func TestOtherLinesAreRefused(t *testing.T) {
 		assert.Contains(t, fault.Error(), c.reason)
 		assert.NotContains(t, fault.Error(), "secret")
 	}
+}
+
+// TestValuesOfAnotherVersionAreRefused, of which gob leaves out what the type has no field
+// for now.
+func TestValuesOfAnotherVersionAreRefused(t *testing.T) {
+	lines, err := eino.Encode(&schema.Message{Role: schema.User, Extra: map[string]any{"n": 7}})
+	require.NoError(t, err)
+	fault := new(eino.MessageError)
+	_, err = eino.Decode([]byte(strings.Replace(string(lines), `"n":7`, `"n":{"tokens":7,"cached":8}`, 1)))
+	require.ErrorAs(t, err, &fault)
+	assert.Equal(t, "/extra/n", fault.Field)
+	assert.Equal(t, "it is not what was written: was int another type then?", fault.Reason)
 }
 
 // TestMessagesAreNotShared changes what was encoded, and what was decoded.
