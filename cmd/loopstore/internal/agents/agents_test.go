@@ -256,12 +256,25 @@ func TestAWorkerThatFailsEndsTheChild(t *testing.T) {
 	require.ErrorAs(t, Serve(t.Context(), dir, in, io.Discard), &other)
 }
 
+// TestADemoThatHasJustBegun goes on: it was killed before it had a journal.
+func TestADemoThatHasJustBegun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(notebookIn(dir), nil, 0o600))
+	require.NoError(t, own(t.Context(), dir))
+	require.NoError(t, os.Mkdir(StateIn(dir), 0o700))
+	require.NoError(t, own(t.Context(), dir))
+}
+
 // TestADirectoryOfSomebodyElse is refused before anything is written to it.
 func TestADirectoryOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	for name, fill := range map[string]func(dir string) error{
 		"another file": func(dir string) error { return os.WriteFile(filepath.Join(dir, "go.mod"), nil, 0o600) },
 		"a notebook":   func(dir string) error { return os.WriteFile(notebookIn(dir), []byte("half a line"), 0o600) },
+		"a file where the journal would be": func(dir string) error {
+			return errors.Join(os.Mkdir(StateIn(dir), 0o700), os.WriteFile(filepath.Join(StateIn(dir), "file"), nil, 0o600))
+		},
 		"a journal": func(dir string) error {
 			loop, err := loopstore.Open(t.Context(), disk.New(StateIn(dir), disk.Options{}), "chat", loopstore.Options{})
 			return errors.Join(err, loop.Close())

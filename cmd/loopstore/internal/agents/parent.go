@@ -51,8 +51,14 @@ func Run(ctx context.Context, s Settings, progress func(line string)) (*Outcome,
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return nil, err
 	}
+	book, err := openNotebook(notebookIn(s.Dir)) // it comes first: see own
+	if err == nil {
+		err = book.close()
+	}
+	if err != nil {
+		return nil, err
+	}
 	p := &parent{Settings: s, saw: make(map[event]int)}
-	var err error
 	if p.first, err = p.found(ctx); err != nil {
 		return nil, err
 	}
@@ -94,14 +100,17 @@ func own(ctx context.Context, dir string) error {
 		return nil
 	}
 	partitions, err := disk.Partitions(ctx, StateIn(dir), disk.Options{})
-	noted := slices.Contains(found, notebookIn(dir))
+	book, noted := os.Stat(notebookIn(dir))
+	begun := noted == nil && book.Size() == 0 // or the demo was killed while it made the journal
 	switch {
 	case errors.Is(err, journal.ErrInUse), errors.Is(err, journal.ErrCorrupt):
 		return err
-	case err != nil && noted, slices.ContainsFunc(partitions, func(name string) bool { return name != partition }):
-		return errors.Join(fmt.Errorf("what it holds is none of the demo's: %s", advice), err)
+	case err != nil && !begun:
+		return fmt.Errorf("what it holds is none of the demo's: %s: %w", advice, err)
+	case slices.ContainsFunc(partitions, func(name string) bool { return name != partition }):
+		return fmt.Errorf("what it holds is none of the demo's: %s", advice)
 	}
-	return nil // or the demo was killed while it made the journal, which comes first
+	return nil
 }
 
 // live lets a child live: the last one until all is done, any other until its kill.
