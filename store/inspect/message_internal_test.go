@@ -176,3 +176,26 @@ func FuzzMessage(f *testing.F) {
 		lineByLine(m.lines(), []string{text})
 	})
 }
+
+// A result is read once more for each result that it is in, so only a few of these are
+// opened.
+func TestResultsWithinResults(t *testing.T) {
+	for name, test := range map[string]struct{ begin, end string }{
+		"a result":    {`{"tooluseid":"1","content":[`, `]}`},
+		"a reasoning": {`{"type":"reasoning","summary":[`, `]}`},
+		"a response":  {`{"functionResponse":{"response":[`, `]}}`},
+		"an output":   {`{"codeExecutionResult":{"output":[`, `]}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			shown := func(levels int) string {
+				m := reader{most: maxShown}.message(valueOf(`{"role":"user","content":[` + strings.Repeat(test.begin, levels) + `"x"` + strings.Repeat(test.end, levels) + `]}`))
+				require.Len(t, m.Parts, 1)
+				return m.Parts[0].Text
+			}
+			require.Equal(t, "x", shown(maxResults))
+			deep := shown(100)
+			require.True(t, strings.HasPrefix(deep, "["+test.begin+test.begin), deep)
+			require.Equal(t, 100-maxResults-1, strings.Count(deep, test.begin))
+		})
+	}
+}
