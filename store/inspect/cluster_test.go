@@ -159,6 +159,8 @@ func TestPartitionThatCameBackIsShown(t *testing.T) {
 		time.Sleep(5 * lease)
 		_, held := a.Local(5)
 		require.False(t, held)
+		require.Equal(t, http.StatusOK, get(t, h, "/").Code)
+		require.Zero(t, inspect.Visited(h), "nothing of a loop that was given up is kept")
 		require.NoError(t, b.Close())
 		time.Sleep(lease)
 		second, ok := a.Local(5)

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/loopstore/loopstore"
@@ -21,3 +22,6 @@ func Sampled(all []*loopstore.Stats) *History {
 
 // Len is how many samples a history keeps.
 func (h *History) Len() int { return len(h.samples) }
+
+// Visited is how many partitions a ClusterHandler has handlers of.
+func Visited(h http.Handler) int { return len(h.(*crew).open) }
