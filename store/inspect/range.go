@@ -176,8 +176,9 @@ func (t *timeline) JSON() any {
 		Count   int            `json:"count"`         // of the inputs in the range
 		Skipped int            `json:"skipped"`
 		Inputs  []input        `json:"inputs"`
-		Runs    []run          `json:"runs"`
-	}{ofOne: ofView(t.View), Now: t.Now, From: t.From, To: t.To, Open: t.Open, Count: t.Count, Skipped: t.Skipped, Inputs: []input{}, Runs: []run{}}
+		Runs    []run          `json:"runs"`       // the last ones in the range
+		RunsIn  int            `json:"runs_count"` // of those in the range
+	}{ofOne: ofView(t.View), Now: t.Now, From: t.From, To: t.To, Open: t.Open, Count: t.Count, Skipped: t.Skipped, Inputs: []input{}, Runs: []run{}, RunsIn: t.RunCount}
 	if t.Longest != nil {
 		shown.Longest = &t.Longest.Input.InputID
 	}

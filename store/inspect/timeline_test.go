@@ -40,6 +40,7 @@ type drawn struct {
 			At       string
 		} `json:"receipts_at"`
 	}
+	RunsCount int `json:"runs_count"`
 }
 
 func draw(t testing.TB, loop *loopstore.Loop, query string) (d drawn) {
@@ -150,6 +151,33 @@ func TestTimelineShowsWhatIsKnown(t *testing.T) {
 		require.Len(t, later.Inputs, 2, "what is open, stays")
 		require.Empty(t, later.Runs)
 	})
+}
+
+// The runs of a range are those that were under way then, however many came later, and it is
+// said how many there are.
+func TestTimelineHasTheRunsOfItsRange(t *testing.T) {
+	loop := past(t)
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for n := range 50 {
+		ms := start.Add(time.Duration(n) * time.Hour).UnixMilli()
+		run, err := store.ParseRunID(fmt.Sprintf("%08x-%04x-7000-8000-%012d", ms>>16, ms&0xffff, n))
+		require.NoError(t, err)
+		require.NoError(t, loop.AtomicApply(t.Context(), "a", store.BoundaryApply{Receipt: store.RunBoundaryReceipt{RunID: run, Boundary: store.RunCheckpoint}}))
+	}
+	h := inspect.Handler(loop, inspect.Options{})
+	for query, want := range map[string][3]int{ // how many, and the hours of the last and the first that is shown
+		"": {50, 49, 30},
+		"&from=2026-01-01T00:30:00Z&to=2026-01-01T05:30:00Z": {5, 5, 1},
+		"&from=2026-01-01T02:30:00Z&to=2026-01-02T01:30:00Z": {23, 25, 6},
+	} {
+		d := draw(t, loop, query)
+		require.Equal(t, want[0], d.RunsCount, query)
+		require.Len(t, d.Runs, min(want[0], 20), query)
+		require.Equal(t, store.TimeOf(start.Add(time.Duration(want[1])*time.Hour)).String(), d.Runs[0].Began, query)
+		require.Equal(t, store.TimeOf(start.Add(time.Duration(want[2])*time.Hour)).String(), d.Runs[len(d.Runs)-1].Began, query)
+		body := get(t, h, "/timeline?id=a"+query).Body.String()
+		require.Equal(t, want[0] > 20, strings.Contains(body, fmt.Sprintf("These are the last 20 of %d", want[0])), query)
+	}
 }
 
 // What a history does not say is not drawn as if it did, and of a long one the last states
