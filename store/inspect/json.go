@@ -241,6 +241,7 @@ func (o *overview) JSON() any {
 		summaryJSON: summaryOf(o.Summary), Versions: versionRows(o.Past), Origin: o.Forked, Inputs: []inputRow{}, Receipts: []receiptRow{},
 		DroppedRuns: o.Dropped,
 	}
+	shown.OpenSince = newEntry(*o.Summary, o.OpenInputs()).since
 	if o.Session != nil {
 		shown.Snapshot = o.Session.JSON()
 	}

@@ -80,6 +80,8 @@ func TestJSONSaysWhatThePageDoes(t *testing.T) {
 	require.Equal(t, "running", row["runtime_state"])
 
 	_, one := getJSON(t, h, "/runtime?"+id)
+	require.Equal(t, noon.String(), one["open_since"])
+	require.Equal(t, row["open_since"], one["open_since"])
 	require.Len(t, one["inputs"], 9)
 	require.Len(t, one["latest_receipts"], 3)
 	require.Len(t, one["session_versions"], 3)
