@@ -171,12 +171,18 @@ func (l *listing) matches(e *entry) bool {
 	if l.Input != "" && e.CountInputStates()[store.InputLifecycleState(l.Input)] == 0 {
 		return false
 	}
-	if l.Label == "" {
-		return true
+	return l.Label == "" || labelled(e, l.Label)
+}
+
+// labelled reports whether a runtime has a label with this key, or with this key=value. Both
+// may have an = in them.
+func labelled(e *entry, text string) bool {
+	for key, value := range e.Labels {
+		if rest, ok := strings.CutPrefix(text, key); ok && (rest == "" || rest == "="+value) {
+			return true
+		}
 	}
-	key, value, exact := strings.Cut(l.Label, "=")
-	has, ok := e.Labels[key]
-	return ok && (!exact || has == value)
+	return false
 }
 
 // Filtered reports whether not all are asked for.
