@@ -258,6 +258,21 @@ func TestWhatIsStuck(t *testing.T) {
 	})
 }
 
+// A clock that is ahead, by however much, hides nobody who waits long.
+func TestWhatIsStuckBesideTheFuture(t *testing.T) {
+	for _, years := range []int{1, 50, 200_000} {
+		loop := storetest.New(t)
+		for n, at := range []time.Time{time.Now().Add(-48 * time.Hour), time.Now().AddDate(years, 0, 0), time.Now().AddDate(years, 0, 1), time.Now().AddDate(years, 0, 2)} {
+			require.NoError(t, loop.PersistInputState(t.Context(), store.RuntimeID(fmt.Sprint(n)), store.NewInputState(first, store.TimeOf(at))))
+		}
+		_, shown := getJSON(t, inspect.Handler(loop, inspect.Options{}), "/")
+		longest := shown["waiting"].(map[string]any)["longest"].([]any)
+		require.Equal(t, "0", longest[0].(map[string]any)["runtime_id"])
+		require.Equal(t, true, longest[0].(map[string]any)["long"], years)
+		require.Equal(t, false, longest[1].(map[string]any)["long"], years)
+	}
+}
+
 // Where it is not known since when inputs wait, it is said so.
 type paged struct{ inspect.Source }
 
