@@ -26,6 +26,9 @@ func later(t store.Time, d time.Duration) store.Time { return store.TimeOf(t.Tim
 
 // along returns the time that stands at a share of what is between two.
 func along(a, b store.Time, of float64) store.Time {
+	if of == 1 { // a float64 may be too coarse to tell
+		return b
+	}
 	s := seconds(a, b) * of
 	whole, rest := math.Modf(s)
 	return store.TimeOf(time.Unix(a.Time().Unix()+int64(whole), int64(a.Time().Nanosecond())+int64(rest*1e9)))

@@ -222,6 +222,9 @@ func (t *timeline) fit(spans []state.InputSpan) {
 	if !before(t.From, t.To) {
 		t.To = later(t.From, time.Second)
 	}
+	if t.To.Validate() != nil { // it was the last time that there is
+		t.From, t.To = later(t.From, -time.Second), t.From
+	}
 }
 
 // at returns where a time is in the drawing.

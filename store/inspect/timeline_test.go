@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"math"
 	"net/url"
 	"regexp"
@@ -241,6 +242,34 @@ func TestTimelineOfStrangeTimes(t *testing.T) {
 		target = linked(t, body, "Zoom in")
 	}
 	require.Equal(t, 200, get(t, h, linked(t, get(t, h, "/timeline?id=a&from=-262143-01-01T00:00:00Z&to=-262143-01-01T00:00:10Z").Body.String(), "Later")).Code)
+}
+
+// However near to the first or the last time that there is, every link leads to a range.
+func TestTimelineLinksOfStrangeTimes(t *testing.T) {
+	var times []store.Time
+	for _, text := range []string{"-262143-01-01T00:00:00Z", "-262143-01-01T00:00:00.001Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "+262142-12-31T23:59:59.99Z", "+262142-12-31T23:59:59.999999999Z"} {
+		var at store.Time
+		require.NoError(t, at.UnmarshalText([]byte(text)))
+		times = append(times, at)
+	}
+	loop := past(t)
+	h := inspect.Handler(loop, inspect.Options{})
+	follow := func(target string) {
+		t.Helper()
+		for _, found := range regexp.MustCompile(`href="(timeline\?[^"]*)"`).FindAllStringSubmatch(get(t, h, target).Body.String(), -1) {
+			require.Equal(t, 200, get(t, h, "/"+html.UnescapeString(found[1])).Code, "%s leads to %s", target, found[1])
+		}
+	}
+	for n, at := range times {
+		id := fmt.Sprint("at", n)
+		require.NoError(t, loop.PersistInputState(t.Context(), store.RuntimeID(id), store.InputState{
+			InputID: uuidOf(store.ParseInputID, 1), CurrentState: store.InputConsumed, CreatedAt: at, UpdatedAt: at, TerminalOutcome: &store.TerminalOutcome{Type: store.OutcomeConsumed},
+		}))
+		follow("/timeline?id=" + id)
+		for _, to := range times[n+1:] {
+			follow("/timeline?id=" + id + "&from=" + url.QueryEscape(at.String()) + "&to=" + url.QueryEscape(to.String()))
+		}
+	}
 }
 
 // Of 100,000 inputs a page has those that are open, and then those that ended last.
