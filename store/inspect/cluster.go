@@ -57,7 +57,10 @@ func (c *crew) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.forget()
 	if number, path, ok := partitionIn(r.URL.Path); ok && path != "" {
 		if h := c.partition(number); h != nil {
-			http.StripPrefix(strings.TrimSuffix(r.URL.Path, path), h).ServeHTTP(w, r)
+			within := *r // as http.StripPrefix does, but however the path is encoded
+			within.URL = new(*r.URL)
+			within.URL.Path, within.URL.RawPath = path, ""
+			h.ServeHTTP(w, &within)
 			return
 		}
 	}

@@ -109,6 +109,11 @@ func TestClusterIsShownByAnyMember(t *testing.T) {
 		require.Contains(t, get(t, ha, at+"/runtime?id="+string(id)).Body.String(), "idle")
 		require.Equal(t, http.StatusOK, get(t, ha, at+"/stats").Code)
 
+		for _, encoded := range []string{fmt.Sprintf("/partitions/%%3%d/", mine), fmt.Sprintf("/%%70artitions/%d/stats", mine), fmt.Sprintf("/partitions/%%3%d/runtime%%73.json", mine)} {
+			require.Equal(t, http.StatusOK, get(t, ha, encoded).Code, encoded)
+			require.Equal(t, http.StatusNotFound, get(t, hb, encoded).Code, encoded)
+		}
+		require.Equal(t, "application/json", get(t, ha, fmt.Sprintf("/partitions/%%3%d/nowhere.json", mine)).Header().Get("Content-Type"))
 		w = get(t, hb, at+"/stats")
 		require.Equal(t, http.StatusNotFound, w.Code)
 		require.Contains(t, w.Body.String(), "The partition is claimed by a.")
