@@ -25,3 +25,6 @@ func (h *History) Len() int { return len(h.samples) }
 
 // Visited is how many partitions a ClusterHandler has handlers of.
 func Visited(h http.Handler) int { return len(h.(*crew).open) }
+
+// Made is how many answers are kept for those who follow the list.
+func Made(h http.Handler) int { return len(h.(*handler).hub.current().made) }

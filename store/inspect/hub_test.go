@@ -176,6 +176,26 @@ func TestWhatPassesEndsNoStream(t *testing.T) {
 	})
 }
 
+// An answer is kept for others who ask for the same, whatever else their address has, and
+// none whose links would be long.
+func TestAnswersThatAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loop := storetest.New(t)
+		set(t, loop, store.RuntimeIdle)
+		h := inspect.Handler(loop, inspect.Options{})
+		follow(t, h, "/changes").took()
+		for n := range 10 {
+			require.Equal(t, http.StatusOK, get(t, h, fmt.Sprint("/?sort=id&junk=", n)).Code)
+			require.Equal(t, http.StatusOK, get(t, h, fmt.Sprint("/runtimes?x=", n, "&sort=id")).Code)
+		}
+		require.Equal(t, 1, inspect.Made(h))
+		require.Equal(t, http.StatusOK, get(t, h, "/runtimes.json?sort=id").Code)
+		require.Equal(t, 2, inspect.Made(h))
+		require.Contains(t, get(t, h, "/?q="+strings.Repeat("x", 1000)).Body.String(), "No runtime matches.")
+		require.Equal(t, 2, inspect.Made(h))
+	})
+}
+
 // The first page says what waits, in which states and since when the longest, and who
 // stands out.
 func TestWhatIsStuck(t *testing.T) {
