@@ -105,6 +105,23 @@ func TestJSONSaysWhatThePageDoes(t *testing.T) {
 	require.Equal(t, true, stats["serving"])
 }
 
+// What is hidden is not counted, rather than counted as nothing.
+func TestHiddenMessagesAreNotCounted(t *testing.T) {
+	loop := sample(t)
+	for target, counts := range map[string][]string{
+		"/transcript?": {"count"}, "/diff?": {"same_before", "added", "removed", "changed", "limited", "by_line", "count"},
+	} {
+		for _, payloads := range []bool{true, false} {
+			_, shown := getJSON(t, inspect.Handler(loop, inspect.Options{Payloads: payloads}), target+escaped(busy))
+			require.Equal(t, !payloads, shown["hidden"])
+			for _, name := range counts {
+				_, there := shown[name]
+				require.Equal(t, payloads, there, "%s %s", target, name)
+			}
+		}
+	}
+}
+
 func TestAcceptChoosesJSON(t *testing.T) {
 	h := inspect.Handler(sample(t), inspect.Options{})
 	for accept, asJSON := range map[string]bool{

@@ -283,14 +283,18 @@ func (t *transcript) JSON() any {
 	if messages == nil {
 		messages = []*message{}
 	}
-	return struct {
+	shown := struct {
 		ofOne
 		Session  versionJSON  `json:"session"`
 		Hidden   bool         `json:"hidden"`
-		Count    int          `json:"count"` // of all messages
+		Count    *int         `json:"count,omitempty"` // of all messages; left out if they are hidden
 		Messages []*message   `json:"messages"`
 		Text     *payloadJSON `json:"text,omitempty"` // of what is no conversation
-	}{ofView(t.View), t.Session.shown(), t.Hidden, t.Count, messages, payloadOf(t.Text)}
+	}{ofView(t.View), t.Session.shown(), t.Hidden, &t.Count, messages, payloadOf(t.Text)}
+	if t.Hidden {
+		shown.Count = nil
+	}
+	return shown
 }
 
 // A placed piece knows where it stands.
