@@ -232,11 +232,22 @@ func fit(messages []*message, fromEnd bool, room int) []*message {
 	return messages
 }
 
-// markup returns how many bytes a text takes in a page, at most.
+// markup returns how many bytes a text takes in a page or in its JSON, at most.
 func markup(text string) int {
 	n := len(text)
-	for _, c := range []string{"&", "<", ">", `"`, "'", "+", "\x00"} {
-		n += 4 * strings.Count(text, c)
+	for _, c := range []byte(text) {
+		switch c {
+		case '"', '\'', '+':
+			n += 4 // as &#34;
+		case '\\', '\n', '\r', '\t':
+			n++
+		case '&', '<', '>':
+			n += 5 // as \u003c
+		default:
+			if c < ' ' {
+				n += 5
+			}
+		}
 	}
 	return n
 }
