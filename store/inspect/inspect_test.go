@@ -271,11 +271,24 @@ func TestAnyIDHasItsPage(t *testing.T) {
 	}
 }
 
-func TestLongIDsAreCutInLists(t *testing.T) {
-	loop := storetest.New(t)
-	require.NoError(t, loop.PersistRuntimeState(t.Context(), store.RuntimeID(strings.Repeat("é", 121)), store.RuntimeIdle))
-	h := inspect.Handler(loop, inspect.Options{})
+// A long id is whole in addresses and forms, and nowhere else.
+func TestLongIDsAreCut(t *testing.T) {
+	loop := storetest.New(t, loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: 10}}})
+	id := store.RuntimeID(strings.Repeat("é", 5000))
+	put(t, loop, id, store.FormatLines, lineOf("user", "a")+"\n")
+	in := store.NewInputState(first, noon)
+	require.NoError(t, loop.PersistInputState(t.Context(), id, in))
+	h := inspect.Handler(loop, inspect.Options{Payloads: true, Actions: &inspect.Actions{}})
 	require.Contains(t, get(t, h, "/").Body.String(), ">"+strings.Repeat("é", 120)+"…</a>")
+	for _, page := range []string{"runtime", "inputs", "input", "runs", "versions", "version", "transcript", "message", "diff", "timeline", "delete", "prune", "abandon"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/"+page+"?"+escaped(id)+"&number=1&message=1&input="+first.String(), nil)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, http.StatusOK, w.Code, page)
+		shown := strings.ReplaceAll(w.Body.String(), `value="`+string(id)+`"`, "")
+		require.NotContains(t, shown, strings.Repeat("é", 401), page)
+	}
+	require.Contains(t, get(t, h, "/runtime?"+escaped(id)).Body.String(), "<h1>"+strings.Repeat("é", 400)+"…</h1>")
 }
 
 func TestProblems(t *testing.T) {

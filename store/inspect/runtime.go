@@ -90,7 +90,7 @@ func (h *handler) ofRuntime(r *http.Request) (page, error) {
 		return page{}, err
 	}
 	body, err := shown.body(h, view, r.URL.Query())
-	p := page{Template: pathOf(r)[1:], Title: shown.title + name(view.RuntimeID()), Body: body}
+	p := page{Template: pathOf(r)[1:], Title: shown.title + cut(120, name(view.RuntimeID())), Body: body}
 	if _, live := h.source.(state.Watcher); live {
 		p.Events = link("events", "id", view.RuntimeID(), "after", view.Version())
 	}
