@@ -235,7 +235,7 @@ func fit(messages []*message, fromEnd bool, room int) []*message {
 // markup returns how many bytes a text takes in a page or in its JSON, at most.
 func markup(text string) int {
 	n := len(text)
-	for _, c := range []byte(text) {
+	for _, c := range text {
 		switch c {
 		case '"', '\'', '+':
 			n += 4 // as &#34;
@@ -243,6 +243,8 @@ func markup(text string) int {
 			n++
 		case '&', '<', '>':
 			n += 5 // as \u003c
+		case '\u2028', '\u2029':
+			n += 3
 		default:
 			if c < ' ' {
 				n += 5
