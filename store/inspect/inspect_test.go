@@ -291,6 +291,28 @@ func TestLongIDsAreCut(t *testing.T) {
 	require.Contains(t, get(t, h, "/runtime?"+escaped(id)).Body.String(), "<h1>"+strings.Repeat("é", 400)+"…</h1>")
 }
 
+// Of a long history the last entries are shown, and how many there are.
+func TestLongHistoriesAreCut(t *testing.T) {
+	loop := storetest.New(t, loopstore.Options{})
+	in := store.NewInputState(first, noon)
+	for n := range 10_000 {
+		in.History = append(in.History, store.HistoryEntry{Timestamp: noon, From: store.InputQueued, To: store.InputStaged, Reason: new(fmt.Sprint("entry ", n))})
+	}
+	require.NoError(t, loop.PersistInputState(t.Context(), "a", in))
+	h := inspect.Handler(loop, inspect.Options{})
+	target := "/input?id=a&input=" + first.String()
+	body := get(t, h, target).Body.String()
+	require.Equal(t, 100, strings.Count(body, ">entry "))
+	require.Contains(t, body, "The last 100 of 10,000 entries.")
+	require.Contains(t, body, ">entry 9999<")
+	_, shown := getJSON(t, h, target)
+	require.EqualValues(t, 10_000, shown["history_count"])
+	history := shown["input"].(map[string]any)["history"].([]any)
+	require.Len(t, history, 100)
+	require.Equal(t, "entry 9999", history[99].(map[string]any)["reason"])
+	require.NotContains(t, get(t, inspect.Handler(sample(t), inspect.Options{}), "/input?"+escaped(busy)+"&input="+first.String()).Body.String(), "The last ")
+}
+
 func TestProblems(t *testing.T) {
 	loop := sample(t)
 	h := inspect.Handler(loop, inspect.Options{Payloads: true})

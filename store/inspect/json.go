@@ -272,10 +272,11 @@ func (s *single) JSON() any {
 	input.PersistedInput = nil
 	return struct {
 		ofOne
-		Input        store.InputState `json:"input"` // without its payload
+		Input        store.InputState `json:"input"`         // without its payload
+		Entries      int              `json:"history_count"` // of which input has the last ones
 		InputVersion uint64           `json:"input_version"`
 		Payload      *payloadJSON     `json:"payload"` // null if there is none
-	}{ofView(s.View), input, s.InputVersion, payloadOf(s.Payload)}
+	}{ofView(s.View), input, s.Entries, s.InputVersion, payloadOf(s.Payload)}
 }
 
 func (list *runList) JSON() any {
