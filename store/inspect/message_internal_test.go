@@ -1,7 +1,9 @@
 package inspect
 
 import (
+	"encoding/json"
 	"fmt"
+	"html/template"
 	"strings"
 	"testing"
 
@@ -197,5 +199,15 @@ func TestResultsWithinResults(t *testing.T) {
 			require.True(t, strings.HasPrefix(deep, "["+test.begin+test.begin), deep)
 			require.Equal(t, 100-maxResults-1, strings.Count(deep, test.begin))
 		})
+	}
+}
+
+// No character takes more bytes than are counted, in a page or in its JSON.
+func TestMarkupOfEveryCharacter(t *testing.T) {
+	for c := range rune(0x10000) {
+		text := strings.Repeat(string(c), 10)
+		inJSON, err := json.Marshal(text)
+		require.NoError(t, err)
+		require.LessOrEqual(t, max(len(inJSON)-2, len(template.HTMLEscapeString(text))), markup(text), "%q", c)
 	}
 }
