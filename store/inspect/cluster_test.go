@@ -2,6 +2,7 @@ package inspect_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -261,6 +262,31 @@ func TestClusterSaysWhatIsWrong(t *testing.T) {
 	require.Contains(t, get(t, inspect.ClusterHandler(well, inspect.Options{}), "/").Body.String(), "was taken for dead 1 min ago, and its 3 partitions were taken over.")
 	well.Members[0].Beat = time.Time{}
 	require.Contains(t, get(t, inspect.ClusterHandler(well, inspect.Options{}), "/").Body.String(), "The partitions are assigned for ever")
+}
+
+// The page of a cluster has a measure, whatever the cluster and its errors have.
+func TestClusterPageIsBounded(t *testing.T) {
+	s := known{Cluster: "agents", Lease: lease}
+	for n := range 1000 {
+		m := cluster.Member{Name: fmt.Sprint("member <", n)}
+		s.Members = append(s.Members, cluster.MemberStatus{Member: m, Beat: time.Now().Add(-time.Hour)})
+		s.Partitions = append(s.Partitions, cluster.PartitionStatus{Holder: m, Err: errors.New(strings.Repeat("é", 5000))})
+	}
+	s.Self = s.Members[0].Member
+	h := inspect.ClusterHandler(s, inspect.Options{})
+	body := get(t, h, "/").Body.String()
+	require.Less(t, len(body), most)
+	require.Contains(t, body, `Members <span class="count">1,000</span>`)
+	require.Contains(t, body, "The first 100 are listed.")
+	require.Equal(t, 100, strings.Count(body, `data-label="Address"`))
+	require.Equal(t, 20, strings.Count(body, "has not been seen to beat"))
+	require.Contains(t, body, "979 other members have not been seen to beat either.")
+	require.Equal(t, 100, strings.Count(body, ">"+strings.Repeat("é", 300)+"…<"))
+	require.Less(t, get(t, h, "/cluster.json").Body.Len(), most)
+	_, shown := getJSON(t, h, "/cluster")
+	require.EqualValues(t, 1000, shown["members_total"])
+	require.Len(t, shown["members"], 100)
+	require.Equal(t, strings.Repeat("é", 300)+"…", shown["partitions"].([]any)[0].(map[string]any)["error"])
 }
 
 func BenchmarkClusterPage(b *testing.B) {
