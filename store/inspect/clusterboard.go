@@ -33,7 +33,7 @@ type clusterBoard struct {
 	Open       int           `json:"open"` // here
 	Joined     int           `json:"members_total"`
 	Members    []member      `json:"members"` // the first ones
-	Gone       []gone        `json:"gone"` // the last one first
+	Gone       []gone        `json:"gone"`    // the last one first
 	Rows       []held        `json:"partitions"`
 	Holder     string        `json:"-"` // that the rows are of; empty for all
 	Turn       turn          `json:"-"`
