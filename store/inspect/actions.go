@@ -86,8 +86,9 @@ func actingOf(a *Actions, source Source) *acting {
 
 // does reports whether a path is that of an action that is allowed.
 func (a *acting) does(path string) bool {
-	_, ok := deeds[strings.TrimPrefix(path, "/")]
-	return ok && a != nil
+	name, rooted := strings.CutPrefix(path, "/")
+	_, ok := deeds[name]
+	return ok && rooted && a != nil
 }
 
 // act shows what an action would do, or does it.

@@ -144,6 +144,16 @@ func durable(t *testing.T) *loopstore.Loop {
 	return loop
 }
 
+// Under a prefix that was cut off with its slash there is nothing.
+func TestActionsUnderAWrongPrefix(t *testing.T) {
+	o := operatorOf(t, sample(t), inspect.Actions{})
+	o.h = http.StripPrefix("/x/", o.h)
+	for _, target := range []string{"/x/delete?" + escaped(busy), "/x/delete.json?" + escaped(busy), "/x/compact", "/x/stats", "/x/"} {
+		require.Equal(t, http.StatusNotFound, o.send(http.MethodGet, target, nil).Code, target)
+	}
+	require.Equal(t, http.StatusMethodNotAllowed, o.send(http.MethodPost, "/x/compact", nil).Code)
+}
+
 // With Actions the pages offer what can be done with what they show.
 func TestPagesOfferActions(t *testing.T) {
 	o := operatorOf(t, durable(t), inspect.Actions{})

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -53,9 +54,13 @@ type place struct {
 }
 
 func (c *crew) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.forget()
 	if number, path, ok := partitionIn(r.URL.Path); ok && path != "" {
 		if h := c.partition(number); h != nil {
-			http.StripPrefix(strings.TrimSuffix(r.URL.Path, path), h).ServeHTTP(w, r)
+			within := *r // as http.StripPrefix does, but however the path is encoded
+			within.URL = new(*r.URL)
+			within.URL.Path, within.URL.RawPath = path, ""
+			h.ServeHTTP(w, &within)
 			return
 		}
 	}
@@ -70,17 +75,27 @@ func partitionIn(path string) (number int, rest string, ok bool) {
 	return number, strings.TrimPrefix(text, digits), ok && err == nil
 }
 
+// forget lets go of the partitions that are no longer held, and of all that their loops
+// hold.
+func (c *crew) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.open, func(p int, h *handler) bool {
+		loop, ok := c.member.Local(p)
+		return !ok || h.source != Source(loop)
+	})
+}
+
 // partition returns the pages of a partition; nil if it is not held here.
 func (c *crew) partition(p int) *handler {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	loop, ok := c.member.Local(p)
 	if !ok {
-		delete(c.open, p)
 		return nil
 	}
 	h := c.open[p]
-	if h == nil || h.source != Source(loop) {
+	if h == nil || h.source != Source(loop) { // it may have moved since forget
 		h = newHandler(loop, c.opts)
 		h.streams, h.place = c.streams, place{Partition: strconv.Itoa(p), Up: "../../", Stats: true}
 		c.open[p] = h

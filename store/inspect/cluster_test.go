@@ -2,6 +2,7 @@ package inspect_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -109,6 +110,11 @@ func TestClusterIsShownByAnyMember(t *testing.T) {
 		require.Contains(t, get(t, ha, at+"/runtime?id="+string(id)).Body.String(), "idle")
 		require.Equal(t, http.StatusOK, get(t, ha, at+"/stats").Code)
 
+		for _, encoded := range []string{fmt.Sprintf("/partitions/%%3%d/", mine), fmt.Sprintf("/%%70artitions/%d/stats", mine), fmt.Sprintf("/partitions/%%3%d/runtime%%73.json", mine)} {
+			require.Equal(t, http.StatusOK, get(t, ha, encoded).Code, encoded)
+			require.Equal(t, http.StatusNotFound, get(t, hb, encoded).Code, encoded)
+		}
+		require.Equal(t, "application/json", get(t, ha, fmt.Sprintf("/partitions/%%3%d/nowhere.json", mine)).Header().Get("Content-Type"))
 		w = get(t, hb, at+"/stats")
 		require.Equal(t, http.StatusNotFound, w.Code)
 		require.Contains(t, w.Body.String(), "The partition is claimed by a.")
@@ -159,6 +165,8 @@ func TestPartitionThatCameBackIsShown(t *testing.T) {
 		time.Sleep(5 * lease)
 		_, held := a.Local(5)
 		require.False(t, held)
+		require.Equal(t, http.StatusOK, get(t, h, "/").Code)
+		require.Zero(t, inspect.Visited(h), "nothing of a loop that was given up is kept")
 		require.NoError(t, b.Close())
 		time.Sleep(lease)
 		second, ok := a.Local(5)
@@ -254,6 +262,31 @@ func TestClusterSaysWhatIsWrong(t *testing.T) {
 	require.Contains(t, get(t, inspect.ClusterHandler(well, inspect.Options{}), "/").Body.String(), "was taken for dead 1 min ago, and its 3 partitions were taken over.")
 	well.Members[0].Beat = time.Time{}
 	require.Contains(t, get(t, inspect.ClusterHandler(well, inspect.Options{}), "/").Body.String(), "The partitions are assigned for ever")
+}
+
+// The page of a cluster has a measure, whatever the cluster and its errors have.
+func TestClusterPageIsBounded(t *testing.T) {
+	s := known{Cluster: "agents", Lease: lease}
+	for n := range 1000 {
+		m := cluster.Member{Name: fmt.Sprint("member <", n)}
+		s.Members = append(s.Members, cluster.MemberStatus{Member: m, Beat: time.Now().Add(-time.Hour)})
+		s.Partitions = append(s.Partitions, cluster.PartitionStatus{Holder: m, Err: errors.New(strings.Repeat("é", 5000))})
+	}
+	s.Self = s.Members[0].Member
+	h := inspect.ClusterHandler(s, inspect.Options{})
+	body := get(t, h, "/").Body.String()
+	require.Less(t, len(body), most)
+	require.Contains(t, body, `Members <span class="count">1,000</span>`)
+	require.Contains(t, body, "The first 100 are listed.")
+	require.Equal(t, 100, strings.Count(body, `data-label="Address"`))
+	require.Equal(t, 20, strings.Count(body, "has not been seen to beat"))
+	require.Contains(t, body, "979 other members have not been seen to beat either.")
+	require.Equal(t, 100, strings.Count(body, ">"+strings.Repeat("é", 300)+"…<"))
+	require.Less(t, get(t, h, "/cluster.json").Body.Len(), most)
+	_, shown := getJSON(t, h, "/cluster")
+	require.EqualValues(t, 1000, shown["members_total"])
+	require.Len(t, shown["members"], 100)
+	require.Equal(t, strings.Repeat("é", 300)+"…", shown["partitions"].([]any)[0].(map[string]any)["error"])
 }
 
 func BenchmarkClusterPage(b *testing.B) {

@@ -13,8 +13,10 @@ import (
 	"github.com/loopstore/loopstore/store/cluster"
 )
 
-// leaf is how many partitions a page shows.
-const leaf = 100
+const (
+	leaf      = 100 // partitions on a page, and members
+	fewSilent = 20  // members that are said to be silent
+)
 
 // A clusterBoard is a cluster as one member sees it.
 type clusterBoard struct {
@@ -29,8 +31,9 @@ type clusterBoard struct {
 	Beat, Dead time.Duration `json:"-"` // how often a member beats, and after what silence it is taken for dead
 	Total      int           `json:"partitions_total"`
 	Open       int           `json:"open"` // here
-	Members    []member      `json:"members"`
-	Gone       []gone        `json:"gone"` // the last one first
+	Joined     int           `json:"members_total"`
+	Members    []member      `json:"members"` // the first ones
+	Gone       []gone        `json:"gone"`    // the last one first
 	Rows       []held        `json:"partitions"`
 	Holder     string        `json:"-"` // that the rows are of; empty for all
 	Turn       turn          `json:"-"`
@@ -105,7 +108,7 @@ func (c *crew) page(r *http.Request) (page, error) {
 	}
 	b := &clusterBoard{
 		Cluster: s.Cluster, Self: s.Self.Name, Address: s.Self.Address, Now: momentOf(now, now), Lease: s.Lease, Lapsed: s.Lapsed, Beat: s.Lease / 6, Dead: s.Lease * 3 / 2,
-		Total: len(s.Partitions), Holder: query.Get("holder"), Members: []member{}, Gone: []gone{}, Rows: []held{},
+		Total: len(s.Partitions), Joined: len(s.Members), Holder: query.Get("holder"), Members: []member{}, Gone: []gone{}, Rows: []held{},
 	}
 	claimed := make(map[cluster.Member]int)
 	for _, p := range s.Partitions {
@@ -137,6 +140,7 @@ func (c *crew) page(r *http.Request) (page, error) {
 	}
 	b.Turn = turn{from == 0, b.Next != "", link("cluster", "holder", b.Holder), link("cluster", "holder", b.Holder, "from", b.Next)}
 	b.judge(&s, now)
+	b.Members = b.Members[:min(len(b.Members), leaf)]
 	return page{Template: "cluster", Title: "Cluster " + cut(60, name(s.Cluster)), Events: "events", Place: c.place, Body: b}, nil
 }
 
@@ -146,7 +150,7 @@ func (c *crew) row(number int, p cluster.PartitionStatus, now time.Time) held {
 		Before: p.Before.Name, Moves: p.Moves,
 	}
 	if p.Err != nil {
-		row.Error = p.Err.Error()
+		row.Error = cut(300, p.Err.Error())
 	}
 	if loop, ok := c.member.Local(number); ok {
 		s := loop.Stats()
@@ -176,11 +180,18 @@ func (b *clusterBoard) judge(s *cluster.Status, now time.Time) {
 	if s.Directory != nil {
 		b.wrong("The directory cannot be used: %s.", strings.TrimSuffix(cut(300, s.Directory.Error()), "."))
 	}
+	silent := 0
 	for _, m := range b.Members {
-		if m.Silent && !m.Self {
+		if !m.Silent || m.Self {
+			continue
+		}
+		if silent++; silent <= fewSilent {
 			b.wrong("%s has not been seen to beat for %s. After %s the others take over what it has claimed: %s.",
 				cut(60, name(m.Name)), m.Beat.Ago, brief(b.Dead), plural(m.Claimed, "partition", "partitions"))
 		}
+	}
+	if more := silent - fewSilent; more > 0 {
+		b.wrong("%s not been seen to beat either.", plural(more, "other member has", "other members have"))
 	}
 	for _, state := range []struct {
 		of        cluster.State

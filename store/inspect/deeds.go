@@ -112,7 +112,7 @@ func (d *deed) Title() string {
 	case d.Input != nil:
 		return d.Begin + " " + d.Input.State.InputID.String()
 	case d.View != nil:
-		return d.Begin + " " + name(d.RuntimeID)
+		return d.Begin + " " + cut(120, name(d.RuntimeID))
 	}
 	return d.Begin
 }

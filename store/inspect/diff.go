@@ -314,26 +314,29 @@ func (d *difference) leaf(skip int) string {
 }
 
 func (d *difference) JSON() any {
+	type found struct {
+		ByLine  bool `json:"by_line"`     // each line counts as a message
+		Before  int  `json:"same_before"` // messages that both begin with
+		Added   int  `json:"added"`
+		Removed int  `json:"removed"`
+		Changed int  `json:"changed"` // or replaced
+		Limited bool `json:"limited"` // the rest is not compared
+		Count   int  `json:"count"`   // of all rows
+	}
 	shown := struct {
 		ofOne
 		From    *versionJSON `json:"from"` // null if there was no session
 		To      versionJSON  `json:"to"`
 		Hidden  bool         `json:"hidden"`
-		ByLine  bool         `json:"by_line"`     // each line counts as a message
-		Before  int          `json:"same_before"` // messages that both begin with
-		Added   int          `json:"added"`
-		Removed int          `json:"removed"`
-		Changed int          `json:"changed"` // or replaced
-		Limited bool         `json:"limited"` // the rest is not compared
-		Count   int          `json:"count"`   // of all rows
+		*found               // nil if it is hidden
 		Skipped int          `json:"skipped"`
 		Rows    []*change    `json:"rows"`
-	}{
-		ofOne: ofView(d.View), To: d.To.shown(), Hidden: d.Hidden, ByLine: d.ByLine, Before: d.Before, Added: d.Added, Removed: d.Removed,
-		Changed: d.Changed, Limited: d.Limited, Count: d.Count, Skipped: d.Skipped, Rows: d.Rows,
-	}
+	}{ofOne: ofView(d.View), To: d.To.shown(), Hidden: d.Hidden, Skipped: d.Skipped, Rows: d.Rows}
 	if d.From != nil {
 		shown.From = new(d.From.shown())
+	}
+	if !d.Hidden {
+		shown.found = &found{d.ByLine, d.Before, d.Added, d.Removed, d.Changed, d.Limited, d.Count}
 	}
 	if shown.Rows == nil {
 		shown.Rows = []*change{}

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/loopstore/loopstore"
@@ -21,3 +22,9 @@ func Sampled(all []*loopstore.Stats) *History {
 
 // Len is how many samples a history keeps.
 func (h *History) Len() int { return len(h.samples) }
+
+// Visited is how many partitions a ClusterHandler has handlers of.
+func Visited(h http.Handler) int { return len(h.(*crew).open) }
+
+// Made is how many answers are kept for those who follow the list.
+func Made(h http.Handler) int { return len(h.(*handler).hub.current().made) }

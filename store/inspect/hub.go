@@ -19,6 +19,7 @@ const (
 	listPace = 500 * time.Millisecond // least time between two states of the list
 	maxViews = 500                    // that are asked for at once; of more changes all is listed again
 	maxMade  = 64                     // answers that are kept for others who ask for the same
+	maxAsked = 1_000                  // bytes of what these ask for: each link of an answer repeats it
 	freshFor = 10 * time.Second       // how long they are, since some say how long ago something was
 )
 
@@ -249,7 +250,8 @@ type answer struct {
 	err  error
 }
 
-// answer returns what make makes of the entries, once for all who ask for the same.
+// answer returns what make makes of the entries, once for all who ask for the same, unless
+// they ask at length.
 func (f *following) answer(key string, make func(entries []*entry, mark string, a *answer)) *answer {
 	key = strconv.FormatInt(time.Now().UnixNano()/int64(freshFor), 10) + " " + key
 	f.mu.Lock()
@@ -258,8 +260,9 @@ func (f *following) answer(key string, make func(entries []*entry, mark string, 
 		if len(f.made) >= maxMade {
 			clear(f.made)
 		}
-		a = new(answer)
-		f.made[key] = a
+		if a = new(answer); len(key) <= maxAsked {
+			f.made[key] = a
+		}
 	}
 	entries, mark := f.entries, f.mark
 	f.mu.Unlock()

@@ -176,6 +176,26 @@ func TestWhatPassesEndsNoStream(t *testing.T) {
 	})
 }
 
+// An answer is kept for others who ask for the same, whatever else their address has, and
+// none whose links would be long.
+func TestAnswersThatAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loop := storetest.New(t)
+		set(t, loop, store.RuntimeIdle)
+		h := inspect.Handler(loop, inspect.Options{})
+		follow(t, h, "/changes").took()
+		for n := range 10 {
+			require.Equal(t, http.StatusOK, get(t, h, fmt.Sprint("/?sort=id&junk=", n)).Code)
+			require.Equal(t, http.StatusOK, get(t, h, fmt.Sprint("/runtimes?x=", n, "&sort=id")).Code)
+		}
+		require.Equal(t, 1, inspect.Made(h))
+		require.Equal(t, http.StatusOK, get(t, h, "/runtimes.json?sort=id").Code)
+		require.Equal(t, 2, inspect.Made(h))
+		require.Contains(t, get(t, h, "/?q="+strings.Repeat("x", 1000)).Body.String(), "No runtime matches.")
+		require.Equal(t, 2, inspect.Made(h))
+	})
+}
+
 // The first page says what waits, in which states and since when the longest, and who
 // stands out.
 func TestWhatIsStuck(t *testing.T) {
@@ -256,6 +276,21 @@ func TestWhatIsStuck(t *testing.T) {
 		_, shown := getJSON(t, h, "/")
 		require.InDelta(t, 12, shown["waiting"].(map[string]any)["inputs"], 0)
 	})
+}
+
+// A clock that is ahead, by however much, hides nobody who waits long.
+func TestWhatIsStuckBesideTheFuture(t *testing.T) {
+	for _, years := range []int{1, 50, 200_000} {
+		loop := storetest.New(t)
+		for n, at := range []time.Time{time.Now().Add(-48 * time.Hour), time.Now().AddDate(years, 0, 0), time.Now().AddDate(years, 0, 1), time.Now().AddDate(years, 0, 2)} {
+			require.NoError(t, loop.PersistInputState(t.Context(), store.RuntimeID(fmt.Sprint(n)), store.NewInputState(first, store.TimeOf(at))))
+		}
+		_, shown := getJSON(t, inspect.Handler(loop, inspect.Options{}), "/")
+		longest := shown["waiting"].(map[string]any)["longest"].([]any)
+		require.Equal(t, "0", longest[0].(map[string]any)["runtime_id"])
+		require.Equal(t, true, longest[0].(map[string]any)["long"], years)
+		require.Equal(t, false, longest[1].(map[string]any)["long"], years)
+	}
 }
 
 // Where it is not known since when inputs wait, it is said so.

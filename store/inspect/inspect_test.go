@@ -271,11 +271,46 @@ func TestAnyIDHasItsPage(t *testing.T) {
 	}
 }
 
-func TestLongIDsAreCutInLists(t *testing.T) {
-	loop := storetest.New(t)
-	require.NoError(t, loop.PersistRuntimeState(t.Context(), store.RuntimeID(strings.Repeat("é", 121)), store.RuntimeIdle))
-	h := inspect.Handler(loop, inspect.Options{})
+// A long id is whole in addresses and forms, and nowhere else.
+func TestLongIDsAreCut(t *testing.T) {
+	loop := storetest.New(t, loopstore.Options{Retention: store.Retention{Sessions: store.Keep{Last: 10}}})
+	id := store.RuntimeID(strings.Repeat("é", 5000))
+	put(t, loop, id, store.FormatLines, lineOf("user", "a")+"\n")
+	in := store.NewInputState(first, noon)
+	require.NoError(t, loop.PersistInputState(t.Context(), id, in))
+	h := inspect.Handler(loop, inspect.Options{Payloads: true, Actions: &inspect.Actions{}})
 	require.Contains(t, get(t, h, "/").Body.String(), ">"+strings.Repeat("é", 120)+"…</a>")
+	for _, page := range []string{"runtime", "inputs", "input", "runs", "versions", "version", "transcript", "message", "diff", "timeline", "delete", "prune", "abandon"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/"+page+"?"+escaped(id)+"&number=1&message=1&input="+first.String(), nil)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, http.StatusOK, w.Code, page)
+		shown := strings.ReplaceAll(w.Body.String(), `value="`+string(id)+`"`, "")
+		require.NotContains(t, shown, strings.Repeat("é", 401), page)
+	}
+	require.Contains(t, get(t, h, "/runtime?"+escaped(id)).Body.String(), "<h1>"+strings.Repeat("é", 400)+"…</h1>")
+}
+
+// Of a long history the last entries are shown, and how many there are.
+func TestLongHistoriesAreCut(t *testing.T) {
+	loop := storetest.New(t, loopstore.Options{})
+	in := store.NewInputState(first, noon)
+	for n := range 10_000 {
+		in.History = append(in.History, store.HistoryEntry{Timestamp: noon, From: store.InputQueued, To: store.InputStaged, Reason: new(fmt.Sprint("entry ", n))})
+	}
+	require.NoError(t, loop.PersistInputState(t.Context(), "a", in))
+	h := inspect.Handler(loop, inspect.Options{})
+	target := "/input?id=a&input=" + first.String()
+	body := get(t, h, target).Body.String()
+	require.Equal(t, 100, strings.Count(body, ">entry "))
+	require.Contains(t, body, "The last 100 of 10,000 entries.")
+	require.Contains(t, body, ">entry 9999<")
+	_, shown := getJSON(t, h, target)
+	require.EqualValues(t, 10_000, shown["history_count"])
+	history := shown["input"].(map[string]any)["history"].([]any)
+	require.Len(t, history, 100)
+	require.Equal(t, "entry 9999", history[99].(map[string]any)["reason"])
+	require.NotContains(t, get(t, inspect.Handler(sample(t), inspect.Options{}), "/input?"+escaped(busy)+"&input="+first.String()).Body.String(), "The last ")
 }
 
 func TestProblems(t *testing.T) {

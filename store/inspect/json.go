@@ -241,6 +241,7 @@ func (o *overview) JSON() any {
 		summaryJSON: summaryOf(o.Summary), Versions: versionRows(o.Past), Origin: o.Forked, Inputs: []inputRow{}, Receipts: []receiptRow{},
 		DroppedRuns: o.Dropped,
 	}
+	shown.OpenSince = newEntry(*o.Summary, o.OpenInputs()).since
 	if o.Session != nil {
 		shown.Snapshot = o.Session.JSON()
 	}
@@ -271,10 +272,11 @@ func (s *single) JSON() any {
 	input.PersistedInput = nil
 	return struct {
 		ofOne
-		Input        store.InputState `json:"input"` // without its payload
+		Input        store.InputState `json:"input"`         // without its payload
+		Entries      int              `json:"history_count"` // of which input has the last ones
 		InputVersion uint64           `json:"input_version"`
 		Payload      *payloadJSON     `json:"payload"` // null if there is none
-	}{ofView(s.View), input, s.InputVersion, payloadOf(s.Payload)}
+	}{ofView(s.View), input, s.Entries, s.InputVersion, payloadOf(s.Payload)}
 }
 
 func (list *runList) JSON() any {

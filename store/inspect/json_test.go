@@ -80,6 +80,8 @@ func TestJSONSaysWhatThePageDoes(t *testing.T) {
 	require.Equal(t, "running", row["runtime_state"])
 
 	_, one := getJSON(t, h, "/runtime?"+id)
+	require.Equal(t, noon.String(), one["open_since"])
+	require.Equal(t, row["open_since"], one["open_since"])
 	require.Len(t, one["inputs"], 9)
 	require.Len(t, one["latest_receipts"], 3)
 	require.Len(t, one["session_versions"], 3)
@@ -101,6 +103,23 @@ func TestJSONSaysWhatThePageDoes(t *testing.T) {
 	require.InDelta(t, 2, version["snapshot"].(map[string]any)["number"], 0)
 	_, stats := getJSON(t, h, "/stats")
 	require.Equal(t, true, stats["serving"])
+}
+
+// What is hidden is not counted, rather than counted as nothing.
+func TestHiddenMessagesAreNotCounted(t *testing.T) {
+	loop := sample(t)
+	for target, counts := range map[string][]string{
+		"/transcript?": {"count"}, "/diff?": {"same_before", "added", "removed", "changed", "limited", "by_line", "count"},
+	} {
+		for _, payloads := range []bool{true, false} {
+			_, shown := getJSON(t, inspect.Handler(loop, inspect.Options{Payloads: payloads}), target+escaped(busy))
+			require.Equal(t, !payloads, shown["hidden"])
+			for _, name := range counts {
+				_, there := shown[name]
+				require.Equal(t, payloads, there, "%s %s", target, name)
+			}
+		}
+	}
 }
 
 func TestAcceptChoosesJSON(t *testing.T) {

@@ -59,14 +59,16 @@ const (
 	maxMembers = 256
 	maxParts   = 60
 	maxNesting = 2 // of envelopes around a message, and of what describes data
+	maxResults = 3 // in each other. Each reads all that is in it once more
 )
 
 // A reader reads messages of all shapes that it knows, by the names of their members. It
 // is tolerant: a shape is known by what stands there, not by what is missing.
 type reader struct {
-	most int    // bytes of a part's text
-	deep int    // how many envelopes it has opened
-	role string // that one of them names
+	most   int    // bytes of a part's text
+	deep   int    // how many envelopes it has opened
+	within int    // how many results it is in
+	role   string // that one of them names
 }
 
 // fields are the members of an object by their plain names. Of two that are alike the first
@@ -320,14 +322,16 @@ func (r reader) result(id value, name string, v value, failed value) *piece {
 	return p
 }
 
-// flat returns what is said as one text, with the other parts named in it.
+// flat returns what is said as one text, with the other parts named in it. What is in too
+// many results stays as it stands.
 func (r reader) flat(v value) string {
 	if text, ok := v.text(); ok {
 		return indented(text)
 	}
-	if !v.is('[') {
+	if !v.is('[') || r.within == maxResults {
 		return indented(string(v))
 	}
+	r.within++
 	var lines []string
 	for _, p := range r.pieces(v) {
 		switch p.Kind {

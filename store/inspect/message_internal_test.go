@@ -1,7 +1,9 @@
 package inspect
 
 import (
+	"encoding/json"
 	"fmt"
+	"html/template"
 	"strings"
 	"testing"
 
@@ -175,4 +177,37 @@ func FuzzMessage(f *testing.F) {
 		}
 		lineByLine(m.lines(), []string{text})
 	})
+}
+
+// A result is read once more for each result that it is in, so only a few of these are
+// opened.
+func TestResultsWithinResults(t *testing.T) {
+	for name, test := range map[string]struct{ begin, end string }{
+		"a result":    {`{"tooluseid":"1","content":[`, `]}`},
+		"a reasoning": {`{"type":"reasoning","summary":[`, `]}`},
+		"a response":  {`{"functionResponse":{"response":[`, `]}}`},
+		"an output":   {`{"codeExecutionResult":{"output":[`, `]}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			shown := func(levels int) string {
+				m := reader{most: maxShown}.message(valueOf(`{"role":"user","content":[` + strings.Repeat(test.begin, levels) + `"x"` + strings.Repeat(test.end, levels) + `]}`))
+				require.Len(t, m.Parts, 1)
+				return m.Parts[0].Text
+			}
+			require.Equal(t, "x", shown(maxResults))
+			deep := shown(100)
+			require.True(t, strings.HasPrefix(deep, "["+test.begin+test.begin), deep)
+			require.Equal(t, 100-maxResults-1, strings.Count(deep, test.begin))
+		})
+	}
+}
+
+// No character takes more bytes than are counted, in a page or in its JSON.
+func TestMarkupOfEveryCharacter(t *testing.T) {
+	for c := range rune(0x10000) {
+		text := strings.Repeat(string(c), 10)
+		inJSON, err := json.Marshal(text)
+		require.NoError(t, err)
+		require.LessOrEqual(t, max(len(inJSON)-2, len(template.HTMLEscapeString(text))), markup(text), "%q", c)
+	}
 }

@@ -26,6 +26,9 @@ func later(t store.Time, d time.Duration) store.Time { return store.TimeOf(t.Tim
 
 // along returns the time that stands at a share of what is between two.
 func along(a, b store.Time, of float64) store.Time {
+	if of == 1 { // a float64 may be too coarse to tell
+		return b
+	}
 	s := seconds(a, b) * of
 	whole, rest := math.Modf(s)
 	return store.TimeOf(time.Unix(a.Time().Unix()+int64(whole), int64(a.Time().Nanosecond())+int64(rest*1e9)))
@@ -176,8 +179,9 @@ func (t *timeline) JSON() any {
 		Count   int            `json:"count"`         // of the inputs in the range
 		Skipped int            `json:"skipped"`
 		Inputs  []input        `json:"inputs"`
-		Runs    []run          `json:"runs"`
-	}{ofOne: ofView(t.View), Now: t.Now, From: t.From, To: t.To, Open: t.Open, Count: t.Count, Skipped: t.Skipped, Inputs: []input{}, Runs: []run{}}
+		Runs    []run          `json:"runs"`       // the last ones in the range
+		RunsIn  int            `json:"runs_count"` // of those in the range
+	}{ofOne: ofView(t.View), Now: t.Now, From: t.From, To: t.To, Open: t.Open, Count: t.Count, Skipped: t.Skipped, Inputs: []input{}, Runs: []run{}, RunsIn: t.RunCount}
 	if t.Longest != nil {
 		shown.Longest = &t.Longest.Input.InputID
 	}

@@ -90,7 +90,7 @@ func (h *handler) ofRuntime(r *http.Request) (page, error) {
 		return page{}, err
 	}
 	body, err := shown.body(h, view, r.URL.Query())
-	p := page{Template: pathOf(r)[1:], Title: shown.title + name(view.RuntimeID()), Body: body}
+	p := page{Template: pathOf(r)[1:], Title: shown.title + cut(120, name(view.RuntimeID())), Body: body}
 	if _, live := h.source.(state.Watcher); live {
 		p.Events = link("events", "id", view.RuntimeID(), "after", view.Version())
 	}
@@ -186,7 +186,8 @@ func pagingOf(query url.Values) (p state.Paging, first bool, err error) {
 type single struct {
 	*state.View
 
-	Input        store.InputState
+	Input        store.InputState // with the last entries of its history
+	Entries      int              // of all of that
 	InputVersion uint64
 	Payload      *excerpt // nil if there is none
 }
@@ -206,7 +207,8 @@ func inputOf(view *state.View, query url.Values) (input state.Input, err error) 
 
 func (h *handler) input(view *state.View, query url.Values) (body, error) {
 	input, err := inputOf(view, query)
-	s := &single{View: view, Input: input.State, InputVersion: input.Version}
+	s := &single{View: view, Input: input.State, Entries: len(input.State.History), InputVersion: input.Version}
+	s.Input.History = s.Input.History[max(0, s.Entries-rows):]
 	if text := input.State.PersistedInput; text != nil {
 		s.Payload = h.excerptOf(string(text))
 	}

@@ -3,6 +3,7 @@ package inspect
 import (
 	"bytes"
 	"cmp"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -96,8 +97,7 @@ func listingOf(query url.Values) *listing {
 // who ask while it is followed have what the hub holds.
 func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 	if followed := h.hub.current(); followed != nil {
-		kind := strconv.FormatBool(wantsJSON(r))
-		a := followed.answer(kind+" "+r.URL.RawQuery, func(entries []*entry, mark string, a *answer) {
+		a := followed.answer(askedFor(r), func(entries []*entry, mark string, a *answer) {
 			l := listingOf(r.URL.Query())
 			for _, e := range entries {
 				l.add(e)
@@ -127,6 +127,15 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 	h.complete(r, &p)
 	write(w, r, http.StatusOK, p)
 	return nil
+}
+
+// askedFor returns the same for all who get the same list: what is read of a request.
+func askedFor(r *http.Request) string {
+	query := r.URL.Query()
+	maps.DeleteFunc(query, func(name string, _ []string) bool {
+		return !slices.Contains([]string{"q", "begins", "state", "input", "label", "sort", "desc", "page", "notice", "seal"}, name)
+	})
+	return strconv.FormatBool(wantsJSON(r)) + " " + query.Encode()
 }
 
 // page sorts what was found, and turns to the page that is asked for.
@@ -171,12 +180,18 @@ func (l *listing) matches(e *entry) bool {
 	if l.Input != "" && e.CountInputStates()[store.InputLifecycleState(l.Input)] == 0 {
 		return false
 	}
-	if l.Label == "" {
-		return true
+	return l.Label == "" || labelled(e, l.Label)
+}
+
+// labelled reports whether a runtime has a label with this key, or with this key=value. Both
+// may have an = in them.
+func labelled(e *entry, text string) bool {
+	for key, value := range e.Labels {
+		if rest, ok := strings.CutPrefix(text, key); ok && (rest == "" || rest == "="+value) {
+			return true
+		}
 	}
-	key, value, exact := strings.Cut(l.Label, "=")
-	has, ok := e.Labels[key]
-	return ok && (!exact || has == value)
+	return false
 }
 
 // Filtered reports whether not all are asked for.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -61,6 +62,14 @@ func TestRuntimesAreSortedAndFiltered(t *testing.T) {
 		"/?label=team": "b", "/?label=team%3Da%3Db": "b", "/?label=team%3Da": "", "/?label=other": "",
 	} {
 		require.Equal(t, want, strings.Join(idsIn(t, h, target), " "), target)
+	}
+	_, err = loop.Commit(ctx, batch.Batch{Then: []batch.Write{batch.PutLabels{RuntimeID: "c", Labels: map[string]string{"a=b": "c=d", "empty": ""}}}})
+	require.NoError(t, err)
+	for _, label := range []string{"a=b", "a=b=c=d", "empty", "empty="} {
+		require.Equal(t, []string{"c"}, idsIn(t, h, "/?label="+url.QueryEscape(label)), label)
+	}
+	for _, label := range []string{"a", "a=b=c", "a=b=", "empty=x"} {
+		require.Empty(t, idsIn(t, h, "/?label="+url.QueryEscape(label)), label)
 	}
 	body := get(t, h, "/?q=b&state=none&sort=inputs&desc=1").Body.String()
 	for _, part := range []string{

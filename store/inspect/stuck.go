@@ -169,7 +169,7 @@ func (l *queue) end(now time.Time) {
 	slices.SortFunc(l.all, func(a, b waiter) int { return cmp.Or(bySince(a.Since, b.Since), cmp.Compare(a.RuntimeID, b.RuntimeID)) })
 	most := longAlone
 	if len(l.all) >= tooFew {
-		median := min(now.Sub(l.all[len(l.all)/2].Since.Time()), math.MaxInt64/muchLonger)
+		median := min(max(0, now.Sub(l.all[len(l.all)/2].Since.Time())), math.MaxInt64/muchLonger)
 		most = max(atLeast, muchLonger*median)
 	}
 	longest := max(1, now.Sub(l.all[0].Since.Time()))

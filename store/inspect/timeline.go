@@ -35,8 +35,8 @@ type timeline struct {
 	Count    int        // of the inputs in the range
 	Skipped  int        // of them, before those that are listed
 	Inputs   []lane
-	Runs     []runLane
-	MoreRuns bool
+	Runs     []runLane // the last ones in the range
+	RunCount int       // of those in the range
 }
 
 // A lane is an input's line.
@@ -117,18 +117,7 @@ func (t *timeline) draw(most int) {
 	spans := t.spans(t.Skipped + most)
 	t.Skipped = min(t.Skipped, max(len(spans)-1, 0))
 	spans = spans[t.Skipped:]
-	boundaries := t.boundaries()
-	runs := slices.Collect(t.RunViews())
-	slices.Reverse(runs)
-	show := manyRuns
-	if t.Small {
-		show = fewLanes
-	}
-	t.MoreRuns = len(runs) > show
-	runs = runs[:min(len(runs), show)]
-	for _, r := range runs {
-		t.Runs = append(t.Runs, runOf(r, boundaries[r.RunID()]))
-	}
+	t.drawRuns()
 	if t.Whole {
 		t.fit(spans)
 	}
@@ -141,12 +130,29 @@ func (t *timeline) draw(most int) {
 			t.Inputs[i].Longest = t.Inputs[i].Input.InputID == t.Longest.Input.InputID
 		}
 	}
-	t.Runs = slices.DeleteFunc(t.Runs, func(r runLane) bool {
-		first, last, known := r.known()
-		return known && (before(last, t.From) || before(t.To, first)) || !known && !t.Whole
-	})
 	for i := range t.Runs {
 		t.place(&t.Runs[i])
+	}
+}
+
+// drawRuns looks for the runs in the range, the last one first.
+func (t *timeline) drawRuns() {
+	most := manyRuns
+	if t.Small {
+		most = fewLanes
+	}
+	boundaries := t.boundaries()
+	runs := slices.Collect(t.RunViews())
+	for _, r := range slices.Backward(runs) {
+		run := runOf(r, boundaries[r.RunID()])
+		first, last, known := run.known()
+		if !t.Whole && (!known || before(last, t.From) || before(t.To, first)) {
+			continue
+		}
+		if t.RunCount++; t.RunCount <= most {
+			run.Marks = run.Marks[max(0, len(run.Marks)-manyMarks):]
+			t.Runs = append(t.Runs, run)
+		}
 	}
 }
 
@@ -215,6 +221,9 @@ func (t *timeline) fit(spans []state.InputSpan) {
 	t.From, t.To = slices.MinFunc(all, compare), slices.MaxFunc(all, compare)
 	if !before(t.From, t.To) {
 		t.To = later(t.From, time.Second)
+	}
+	if t.To.Validate() != nil { // it was the last time that there is
+		t.From, t.To = later(t.From, -time.Second), t.From
 	}
 }
 
@@ -295,7 +304,7 @@ func (t *timeline) boundaries() map[store.RunID][]mark {
 }
 
 func runOf(r state.RunView, marks []mark) runLane {
-	lane := runLane{RunID: r.RunID(), Receipts: r.NumReceipts(), Marks: marks[max(0, len(marks)-manyMarks):]}
+	lane := runLane{RunID: r.RunID(), Receipts: r.NumReceipts(), Marks: marks}
 	if id := r.RunID(); id[6]>>4 == 7 { // RFC 9562, 5.7: the first 48 bits are milliseconds
 		lane.Began = store.TimeOf(time.UnixMilli(int64(binary.BigEndian.Uint64(id[:]) >> 16)))
 	}

@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"math"
 	"net/url"
 	"regexp"
@@ -40,6 +41,7 @@ type drawn struct {
 			At       string
 		} `json:"receipts_at"`
 	}
+	RunsCount int `json:"runs_count"`
 }
 
 func draw(t testing.TB, loop *loopstore.Loop, query string) (d drawn) {
@@ -152,6 +154,33 @@ func TestTimelineShowsWhatIsKnown(t *testing.T) {
 	})
 }
 
+// The runs of a range are those that were under way then, however many came later, and it is
+// said how many there are.
+func TestTimelineHasTheRunsOfItsRange(t *testing.T) {
+	loop := past(t)
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for n := range 50 {
+		ms := start.Add(time.Duration(n) * time.Hour).UnixMilli()
+		run, err := store.ParseRunID(fmt.Sprintf("%08x-%04x-7000-8000-%012d", ms>>16, ms&0xffff, n))
+		require.NoError(t, err)
+		require.NoError(t, loop.AtomicApply(t.Context(), "a", store.BoundaryApply{Receipt: store.RunBoundaryReceipt{RunID: run, Boundary: store.RunCheckpoint}}))
+	}
+	h := inspect.Handler(loop, inspect.Options{})
+	for query, want := range map[string][3]int{ // how many, and the hours of the last and the first that is shown
+		"": {50, 49, 30},
+		"&from=2026-01-01T00:30:00Z&to=2026-01-01T05:30:00Z": {5, 5, 1},
+		"&from=2026-01-01T02:30:00Z&to=2026-01-02T01:30:00Z": {23, 25, 6},
+	} {
+		d := draw(t, loop, query)
+		require.Equal(t, want[0], d.RunsCount, query)
+		require.Len(t, d.Runs, min(want[0], 20), query)
+		require.Equal(t, store.TimeOf(start.Add(time.Duration(want[1])*time.Hour)).String(), d.Runs[0].Began, query)
+		require.Equal(t, store.TimeOf(start.Add(time.Duration(want[2])*time.Hour)).String(), d.Runs[len(d.Runs)-1].Began, query)
+		body := get(t, h, "/timeline?id=a"+query).Body.String()
+		require.Equal(t, want[0] > 20, strings.Contains(body, fmt.Sprintf("These are the last 20 of %d", want[0])), query)
+	}
+}
+
 // What a history does not say is not drawn as if it did, and of a long one the last states
 // are.
 func TestTimelineOfShortAndLongHistories(t *testing.T) {
@@ -213,6 +242,34 @@ func TestTimelineOfStrangeTimes(t *testing.T) {
 		target = linked(t, body, "Zoom in")
 	}
 	require.Equal(t, 200, get(t, h, linked(t, get(t, h, "/timeline?id=a&from=-262143-01-01T00:00:00Z&to=-262143-01-01T00:00:10Z").Body.String(), "Later")).Code)
+}
+
+// However near to the first or the last time that there is, every link leads to a range.
+func TestTimelineLinksOfStrangeTimes(t *testing.T) {
+	var times []store.Time
+	for _, text := range []string{"-262143-01-01T00:00:00Z", "-262143-01-01T00:00:00.001Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "+262142-12-31T23:59:59.99Z", "+262142-12-31T23:59:59.999999999Z"} {
+		var at store.Time
+		require.NoError(t, at.UnmarshalText([]byte(text)))
+		times = append(times, at)
+	}
+	loop := past(t)
+	h := inspect.Handler(loop, inspect.Options{})
+	follow := func(target string) {
+		t.Helper()
+		for _, found := range regexp.MustCompile(`href="(timeline\?[^"]*)"`).FindAllStringSubmatch(get(t, h, target).Body.String(), -1) {
+			require.Equal(t, 200, get(t, h, "/"+html.UnescapeString(found[1])).Code, "%s leads to %s", target, found[1])
+		}
+	}
+	for n, at := range times {
+		id := fmt.Sprint("at", n)
+		require.NoError(t, loop.PersistInputState(t.Context(), store.RuntimeID(id), store.InputState{
+			InputID: uuidOf(store.ParseInputID, 1), CurrentState: store.InputConsumed, CreatedAt: at, UpdatedAt: at, TerminalOutcome: &store.TerminalOutcome{Type: store.OutcomeConsumed},
+		}))
+		follow("/timeline?id=" + id)
+		for _, to := range times[n+1:] {
+			follow("/timeline?id=" + id + "&from=" + url.QueryEscape(at.String()) + "&to=" + url.QueryEscape(to.String()))
+		}
+	}
 }
 
 // Of 100,000 inputs a page has those that are open, and then those that ended last.

@@ -232,11 +232,24 @@ func fit(messages []*message, fromEnd bool, room int) []*message {
 	return messages
 }
 
-// markup returns how many bytes a text takes in a page, at most.
+// markup returns how many bytes a text takes in a page or in its JSON, at most.
 func markup(text string) int {
 	n := len(text)
-	for _, c := range []string{"&", "<", ">", `"`, "'", "+", "\x00"} {
-		n += 4 * strings.Count(text, c)
+	for _, c := range text {
+		switch c {
+		case '"', '\'', '+':
+			n += 4 // as &#34;
+		case '\\', '\n', '\r', '\t':
+			n++
+		case '&', '<', '>':
+			n += 5 // as \u003c
+		case '\u2028', '\u2029':
+			n += 3
+		default:
+			if c < ' ' {
+				n += 5
+			}
+		}
 	}
 	return n
 }
@@ -283,14 +296,18 @@ func (t *transcript) JSON() any {
 	if messages == nil {
 		messages = []*message{}
 	}
-	return struct {
+	shown := struct {
 		ofOne
 		Session  versionJSON  `json:"session"`
 		Hidden   bool         `json:"hidden"`
-		Count    int          `json:"count"` // of all messages
+		Count    *int         `json:"count,omitempty"` // of all messages; left out if they are hidden
 		Messages []*message   `json:"messages"`
 		Text     *payloadJSON `json:"text,omitempty"` // of what is no conversation
-	}{ofView(t.View), t.Session.shown(), t.Hidden, t.Count, messages, payloadOf(t.Text)}
+	}{ofView(t.View), t.Session.shown(), t.Hidden, &t.Count, messages, payloadOf(t.Text)}
+	if t.Hidden {
+		shown.Count = nil
+	}
+	return shown
 }
 
 // A placed piece knows where it stands.

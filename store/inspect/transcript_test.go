@@ -215,6 +215,7 @@ func TestHostileConversations(t *testing.T) {
 		"numbers": strings.Repeat("1\n", 1_000_000),
 		"deep":    strings.Repeat(strings.Repeat("[", 9_000)+strings.Repeat("]", 9_000)+"\n", 100),
 		"lines":   strings.Repeat(`{"role":"user","content":"`+strings.Repeat(`\n`, 30_000)+`"}`+"\n", 60),
+		"control": strings.Repeat(`{"role":"user","content":[`+strings.Repeat(`"`+strings.Repeat(`\u0001`, 4_000)+`",`, 38)+`"x"]}`+"\n", 60),
 	} {
 		put(t, loop, "a", store.FormatLines, text)
 		put(t, loop, "a", store.FormatLines, strings.Replace(text, "user", "tool", 3)+"0\n")
