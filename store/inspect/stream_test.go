@@ -161,6 +161,7 @@ func TestSourcesThatTellOfNothingHaveNoLivePages(t *testing.T) {
 		state.Watcher
 	}{still{loop}, loop}
 	body := get(t, inspect.Handler(live, inspect.Options{}), "/").Body.String()
+	require.NotContains(t, body, "as it was kept")
 	require.NotContains(t, body, "what the store held when it was read")
 	require.NotContains(t, body, `href="stats"`)
 	h := inspect.Handler(still{loop}, inspect.Options{})
@@ -168,6 +169,7 @@ func TestSourcesThatTellOfNothingHaveNoLivePages(t *testing.T) {
 		body := get(t, h, target).Body.String()
 		require.NotContains(t, body, "<script>", target)
 		require.Contains(t, body, "They show what the store held when it was read.", target)
+		require.Contains(t, body, "Not live: as it was kept", target)
 	}
 	require.Equal(t, http.StatusNotImplemented, get(t, h, "/events?id=a").Code)
 }
