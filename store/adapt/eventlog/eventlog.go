@@ -195,12 +195,12 @@ func (s *Service) Append(ctx context.Context, session *Session, e Event) error {
 	if err != nil {
 		return err
 	}
-	for known := session.version != 0; ; known = true {
-		if !known {
-			if err := s.catchUp(ctx, session); err != nil {
-				return err
-			}
+	if session.version == 0 { // it was made by hand
+		if err := s.catchUp(ctx, session); err != nil {
+			return err
 		}
+	}
+	for {
 		b.If = []batch.Condition{batch.VersionIs{RuntimeID: session.Name.runtime(), Version: session.version}}
 		_, err := s.store.Commit(ctx, b)
 		if err == nil {
