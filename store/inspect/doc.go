@@ -42,7 +42,8 @@
 // its runs. What waits longest comes first. Its parts are links, which lead closer. It is
 // made of the times that the store was given: those of inputs and their histories, of the
 // ids of runs where these have one, and of versions of the session that are kept, to the
-// second. A receipt has no other time.
+// second. A receipt has no other time. A run is under way as long as the input with which it
+// began, unless that went on to another.
 //
 // # JSON
 //

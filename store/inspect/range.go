@@ -157,7 +157,8 @@ func (t *timeline) JSON() any {
 	type run struct {
 		RunID    store.RunID `json:"run_id"`
 		Receipts int         `json:"receipts"`
-		Began    store.Time  `json:"began,omitzero"` // when its id was made, if that says so
+		Began    store.Time  `json:"began,omitzero"` // as its id says, or its first input
+		Ended    store.Time  `json:"ended,omitzero"` // as its first input says
 		Known    []mark      `json:"receipts_at"`    // those whose times are known, to the second
 	}
 	type input struct {
@@ -190,7 +191,7 @@ func (t *timeline) JSON() any {
 		shown.Inputs = append(shown.Inputs, input{s.InputID, s.CurrentState, in.Open(), s.CreatedAt, s.UpdatedAt, in.Took.Seconds(), withoutReasons(s.History[from:])})
 	}
 	for _, r := range t.Runs {
-		one := run{r.RunID, r.Receipts, r.Began, []mark{}}
+		one := run{r.RunID, r.Receipts, r.Began, r.Ended, []mark{}}
 		for _, m := range r.Marks {
 			one.Known = append(one.Known, mark{m.Sequence, m.Time})
 		}

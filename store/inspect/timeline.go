@@ -55,11 +55,13 @@ type stretch struct {
 }
 
 // A runLane is a run's line. Its receipts have no times of their own: Marks has those whose
-// versions of the session have one.
+// versions of the session have one. Its first input may say when the run began and ended.
 type runLane struct {
 	RunID    store.RunID
 	Receipts int
-	Began    store.Time // as its id says, zero if it says nothing
+	Began    store.Time // as its id says, or that input, zero if neither does
+	Ended    store.Time // as that input says: zero if it does not, or is open
+	Open     bool       // that input is
 	Marks    []mark
 	At, Wide float64
 	Took     time.Duration // from the first time that is known to the last
@@ -144,8 +146,8 @@ func (t *timeline) drawRuns() {
 	boundaries := t.boundaries()
 	runs := slices.Collect(t.RunViews())
 	for _, r := range slices.Backward(runs) {
-		run := runOf(r, boundaries[r.RunID()])
-		first, last, known := run.known()
+		run := t.runOf(r, boundaries[r.RunID()])
+		first, last, known := t.known(&run)
 		if !t.Whole && (!known || before(last, t.From) || before(t.To, first)) {
 			continue
 		}
@@ -211,7 +213,7 @@ func (t *timeline) fit(spans []state.InputSpan) {
 		all = append(all, span.CreatedAt, end)
 	}
 	for _, r := range t.Runs {
-		if first, last, known := r.known(); known {
+		if first, last, known := t.known(&r); known {
 			all = append(all, first, last)
 		}
 	}
@@ -303,18 +305,43 @@ func (t *timeline) boundaries() map[store.RunID][]mark {
 	return all
 }
 
-func runOf(r state.RunView, marks []mark) runLane {
+func (t *timeline) runOf(r state.RunView, marks []mark) runLane {
 	lane := runLane{RunID: r.RunID(), Receipts: r.NumReceipts(), Marks: marks}
+	for receipt := range r.Receipts() {
+		for _, id := range receipt.ContributingInputIDs[:min(1, len(receipt.ContributingInputIDs))] {
+			if in, ok := t.InputState(id); ok && in.LastRunID != nil && *in.LastRunID == lane.RunID {
+				lane.worked(in)
+			}
+		}
+		break
+	}
 	if id := r.RunID(); id[6]>>4 == 7 { // RFC 9562, 5.7: the first 48 bits are milliseconds
 		lane.Began = store.TimeOf(time.UnixMilli(int64(binary.BigEndian.Uint64(id[:]) >> 16)))
 	}
 	return lane
 }
 
+// worked takes over what the first input of a run says, if it is in no later one.
+func (r *runLane) worked(in store.InputState) {
+	at := slices.IndexFunc(in.History, func(h store.HistoryEntry) bool { return h.To == store.InputApplied })
+	if at < 0 {
+		return
+	}
+	r.Began = in.History[at].Timestamp
+	if r.Open = !in.CurrentState.IsTerminal(); !r.Open {
+		r.Ended = in.UpdatedAt
+	}
+}
+
 // known returns the first and the last time that is known of a run.
-func (r *runLane) known() (first, last store.Time, ok bool) {
+func (t *timeline) known(r *runLane) (first, last store.Time, ok bool) {
 	if first, ok = r.Began, !r.Began.IsZero(); ok {
 		last = first
+	}
+	if r.Open {
+		last = t.Now
+	} else if !r.Ended.IsZero() {
+		last = r.Ended
 	}
 	for _, m := range r.Marks {
 		if !ok || before(m.Time, first) && r.Began.IsZero() {
@@ -330,7 +357,7 @@ func (r *runLane) known() (first, last store.Time, ok bool) {
 
 // place draws a run.
 func (t *timeline) place(r *runLane) {
-	first, last, ok := r.known()
+	first, last, ok := t.known(r)
 	if !ok {
 		return
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/loopstore/loopstore/store"
 	"github.com/loopstore/loopstore/store/batch"
 	"github.com/loopstore/loopstore/store/inspect"
+	"github.com/loopstore/loopstore/store/storetest"
+	"github.com/loopstore/loopstore/store/turn"
 )
 
 // A drawn time line is that of a page.
@@ -36,6 +38,7 @@ type drawn struct {
 		RunID    string `json:"run_id"`
 		Receipts int
 		Began    string
+		Ended    string
 		Known    []struct {
 			Sequence uint64
 			At       string
@@ -151,6 +154,53 @@ func TestTimelineShowsWhatIsKnown(t *testing.T) {
 		later := draw(t, loop, "&from="+url.QueryEscape(store.TimeOf(start.Add(500*time.Second)).String())+"&to="+url.QueryEscape(store.TimeOf(start.Add(600*time.Second)).String()))
 		require.Len(t, later.Inputs, 2, "what is open, stays")
 		require.Empty(t, later.Runs)
+	})
+}
+
+// A run whose id says nothing was under way as long as the input with which it began, also
+// where no version of the session is kept.
+func TestTimelineOfTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loop := storetest.New(t, loopstore.Options{Queue: turn.Queue})
+		start := time.Now()
+		for n := range 2 {
+			_, _, err := turn.Enqueue(t.Context(), loop, "a", turn.Message{Body: json.RawMessage(`"hello"`)})
+			require.NoError(t, err)
+			time.Sleep(time.Second)
+			next, err := turn.Next(t.Context(), loop)
+			require.NoError(t, err)
+			require.NoError(t, next.Begin(t.Context(), []byte(`{"role":"user"}`+"\n")))
+			time.Sleep(8 * time.Second)
+			if n == 0 {
+				require.NoError(t, next.Finish(t.Context(), []byte(`{"role":"assistant"}`+"\n")))
+				time.Sleep(time.Second)
+			}
+		}
+		d := draw(t, loop, "")
+		at := func(seconds int) string {
+			return store.TimeOf(start.Add(time.Duration(seconds) * time.Second)).String()
+		}
+		require.Len(t, d.Runs, 2)
+		require.Equal(t, []string{at(11), "", at(1), at(9)}, []string{d.Runs[0].Began, d.Runs[0].Ended, d.Runs[1].Began, d.Runs[1].Ended})
+		h := inspect.Handler(loop, inspect.Options{})
+		body := get(t, h, "/timeline?id=a").Body.String()
+		require.Contains(t, body, ">open 8.0 s<")
+		require.Contains(t, body, ">8.0 s<")
+		require.NotContains(t, body, "not known")
+		early := draw(t, loop, "&from="+url.QueryEscape(at(8))+"&to="+url.QueryEscape(at(10)))
+		require.Len(t, early.Runs, 1)
+
+		// An input that is in a later run says nothing of an earlier one.
+		in := moved(t, 1, start, time.Second, store.InputStaged, store.InputApplied)
+		for n := 1; n < 3; n++ {
+			_, err := loop.CommitSessionBoundary(t.Context(), "a", store.BoundaryCommit{
+				Session: store.SessionDelta{SessionSnapshot: []byte("1\n"), Format: store.FormatLines, Append: true}, RunID: store.RunIDOf(fmt.Sprint(n)), Boundary: store.RunStart,
+				ContributingInputIDs: []store.InputID{in.InputID}, InputUpdates: []store.InputState{in},
+			})
+			require.NoError(t, err)
+		}
+		d = draw(t, loop, "")
+		require.Equal(t, []string{at(2), ""}, []string{d.Runs[0].Began, d.Runs[1].Began})
 	})
 }
 
