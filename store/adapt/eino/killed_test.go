@@ -228,19 +228,21 @@ func (a *agent) InvokableRun(ctx context.Context, arguments string, _ ...tool.Op
 		}
 	}
 	call := turn.Call{ID: id, Tool: "pay", Arguments: json.RawMessage(arguments)}
-	intended := slices.IndexFunc(a.turn.MaybeDone(), func(c turn.Call) bool { return c.ID == id })
+	intended, made := slices.IndexFunc(a.turn.MaybeDone(), func(c turn.Call) bool { return c.ID == id }), false
 	if intended < 0 {
 		if approved, _, _ := tool.GetResumeContext[bool](ctx); !approved {
 			return "", tool.Interrupt(ctx, "Pay Anna?")
 		}
 		err = a.turn.Intend(ctx, &call, nil)
-	} else if call = a.turn.MaybeDone()[intended]; !slices.Contains(payments(a.paid), call.Key()) {
+	} else if call = a.turn.MaybeDone()[intended]; slices.Contains(payments(a.paid), call.Key()) {
+		made = true // nobody looks but for what is maybe done
+	} else {
 		err = a.turn.Again(ctx, id)
 	}
 	if err != nil {
 		return "", err
 	}
-	if !slices.Contains(payments(a.paid), call.Key()) {
+	if !made {
 		if err := pay(a.paid, call.Key()); err != nil {
 			return "", err
 		}

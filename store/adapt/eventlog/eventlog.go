@@ -66,9 +66,9 @@ type Session struct {
 	State   State     // the session's own, and with their prefixes what it shares and what is temporary
 	Updated time.Time // of the last event, or when it was made
 
-	made    string // the id of the event with which it was made: another session of the name has another
-	version uint64 // of its runtime
-	read    [3]int // bytes of its runtime, the app's and the user's that are in the fields
+	version uint64    // of its runtime
+	made    [3]string // the ids of the first lines of its log, the app's and the user's: another log has another
+	read    [3]int    // how many bytes of each are in the fields
 }
 
 // A Filter says which events are loaded. The zero value is all.
@@ -113,7 +113,7 @@ func (s *Service) Create(ctx context.Context, n Name, initial State) (*Session, 
 	if err != nil {
 		return nil, err
 	}
-	session := &Session{Name: n, State: State{}, Updated: made.At, made: made.ID, version: result.Revision}
+	session := &Session{Name: n, State: State{}, Updated: made.At, made: [3]string{made.ID}, version: result.Revision}
 	session.change(initial)
 	_ = s.catchUp(ctx, session) // it has been made, whether it can be read now or not
 	return session, nil
@@ -139,7 +139,7 @@ func (s *Service) Get(ctx context.Context, n Name, f Filter) (*Session, error) {
 // the handle has not changed.
 func (s *Service) catchUp(ctx context.Context, session *Session) error {
 	n := session.Name
-	now, version := session.read, uint64(0)
+	now, made, version := session.read, session.made, uint64(0)
 	var added [len(now)][]Event
 	for i, id := range []store.RuntimeID{n.runtime(), n.app(), n.user()} {
 		view, err := s.store.View(ctx, id)
@@ -147,14 +147,19 @@ func (s *Service) catchUp(ctx context.Context, session *Session) error {
 			return err
 		}
 		snapshot, _ := view.Snapshot()
-		if i == 0 {
-			first, err := events(id, snapshot, 0, 1)
-			if err != nil {
-				return err
-			}
-			if len(first) == 0 || session.made != "" && session.made != first[0].ID {
-				return ErrNotFound
-			}
+		first, err := events(id, snapshot, 0, 1)
+		if err != nil {
+			return err
+		}
+		if made[i] = ""; len(first) > 0 {
+			made[i] = first[0].ID
+		}
+		switch known := session.made[i]; {
+		case i > 0 && made[i] != known:
+			now[i] = 0 // somebody has removed what was shared
+		case i == 0 && (len(first) == 0 || known != "" && made[i] != known):
+			return ErrNotFound
+		case i == 0:
 			version = view.Version()
 		}
 		if added[i], err = events(id, snapshot, now[i], math.MaxInt); err != nil {
@@ -163,18 +168,21 @@ func (s *Service) catchUp(ctx context.Context, session *Session) error {
 		now[i] = snapshot.Len()
 	}
 	for i, e := range added[0] {
-		if session.Updated = e.At; session.read[0] == 0 && i == 0 {
-			session.made = e.ID // how it was made is none of its events
-			continue
+		if session.Updated = e.At; session.read[0] > 0 || i > 0 { // how it was made is none of its events
+			session.Events = append(session.Events, e)
 		}
-		session.Events = append(session.Events, e)
+	}
+	for i, prefix := range []string{1: AppPrefix, 2: UserPrefix} {
+		if made[i] != session.made[i] && i > 0 {
+			maps.DeleteFunc(session.State, func(key string, _ json.RawMessage) bool { return strings.HasPrefix(key, prefix) })
+		}
 	}
 	for _, all := range added {
 		for _, e := range all {
 			session.change(e.Delta)
 		}
 	}
-	session.read, session.version = now, version
+	session.version, session.made, session.read = version, made, now
 	return nil
 }
 
@@ -283,10 +291,10 @@ func (n Name) batch(e Event) (b batch.Batch, err error) {
 	}
 	err = add(n.runtime(), e)
 	if len(app) > 0 {
-		err = errors.Join(err, add(n.app(), Event{At: e.At, Delta: app}))
+		err = errors.Join(err, add(n.app(), Event{ID: rand.Text(), At: e.At, Delta: app}))
 	}
 	if len(user) > 0 {
-		err = errors.Join(err, add(n.user(), Event{At: e.At, Delta: user}))
+		err = errors.Join(err, add(n.user(), Event{ID: rand.Text(), At: e.At, Delta: user}))
 	}
 	return b, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -270,6 +271,26 @@ func TestSessionsThatAreMadeAgain(t *testing.T) {
 	assert.Equal(t, []string{"event-2", "event-3"}, ids(named.Events))
 	require.NoError(t, s.Delete(ctx, name))
 	require.ErrorIs(t, s.Append(ctx, &eventlog.Session{Name: name}, event(4, nil)), eventlog.ErrNotFound)
+}
+
+// TestSharedStateThatIsRemoved is gone from stale handles too, and what follows comes to them.
+func TestSharedStateThatIsRemoved(t *testing.T) {
+	ctx := t.Context()
+	l := storetest.New(t)
+	s := eventlog.New(l)
+	old, err := s.Create(ctx, eventlog.Name{App: "a", User: "u", ID: "1"}, eventlog.State{"app:x": value(1), "user:x": value(1), "x": value(1)})
+	require.NoError(t, err)
+	other, err := s.Create(ctx, eventlog.Name{App: "a", User: "u", ID: "2"}, nil)
+	require.NoError(t, err)
+	for _, id := range []store.RuntimeID{"app/a", "user/a/u"} {
+		_, err := l.DeleteRuntime(ctx, id)
+		require.NoError(t, err)
+	}
+	for _, text := range []string{"y", strings.Repeat("long", 100)} {
+		require.NoError(t, s.Append(ctx, other, event(1, eventlog.State{"app:y": value(text)})))
+		require.NoError(t, s.Append(ctx, old, event(2, nil)))
+		assert.Equal(t, eventlog.State{"app:y": value(text), "x": value(1)}, old.State)
+	}
 }
 
 // A hooked store does something after the next commit.

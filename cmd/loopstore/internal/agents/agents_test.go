@@ -155,6 +155,22 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"another result": {input(false, func(in *store.InputState) {
 			in.PersistedInput = bytes.ReplaceAll(in.PersistedInput, []byte("It is line"), []byte("It was line"))
 		}), `^FAILED agent-03: the ledger has not what call .*/call-0 has come to$`},
+		"a call twice in the ledger": {input(false, func(in *store.InputState) { in.InputID = store.NewInputID() }),
+			`^FAILED agent-03: the ledger has a call twice: .*/call-0$`},
+		"another key": {input(true, func(in *store.InputState) { in.IdempotencyKey = new("99") }),
+			`^FAILED agent-03: input .* is no message to it that was answered$`},
+		"other arguments": {book(func(first, rest string) string { return strings.Replace(first, "Note", "Nota", 1) + rest }),
+			`^FAILED agent-\d+: the notebook has other arguments of call .*$`},
+		"other arguments in the conversation": {said(func(lines []string) []string {
+			for i, l := range lines {
+				lines[i] = strings.Replace(l, `"arguments":"Note`, `"arguments":"Nota`, 1)
+			}
+			return lines
+		}), `^FAILED agent-03: its conversation is another than it should be$`},
+		"another role": {said(func(lines []string) []string {
+			lines[len(lines)-1] = strings.Replace(lines[len(lines)-1], "assistant", "system", 1)
+			return lines
+		}), `^FAILED agent-03: its conversation is another than it should be$`},
 		"a call in the ledger of nobody": {input(false, func(in *store.InputState) {
 			in.InputID = store.NewInputID()
 			in.PersistedInput = bytes.ReplaceAll(in.PersistedInput, []byte("call-0"), []byte("call-9"))

@@ -101,21 +101,22 @@ func (p *parent) found(ctx context.Context) (messages [agents]int, err error) {
 // A page is a notebook, as it is read in the end.
 type page struct {
 	lines int
-	times map[string]int // that a call was written, by its key
-	at    map[string]int // the line of the last time
+	times map[string]int    // that a call was written, by its key
+	at    map[string]int    // the line of the last time
+	with  map[string]string // its arguments then
 }
 
 // check compares what is there with what was sent.
 func (p *parent) check(ctx context.Context, o *Outcome) error {
-	book := page{times: map[string]int{}, at: map[string]int{}}
+	book := page{times: map[string]int{}, at: map[string]int{}, with: map[string]string{}}
 	file, err := os.Open(notebookIn(p.Dir))
 	if err != nil {
 		return err
 	}
-	_, err = eachLine(file, func(key string) {
+	_, err = eachLine(file, func(key, arguments string) {
 		book.lines++
 		book.times[key]++
-		book.at[key] = book.lines
+		book.at[key], book.with[key] = book.lines, arguments
 	})
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
@@ -153,11 +154,14 @@ func (o *Outcome) checkAgent(agent, sent int, view *state.View, book *page) erro
 			if err := errors.Join(json.Unmarshal(in.PersistedInput, &c), json.Unmarshal(c.Result, &came)); err != nil {
 				return fmt.Errorf("input %v is no message, and no call that has a result", in.InputID)
 			}
+			if _, known := ledger[c.Key()]; known {
+				o.fail("%s: the ledger has a call twice: %s", view.RuntimeID(), term.Named(c.Key(), 80))
+			}
 			ledger[c.Key()] = came
 			continue
 		}
 		var n note
-		if err := json.Unmarshal(in.PersistedInput, &n); err != nil || n.Agent != agent || in.LastRunID == nil {
+		if err := json.Unmarshal(in.PersistedInput, &n); err != nil || n.Agent != agent || *in.IdempotencyKey != n.key() || in.LastRunID == nil {
 			return fmt.Errorf("input %v is no message to it that was answered", in.InputID)
 		}
 		inputs[n.key()]++
@@ -180,10 +184,13 @@ func (o *Outcome) checkAgent(agent, sent int, view *state.View, book *page) erro
 			if ledger[call.Key()] != came {
 				o.fail("%s: the ledger has not what call %s has come to", view.RuntimeID(), call.Key())
 			}
+			if with := book.with[call.Key()]; with != "" && with != fmt.Sprintf("%q", n.text()) {
+				o.fail("%s: the notebook has other arguments of call %s", view.RuntimeID(), call.Key())
+			}
 			delete(ledger, call.Key())
 			answer = append(answer, came)
 			wantCalls = append(wantCalls, call.Key())
-			wantMessages = append(wantMessages, n.text()+" asks for "+call.ID, n.text()+" "+call.ID+": "+came)
+			wantMessages = append(wantMessages, fmt.Sprintf("%s asks for %s of notebook%q", n.text(), call.ID, n.text()), n.text()+" "+call.ID+": "+came)
 		}
 		wantTurns = append(wantTurns, strings.Join(answer, " "))
 		wantMessages = append(wantMessages, strings.Join(answer, " "))
@@ -219,10 +226,10 @@ func saidIn(conversation string) (said []string, times map[string]int, err error
 		case l.Role == "user":
 			about = l.Text
 		case l.Call != nil:
-			text = about + " asks for " + l.Call.ID
+			text = about + " asks for " + l.Call.ID + " of " + l.Call.Tool + string(l.Call.Arguments)
 		case l.Role == "tool":
 			text = about + " " + l.Of + ": " + l.Text
-		default:
+		case l.Role == "assistant":
 			text = about + " " + l.Text
 		}
 		said = append(said, text)

@@ -29,7 +29,7 @@ func openNotebook(name string) (*notebook, error) {
 		return nil, err
 	}
 	b := &notebook{file: file, at: make(map[string]int)}
-	whole, err := eachLine(file, func(key string) {
+	whole, err := eachLine(file, func(key, _ string) {
 		b.lines++
 		b.at[key] = b.lines
 	})
@@ -45,9 +45,9 @@ func openNotebook(name string) (*notebook, error) {
 	return b, nil
 }
 
-// eachLine calls a function with the key in each whole line of a notebook, and returns how
-// many bytes these have.
-func eachLine(r io.Reader, see func(key string)) (whole int64, err error) {
+// eachLine calls a function with the key and the arguments of the call in each whole line of a
+// notebook, and returns how many bytes these have.
+func eachLine(r io.Reader, see func(key, arguments string)) (whole int64, err error) {
 	for lines := bufio.NewReader(r); ; {
 		text, err := lines.ReadString('\n')
 		if errors.Is(err, io.EOF) {
@@ -57,8 +57,8 @@ func eachLine(r io.Reader, see func(key string)) (whole int64, err error) {
 			return whole, err
 		}
 		whole += int64(len(text))
-		key, _, _ := strings.Cut(text, " ")
-		see(key)
+		key, arguments, _ := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
+		see(key, arguments)
 	}
 }
 
