@@ -172,8 +172,8 @@ func (s *Service) catchUp(ctx context.Context, session *Session) error {
 			session.Events = append(session.Events, e)
 		}
 	}
-	for i, prefix := range []string{1: AppPrefix, 2: UserPrefix} {
-		if made[i] != session.made[i] && i > 0 {
+	for i, prefix := range []string{AppPrefix, UserPrefix} {
+		if made[1+i] != session.made[1+i] {
 			maps.DeleteFunc(session.State, func(key string, _ json.RawMessage) bool { return strings.HasPrefix(key, prefix) })
 		}
 	}
